@@ -1,0 +1,1 @@
+//! NIC backends: tap, loopback, adapters.

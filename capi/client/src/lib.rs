@@ -1,0 +1,1 @@
+//! Safe Rust client of the Causeway daemon.

@@ -1,0 +1,1 @@
+//! The machnet.h C ABI.

@@ -1,0 +1,1 @@
+//! The daemon as a library: channel server, control socket, engine loop, configuration.

@@ -1,0 +1,2 @@
+//! The Causeway daemon and its tools.
+fn main() {}

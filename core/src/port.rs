@@ -1,0 +1,332 @@
+//! The edge to the applications: the twin of [`crate::nic::Nic`].
+//!
+//! An [`AppPort`] is the application side of one engine: every channel's lane for that engine behind
+//! one value. It is implemented by the shared-memory channel, by in-process embedding and by tests.
+//!
+//! Everything that an application can change is frozen by [`AppPort::snapshot`] once per step, so
+//! that a log of an engine's inputs replays bit for bit.
+
+use core::net::{IpAddr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{CommandError, EndReason};
+use crate::time::{Duration, Instant};
+
+/// One application's channel. The port checks that it is alive; the generation makes reuse safe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ChannelId {
+    /// Slot in the port's table.
+    pub index: u32,
+    /// Which occupant of the slot.
+    pub generation: u32,
+}
+
+/// A socket of the stack: listener, connection or flow. Unique for the life of the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SocketId {
+    /// Slot in the socket table.
+    pub index: u32,
+    /// Which occupant of the slot.
+    pub generation: u32,
+}
+
+impl SocketId {
+    /// The id as one number, as it crosses the channel.
+    pub const fn to_bits(self) -> u64 {
+        (self.generation as u64) << 32 | self.index as u64
+    }
+
+    /// The inverse of [`SocketId::to_bits`]. Any number is an id; whether it names a socket is the stack's to check.
+    pub const fn from_bits(bits: u64) -> Self {
+        Self { index: bits as u32, generation: (bits >> 32) as u32 }
+    }
+}
+
+/// A pair of byte rings (TX and RX) inside a channel, lent to one connection or flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct StreamId {
+    /// The channel whose memory it is.
+    pub channel: ChannelId,
+    /// Slot in the channel's stream table.
+    pub slot: u32,
+}
+
+/// The transport of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Transport {
+    /// RFC 9293.
+    Tcp,
+    /// Reliable messages.
+    Machnet,
+}
+
+/// What an application asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// Accept connections or flows on an address. An unspecified address means each of ours.
+    Listen {
+        /// Transport to listen for.
+        transport: Transport,
+        /// Address and port.
+        local: SocketAddr,
+        /// Most connections handed over and not yet taken by the application.
+        backlog: u32,
+    },
+    /// Open a connection or flow.
+    Connect {
+        /// Transport to use.
+        transport: Transport,
+        /// Address to send from, chosen by the route when `None`.
+        local: Option<IpAddr>,
+        /// The peer.
+        remote: SocketAddr,
+    },
+    /// The application took `count` incoming connections of a listener: that much backlog is free again.
+    Accepted {
+        /// The listener.
+        listener: SocketId,
+        /// How many.
+        count: u32,
+    },
+    /// The rings of this socket changed: bytes were written to TX or consumed from RX.
+    Kick {
+        /// The connection or flow.
+        socket: SocketId,
+    },
+    /// The TX ring's bytes `offset .. offset + len` are one message (Machnet only).
+    SendMessage {
+        /// The flow.
+        socket: SocketId,
+        /// Where the message begins in the TX stream.
+        offset: u64,
+        /// Its length in bytes, at least 1.
+        len: u32,
+        /// The id that acknowledgements are reported with.
+        message: u64,
+    },
+    /// No more bytes will be written: send FIN after the last (RFC 9293 §3.10.4, half close).
+    ShutdownWrite {
+        /// The connection.
+        socket: SocketId,
+    },
+    /// The application is done with the socket: deliver what is queued, then close.
+    Close {
+        /// Listener, connection or flow.
+        socket: SocketId,
+    },
+    /// End at once, telling the peer with RST.
+    Abort {
+        /// Connection or flow.
+        socket: SocketId,
+    },
+    /// Send one ICMP echo request of `len` payload bytes; completes with [`Completion::EchoReply`].
+    Ping {
+        /// Whom.
+        remote: IpAddr,
+        /// Sequence number of the request.
+        sequence: u16,
+        /// Payload bytes.
+        len: u16,
+    },
+    /// Ask for a socket's figures; completes with [`Completion::Info`].
+    Info {
+        /// Connection or flow.
+        socket: SocketId,
+    },
+    /// The application is gone. Not sent by applications: the port says it, last, for a dead channel.
+    Detach,
+}
+
+/// One command with its origin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// Who asks.
+    pub channel: ChannelId,
+    /// Echoed in the completion; chosen by the application.
+    pub tag: u64,
+    /// What is asked.
+    pub op: Op,
+}
+
+/// What became of a command, or news of a socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Completion {
+    /// The command named by `tag` was refused or failed.
+    Failed {
+        /// Of the command.
+        tag: u64,
+        /// Why.
+        error: CommandError,
+    },
+    /// A listener exists.
+    Listening {
+        /// Of the command.
+        tag: u64,
+        /// The new listener.
+        socket: SocketId,
+        /// Its address, the port filled in where it was 0.
+        local: SocketAddr,
+    },
+    /// A connection or flow is being opened; `Connected` or `Ended` follows.
+    Connecting {
+        /// Of the command.
+        tag: u64,
+        /// The new socket.
+        socket: SocketId,
+        /// Its rings.
+        stream: StreamId,
+        /// The local end.
+        local: SocketAddr,
+    },
+    /// The handshake is done.
+    Connected {
+        /// Which.
+        socket: SocketId,
+    },
+    /// A listener received a connection or flow.
+    Incoming {
+        /// The listener.
+        listener: SocketId,
+        /// The new socket.
+        socket: SocketId,
+        /// Its rings.
+        stream: StreamId,
+        /// The local end.
+        local: SocketAddr,
+        /// The peer.
+        remote: SocketAddr,
+    },
+    /// Bytes became readable or writable where there were none. Coalesced by the port.
+    Ready {
+        /// Which.
+        socket: SocketId,
+    },
+    /// A whole message lies in the RX ring at `offset .. offset + len` (Machnet only).
+    Message {
+        /// The flow.
+        socket: SocketId,
+        /// Where it begins in the RX stream.
+        offset: u64,
+        /// Its length in bytes.
+        len: u32,
+    },
+    /// The peer's FIN: what lies in the RX ring is all there will be.
+    PeerClosed {
+        /// Which.
+        socket: SocketId,
+    },
+    /// The socket is at its end. What lies in the RX ring may still be read; nothing follows.
+    Ended {
+        /// Which.
+        socket: SocketId,
+        /// Why.
+        reason: EndReason,
+    },
+    /// Answer to [`Op::Ping`].
+    EchoReply {
+        /// Of the command.
+        tag: u64,
+        /// Sequence number of the request.
+        sequence: u16,
+        /// Payload bytes of the reply.
+        len: u16,
+        /// From the request's departure to the reply's arrival.
+        rtt: Duration,
+        /// Time to live (hop limit) of the reply.
+        ttl: u8,
+    },
+    /// Answer to [`Op::Info`].
+    Info {
+        /// Of the command.
+        tag: u64,
+        /// The figures.
+        info: SocketInfo,
+    },
+}
+
+/// Figures of one connection or flow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SocketInfo {
+    /// Smoothed round-trip time; zero before the first sample.
+    pub srtt: Duration,
+    /// Round-trip time variation.
+    pub rttvar: Duration,
+    /// Congestion window in bytes (packets x payload for Machnet).
+    pub cwnd_bytes: u32,
+    /// Slow-start threshold in bytes.
+    pub ssthresh_bytes: u32,
+    /// Segments or packets that were sent again.
+    pub retransmits: u64,
+    /// Payload bytes sent, retransmissions included.
+    pub bytes_sent: u64,
+    /// Payload bytes acknowledged by the peer.
+    pub bytes_acked: u64,
+    /// Payload bytes received in order.
+    pub bytes_received: u64,
+    /// Highest message id acknowledged by the peer (Machnet).
+    pub message_acked: u64,
+}
+
+/// A ring could not take the bytes; nothing was stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RingError {
+    /// Beyond `rx_limit`.
+    OutOfRange,
+    /// No chunk of memory is free.
+    NoMemory,
+    /// The stream is gone.
+    Gone,
+}
+
+/// The two byte rings of one connection, by stream offset. Offset 0 is the first byte of the stream;
+/// offsets never wrap.
+///
+/// No slice of application memory is ever handed out: another process may change it at any time.
+pub trait StreamIo {
+    /// Getter: one past the last byte that the application had written at the last snapshot.
+    fn tx_end(&self) -> u64;
+    /// Output: copies the TX bytes from `offset` into `dst` and returns their partial Internet
+    /// checksum (big-endian 16-bit words, not complemented, folded to 16 bits, counted from an even
+    /// position). Bytes outside the stream come out as zero.
+    fn tx_copy_out_sum(&self, offset: u64, dst: &mut [u8]) -> u16;
+    /// Command: bytes below `offset` are acknowledged; the application may reuse their room.
+    fn tx_release(&mut self, offset: u64);
+    /// Getter: one past the highest offset that may be stored at present: what the application has
+    /// consumed plus what the rings may hold. Never decreases.
+    fn rx_limit(&self) -> u64;
+    /// Getter: the offset up to which the application had consumed at the last snapshot.
+    fn rx_consumed(&self) -> u64;
+    /// Input: stores `src` at `offset`, in order or not. Bytes already stored may be stored again.
+    fn rx_copy_in(&mut self, offset: u64, src: &[u8]) -> Result<(), RingError>;
+    /// Command: every byte below `offset` is in order; the application may read it.
+    fn rx_commit(&mut self, offset: u64);
+}
+
+/// The application side of an engine.
+///
+/// Call order in one step: `snapshot`, then any number of `poll_command`, `stream`, `complete`, then `flush`.
+pub trait AppPort {
+    /// The rings of one stream.
+    type Stream<'a>: StreamIo
+    where
+        Self: 'a;
+
+    /// Input: freezes everything that applications can change until the next call.
+    fn snapshot(&mut self, now: Instant);
+    /// Output: the next command. The port bounds and weighs what one channel may have done per step.
+    fn poll_command(&mut self) -> Option<Command>;
+    /// Input: an answer or news for a channel. Never refused: the port keeps what does not fit yet
+    /// (bounded: commands in flight, sockets and backlog are). Ignored for a dead channel.
+    fn complete(&mut self, channel: ChannelId, completion: Completion);
+    /// Command: a pair of rings for a new socket. `None` when the channel has no room or is gone.
+    fn stream_open(&mut self, channel: ChannelId, socket: SocketId) -> Option<StreamId>;
+    /// Command: the socket is gone; bytes already committed stay readable until the application
+    /// lets go of the stream.
+    fn stream_close(&mut self, stream: StreamId);
+    /// Getter: the rings of a stream. For a stream that is gone, rings that are empty and take nothing.
+    fn stream(&mut self, stream: StreamId) -> Self::Stream<'_>;
+    /// Output: makes everything since `snapshot` visible and wakes the applications that sleep. At most
+    /// one wake per channel and call.
+    fn flush(&mut self);
+}

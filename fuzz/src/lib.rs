@@ -1,0 +1,1 @@
+//! Fuzz targets of Causeway; see `fuzz_targets/`.

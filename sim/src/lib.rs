@@ -1,0 +1,1 @@
+//! Deterministic network simulator: the production engine over simulated links.

@@ -1,0 +1,1 @@
+//! Against the Linux kernel over a real TAP device.

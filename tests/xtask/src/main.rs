@@ -1,0 +1,2 @@
+//! The project commands: test, bench, fuzz.
+fn main() {}
