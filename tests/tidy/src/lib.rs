@@ -1,1 +1,10 @@
-//! Measures the rules of the house.
+//! The rules of the house, measured: what a reviewer would otherwise say again and again.
+//!
+//! [`check_source`] measures one Rust file, [`tree`] walks the repository, [`layers`] checks that
+//! arrows between crates only go down. `tests/tidy.rs` runs them over the tree.
+
+pub mod layers;
+mod source;
+pub mod tree;
+
+pub use source::{FILE_LINES_MAX, FUNCTION_LINES_MAX, Finding, check_source};

@@ -1,2 +1,71 @@
-//! The project commands: test, bench, fuzz.
-fn main() {}
+//! `cargo xtask`: the project's commands.
+//!
+//! `test` is what the README names and what `.ci/run` calls: it sets up what is missing, runs every
+//! stage and prints how long each took and how many tests ran. `full` adds the long stages and can be resumed.
+
+mod bench;
+mod counts;
+mod fuzz;
+mod run;
+mod setup;
+mod stages;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The project's commands", disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Set up what is missing and run every test; exit 0 only when all are green and none was skipped
+    Test {
+        /// Run only the stages with these names (see `cargo xtask stages`)
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<String>,
+    },
+    /// Everything that `test` runs and the long stages besides; resumable for one commit
+    Full,
+    /// List the stages in their order
+    Stages,
+    /// Install what the tests need (Debian packages, cargo-fuzz)
+    Setup,
+    /// Run the fuzz targets
+    Fuzz {
+        /// Seconds for each target
+        #[arg(long, default_value_t = 30)]
+        seconds: u32,
+        /// One target instead of all
+        target: Option<String>,
+    },
+    /// Measure: ns and instructions of our stack and of its peers in one run
+    Bench {
+        /// What to measure
+        #[arg(value_enum)]
+        name: bench::Name,
+        /// One JSON document on standard output instead of a table
+        #[arg(long)]
+        json: bool,
+        /// Fail when an instruction ratio that gates is exceeded
+        #[arg(long)]
+        gate: bool,
+    },
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().command {
+        Command::Test { only } => stages::test(&only),
+        Command::Full => stages::full(),
+        Command::Stages => {
+            stages::list();
+            Ok(())
+        }
+        Command::Setup => setup::everything(),
+        Command::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),
+        Command::Bench { name, json, gate } => bench::run(name, json, gate),
+    }
+}

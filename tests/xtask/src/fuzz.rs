@@ -1,0 +1,62 @@
+//! The fuzz targets, found in `fuzz/fuzz_targets`, each run for a while from its corpus in the tree.
+
+use anyhow::{Context, Result, bail};
+
+use crate::run::{self, command, root};
+
+/// Runs each target (or only `target`) for `seconds`.
+///
+/// # Errors
+/// When a target does not build or finds something; libFuzzer's own report names the input.
+pub fn run_targets(seconds: u32, target: Option<&str>) -> Result<u64> {
+    let names: Vec<String> = match target {
+        Some(name) => vec![name.to_owned()],
+        None => targets()?,
+    };
+    for name in &names {
+        // libFuzzer writes new inputs into its first corpus: that one lies in the target directory, the
+        // tree's seeds are read only.
+        let scratch = run::target_dir().join("fuzz-corpus").join(name);
+        std::fs::create_dir_all(&scratch)?;
+        let seeds = root().join("fuzz/corpus").join(name);
+        let mut fuzz = command(&["cargo", "+nightly", "fuzz", "run", name]);
+        fuzz.arg(&scratch);
+        if seeds.is_dir() {
+            fuzz.arg(&seeds);
+        }
+        fuzz.args([
+            "--",
+            &format!("-max_total_time={seconds}"),
+            "-timeout=10",
+            "-rss_limit_mb=2048",
+            "-print_final_stats=1",
+        ]);
+        run::run(fuzz).with_context(|| format!("fuzz target {name}"))?;
+    }
+    Ok(names.len() as u64)
+}
+
+/// The command.
+///
+/// # Errors
+/// See [`run_targets`].
+pub fn run(seconds: u32, target: Option<&str>) -> Result<()> {
+    run_targets(seconds, target)
+        .map(|count| println!("{count} fuzz targets, {seconds} s each: nothing found"))
+}
+
+fn targets() -> Result<Vec<String>> {
+    let directory = root().join("fuzz/fuzz_targets");
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(&directory).context("fuzz/fuzz_targets")? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|e| e == "rs") {
+            names.extend(path.file_stem().map(|s| s.to_string_lossy().into_owned()));
+        }
+    }
+    names.sort();
+    if names.is_empty() {
+        bail!("no fuzz target in {}", directory.display());
+    }
+    Ok(names)
+}

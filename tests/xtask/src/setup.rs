@@ -1,0 +1,90 @@
+//! What the tests need beyond Rust and a C compiler, installed where it is missing.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use crate::run::{command, on_path, read, run};
+
+/// A program and the Debian package that brings it.
+const TOOLS: &[(&str, &str)] = &[
+    ("cc", "gcc"),
+    ("g++", "g++"),
+    ("make", "make"),
+    ("nm", "binutils"),
+    ("git", "git"),
+    ("ip", "iproute2"),
+    ("ss", "iproute2"),
+    ("curl", "curl"),
+    ("python3", "python3"),
+    ("unshare", "util-linux"),
+    ("setpriv", "util-linux"),
+    ("ping", "iputils-ping"),
+    ("valgrind", "valgrind"),
+    ("tshark", "tshark"),
+    ("capinfos", "wireshark-common"),
+];
+
+const CARGO_FUZZ_VERSION: &str = "0.13.1";
+
+/// Installs everything that is missing.
+///
+/// # Errors
+/// One message that names what is missing and how to get it, when it cannot be installed from here.
+pub fn everything() -> Result<()> {
+    debian_packages()?;
+    tun_device()?;
+    nightly()?;
+    cargo_fuzz()
+}
+
+fn is_root() -> Result<bool> {
+    Ok(read(command(&["id", "-u"]))?.trim() == "0")
+}
+
+fn debian_packages() -> Result<()> {
+    let mut packages: Vec<&str> =
+        TOOLS.iter().filter(|(tool, _)| !on_path(tool)).map(|(_, package)| *package).collect();
+    packages.sort_unstable();
+    packages.dedup();
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let list = packages.join(" ");
+    if !is_root()? || !on_path("apt-get") {
+        bail!(
+            "missing: {list}. Install them, on Debian with: sudo apt-get install --no-install-recommends {list}"
+        );
+    }
+    run(command(&["apt-get", "update", "-q"]))?;
+    let mut install = command(&["apt-get", "install", "-q", "-y", "--no-install-recommends"]);
+    install.args(&packages).env("DEBIAN_FRONTEND", "noninteractive");
+    run(install)
+}
+
+fn tun_device() -> Result<()> {
+    if Path::new("/dev/net/tun").exists() {
+        return Ok(());
+    }
+    if !is_root()? {
+        bail!("/dev/net/tun is missing: load the kernel module `tun` (sudo modprobe tun)");
+    }
+    std::fs::create_dir_all("/dev/net").context("cannot make /dev/net")?;
+    run(command(&["mknod", "-m", "0666", "/dev/net/tun", "c", "10", "200"]))
+}
+
+fn nightly() -> Result<()> {
+    if read(command(&["cargo", "+nightly", "--version"])).is_ok() {
+        return Ok(());
+    }
+    run(command(&["rustup", "toolchain", "install", "nightly", "--profile", "minimal"])).context(
+        "fuzzing and the address sanitizer need Rust nightly: rustup toolchain install nightly",
+    )
+}
+
+fn cargo_fuzz() -> Result<()> {
+    if read(command(&["cargo", "fuzz", "--version"])).is_ok() {
+        return Ok(());
+    }
+    run(command(&["cargo", "install", "--locked", "--version", CARGO_FUZZ_VERSION, "cargo-fuzz"]))
+}

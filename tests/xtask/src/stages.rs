@@ -1,0 +1,291 @@
+//! The stages of the gate, in their order, each with its time and its count of tests.
+
+use std::fs;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::counts::Counts;
+use crate::fuzz;
+use crate::run::{command, read, root, run, run_and_read, target_dir};
+use crate::setup;
+
+type Run = fn() -> Result<Counts>;
+
+struct Stage {
+    name: &'static str,
+    what: &'static str,
+    run: Run,
+}
+
+const STAGES: &[Stage] = &[
+    Stage {
+        name: "setup",
+        what: "install what is missing",
+        run: || setup::everything().map(|()| Counts::default()),
+    },
+    Stage { name: "lint", what: "rustfmt, clippy, rustdoc without a warning", run: lint },
+    Stage {
+        name: "test",
+        what: "unit, property, snapshot, ABI and interop tests of the workspace",
+        run: test_workspace,
+    },
+    Stage {
+        name: "sim",
+        what: "the same with optimisation, debug assertions and overflow checks",
+        run: test_sim_profile,
+    },
+    Stage {
+        name: "loom",
+        what: "every interleaving of the channel's rings and doorbell",
+        run: loom,
+    },
+    Stage {
+        name: "asan",
+        what: "the unsafe islands under AddressSanitizer",
+        run: address_sanitizer,
+    },
+    Stage {
+        name: "importfree",
+        what: "core's undefined symbols are the allocator's and mem*",
+        run: import_free,
+    },
+    Stage {
+        name: "unprivileged",
+        what: "interop as an ordinary user inside unshare -Urn",
+        run: unprivileged,
+    },
+    Stage {
+        name: "demo",
+        what: "the main job twice, equal hashes; the capture opens in Wireshark",
+        run: demo,
+    },
+    Stage { name: "bench", what: "instruction ratios that gate", run: bench },
+    Stage { name: "fuzz", what: "each fuzz target for 30 s", run: || fuzz_stage(30) },
+];
+
+const LONG: &[Stage] = &[Stage {
+    name: "fuzz-long",
+    what: "each fuzz target for 10 minutes",
+    run: || fuzz_stage(600),
+}];
+
+/// Prints the stages.
+pub fn list() {
+    for stage in STAGES {
+        println!("{:<13} {}", stage.name, stage.what);
+    }
+    for stage in LONG {
+        println!("{:<13} {} (only `full`)", stage.name, stage.what);
+    }
+}
+
+/// `cargo xtask test`.
+///
+/// # Errors
+/// At the first stage that fails.
+pub fn test(only: &[String]) -> Result<()> {
+    for name in only {
+        ensure!(
+            STAGES.iter().any(|s| s.name == name),
+            "there is no stage `{name}`: see `cargo xtask stages`"
+        );
+    }
+    let chosen: Vec<&Stage> =
+        STAGES.iter().filter(|s| only.is_empty() || only.iter().any(|o| o == s.name)).collect();
+    let mut rows = Vec::new();
+    let mut total = Counts::default();
+    for stage in chosen {
+        let (row, counts) = perform(stage)?;
+        rows.push(row);
+        total.add(counts);
+    }
+    close(&rows, total);
+    Ok(())
+}
+
+/// `cargo xtask full`: remembers in the target directory which stages this commit has passed.
+///
+/// # Errors
+/// At the first stage that fails; the next call goes on there.
+pub fn full() -> Result<()> {
+    let commit = read(command(&["git", "rev-parse", "HEAD"]))?.trim().to_owned();
+    let clean = read(command(&["git", "status", "--porcelain"]))?.is_empty();
+    ensure!(clean, "the tree has uncommitted changes: a result belongs to a commit");
+    let directory = target_dir().join("full").join(&commit);
+    fs::create_dir_all(&directory)?;
+    let mut rows = vec![format!("commit {commit}")];
+    let mut total = Counts::default();
+    for stage in STAGES.iter().chain(LONG) {
+        let record = directory.join(stage.name);
+        if let Ok(text) = fs::read_to_string(&record) {
+            let mut numbers = text.lines();
+            let passed = numbers
+                .next()
+                .and_then(|n| n.parse().ok())
+                .context("a damaged record in target/full")?;
+            total.add(Counts { passed, ..Counts::default() });
+            rows.push(format!("{} (before)", numbers.next().unwrap_or(stage.name)));
+            continue;
+        }
+        let (row, counts) = perform(stage)?;
+        fs::write(&record, format!("{}\n{row}\n", counts.passed))?;
+        rows.push(row);
+        total.add(counts);
+    }
+    close(&rows, total);
+    Ok(())
+}
+
+fn perform(stage: &Stage) -> Result<(String, Counts)> {
+    println!("\n===== {}: {}", stage.name, stage.what);
+    let start = Instant::now();
+    let counts = (stage.run)().with_context(|| format!("stage `{}`", stage.name))?;
+    let minutes = start.elapsed().as_secs_f64() / 60.0;
+    Ok((format!("{:<13} {minutes:>6.2} min {:>6} tests", stage.name, counts.passed), counts))
+}
+
+fn close(rows: &[String], total: Counts) {
+    println!("\n===== stages");
+    for row in rows {
+        println!("{row}");
+    }
+    println!("{} passed, {} failed, {} skipped", total.passed, total.failed, total.skipped);
+}
+
+fn cargo_test(stage: &str, words: &[&str]) -> Result<Counts> {
+    let mut all = vec!["cargo", "test"];
+    all.extend(words);
+    Counts::read(&run_and_read(command(&all))?).demand(stage)
+}
+
+/// Arguments that mean every crate but the fuzz targets, which only a fuzzer links.
+const EVERYTHING: &[&str] = &["--workspace", "--exclude", "causeway-fuzz"];
+
+fn lint() -> Result<Counts> {
+    run(command(&["cargo", "fmt", "--all", "--check"]))?;
+    let mut clippy = command(&["cargo", "clippy"]);
+    clippy.args(EVERYTHING).args(["--all-targets", "--", "-D", "warnings"]);
+    run(clippy)?;
+    let mut doc = command(&["cargo", "doc", "--no-deps", "--document-private-items"]);
+    doc.args(EVERYTHING).env("RUSTDOCFLAGS", "-D warnings");
+    run(doc)?;
+    Ok(Counts::default())
+}
+
+fn test_workspace() -> Result<Counts> {
+    // Tests drive the shipped binary and libraries as a user builds them.
+    run(command(&["cargo", "build", "--release"]))?;
+    cargo_test("test", EVERYTHING)
+}
+
+fn test_sim_profile() -> Result<Counts> {
+    cargo_test(
+        "sim",
+        &[
+            "--profile",
+            "sim",
+            "-p",
+            "causeway-core",
+            "-p",
+            "causeway-checksum",
+            "-p",
+            "causeway-sim",
+        ],
+    )
+}
+
+fn loom() -> Result<Counts> {
+    let target = target_dir().join("loom");
+    let mut test =
+        command(&["cargo", "test", "--release", "-p", "causeway-channel", "--lib", "--target-dir"]);
+    test.arg(target).args(["loom_"]).env("RUSTFLAGS", "--cfg loom");
+    Counts::read(&run_and_read(test)?).demand("loom")
+}
+
+fn address_sanitizer() -> Result<Counts> {
+    let target = target_dir().join("asan");
+    let mut test = command(&[
+        "cargo",
+        "+nightly",
+        "test",
+        "--target",
+        "x86_64-unknown-linux-gnu",
+        "--lib",
+        "--tests",
+    ]);
+    test.args([
+        "-p",
+        "causeway-channel",
+        "-p",
+        "causeway-checksum",
+        "-p",
+        "causeway-backends",
+        "--target-dir",
+    ]);
+    test.arg(target).env("RUSTFLAGS", "-Zsanitizer=address");
+    Counts::read(&run_and_read(test)?).demand("asan")
+}
+
+fn import_free() -> Result<Counts> {
+    run(command(&["bash", "tests/importfree/check.sh"]))?;
+    Ok(Counts { passed: 1, ..Counts::default() })
+}
+
+fn unprivileged() -> Result<Counts> {
+    Counts::read(&run_and_read(command(&["bash", "tests/interop/unprivileged.sh"]))?)
+        .demand("unprivileged")
+}
+
+fn demo() -> Result<Counts> {
+    let out = target_dir().join("demo-stage");
+    let mut hashes = Vec::new();
+    for turn in ["first", "second"] {
+        let directory = out.join(turn);
+        fs::create_dir_all(&directory)?;
+        let mut demo = command(&["cargo", "run", "--quiet", "--release", "--", "demo", "--out"]);
+        demo.arg(&directory);
+        let text = run_and_read(demo)?;
+        let hash = text
+            .lines()
+            .find(|l| l.to_lowercase().contains("state hash"))
+            .context("demo printed no state hash")?;
+        hashes.push(hash.to_owned());
+    }
+    ensure!(hashes[0] == hashes[1], "equal seeds, different hashes:\n{}\n{}", hashes[0], hashes[1]);
+    let capture = out.join("first/demo.pcapng");
+    wireshark_accepts(&capture)?;
+    ensure!(fs::metadata(out.join("first/demo.html"))?.len() > 1_000, "demo.html is empty");
+    Ok(Counts { passed: 3, ..Counts::default() })
+}
+
+/// Reads the whole capture with Wireshark's own reader; any complaint is a failure.
+fn wireshark_accepts(capture: &std::path::Path) -> Result<()> {
+    let mut read_all = command(&["tshark", "-n", "-q", "-z", "io,phs", "-r"]);
+    read_all.arg(capture);
+    let output = read_all.output().context("cannot run tshark")?;
+    let complaints: Vec<String> = String::from_utf8_lossy(&output.stderr)
+        .lines()
+        .filter(|l| !l.contains("Running as user \"root\""))
+        .map(str::to_owned)
+        .collect();
+    if !output.status.success() || !complaints.is_empty() {
+        bail!("Wireshark does not like {}: {} {complaints:?}", capture.display(), output.status);
+    }
+    let hierarchy = String::from_utf8_lossy(&output.stdout);
+    ensure!(
+        hierarchy.contains("tcp") && hierarchy.contains("udp"),
+        "the capture lacks TCP or UDP:\n{hierarchy}"
+    );
+    Ok(())
+}
+
+fn bench() -> Result<Counts> {
+    crate::bench::run(crate::bench::Name::Core, false, true)?;
+    Ok(Counts { passed: 1, ..Counts::default() })
+}
+
+fn fuzz_stage(seconds: u32) -> Result<Counts> {
+    debug_assert!(root().join("fuzz").is_dir(), "the repository has its fuzz targets");
+    Ok(Counts { passed: fuzz::run_targets(seconds, None)?, ..Counts::default() })
+}
