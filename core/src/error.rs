@@ -44,4 +44,6 @@ pub enum CommandError {
     InvalidArgument,
     /// The address family or protocol is not configured on this stack.
     Unsupported,
+    /// No answer came in time (echo requests).
+    TimedOut,
 }

@@ -1,8 +1,10 @@
 //! What happened inside the stack, as typed values. `tracing` begins above: in the daemon and the simulator.
 
+use core::net::SocketAddr;
+
 use crate::error::EndReason;
 use crate::nic::IfIndex;
-use crate::port::SocketId;
+use crate::port::{SocketId, Transport};
 use crate::tcp::State;
 use crate::time::{Duration, Instant};
 
@@ -39,6 +41,17 @@ pub enum RetransmitCause {
 /// One event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
+    /// A connection or flow exists from now on.
+    Opened {
+        /// Which.
+        socket: SocketId,
+        /// Its transport.
+        transport: Transport,
+        /// Our end.
+        local: SocketAddr,
+        /// The peer.
+        remote: SocketAddr,
+    },
     /// A TCP connection changed its state.
     TcpState {
         /// Which.
