@@ -1,0 +1,192 @@
+//! The checks that several sections share.
+
+use std::net::IpAddr;
+use std::ops::{Range, RangeInclusive};
+
+use toml::Spanned;
+
+use super::error::{ConfigError, Source};
+
+/// An address and the length of its network prefix, as in `10.0.1.5/24`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prefixed {
+    /// The address; host bits may be set.
+    pub address: IpAddr,
+    /// Leading bits that name the network: 0 to 32 (IPv4) or 128 (IPv6).
+    pub prefix_len: u8,
+}
+
+impl Prefixed {
+    /// Getter: true when `other` lies in this network.
+    pub fn contains(&self, other: IpAddr) -> bool {
+        let bits = |a: IpAddr| match a {
+            IpAddr::V4(a) => (u128::from(u32::from(a)) << 96, true),
+            IpAddr::V6(a) => (u128::from(a), false),
+        };
+        let ((ours, our_kind), (theirs, their_kind)) = (bits(self.address), bits(other));
+        // A shift by 128 is not defined; a prefix of 0 contains everything of its kind.
+        let mask = u128::MAX.checked_shl(128 - u32::from(self.prefix_len)).unwrap_or(0);
+        our_kind == their_kind && ours & mask == theirs & mask
+    }
+}
+
+/// One integer setting: its name, default, range and unit.
+pub(super) struct Integer {
+    pub(super) key: &'static str,
+    pub(super) default: i64,
+    pub(super) range: RangeInclusive<i64>,
+    pub(super) unit: &'static str,
+}
+
+impl Integer {
+    /// The value of the setting, in the type that its range fits.
+    pub(super) fn check(
+        &self,
+        source: &Source<'_>,
+        value: Option<&Spanned<i64>>,
+    ) -> Result<i64, ConfigError> {
+        let Some(value) = value else { return Ok(self.default) };
+        if self.range.contains(value.get_ref()) {
+            return Ok(*value.get_ref());
+        }
+        let (low, high) = (self.range.start(), self.range.end());
+        let unit = if self.unit.is_empty() { String::new() } else { format!(" {}", self.unit) };
+        Err(source.error(
+            self.key,
+            value.span(),
+            format!("{} is out of range", value.get_ref()),
+            format!("give {low} to {high}{unit}"),
+        ))
+    }
+
+    pub(super) fn check_u16(
+        &self,
+        source: &Source<'_>,
+        value: Option<&Spanned<i64>>,
+    ) -> Result<u16, ConfigError> {
+        Ok(u16::try_from(self.check(source, value)?).expect("the range of a u16 setting fits it"))
+    }
+
+    pub(super) fn check_u32(
+        &self,
+        source: &Source<'_>,
+        value: Option<&Spanned<i64>>,
+    ) -> Result<u32, ConfigError> {
+        Ok(u32::try_from(self.check(source, value)?).expect("the range of a u32 setting fits it"))
+    }
+
+    pub(super) fn check_u64(
+        &self,
+        source: &Source<'_>,
+        value: Option<&Spanned<i64>>,
+    ) -> Result<u64, ConfigError> {
+        Ok(u64::try_from(self.check(source, value)?).expect("the range of a u64 setting fits it"))
+    }
+}
+
+/// One of a few words.
+pub(super) fn word<T: Copy>(
+    source: &Source<'_>,
+    key: &str,
+    value: Option<&Spanned<String>>,
+    default: T,
+    words: &[(&str, T)],
+) -> Result<T, ConfigError> {
+    let Some(value) = value else { return Ok(default) };
+    if let Some((_, meaning)) = words.iter().find(|(word, _)| word == value.get_ref()) {
+        return Ok(*meaning);
+    }
+    let known: Vec<String> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
+    Err(source.error(
+        key,
+        value.span(),
+        format!("{:?} is none of the choices", value.get_ref()),
+        format!("give {}", known.join(" or ")),
+    ))
+}
+
+/// `ADDRESS/BITS`.
+pub(super) fn prefixed(
+    source: &Source<'_>,
+    key: &str,
+    value: &Spanned<String>,
+) -> Result<Prefixed, ConfigError> {
+    let parsed = value.get_ref().split_once('/').and_then(|(address, bits)| {
+        let address: IpAddr = address.parse().ok()?;
+        let prefix_len: u8 = bits.parse().ok()?;
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        (prefix_len <= most).then_some(Prefixed { address, prefix_len })
+    });
+    parsed.ok_or_else(|| {
+        source.error(
+            key,
+            value.span(),
+            format!("{:?} is not an address with a prefix length", value.get_ref()),
+            "write it like \"10.0.1.5/24\"",
+        )
+    })
+}
+
+/// One IP address.
+pub(super) fn address(
+    source: &Source<'_>,
+    key: &str,
+    value: &Spanned<String>,
+) -> Result<IpAddr, ConfigError> {
+    value.get_ref().parse().map_err(|_| {
+        source.error(
+            key,
+            value.span(),
+            format!("{:?} is not an IP address", value.get_ref()),
+            "write it like \"10.0.1.1\"",
+        )
+    })
+}
+
+/// True for addresses that one host can own.
+pub(super) fn is_host_address(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(a) => !(a.is_unspecified() || a.is_multicast() || a.is_broadcast()),
+        IpAddr::V6(a) => !(a.is_unspecified() || a.is_multicast()),
+    }
+}
+
+/// A name for an interface or a device: what Linux takes (IFNAMSIZ is 16 with the final NUL).
+pub(super) fn device_name(
+    source: &Source<'_>,
+    key: &str,
+    name: &str,
+    span: Range<usize>,
+) -> Result<(), ConfigError> {
+    let good = |c: char| c.is_ascii_graphic() && c != '/' && c != ':';
+    if !name.is_empty() && name.len() <= 15 && name != "." && name != ".." && name.chars().all(good)
+    {
+        return Ok(());
+    }
+    Err(source.error(
+        key,
+        span,
+        format!("{name:?} is not a name for an interface"),
+        "give 1 to 15 printable ASCII characters without '/', ':' and blanks",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn net(text: &str) -> Prefixed {
+        let (address, bits) = text.split_once('/').unwrap();
+        Prefixed { address: address.parse().unwrap(), prefix_len: bits.parse().unwrap() }
+    }
+
+    #[test]
+    fn a_network_contains_its_own_addresses_and_no_others() {
+        assert!(net("10.0.1.5/24").contains("10.0.1.200".parse().unwrap()));
+        assert!(!net("10.0.1.5/24").contains("10.0.2.5".parse().unwrap()));
+        assert!(net("0.0.0.0/0").contains("203.0.113.1".parse().unwrap()));
+        assert!(!net("0.0.0.0/0").contains("2001:db8::1".parse().unwrap()));
+        assert!(net("2001:db8::/128").contains("2001:db8::".parse().unwrap()));
+        assert!(!net("2001:db8::/128").contains("2001:db8::1".parse().unwrap()));
+    }
+}

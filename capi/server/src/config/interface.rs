@@ -1,0 +1,220 @@
+//! `[[interface]]`: the network interfaces.
+
+use std::net::IpAddr;
+
+use causeway_core::nic::{INTERFACES_MAX, MacAddr};
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::check::{Integer, Prefixed, device_name, is_host_address, prefixed, word};
+use super::error::{ConfigError, Source};
+use super::fault::{FaultConfig, RawFault};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawInterface {
+    name: Spanned<String>,
+    backend: Spanned<String>,
+    device: Option<Spanned<String>>,
+    mac: Option<Spanned<String>>,
+    mtu: Option<Spanned<i64>>,
+    addresses: Spanned<Vec<Spanned<String>>>,
+    fault: Option<RawFault>,
+}
+
+/// What carries an interface's frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// A Linux TAP device.
+    Tap,
+    /// Memory: what is sent comes back.
+    Loopback,
+}
+
+/// One network interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InterfaceConfig {
+    name: String,
+    backend: Backend,
+    device: String,
+    mac: MacAddr,
+    mtu: u16,
+    addresses: Vec<Prefixed>,
+    fault: Option<FaultConfig>,
+}
+
+impl InterfaceConfig {
+    /// Getter: the name that routes refer to.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Getter: what carries the frames.
+    pub fn backend(&self) -> Backend {
+        self.backend
+    }
+
+    /// Getter: the kernel's name of the device, default the interface's name.
+    pub fn device(&self) -> &str {
+        &self.device
+    }
+
+    /// Getter: the Ethernet address, default `02:00:` and the first IPv4 address.
+    pub fn mac(&self) -> MacAddr {
+        self.mac
+    }
+
+    /// Getter: the largest IP datagram in bytes, 576 to 9000, default 1500.
+    pub fn mtu(&self) -> u16 {
+        self.mtu
+    }
+
+    /// Getter: the addresses that are ours, each with its network.
+    pub fn addresses(&self) -> &[Prefixed] {
+        &self.addresses
+    }
+
+    /// Getter: what the fault decorator does to the frames, if anything.
+    pub fn fault(&self) -> Option<&FaultConfig> {
+        self.fault.as_ref()
+    }
+}
+
+/// RFC 791 asks every link to carry 576 bytes; 9000 is the customary jumbo size.
+const MTU: Integer =
+    Integer { key: "interface.mtu", default: 1500, range: 576..=9000, unit: "bytes" };
+const ADDRESSES_MAX: usize = 64;
+
+/// All interfaces, checked against each other.
+pub(super) fn build_all(
+    source: &Source<'_>,
+    raw: Vec<RawInterface>,
+) -> Result<Vec<InterfaceConfig>, ConfigError> {
+    // Interface 0 is the engine's own loopback.
+    let most = INTERFACES_MAX - 1;
+    if raw.is_empty() {
+        return Err(source.error_overall(
+            "interface",
+            "there is none",
+            "add an [[interface]] with name, backend and addresses",
+        ));
+    }
+    let mut built: Vec<InterfaceConfig> = Vec::new();
+    for raw in raw {
+        let span = raw.name.span();
+        let addresses = raw.addresses.clone();
+        let interface = raw.build(source)?;
+        if built.len() == most {
+            let advice = format!("configure at most {most}");
+            return Err(source.error("interface.name", span, "too many interfaces", advice));
+        }
+        if built.iter().any(|other| other.name == interface.name) {
+            let problem = format!("{:?} is the name of another interface too", interface.name);
+            return Err(source.error("interface.name", span, problem, "give each its own"));
+        }
+        for (address, text) in interface.addresses.iter().zip(addresses.get_ref()) {
+            let taken = |other: &InterfaceConfig| {
+                other.addresses.iter().any(|a| a.address == address.address)
+            };
+            if let Some(other) = built.iter().find(|other| taken(other)) {
+                let problem = format!("{} is an address of {:?} too", address.address, other.name);
+                return Err(source.error(
+                    "interface.addresses",
+                    text.span(),
+                    problem,
+                    "list it once",
+                ));
+            }
+        }
+        built.push(interface);
+    }
+    Ok(built)
+}
+
+impl RawInterface {
+    fn build(self, source: &Source<'_>) -> Result<InterfaceConfig, ConfigError> {
+        let backends = [("tap", Backend::Tap), ("loopback", Backend::Loopback)];
+        let backend =
+            word(source, "interface.backend", Some(&self.backend), Backend::Loopback, &backends)?;
+        device_name(source, "interface.name", self.name.get_ref(), self.name.span())?;
+        if let Some(device) = &self.device {
+            device_name(source, "interface.device", device.get_ref(), device.span())?;
+        }
+        let addresses = addresses(source, &self.addresses)?;
+        let mac = match &self.mac {
+            Some(text) => mac(source, text)?,
+            None => mac_of(&addresses),
+        };
+        let name = self.name.into_inner();
+        Ok(InterfaceConfig {
+            device: self.device.map_or_else(|| name.clone(), Spanned::into_inner),
+            name,
+            backend,
+            mac,
+            mtu: MTU.check_u16(source, self.mtu.as_ref())?,
+            addresses,
+            fault: self.fault.map(|raw| raw.build(source)).transpose()?,
+        })
+    }
+}
+
+fn addresses(
+    source: &Source<'_>,
+    list: &Spanned<Vec<Spanned<String>>>,
+) -> Result<Vec<Prefixed>, ConfigError> {
+    const KEY: &str = "interface.addresses";
+    let count = list.get_ref().len();
+    if count == 0 || count > ADDRESSES_MAX {
+        let problem = format!("{count} addresses are listed");
+        let advice = format!("list 1 to {ADDRESSES_MAX}");
+        return Err(source.error(KEY, list.span(), problem, advice));
+    }
+    let mut parsed: Vec<Prefixed> = Vec::with_capacity(count);
+    for text in list.get_ref() {
+        let address = prefixed(source, KEY, text)?;
+        if !is_host_address(address.address) {
+            let problem = format!("{} cannot belong to a host", address.address);
+            return Err(source.error(KEY, text.span(), problem, "give a unicast address"));
+        }
+        if parsed.iter().any(|other| other.address == address.address) {
+            let problem = format!("{} is listed twice", address.address);
+            return Err(source.error(KEY, text.span(), problem, "list it once"));
+        }
+        parsed.push(address);
+    }
+    Ok(parsed)
+}
+
+fn mac(source: &Source<'_>, text: &Spanned<String>) -> Result<MacAddr, ConfigError> {
+    let complain = |problem: String| {
+        let advice = "write a unicast address like \"02:00:0a:00:01:05\"";
+        source.error("interface.mac", text.span(), problem, advice)
+    };
+    let mut bytes = [0u8; 6];
+    let mut parts = text.get_ref().split(':');
+    for byte in &mut bytes {
+        let part = parts.next().filter(|part| part.len() == 2).unwrap_or("");
+        *byte = u8::from_str_radix(part, 16)
+            .map_err(|_| complain(format!("{:?} is not an Ethernet address", text.get_ref())))?;
+    }
+    let mac = MacAddr(bytes);
+    if parts.next().is_some() || mac.is_multicast() || bytes == [0; 6] {
+        return Err(complain(format!("{:?} is not a host's Ethernet address", text.get_ref())));
+    }
+    Ok(mac)
+}
+
+/// A locally administered address that says whose it is: `02:00:` and the first IPv4 address, or the
+/// last four bytes of an IPv6 one.
+fn mac_of(addresses: &[Prefixed]) -> MacAddr {
+    let first = addresses.iter().find(|a| a.address.is_ipv4()).or(addresses.first());
+    let tail = match first.map(|a| a.address) {
+        Some(IpAddr::V4(a)) => a.octets(),
+        Some(IpAddr::V6(a)) => {
+            let o = a.octets();
+            [o[12], o[13], o[14], o[15]]
+        }
+        None => [0, 0, 0, 1],
+    };
+    MacAddr([2, 0, tail[0], tail[1], tail[2], tail[3]])
+}

@@ -1,0 +1,195 @@
+//! The exact words of each complaint.
+
+use super::Config;
+
+const INTERFACE: &str = "[[interface]]
+name = \"lo0\"
+backend = \"loopback\"
+addresses = [\"10.0.1.5/24\"]
+";
+
+fn complaint(text: &str) -> String {
+    Config::parse("c.toml", text).expect_err("the text has a fault").to_string()
+}
+
+#[track_caller]
+fn assert_complaint(text: &str, expected: &str) {
+    assert_eq!(complaint(text), expected, "about:\n{text}");
+}
+
+/// A good interface (lines 1 to 4) followed by `rest`, which begins on line 5.
+#[track_caller]
+fn assert_after_interface(rest: &str, expected: &str) {
+    assert_complaint(&format!("{INTERFACE}{rest}"), expected);
+}
+
+#[test]
+fn the_smallest_configuration_is_one_interface() {
+    let config = Config::parse("c.toml", INTERFACE).unwrap();
+    let interface = &config.interfaces()[0];
+    assert_eq!(interface.device(), "lo0");
+    assert_eq!(interface.mac().to_string(), "02:00:0a:00:01:05");
+    assert_eq!(interface.mtu(), 1500);
+    assert_eq!(config.daemon().spin_us(), 50);
+}
+
+#[test]
+fn an_unknown_key_is_named_with_the_known_ones() {
+    assert_after_interface(
+        "[daemon]\nspin_ms = 4\n",
+        "c.toml:6: daemon.spin_ms: unknown key; the keys here are socket, socket_mode, \
+         socket_owner, busy_poll, spin_us, log",
+    );
+    assert_after_interface(
+        "[interface.fault]\nlos_ppm = 4\n",
+        "c.toml:6: interface.fault.los_ppm: unknown key; the keys here are seed, loss_ppm, \
+         duplicate_ppm, reorder_ppm, reorder_frames, corrupt_ppm",
+    );
+}
+
+#[test]
+fn an_unknown_table_is_named() {
+    assert_after_interface(
+        "[daemons]\n",
+        "c.toml:5: daemons: unknown key; the keys here are daemon, interface, route, tcp, \
+         machnet, channel",
+    );
+}
+
+#[test]
+fn a_missing_key_is_named_with_its_table() {
+    assert_complaint(
+        "[[interface]]\nname = \"a\"\nbackend = \"tap\"\n",
+        "c.toml:1: interface.addresses: is missing; add it; docs/configuration.md says how",
+    );
+}
+
+#[test]
+fn a_value_of_the_wrong_type_names_its_key() {
+    assert_after_interface(
+        "mtu = \"big\"\n",
+        "c.toml:5: interface.mtu: invalid type: string \"big\", expected an integer; \
+         docs/configuration.md has an example",
+    );
+}
+
+#[test]
+fn a_number_out_of_range_gets_the_range() {
+    assert_after_interface(
+        "mtu = 70000\n",
+        "c.toml:5: interface.mtu: 70000 is out of range; give 576 to 9000 bytes",
+    );
+    assert_after_interface(
+        "[daemon]\nspin_us = -1\n",
+        "c.toml:6: daemon.spin_us: -1 is out of range; give 0 to 1000000 microseconds",
+    );
+}
+
+#[test]
+fn a_wrong_word_gets_the_choices() {
+    assert_after_interface(
+        "[daemon]\nbusy_poll = \"sometimes\"\n",
+        "c.toml:6: daemon.busy_poll: \"sometimes\" is none of the choices; \
+         give \"always\" or \"adaptive\" or \"never\"",
+    );
+}
+
+#[test]
+fn addresses_are_checked_one_by_one() {
+    let with = |list: &str| {
+        format!("[[interface]]\nname = \"a\"\nbackend = \"tap\"\naddresses = [\n{list}]\n")
+    };
+    assert_complaint(
+        &with("  \"10.0.1.5/24\",\n  \"10.0.1.6\",\n"),
+        "c.toml:6: interface.addresses: \"10.0.1.6\" is not an address with a prefix length; \
+         write it like \"10.0.1.5/24\"",
+    );
+    assert_complaint(
+        &with("  \"10.0.1.5/24\",\n  \"10.0.1.5/16\",\n"),
+        "c.toml:6: interface.addresses: 10.0.1.5 is listed twice; list it once",
+    );
+    assert_complaint(
+        &with("  \"224.0.0.1/24\",\n"),
+        "c.toml:5: interface.addresses: 224.0.0.1 cannot belong to a host; \
+         give a unicast address",
+    );
+    assert_complaint(
+        &with(""),
+        "c.toml:4: interface.addresses: 0 addresses are listed; list 1 to 64",
+    );
+}
+
+#[test]
+fn two_interfaces_share_neither_name_nor_address() {
+    assert_after_interface(
+        INTERFACE,
+        "c.toml:6: interface.name: \"lo0\" is the name of another interface too; \
+         give each its own",
+    );
+    assert_after_interface(
+        &INTERFACE.replace("lo0", "lo1"),
+        "c.toml:8: interface.addresses: 10.0.1.5 is an address of \"lo0\" too; list it once",
+    );
+}
+
+#[test]
+fn a_mac_must_be_a_hosts() {
+    assert_after_interface(
+        "mac = \"01:00:5e:00:00:01\"\n",
+        "c.toml:5: interface.mac: \"01:00:5e:00:00:01\" is not a host's Ethernet address; \
+         write a unicast address like \"02:00:0a:00:01:05\"",
+    );
+    assert_after_interface(
+        "mac = \"02-00-0a-00-01-05\"\n",
+        "c.toml:5: interface.mac: \"02-00-0a-00-01-05\" is not an Ethernet address; \
+         write a unicast address like \"02:00:0a:00:01:05\"",
+    );
+}
+
+#[test]
+fn a_route_needs_a_way() {
+    assert_after_interface(
+        "[[route]]\ndestination = \"0.0.0.0/0\"\n",
+        "c.toml:6: route.interface: is missing, and so is a gateway; give one of them or both",
+    );
+    assert_after_interface(
+        "[[route]]\ndestination = \"0.0.0.0/0\"\ngateway = \"10.9.9.9\"\n",
+        "c.toml:7: route.gateway: 10.9.9.9 is in no interface's network; \
+         correct it, or name the interface",
+    );
+    assert_after_interface(
+        "[[route]]\ndestination = \"0.0.0.0/0\"\ninterface = \"eth7\"\n",
+        "c.toml:7: route.interface: there is no interface \"eth7\"; give \"lo0\"",
+    );
+    assert_after_interface(
+        "[[route]]\ndestination = \"10.0.2.1/24\"\ninterface = \"lo0\"\n",
+        "c.toml:6: route.destination: 10.0.2.1/24 has bits beyond its prefix; \
+         write the network, like 10.0.2.0/24",
+    );
+}
+
+#[test]
+fn no_interface_at_all_is_said() {
+    assert_complaint(
+        "",
+        "c.toml: interface: there is none; \
+         add an [[interface]] with name, backend and addresses",
+    );
+}
+
+#[test]
+fn broken_syntax_names_the_line() {
+    let said = complaint(&format!("{INTERFACE}mtu = = 3\n"));
+    assert!(said.starts_with("c.toml:5: not valid TOML: "), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+#[test]
+fn an_unreadable_file_is_one_sentence() {
+    let error = Config::load(std::path::Path::new("/nonexistent/c.toml")).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "/nonexistent/c.toml: cannot be read: No such file or directory (os error 2); \
+         give the path of a TOML file as in docs/configuration.md"
+    );
+}

@@ -1,0 +1,117 @@
+//! The daemon's configuration: TOML in, checked values out.
+//!
+//! [`Config::load`] and [`Config::parse`] are the only ways to a [`Config`]; what they return has been
+//! checked as a whole. Every key is described in `docs/configuration.md`, and a test holds the two together.
+
+mod channel;
+mod check;
+mod daemon;
+#[cfg(test)]
+mod document_tests;
+mod error;
+mod fault;
+mod interface;
+mod machnet;
+#[cfg(test)]
+mod message_tests;
+mod route;
+mod tcp;
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+pub use channel::ChannelConfig;
+pub use check::Prefixed;
+pub use daemon::{BusyPoll, DaemonConfig, LogLevel};
+pub use error::ConfigError;
+pub use fault::FaultConfig;
+pub use interface::{Backend, InterfaceConfig};
+pub use machnet::MachnetConfig;
+pub use route::RouteConfig;
+pub use tcp::TcpConfig;
+
+use error::Source;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawConfig {
+    #[serde(default)]
+    daemon: daemon::RawDaemon,
+    #[serde(default)]
+    interface: Vec<interface::RawInterface>,
+    #[serde(default)]
+    route: Vec<route::RawRoute>,
+    #[serde(default)]
+    tcp: tcp::RawTcp,
+    #[serde(default)]
+    machnet: machnet::RawMachnet,
+    #[serde(default)]
+    channel: channel::RawChannel,
+}
+
+/// A whole configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    daemon: DaemonConfig,
+    interfaces: Vec<InterfaceConfig>,
+    routes: Vec<RouteConfig>,
+    tcp: TcpConfig,
+    machnet: MachnetConfig,
+    channel: ChannelConfig,
+}
+
+impl Config {
+    /// Reads and checks a file. Errors: it cannot be read, or the first fault in it.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|e| ConfigError::unreadable(&file, &e))?;
+        Self::parse(&file, &text)
+    }
+
+    /// Checks a text; `file` is the name that errors give it.
+    pub fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
+        let source = Source { file, text };
+        let raw: RawConfig = toml::from_str(text).map_err(|e| source.error_from_toml(&e))?;
+        let interfaces = interface::build_all(&source, raw.interface)?;
+        let routes = route::build_all(&source, raw.route, &interfaces)?;
+        Ok(Self {
+            daemon: raw.daemon.build(&source)?,
+            interfaces,
+            routes,
+            tcp: raw.tcp.build(&source)?,
+            machnet: raw.machnet.build(&source)?,
+            channel: raw.channel.build(&source)?,
+        })
+    }
+
+    /// Getter: `[daemon]`.
+    pub fn daemon(&self) -> &DaemonConfig {
+        &self.daemon
+    }
+
+    /// Getter: each `[[interface]]`, 1 to 7.
+    pub fn interfaces(&self) -> &[InterfaceConfig] {
+        &self.interfaces
+    }
+
+    /// Getter: each `[[route]]`; the interfaces' own networks are not among them.
+    pub fn routes(&self) -> &[RouteConfig] {
+        &self.routes
+    }
+
+    /// Getter: `[tcp]`.
+    pub fn tcp(&self) -> &TcpConfig {
+        &self.tcp
+    }
+
+    /// Getter: `[machnet]`.
+    pub fn machnet(&self) -> &MachnetConfig {
+        &self.machnet
+    }
+
+    /// Getter: `[channel]`.
+    pub fn channel(&self) -> &ChannelConfig {
+        &self.channel
+    }
+}

@@ -1,0 +1,232 @@
+//! The listening socket and its file.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+
+/// Why the control socket could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Another daemon answers there.
+    #[error("another daemon listens on {}; stop it or set daemon.socket", .0.display())]
+    InUse(PathBuf),
+    /// The path names something else than a socket, which is not ours to delete.
+    #[error("{} exists and is not a socket; remove it or set daemon.socket", .0.display())]
+    NotASocket(PathBuf),
+    /// The operating system refused.
+    #[error("{}: cannot {what}: {cause}", path.display())]
+    System {
+        /// Of the socket.
+        path: PathBuf,
+        /// Which step.
+        what: &'static str,
+        /// Why.
+        cause: io::Error,
+    },
+}
+
+/// A listening `SOCK_SEQPACKET` unix socket. Its file goes when this is dropped.
+#[derive(Debug)]
+pub struct ControlSocket {
+    fd: OwnedFd,
+    path: PathBuf,
+    /// Device and inode of our file: a successor's is left alone.
+    identity: (u64, u64),
+}
+
+/// Connections that the kernel keeps until they are accepted.
+const BACKLOG: i32 = 64;
+
+impl ControlSocket {
+    /// Creates the file and listens. A file left by a daemon that died is replaced; one that somebody
+    /// listens on, and anything that is not a socket, is not. The permissions are in place before
+    /// the first connection is possible.
+    pub fn bind(path: &Path, mode: u32, owner: Option<(u32, u32)>) -> Result<Self, BindError> {
+        let system = |what: &'static str| {
+            let path = path.to_owned();
+            move |cause: io::Error| BindError::System { path, what, cause }
+        };
+        let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
+        let parent = parent.unwrap_or(Path::new("."));
+        match fs::DirBuilder::new().mode(0o755).create(parent) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(system("create its directory")(e));
+            }
+            _ => {}
+        }
+        // Two daemons that start at once must not both find the other's file stale.
+        let _lock = lock_directory(parent).map_err(system("lock its directory"))?;
+        remove_stale(path)?;
+        let address = SocketAddrUnix::new(path).map_err(|e| system("use this path")(e.into()))?;
+        let fd = seqpacket().map_err(|e| system("create a socket")(e.into()))?;
+        rustix::net::bind(&fd, &address).map_err(|e| system("bind")(e.into()))?;
+        // connect(2) is refused until listen(2), so nobody slips in before the permissions are set.
+        let mode = Mode::from_raw_mode(mode);
+        rustix::fs::chmod(path, mode).map_err(|e| system("set its mode")(e.into()))?;
+        if let Some((uid, gid)) = owner {
+            std::os::unix::fs::chown(path, Some(uid), Some(gid))
+                .map_err(system("set its owner"))?;
+        }
+        rustix::net::listen(&fd, BACKLOG).map_err(|e| system("listen")(e.into()))?;
+        let meta = fs::symlink_metadata(path).map_err(system("look at its file"))?;
+        Ok(Self { fd, path: path.to_owned(), identity: (meta.dev(), meta.ino()) })
+    }
+
+    /// Getter: where it listens.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Output: the next connection, `None` when there is none at present. Never blocks.
+    pub fn accept(&self) -> io::Result<Option<OwnedFd>> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        match rustix::net::accept_with(&self.fd, flags) {
+            Ok(fd) => Ok(Some(fd)),
+            Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => Ok(None),
+            Err(e) => Err(e.into()),
+        }
+    }
+}
+
+impl AsFd for ControlSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl Drop for ControlSocket {
+    fn drop(&mut self) {
+        let ours = fs::symlink_metadata(&self.path)
+            .is_ok_and(|meta| (meta.dev(), meta.ino()) == self.identity);
+        if ours {
+            // Nothing can be done about a failure, and the next daemon replaces a stale file.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn seqpacket() -> Result<OwnedFd, Errno> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
+}
+
+/// Serialises daemons that start in one directory. Held during [`ControlSocket::bind`] only; a lock that
+/// somebody keeps for seconds is an error and not a daemon that hangs.
+fn lock_directory(directory: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let fd = rustix::fs::open(directory, flags, Mode::empty())?;
+    for _ in 0..200 {
+        match rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(fd),
+            Err(Errno::AGAIN | Errno::INTR) => thread::sleep(Duration::from_millis(10)),
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Err(Errno::AGAIN.into())
+}
+
+fn remove_stale(path: &Path) -> Result<(), BindError> {
+    let system = |what: &'static str, cause: io::Error| BindError::System {
+        path: path.to_owned(),
+        what,
+        cause,
+    };
+    match fs::symlink_metadata(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(system("look at its file", e)),
+        Ok(meta) if !meta.file_type().is_socket() => {
+            return Err(BindError::NotASocket(path.to_owned()));
+        }
+        Ok(_) => {}
+    }
+    let address = SocketAddrUnix::new(path).map_err(|e| system("use this path", e.into()))?;
+    let probe = seqpacket().map_err(|e| system("create a socket", e.into()))?;
+    match rustix::net::connect(&probe, &address) {
+        // Only a refusal proves that nobody listens. (EPROTOTYPE: a listener of another kind.)
+        Err(Errno::CONNREFUSED) => {
+            fs::remove_file(path).map_err(|e| system("remove the stale file", e))
+        }
+        Ok(()) | Err(Errno::AGAIN | Errno::PROTOTYPE) => Err(BindError::InUse(path.to_owned())),
+        Err(e) => Err(system("find out whether somebody listens", e.into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener;
+
+    fn scratch(name: &str) -> PathBuf {
+        let dir =
+            std::env::temp_dir().join(format!("causeway-socket-{}-{name}", std::process::id()));
+        let _ = fs::remove_dir_all(&dir);
+        fs::create_dir(&dir).unwrap();
+        dir
+    }
+
+    #[test]
+    fn a_stale_file_is_replaced_and_a_live_daemon_is_not() {
+        let dir = scratch("stale");
+        let path = dir.join("s");
+        drop(UnixListener::bind(&path).unwrap());
+        assert!(path.exists(), "std leaves the file, as a killed daemon does");
+        let first = ControlSocket::bind(&path, 0o600, None).unwrap();
+        let second = ControlSocket::bind(&path, 0o600, None);
+        assert!(matches!(second, Err(BindError::InUse(_))), "{second:?}");
+        drop(first);
+        assert!(!path.exists(), "the file goes with the daemon");
+        fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn a_listener_of_another_kind_counts_as_somebody() {
+        let dir = scratch("kind");
+        let path = dir.join("s");
+        let _listener = UnixListener::bind(&path).unwrap();
+        let bound = ControlSocket::bind(&path, 0o600, None);
+        assert!(matches!(bound, Err(BindError::InUse(_))), "{bound:?}");
+        fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_is_no_socket_is_never_deleted() {
+        let dir = scratch("file");
+        let path = dir.join("s");
+        fs::write(&path, "precious").unwrap();
+        let bound = ControlSocket::bind(&path, 0o600, None);
+        assert!(matches!(bound, Err(BindError::NotASocket(_))), "{bound:?}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+        fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn the_mode_is_what_was_asked_whatever_the_umask() {
+        let dir = scratch("mode");
+        let socket = ControlSocket::bind(&dir.join("s"), 0o666, None).unwrap();
+        let mode = fs::metadata(socket.path()).unwrap().mode();
+        assert_eq!(mode & 0o777, 0o666);
+        drop(socket);
+        fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn a_successors_file_is_left_alone() {
+        let dir = scratch("successor");
+        let path = dir.join("s");
+        let old = ControlSocket::bind(&path, 0o600, None).unwrap();
+        fs::remove_file(&path).unwrap();
+        let new = ControlSocket::bind(&path, 0o600, None).unwrap();
+        drop(old);
+        assert!(path.exists());
+        drop(new);
+        fs::remove_dir_all(&dir).unwrap();
+    }
+}
