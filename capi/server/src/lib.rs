@@ -5,8 +5,4 @@
 pub mod config;
 pub mod control;
 
-use std::path::PathBuf;
-/// tmp
-pub fn default_socket_path() -> PathBuf {
-    PathBuf::from("/run/causeway/causeway.sock")
-}
+pub use control::default_socket_path;

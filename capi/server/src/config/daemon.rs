@@ -136,7 +136,7 @@ impl RawDaemon {
 }
 
 fn socket(source: &Source<'_>, value: Option<&Spanned<String>>) -> Result<PathBuf, ConfigError> {
-    let Some(value) = value else { return Ok(crate::default_socket_path()) };
+    let Some(value) = value else { return Ok(crate::control::default_socket_path()) };
     // sun_path has 108 bytes with the final NUL.
     if value.get_ref().is_empty() || value.get_ref().len() > 107 || value.get_ref().contains('\0') {
         return Err(source.error(

@@ -1,5 +1,7 @@
-//! The control socket.
+//! The control socket: where applications attach, and whose hang-up says that they are gone.
 
+mod path;
 mod socket;
 
+pub use path::default_socket_path;
 pub use socket::{BindError, ControlSocket};
