@@ -1,1 +1,25 @@
-//! NIC backends: tap, loopback, adapters.
+//! NIC backends of Causeway: the edge between the stack and a network.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`tap`] | a Linux TAP device |
+//! | [`loopback`] | what is sent comes back, or arrives at the other end of a pair |
+//! | [`fault`] | a decorator that loses, duplicates, reorders and corrupts, by a seed |
+//! | [`AnyNic`] | all of them behind one type, one `match` a burst |
+//! | [`Buf`] | the one frame type that they share |
+//! | [`contract`] | the test-suite that every backend passes |
+//!
+//! A backend belongs to one thread: open it on the thread that drives it.
+
+pub mod adapt;
+mod any;
+mod buf;
+pub mod contract;
+pub mod loopback;
+pub mod tap;
+
+pub use adapt::fault;
+pub use any::AnyNic;
+pub use buf::{Buf, HEADROOM, Pool};
+pub use loopback::Loopback;
+pub use tap::Tap;

@@ -1,0 +1,3 @@
+//! Decorators: backends around another backend.
+
+pub mod fault;

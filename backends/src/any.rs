@@ -1,0 +1,95 @@
+//! Every backend behind one type, so that which one is used is a run-time choice that costs one `match`
+//! a burst.
+
+use std::collections::VecDeque;
+
+use causeway_core::nic::{Nic, NicCaps, WaitSource};
+
+use crate::adapt::fault::{Fault, FaultProfile};
+use crate::{Buf, Loopback, Tap};
+
+/// Any of the backends.
+#[derive(Debug)]
+pub enum AnyNic {
+    /// A Linux TAP device.
+    Tap(Tap),
+    /// Itself, or the other end of a pair.
+    Loopback(Loopback),
+    /// Another backend with faults.
+    Fault(Box<Fault<AnyNic>>),
+}
+
+impl AnyNic {
+    /// This NIC with faults by `seed` on what it receives and sends. Without any fault, itself.
+    #[must_use]
+    pub fn with_faults(self, seed: u64, rx: FaultProfile, tx: FaultProfile) -> Self {
+        if rx.is_none() && tx.is_none() {
+            return self;
+        }
+        Self::Fault(Box::new(Fault::new(self, seed, rx, tx)))
+    }
+}
+
+impl From<Tap> for AnyNic {
+    fn from(nic: Tap) -> Self {
+        Self::Tap(nic)
+    }
+}
+
+impl From<Loopback> for AnyNic {
+    fn from(nic: Loopback) -> Self {
+        Self::Loopback(nic)
+    }
+}
+
+impl Nic for AnyNic {
+    type Frame = Buf;
+
+    fn caps(&self) -> &NicCaps {
+        match self {
+            Self::Tap(nic) => nic.caps(),
+            Self::Loopback(nic) => nic.caps(),
+            Self::Fault(nic) => nic.caps(),
+        }
+    }
+
+    fn link_up(&self) -> bool {
+        match self {
+            Self::Tap(nic) => nic.link_up(),
+            Self::Loopback(nic) => nic.link_up(),
+            Self::Fault(nic) => nic.link_up(),
+        }
+    }
+
+    fn rx_burst(&mut self, out: &mut Vec<Buf>, max: usize) -> usize {
+        match self {
+            Self::Tap(nic) => nic.rx_burst(out, max),
+            Self::Loopback(nic) => nic.rx_burst(out, max),
+            Self::Fault(nic) => nic.rx_burst(out, max),
+        }
+    }
+
+    fn alloc(&mut self, len: usize) -> Option<Buf> {
+        match self {
+            Self::Tap(nic) => nic.alloc(len),
+            Self::Loopback(nic) => nic.alloc(len),
+            Self::Fault(nic) => nic.alloc(len),
+        }
+    }
+
+    fn tx_burst(&mut self, frames: &mut VecDeque<Buf>) -> usize {
+        match self {
+            Self::Tap(nic) => nic.tx_burst(frames),
+            Self::Loopback(nic) => nic.tx_burst(frames),
+            Self::Fault(nic) => nic.tx_burst(frames),
+        }
+    }
+
+    fn wait_source(&self) -> WaitSource {
+        match self {
+            Self::Tap(nic) => nic.wait_source(),
+            Self::Loopback(nic) => nic.wait_source(),
+            Self::Fault(nic) => nic.wait_source(),
+        }
+    }
+}
