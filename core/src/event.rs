@@ -2,6 +2,8 @@
 
 use core::net::SocketAddr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::EndReason;
 use crate::nic::IfIndex;
 use crate::port::{SocketId, Transport};
@@ -30,7 +32,7 @@ pub enum DropReason {
 }
 
 /// Why a segment or packet was sent again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum RetransmitCause {
     /// The retransmission timer (RFC 6298).
     Timeout,

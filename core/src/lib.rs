@@ -16,6 +16,7 @@ extern crate std;
 
 pub mod error;
 pub mod event;
+pub mod machnet;
 pub mod nic;
 pub mod port;
 pub mod rng;

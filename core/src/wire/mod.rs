@@ -3,6 +3,7 @@
 //! Every parser takes untrusted bytes, never panics, and reads only what the lengths in the header and
 //! the slice both allow. Every emitter writes each byte that it claims.
 
+pub mod machnet;
 pub mod tcp;
 
 /// Why bytes are not a header.

@@ -1,0 +1,30 @@
+//! Machnet: reliable messages, one flow at a time. It sees packets, never frames, addresses or sockets.
+//!
+//! The shape of a flow, and the order of calls:
+//!
+//! ```text
+//! Flow::connect(now, &Config, iss: u32) -> Flow                       SYN is due; iss is 0 towards upstream
+//! Flow::accept(now, &Config, iss: u32, syn: &MachnetHeader) -> Flow   SYN-ACK is due
+//! handle_packet(now, &PacketIn, &mut impl StreamIo) -> Disposition
+//! handle_timeout(now, &mut impl StreamIo)
+//! handle_app(now, &mut impl StreamIo)                                 the rings changed (Kick)
+//! send_message(offset, len, message, &impl StreamIo) -> Result<(), SendError>
+//! close(now) / abort(now)
+//! has_output(now) -> bool, poll_transmit(now) -> Option<PacketOut>
+//! poll_timeout() -> Option<(Instant, FlowTimer)>
+//! poll_event() -> Option<FlowEvent>
+//! getters: state(), profile(), info() -> SocketInfo, is_idle(), is_finished()
+//! write_state() -> Vec<u8>, Flow::read_state(&[u8], &Config) -> Result<Flow, StateError>
+//! ```
+
+mod config;
+mod packet;
+
+pub use config::{Config, ConfigBuilder, ConfigError};
+pub use packet::{
+    Disposition, FlowEvent, FlowState, FlowTimer, PacketIn, PacketOut, Profile, SendError,
+    StateError,
+};
+
+/// Most packets between the first unacknowledged and the next new one: upstream crashes on more.
+pub const IN_FLIGHT_MAX: u8 = 32;

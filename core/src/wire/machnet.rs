@@ -1,0 +1,278 @@
+//! The Machnet header: 54 bytes after UDP, big-endian, in front of at most [`PAYLOAD_MAX`] bytes of one packet.
+//!
+//! | offset | size | field |
+//! |---|---|---|
+//! | 0 | 2 | magic 0x4E53 |
+//! | 2 | 1 | net_flags |
+//! | 3 | 1 | msg_flags |
+//! | 4 | 4 | seqno |
+//! | 8 | 4 | ackno |
+//! | 12 | 32 | sack_bitmap, four 64-bit words |
+//! | 44 | 2 | sack_bitmap_count |
+//! | 46 | 8 | timestamp |
+
+use serde::{Deserialize, Serialize};
+
+use super::WireError;
+
+/// Bytes of the header.
+pub const HEADER_LEN: usize = 54;
+/// The first two bytes of each packet.
+pub const MAGIC: u16 = 0x4e53;
+/// Most payload bytes of one packet: an MTU of 1500 less IPv4, UDP and this header.
+pub const PAYLOAD_MAX: u16 = 1418;
+/// What a DATA packet carries as `ackno`: upstream never acknowledges with data.
+pub const DATA_ACKNO: u32 = 0xffff_ffff;
+
+/// The kind of a packet. The field is an enumeration, not a set of bits: upstream compares it for equality.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum NetFlags {
+    /// One packet of a message.
+    Data,
+    /// First packet of the handshake.
+    Syn,
+    /// Acknowledgement without data.
+    Ack,
+    /// Second packet of the handshake.
+    SynAck,
+    /// The sender's flow is gone.
+    Rst,
+}
+
+impl NetFlags {
+    /// Getter: as on the wire.
+    pub const fn to_wire(self) -> u8 {
+        match self {
+            Self::Data => 0x00,
+            Self::Syn => 0x01,
+            Self::Ack => 0x02,
+            Self::SynAck => 0x03,
+            Self::Rst => 0x80,
+        }
+    }
+
+    /// The kind that `byte` stands for; upstream ignores every other value.
+    pub const fn from_wire(byte: u8) -> Option<Self> {
+        match byte {
+            0x00 => Some(Self::Data),
+            0x01 => Some(Self::Syn),
+            0x02 => Some(Self::Ack),
+            0x03 => Some(Self::SynAck),
+            0x80 => Some(Self::Rst),
+            _ => None,
+        }
+    }
+}
+
+/// Where in its message a DATA packet stands. Only the three defined bits exist here: 0x08 and 0x80
+/// leak out of an upstream host's buffers, and are masked on receipt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct MsgFlags(u8);
+
+impl MsgFlags {
+    /// No flag: every packet that is not DATA.
+    pub const NONE: Self = Self(0);
+    /// The first packet of a message.
+    pub const FIRST: Self = Self(0x01);
+    /// More packets of the message follow.
+    pub const MORE: Self = Self(0x02);
+    /// The last packet of a message.
+    pub const LAST: Self = Self(0x04);
+    /// The bits that mean something.
+    const DEFINED: u8 = 0x07;
+
+    /// The flags of a packet by its place. Never both LAST and MORE, which would crash upstream.
+    pub const fn place(first: bool, last: bool) -> Self {
+        let end = if last { Self::LAST.0 } else { Self::MORE.0 };
+        Self(end | if first { Self::FIRST.0 } else { 0 })
+    }
+
+    /// The defined bits of `byte`.
+    pub const fn from_wire(byte: u8) -> Self {
+        Self(byte & Self::DEFINED)
+    }
+
+    /// Getter: as on the wire.
+    pub const fn to_wire(self) -> u8 {
+        self.0
+    }
+
+    /// Getter: true when every bit of `other` is set.
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Getter: true for the four combinations that DATA may carry: exactly one of MORE and LAST.
+    pub const fn is_data_place(self) -> bool {
+        self.contains(Self::MORE) != self.contains(Self::LAST)
+    }
+}
+
+/// The selective acknowledgement as raw words; [`crate::machnet`] knows what they mean and when.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct SackField {
+    /// The words of `sack_bitmap`.
+    pub words: [u64; 4],
+    /// Packets that the sender holds out of order, modulo 256.
+    pub count: u16,
+}
+
+/// A header as a plain value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MachnetHeader {
+    /// The kind of the packet.
+    pub net_flags: NetFlags,
+    /// Place in the message; [`MsgFlags::NONE`] unless DATA.
+    pub msg_flags: MsgFlags,
+    /// Packet number.
+    pub seqno: u32,
+    /// Next packet number expected; [`DATA_ACKNO`] in DATA.
+    pub ackno: u32,
+    /// Selective acknowledgement; stale bytes in upstream's DATA.
+    pub sack: SackField,
+    /// Zero in the upstream profile.
+    pub timestamp: u64,
+}
+
+impl MachnetHeader {
+    /// A header without selective acknowledgement, timestamp or place.
+    pub const fn new(net_flags: NetFlags, seqno: u32, ackno: u32) -> Self {
+        Self {
+            net_flags,
+            msg_flags: MsgFlags::NONE,
+            seqno,
+            ackno,
+            sack: SackField { words: [0; 4], count: 0 },
+            timestamp: 0,
+        }
+    }
+
+    /// Reads a header from the front of `bytes` and returns it with the offset of the payload.
+    ///
+    /// # Errors
+    /// [`WireError::Truncated`] below 54 bytes, [`WireError::Malformed`] on another magic,
+    /// [`WireError::Unsupported`] on an unknown kind.
+    pub fn parse(bytes: &[u8]) -> Result<(Self, usize), WireError> {
+        let Some((header, _)) = bytes.split_first_chunk::<HEADER_LEN>() else {
+            return Err(WireError::Truncated);
+        };
+        if u16::from_be_bytes(field(header, 0)) != MAGIC {
+            return Err(WireError::Malformed);
+        }
+        let Some(net_flags) = NetFlags::from_wire(header[2]) else {
+            return Err(WireError::Unsupported);
+        };
+        let word = |index: usize| u64::from_be_bytes(field(header, 12 + 8 * index));
+        let parsed = Self {
+            net_flags,
+            msg_flags: MsgFlags::from_wire(header[3]),
+            seqno: u32::from_be_bytes(field(header, 4)),
+            ackno: u32::from_be_bytes(field(header, 8)),
+            sack: SackField {
+                words: [word(0), word(1), word(2), word(3)],
+                count: u16::from_be_bytes(field(header, 44)),
+            },
+            timestamp: u64::from_be_bytes(field(header, 46)),
+        };
+        Ok((parsed, HEADER_LEN))
+    }
+
+    /// Writes the header to the front of `out` and returns its length. `None`, with nothing written, when
+    /// `out` is shorter than [`HEADER_LEN`].
+    pub fn emit(&self, out: &mut [u8]) -> Option<usize> {
+        let Self { net_flags, msg_flags, seqno, ackno, sack, timestamp } = self;
+        let (header, _) = out.split_first_chunk_mut::<HEADER_LEN>()?;
+        header[0..2].copy_from_slice(&MAGIC.to_be_bytes());
+        header[2] = net_flags.to_wire();
+        header[3] = msg_flags.to_wire();
+        header[4..8].copy_from_slice(&seqno.to_be_bytes());
+        header[8..12].copy_from_slice(&ackno.to_be_bytes());
+        for (chunk, word) in header[12..44].chunks_exact_mut(8).zip(sack.words) {
+            chunk.copy_from_slice(&word.to_be_bytes());
+        }
+        header[44..46].copy_from_slice(&sack.count.to_be_bytes());
+        header[46..54].copy_from_slice(&timestamp.to_be_bytes());
+        Some(HEADER_LEN)
+    }
+}
+
+/// `N` bytes of the header from `offset`; every caller's range is a constant inside it.
+fn field<const N: usize>(header: &[u8; HEADER_LEN], offset: usize) -> [u8; N] {
+    core::array::from_fn(|i| header[offset + i])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn any_header() -> impl Strategy<Value = MachnetHeader> {
+        let kind = prop::sample::select(std::vec![
+            NetFlags::Data,
+            NetFlags::Syn,
+            NetFlags::Ack,
+            NetFlags::SynAck,
+            NetFlags::Rst,
+        ]);
+        (kind, any::<u8>(), any::<(u32, u32)>(), any::<[u64; 4]>(), any::<(u16, u64)>()).prop_map(
+            |(net_flags, msg, (seqno, ackno), words, (count, timestamp))| MachnetHeader {
+                net_flags,
+                msg_flags: MsgFlags::from_wire(msg),
+                seqno,
+                ackno,
+                sack: SackField { words, count },
+                timestamp,
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_emitted_is_parsed_back(header in any_header()) {
+            let mut bytes = [0xaa; HEADER_LEN + 3];
+            prop_assert_eq!(header.emit(&mut bytes), Some(HEADER_LEN));
+            prop_assert_eq!(MachnetHeader::parse(&bytes), Ok((header, HEADER_LEN)));
+            prop_assert_eq!(&bytes[HEADER_LEN..], &[0xaa; 3]);
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+            let short = bytes.len() < HEADER_LEN;
+            prop_assert_eq!(MachnetHeader::parse(&bytes) == Err(WireError::Truncated), short);
+        }
+    }
+
+    #[test]
+    fn an_unknown_kind_is_unsupported_and_another_magic_malformed() {
+        let mut bytes = [0u8; HEADER_LEN];
+        MachnetHeader::new(NetFlags::Ack, 1, 1).emit(&mut bytes).unwrap();
+        bytes[2] = 0x82;
+        assert_eq!(MachnetHeader::parse(&bytes), Err(WireError::Unsupported));
+        bytes[0] = 0;
+        assert_eq!(MachnetHeader::parse(&bytes), Err(WireError::Malformed));
+    }
+
+    #[test]
+    fn bits_that_leak_from_an_upstream_host_are_masked() {
+        assert_eq!(MsgFlags::from_wire(0x8d), MsgFlags::place(true, true));
+        assert_eq!(MsgFlags::from_wire(0x8d).to_wire(), 0x05);
+    }
+
+    #[test]
+    fn a_place_is_never_both_last_and_more() {
+        for (first, last, wire) in
+            [(true, true, 5), (true, false, 3), (false, false, 2), (false, true, 4)]
+        {
+            assert_eq!(MsgFlags::place(first, last).to_wire(), wire);
+            assert!(MsgFlags::place(first, last).is_data_place());
+        }
+        for bad in [0, 1, 6, 7] {
+            assert!(!MsgFlags::from_wire(bad).is_data_place());
+        }
+    }
+
+    #[test]
+    fn a_short_buffer_takes_no_header() {
+        assert_eq!(MachnetHeader::new(NetFlags::Syn, 0, 0).emit(&mut [0; HEADER_LEN - 1]), None);
+    }
+}
