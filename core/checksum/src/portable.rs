@@ -1,0 +1,86 @@
+//! Plain Rust: 32-bit words in 64-bit lanes, a shape that compilers vectorise.
+//!
+//! Words are added in the machine's byte order and the folded result is swapped once: the one's
+//! complement sum does not depend on the order (RFC 1071 §2 (B)).
+
+use crate::fold;
+
+/// Bytes of one turn of the main loop.
+const BLOCK: usize = 32;
+/// 32-bit words in a block.
+const LANES: usize = BLOCK / 4;
+
+pub(crate) fn sum(bytes: &[u8]) -> u16 {
+    let mut lanes = [0u64; LANES];
+    let (blocks, tail) = bytes.as_chunks::<BLOCK>();
+    for block in blocks {
+        for (lane, word) in lanes.iter_mut().zip(block.as_chunks::<4>().0) {
+            *lane += u64::from(u32::from_ne_bytes(*word));
+        }
+    }
+    from_native(lanes.iter().sum::<u64>() + sum_tail(tail))
+}
+
+pub(crate) fn copy_sum(src: &[u8], dst: &mut [u8]) -> u16 {
+    let mut lanes = [0u64; LANES];
+    let (blocks, tail) = src.as_chunks::<BLOCK>();
+    let (blocks_to, tail_to) = dst.as_chunks_mut::<BLOCK>();
+    for (block, to) in blocks.iter().zip(blocks_to) {
+        *to = *block;
+        for (lane, word) in lanes.iter_mut().zip(block.as_chunks::<4>().0) {
+            *lane += u64::from(u32::from_ne_bytes(*word));
+        }
+    }
+    tail_to.copy_from_slice(tail);
+    from_native(lanes.iter().sum::<u64>() + sum_tail(tail))
+}
+
+/// # Safety
+/// As for [`crate::Implementation::copy_sum_ptr`].
+pub(crate) unsafe fn copy_sum_ptr(src: *const u8, dst: &mut [u8]) -> u16 {
+    // SAFETY: the caller's promise, passed on.
+    from_native(unsafe { copy_add_ptr(src, dst) })
+}
+
+/// The sum in native byte order, not folded below 64 bits.
+///
+/// # Safety
+/// As for [`crate::Implementation::copy_sum_ptr`].
+pub(crate) unsafe fn copy_add_ptr(src: *const u8, dst: &mut [u8]) -> u64 {
+    let (mut low, mut high) = (0u64, 0u64);
+    let (words, tail) = dst.as_chunks_mut::<8>();
+    let tail_at = words.len() * 8;
+    for (i, word) in words.iter_mut().enumerate() {
+        // SAFETY: `i * 8 + 8 <= dst.len()`, and the caller vouches for that many bytes. `Unaligned` has
+        // alignment 1. A volatile load happens once and is not repeated or split by the compiler
+        // into reads of the same byte, so the value that is stored is the value that is added.
+        let value = unsafe { src.add(i * 8).cast::<Unaligned>().read_volatile() }.0;
+        *word = value.to_ne_bytes();
+        low += value & 0xffff_ffff;
+        high += value >> 32;
+    }
+    for (i, byte) in tail.iter_mut().enumerate() {
+        // SAFETY: `tail_at + i < dst.len()`; a volatile load of one byte, as above.
+        *byte = unsafe { src.add(tail_at + i).read_volatile() };
+    }
+    low + high + sum_tail(tail)
+}
+
+/// A word at any address.
+#[derive(Clone, Copy)]
+#[repr(C, packed)]
+struct Unaligned(u64);
+
+/// Fewer than [`BLOCK`] bytes, the last word filled up with zeros.
+fn sum_tail(tail: &[u8]) -> u64 {
+    let (words, rest) = tail.as_chunks::<4>();
+    let mut last = [0u8; 4];
+    last[..rest.len()].copy_from_slice(rest);
+    words.iter().map(|word| u64::from(u32::from_ne_bytes(*word))).sum::<u64>()
+        + u64::from(u32::from_ne_bytes(last))
+}
+
+/// A sum of native-order words as a partial sum in network order.
+pub(crate) const fn from_native(sum: u64) -> u16 {
+    u16::from_be(fold(sum))
+}
