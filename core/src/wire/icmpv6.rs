@@ -1,0 +1,109 @@
+//! ICMP for IPv6 (RFC 4443): echo. The checksum covers a pseudo-header, unlike IPv4's.
+
+use core::net::{IpAddr, Ipv6Addr};
+
+use super::checksum::{combine, finish, pseudo_header, sum, verify};
+use super::field::{be16, be32, fixed};
+use super::icmpv4::ICMP_HEADER_LEN;
+use super::{IpProtocol, WireError};
+
+/// The header of an ICMPv6 message. The bytes behind it are the echoed data or the message's body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Icmpv6Header {
+    /// To be returned with the same data (RFC 4443 §4.1).
+    EchoRequest {
+        /// Tells the senders of requests apart.
+        identifier: u16,
+        /// Tells the requests of one sender apart.
+        sequence: u16,
+    },
+    /// Answer to a request (RFC 4443 §4.2).
+    EchoReply {
+        /// From the request.
+        identifier: u16,
+        /// From the request.
+        sequence: u16,
+    },
+    /// Another message.
+    Other {
+        /// Type.
+        kind: u8,
+        /// Code.
+        code: u8,
+        /// The four bytes that depend on the type.
+        rest: u32,
+    },
+}
+
+impl Icmpv6Header {
+    /// Input: checks the checksum of a whole message and takes its header apart; the payload begins at
+    /// the returned length.
+    pub fn parse(message: &[u8], src: Ipv6Addr, dst: Ipv6Addr) -> Result<(Self, usize), WireError> {
+        let h: &[u8; ICMP_HEADER_LEN] = fixed(message).ok_or(WireError::Truncated)?;
+        verify(IpAddr::V6(src), IpAddr::V6(dst), IpProtocol::ICMPV6, message)?;
+        let (identifier, sequence) = (be16(h, 4), be16(h, 6));
+        let header = match (h[0], h[1]) {
+            (128, 0) => Self::EchoRequest { identifier, sequence },
+            (129, 0) => Self::EchoReply { identifier, sequence },
+            (kind, code) => Self::Other { kind, code, rest: be32(h, 4) },
+        };
+        Ok((header, ICMP_HEADER_LEN))
+    }
+
+    /// Output: completes `message`, whose payload lies behind the first [`ICMP_HEADER_LEN`] bytes already,
+    /// with header and checksum. Returns the header's length, or 0 when there is no room.
+    pub fn emit(&self, message: &mut [u8], src: Ipv6Addr, dst: Ipv6Addr) -> usize {
+        let len = message.len();
+        let (src, dst) = (IpAddr::V6(src), IpAddr::V6(dst));
+        let Some(pseudo) = pseudo_header(src, dst, IpProtocol::ICMPV6, len) else { return 0 };
+        let Some(h) = message.first_chunk_mut::<ICMP_HEADER_LEN>() else { return 0 };
+        let (kind, code, rest) = match *self {
+            Self::EchoRequest { identifier, sequence } => {
+                (128, 0, u32::from(identifier) << 16 | u32::from(sequence))
+            }
+            Self::EchoReply { identifier, sequence } => {
+                (129, 0, u32::from(identifier) << 16 | u32::from(sequence))
+            }
+            Self::Other { kind, code, rest } => (kind, code, rest),
+        };
+        h[0] = kind;
+        h[1] = code;
+        h[2..4].fill(0);
+        h[4..8].copy_from_slice(&rest.to_be_bytes());
+        let checksum = finish(combine(pseudo, sum(message), false));
+        message[2..4].copy_from_slice(&checksum.to_be_bytes());
+        ICMP_HEADER_LEN
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_emitted_is_parsed_back_under_the_same_addresses_only(
+            identifier: u16, sequence: u16, reply: bool, src: [u8; 16], dst: [u8; 16],
+            payload in proptest::collection::vec(any::<u8>(), 0..70),
+        ) {
+            let header = if reply {
+                Icmpv6Header::EchoReply { identifier, sequence }
+            } else {
+                Icmpv6Header::EchoRequest { identifier, sequence }
+            };
+            let (src, dst) = (Ipv6Addr::from(src), Ipv6Addr::from(dst));
+            let mut message = alloc::vec![0u8; 8];
+            message.extend_from_slice(&payload);
+            prop_assert_eq!(header.emit(&mut message, src, dst), 8);
+            prop_assert_eq!(Icmpv6Header::parse(&message, src, dst), Ok((header, 8)));
+            let other = Ipv6Addr::from(u128::from(dst) ^ 1);
+            prop_assert_eq!(Icmpv6Header::parse(&message, src, other), Err(WireError::Checksum));
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
+            let _ = Icmpv6Header::parse(&bytes, Ipv6Addr::LOCALHOST, Ipv6Addr::LOCALHOST);
+        }
+    }
+}
