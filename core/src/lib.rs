@@ -20,6 +20,8 @@ pub mod machnet;
 pub mod nic;
 pub mod port;
 pub mod rng;
+pub mod socket;
 pub mod tcp;
 pub mod time;
+pub mod wheel;
 pub mod wire;

@@ -1,0 +1,15 @@
+//! What a socket is found by: its id, its addresses, its turn.
+//!
+//! Everything here holds slot indices of the one [`Table`]; nothing costs more with more sockets.
+
+mod demux;
+mod key;
+mod ports;
+mod ready;
+mod table;
+
+pub use demux::{ConnectionDemux, DemuxError, LISTENERS_PER_ENDPOINT_MAX, ListenerDemux};
+pub use key::{Address, Endpoint, FourTuple};
+pub use ports::{EphemeralPorts, PROBES_MAX, PortRangeError};
+pub use ready::ReadyQueue;
+pub use table::{PAGE_SLOTS, Table};
