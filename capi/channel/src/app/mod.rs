@@ -1,0 +1,18 @@
+//! The application's side of a channel.
+//!
+//! ```text
+//! AppChannel::map(grant)
+//! push_command(lane, tag, &op, slot)      queued without bound in private memory, sent by flush
+//! flush()                                 publishes commands, rings engines that sleep
+//! pop_completion()                        merges the lanes round-robin
+//! stream_attach(slot, socket)             on Connecting and Incoming; stream_release(slot) when done
+//! tx_stage / tx_publish / tx_room         write; then push Op::Kick if kick(slot) says so (tx_commit does all of it)
+//! rx_available / rx_read / rx_consume     read
+//! arm(..) -> bool, sleep on wait_end(), disarm()
+//! ```
+
+mod channel;
+mod rx;
+mod tx;
+
+pub use channel::{AppChannel, ChannelFault};

@@ -1,0 +1,146 @@
+//! Writing: the application fills chunks of its own pool and publishes how far it got.
+//!
+//! Chunks are attached when bytes come and taken back when the daemon released all that is in them, so an idle stream holds none.
+
+use super::channel::{AppChannel, AppStream, ChannelFault};
+use crate::armed;
+use crate::cursor;
+use crate::layout;
+use crate::sync::Ordering;
+
+impl AppChannel {
+    fn tx_stream(&mut self, slot: u32) -> Option<&mut AppStream> {
+        self.streams.get_mut(slot as usize)?.as_mut()
+    }
+
+    /// Getter: how many bytes can be staged now, and up to `window_bytes` unreleased in all. Takes released chunks back first.
+    pub fn tx_room(&mut self, slot: u32, window_bytes: u64) -> Result<u64, ChannelFault> {
+        self.tx_reap(slot)?;
+        let window = window_bytes.min(self.mapping.geometry.window_bytes_max());
+        let (free, chunk_bytes) = (self.tx_free.len() as u64, self.chunk_bytes);
+        let Some(stream) = self.tx_stream(slot) else { return Ok(0) };
+        let attached = (stream.tx_first + stream.tx_chunks.len() as u64) * chunk_bytes;
+        let tail = attached.saturating_sub(stream.tx_staged);
+        // Without a tail, the first free chunk begins where the staged bytes end, perhaps inside it.
+        let lost = if tail == 0 { stream.tx_staged % chunk_bytes } else { 0 };
+        let pool = (tail + free * chunk_bytes).saturating_sub(lost);
+        let unreleased = stream.tx_staged - stream.tx_released;
+        Ok(pool.min(window.saturating_sub(unreleased)))
+    }
+
+    /// Command: copies bytes into the stream without showing them yet. Returns how many fit; see [`AppChannel::tx_room`].
+    pub fn tx_stage(
+        &mut self,
+        slot: u32,
+        bytes: &[u8],
+        window_bytes: u64,
+    ) -> Result<usize, ChannelFault> {
+        let room = self.tx_room(slot, window_bytes)?;
+        let bytes = &bytes[..bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX))];
+        let Some(mut stream) = self.streams[slot as usize].take() else { return Ok(0) };
+        let mut done = 0;
+        while done < bytes.len() {
+            let inside = stream.tx_staged % self.chunk_bytes;
+            let chunk = self.tx_chunk(slot, &mut stream);
+            let len = (self.chunk_bytes - inside).min((bytes.len() - done) as u64) as usize;
+            let place = self.mapping.layout.tx_chunk(chunk) + inside;
+            self.mapping.copy_in(place, &bytes[done..done + len]);
+            stream.tx_staged += len as u64;
+            done += len;
+        }
+        self.streams[slot as usize] = Some(stream);
+        Ok(done)
+    }
+
+    /// The chunk that the next staged byte goes to.
+    fn tx_chunk(&mut self, slot: u32, stream: &mut AppStream) -> u32 {
+        let ordinal = stream.tx_staged / self.chunk_bytes;
+        if stream.tx_chunks.is_empty() {
+            stream.tx_first = ordinal;
+        }
+        let index = (ordinal - stream.tx_first) as usize;
+        if let Some(chunk) = stream.tx_chunks.get(index) {
+            return *chunk;
+        }
+        let chunk = self.tx_free.pop().expect("tx_room counted the free chunks");
+        stream.tx_chunks.push_back(chunk);
+        let shared = (ordinal % self.table_slots) as u32;
+        // Relaxed: published by the Release of tx_written.
+        self.mapping
+            .u32_at(self.mapping.layout.tx_table(slot, shared))
+            .store(chunk, Ordering::Relaxed);
+        chunk
+    }
+
+    /// Getter: the stream offset of the next byte to be staged.
+    pub fn tx_offset(&self, slot: u32) -> u64 {
+        self.streams.get(slot as usize).and_then(Option::as_ref).map_or(0, |s| s.tx_staged)
+    }
+
+    /// Command: shows the staged bytes to the daemon. Tell it by a command with the slot or by [`AppChannel::kick`].
+    pub fn tx_publish(&mut self, slot: u32) {
+        let at = self.mapping.layout.stream(slot) + layout::STREAM_TX_WRITTEN;
+        let mapping = self.mapping.clone();
+        if let Some(stream) = self.tx_stream(slot)
+            && stream.tx_published != stream.tx_staged
+        {
+            stream.tx_published = stream.tx_staged;
+            cursor::publish(mapping.u64_at(at), stream.tx_staged);
+        }
+    }
+
+    /// Getter: bytes that were published and not yet released (acknowledged).
+    pub fn tx_unreleased(&mut self, slot: u32) -> Result<u64, ChannelFault> {
+        self.tx_reap(slot)?;
+        Ok(self.tx_stream(slot).map_or(0, |s| s.tx_published - s.tx_released))
+    }
+
+    /// Command, before [`AppChannel::arm`]: the daemon shall report the stream as ready when it releases TX bytes.
+    /// True: it has released some since the last look, look again.
+    pub fn want_tx(&mut self, slot: u32) -> Result<bool, ChannelFault> {
+        let at = self.mapping.layout.stream(slot);
+        armed::arm(self.mapping.u32_at(at + layout::STREAM_TX_WANTED), armed::EVENTS);
+        let released = self.tx_released(slot)?;
+        Ok(self.tx_stream(slot).is_some_and(|s| released > s.tx_released))
+    }
+
+    /// The daemon's offset, validated.
+    fn tx_released(&mut self, slot: u32) -> Result<u64, ChannelFault> {
+        let at = self.mapping.layout.stream(slot) + layout::STREAM_TX_RELEASED;
+        let mapping = self.mapping.clone();
+        let Some(stream) = self.tx_stream(slot) else { return Ok(0) };
+        cursor::observe(mapping.u64_at(at), stream.tx_released, stream.tx_published)
+            .map_err(|_| ChannelFault::Stream)
+    }
+
+    /// Takes back the chunks whose bytes were all released.
+    fn tx_reap(&mut self, slot: u32) -> Result<(), ChannelFault> {
+        let released = self.tx_released(slot)?;
+        let chunk_bytes = self.chunk_bytes;
+        let Some(mut stream) = self.streams[slot as usize].take() else { return Ok(()) };
+        stream.tx_released = released;
+        while let Some(chunk) = stream.tx_chunks.front() {
+            let end = (stream.tx_first + 1) * chunk_bytes;
+            // The last chunk is free as well when everything that is in it was released.
+            if end > released && stream.tx_staged != released {
+                break;
+            }
+            self.tx_free.push(*chunk);
+            stream.tx_chunks.pop_front();
+            stream.tx_first += 1;
+        }
+        self.streams[slot as usize] = Some(stream);
+        Ok(())
+    }
+
+    /// Whether any stream that holds chunks had bytes released since it was last looked at; takes them back.
+    pub(super) fn tx_any_released(&mut self) -> Result<bool, ChannelFault> {
+        let before = self.tx_free.len();
+        for slot in 0..self.streams.len() as u32 {
+            if self.tx_stream(slot).is_some_and(|s| !s.tx_chunks.is_empty()) {
+                self.tx_reap(slot)?;
+            }
+        }
+        Ok(self.tx_free.len() != before)
+    }
+}

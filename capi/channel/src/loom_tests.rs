@@ -1,0 +1,1 @@
+//! Loom's models of the algorithms: every interleaving that the memory model allows, of the code that runs.

@@ -1,0 +1,181 @@
+//! Commands: the application asks.
+
+use std::net::SocketAddr;
+
+use causeway_core::port::{Op, SocketId};
+
+use super::ProtoError;
+use super::codes::{transport, transport_code};
+use super::fields::{
+    HAS_LOCAL, Head, LOCAL_V6, NO_SLOT, REMOTE_V6, narrow, narrow16, pack_ip, scope, unpack_ip,
+    with_scope, zero_from,
+};
+use crate::ring::Entry;
+
+const LISTEN: u8 = 1;
+const CONNECT: u8 = 2;
+const ACCEPTED: u8 = 3;
+const KICK: u8 = 4;
+const SEND_MESSAGE: u8 = 5;
+const SHUTDOWN_WRITE: u8 = 6;
+const CLOSE: u8 = 7;
+const ABORT: u8 = 8;
+const PING: u8 = 9;
+const INFO: u8 = 10;
+const RELEASE: u8 = 11;
+
+/// What an application can say: a command for the stack, or word about its channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AppCommand {
+    /// For the stack. Never [`Op::Detach`].
+    Op(Op),
+    /// The application no longer uses the memory of a stream: the slot may serve another once the daemon has closed it too.
+    Release {
+        /// Whose stream it was.
+        socket: SocketId,
+    },
+}
+
+/// An entry from an application, validated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecodedCommand {
+    /// Chosen by the application, echoed in the completion.
+    pub tag: u64,
+    /// The stream that the application says it is about. The lane checks it against the socket.
+    pub slot: Option<u32>,
+    /// What is asked.
+    pub command: AppCommand,
+}
+
+/// Command: an operation as an entry. `slot` is the stream of the socket that it names, if it has one, so
+/// that the daemon finds the offsets to snapshot. `None` for [`Op::Detach`], which nobody sends.
+pub fn encode_command(tag: u64, op: &Op, slot: Option<u32>) -> Option<Entry> {
+    let head = |kind| Head::new(kind, slot.unwrap_or(NO_SLOT));
+    let plain = |kind, socket: SocketId| [head(kind).pack(), tag, socket.to_bits(), 0, 0, 0, 0, 0];
+    Some(match *op {
+        Op::Listen { transport, local, backlog } => {
+            let (ip, v6) = pack_ip(local.ip());
+            let flags = if v6 { LOCAL_V6 } else { 0 };
+            let head = head(LISTEN).small(local.port()).flags(flags).pack();
+            let scope = u64::from(scope(local));
+            let transport = u64::from(transport_code(transport));
+            [head, tag, ip[0], ip[1], u64::from(backlog), transport, scope, 0]
+        }
+        Op::Connect { transport, local, remote } => {
+            let (from, from_v6) = local.map_or(([0; 2], false), pack_ip);
+            let (to, to_v6) = pack_ip(remote.ip());
+            let flags = if local.is_some() { HAS_LOCAL } else { 0 }
+                | if from_v6 { LOCAL_V6 } else { 0 }
+                | if to_v6 { REMOTE_V6 } else { 0 };
+            let head = head(CONNECT).small(remote.port()).flags(flags).pack();
+            let last = u64::from(scope(remote)) | u64::from(transport_code(transport)) << 32;
+            [head, tag, from[0], from[1], to[0], to[1], last, 0]
+        }
+        Op::Accepted { listener, count } => {
+            [head(ACCEPTED).pack(), tag, listener.to_bits(), u64::from(count), 0, 0, 0, 0]
+        }
+        Op::Kick { socket } => plain(KICK, socket),
+        Op::SendMessage { socket, offset, len, message } => {
+            let len = u64::from(len);
+            [head(SEND_MESSAGE).pack(), tag, socket.to_bits(), offset, len, message, 0, 0]
+        }
+        Op::ShutdownWrite { socket } => plain(SHUTDOWN_WRITE, socket),
+        Op::Close { socket } => plain(CLOSE, socket),
+        Op::Abort { socket } => plain(ABORT, socket),
+        Op::Ping { remote, sequence, len } => {
+            let (ip, v6) = pack_ip(remote);
+            let flags = if v6 { REMOTE_V6 } else { 0 };
+            let head = head(PING).small(sequence).flags(flags).pack();
+            [head, tag, ip[0], ip[1], u64::from(len), 0, 0, 0]
+        }
+        Op::Info { socket } => plain(INFO, socket),
+        Op::Detach => return None,
+    })
+}
+
+/// Command: [`AppCommand::Release`] as an entry.
+pub fn encode_release(slot: u32, socket: SocketId) -> Entry {
+    [Head::new(RELEASE, slot).pack(), 0, socket.to_bits(), 0, 0, 0, 0, 0]
+}
+
+/// Input: an entry from an application, already copied to private memory.
+pub fn decode_command(entry: &Entry) -> Result<DecodedCommand, ProtoError> {
+    let head = Head::unpack(entry[0]);
+    let command = match head.kind {
+        LISTEN => AppCommand::Op(listen(head, entry)?),
+        CONNECT => AppCommand::Op(connect(head, entry)?),
+        PING => AppCommand::Op(ping(head, entry)?),
+        ACCEPTED => {
+            plain_head(head)?;
+            zero_from(entry, 4)?;
+            let listener = SocketId::from_bits(entry[2]);
+            AppCommand::Op(Op::Accepted { listener, count: narrow(entry[3])? })
+        }
+        SEND_MESSAGE => AppCommand::Op(send_message(head, entry)?),
+        KICK | SHUTDOWN_WRITE | CLOSE | ABORT | INFO | RELEASE => plain(head, entry)?,
+        _ => return Err(ProtoError::Kind),
+    };
+    Ok(DecodedCommand { tag: entry[1], slot: head.stream(), command })
+}
+
+fn plain_head(head: Head) -> Result<(), ProtoError> {
+    head.only(0)?;
+    if head.small == 0 { Ok(()) } else { Err(ProtoError::Argument) }
+}
+
+fn plain(head: Head, entry: &Entry) -> Result<AppCommand, ProtoError> {
+    plain_head(head)?;
+    zero_from(entry, 3)?;
+    let socket = SocketId::from_bits(entry[2]);
+    Ok(AppCommand::Op(match head.kind {
+        KICK => Op::Kick { socket },
+        SHUTDOWN_WRITE => Op::ShutdownWrite { socket },
+        CLOSE => Op::Close { socket },
+        ABORT => Op::Abort { socket },
+        INFO => Op::Info { socket },
+        RELEASE => return Ok(AppCommand::Release { socket }),
+        _ => return Err(ProtoError::Kind),
+    }))
+}
+
+fn listen(head: Head, entry: &Entry) -> Result<Op, ProtoError> {
+    head.only(LOCAL_V6)?;
+    zero_from(entry, 7)?;
+    let ip = unpack_ip([entry[2], entry[3]], head.flags & LOCAL_V6 != 0)?;
+    Ok(Op::Listen {
+        transport: transport(entry[5])?,
+        local: with_scope(ip, head.small, narrow(entry[6])?)?,
+        backlog: narrow(entry[4])?,
+    })
+}
+
+fn connect(head: Head, entry: &Entry) -> Result<Op, ProtoError> {
+    head.only(HAS_LOCAL | LOCAL_V6 | REMOTE_V6)?;
+    zero_from(entry, 7)?;
+    let from = unpack_ip([entry[2], entry[3]], head.flags & LOCAL_V6 != 0)?;
+    let to = unpack_ip([entry[4], entry[5]], head.flags & REMOTE_V6 != 0)?;
+    let remote: SocketAddr = with_scope(to, head.small, entry[6] as u32)?;
+    Ok(Op::Connect {
+        transport: transport(entry[6] >> 32)?,
+        local: (head.flags & HAS_LOCAL != 0).then_some(from),
+        remote,
+    })
+}
+
+fn send_message(head: Head, entry: &Entry) -> Result<Op, ProtoError> {
+    plain_head(head)?;
+    zero_from(entry, 6)?;
+    let [_, _, socket, offset, len, message, _, _] = *entry;
+    let len = narrow(len)?;
+    if len == 0 || offset.checked_add(u64::from(len)).is_none() {
+        return Err(ProtoError::Argument);
+    }
+    Ok(Op::SendMessage { socket: SocketId::from_bits(socket), offset, len, message })
+}
+
+fn ping(head: Head, entry: &Entry) -> Result<Op, ProtoError> {
+    head.only(REMOTE_V6)?;
+    zero_from(entry, 5)?;
+    let remote = unpack_ip([entry[2], entry[3]], head.flags & REMOTE_V6 != 0)?;
+    Ok(Op::Ping { remote, sequence: head.small, len: narrow16(entry[4])? })
+}
