@@ -185,7 +185,7 @@ impl Hello {
         }
         let hello = Self { major: reader.u16()?, minor: reader.u16()?, features: reader.u64()? };
         // A later minor may append fields; an earlier one must not have fewer.
-        if hello.major == MAJOR && hello.minor <= MINOR {
+        if hello.major == MAJOR && (0..=MINOR).contains(&hello.minor) {
             reader.end()?;
         }
         Ok(hello)
@@ -256,7 +256,7 @@ impl Welcome {
 
     fn decode(reader: &mut Reader<'_>) -> Result<Self, HandshakeError> {
         let (major, minor, features) = (reader.u16()?, reader.u16()?, reader.u64()?);
-        if major != MAJOR || minor < MINOR {
+        if major != MAJOR || !(MINOR..).contains(&minor) {
             return Err(HandshakeError::Refused(Refusal::Version));
         }
         let layout_hash = reader.u64()?;
@@ -274,8 +274,12 @@ impl Welcome {
 }
 
 /// Getter (daemon): whether an application can be served.
-pub const fn negotiate(hello: &Hello) -> Result<(), Refusal> {
-    if hello.major == MAJOR && hello.minor <= MINOR { Ok(()) } else { Err(Refusal::Version) }
+pub fn negotiate(hello: &Hello) -> Result<(), Refusal> {
+    if hello.major == MAJOR && (0..=MINOR).contains(&hello.minor) {
+        Ok(())
+    } else {
+        Err(Refusal::Version)
+    }
 }
 
 fn socket() -> std::io::Result<OwnedFd> {

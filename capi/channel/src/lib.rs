@@ -32,8 +32,6 @@ pub mod sync;
 #[cfg(not(loom))]
 mod app;
 #[cfg(not(loom))]
-mod copy;
-#[cfg(not(loom))]
 mod daemon;
 #[cfg(not(loom))]
 mod doorbell;

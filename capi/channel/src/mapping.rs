@@ -8,7 +8,6 @@ use causeway_core::port::ChannelId;
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::mm::{MapFlags, ProtFlags};
 
-use crate::copy::copy_shared;
 use crate::doorbell::{BellWait, Doorbell};
 use crate::geometry::Geometry;
 use crate::layout::{self, Layout};
@@ -171,21 +170,23 @@ impl Mapping {
     pub(crate) fn copy_out(&self, offset: u64, dst: &mut [u8]) {
         let src = self.span(offset, dst.len());
         // SAFETY: src lies in the mapping for dst.len() bytes; dst is private memory, so they cannot overlap.
-        unsafe { copy_shared(src, dst.as_mut_ptr(), dst.len()) }
+        unsafe { causeway_checksum::copy_ptr(src, dst) }
     }
 
     /// Copies shared bytes into private memory and returns their folded checksum. The sum is of the
     /// bytes that arrived, whatever the other side does meanwhile.
     pub(crate) fn copy_out_sum(&self, offset: u64, dst: &mut [u8]) -> u16 {
-        self.copy_out(offset, dst);
-        sum(dst)
+        let src = self.span(offset, dst.len());
+        // SAFETY: src lies in the mapping for dst.len() bytes, dst is private memory, so they cannot overlap;
+        // the function expects that src changes meanwhile.
+        unsafe { causeway_checksum::copy_sum_ptr(src, dst) }
     }
 
     /// Copies private bytes into shared memory.
     pub(crate) fn copy_in(&self, offset: u64, src: &[u8]) {
         let dst = self.span(offset, src.len());
         // SAFETY: dst lies in the mapping for src.len() bytes; src is private memory, so they cannot overlap.
-        unsafe { copy_shared(src.as_ptr(), dst, src.len()) }
+        unsafe { causeway_checksum::copy_to_ptr(src, dst) }
     }
 }
 
@@ -194,17 +195,6 @@ impl Drop for Mapping {
         // SAFETY: exactly what mmap returned; no reference into it outlives self.
         let _ = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), self.bytes) };
     }
-}
-
-/// The folded, not complemented sum of big-endian 16-bit words (RFC 1071), from an even position.
-fn sum(bytes: &[u8]) -> u16 {
-    let words =
-        bytes.chunks(2).map(|w| u64::from(w[0]) << 8 | w.get(1).map_or(0, |b| u64::from(*b)));
-    let mut total: u64 = words.sum();
-    while total > 0xFFFF {
-        total = (total & 0xFFFF) + (total >> 16);
-    }
-    total as u16
 }
 
 /// The place of one ring in a mapping.

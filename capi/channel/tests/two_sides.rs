@@ -1,5 +1,6 @@
 //! Daemon and application of one channel, driven by hand.
 #![cfg(not(loom))]
+#![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -125,7 +125,7 @@ impl DaemonLane {
         let inside = if offset < state.tx_released { 0 } else { end.saturating_sub(offset) };
         let (bytes, rest) = dst.split_at_mut(inside as usize);
         rest.fill(0);
-        let (mut total, mut odd) = (0_u32, false);
+        let (mut total, mut odd) = (0, false);
         for (at, piece) in pieces(offset, bytes.len(), self.chunk_bytes) {
             let piece = &mut bytes[piece];
             let part = match self.tx_chunk(slot, at) {
@@ -135,12 +135,10 @@ impl DaemonLane {
                     0
                 }
             };
-            // A sum is counted from an even position: at an odd one its bytes change places (RFC 1071 §2 B).
-            total += u32::from(if odd { part.swap_bytes() } else { part });
+            total = causeway_checksum::combine(total, part, odd);
             odd ^= piece.len() % 2 == 1;
-            total = (total & 0xFFFF) + (total >> 16);
         }
-        ((total & 0xFFFF) + (total >> 16)) as u16
+        total
     }
 
     /// The place of the TX chunk that the application's table names for the byte at `at`.

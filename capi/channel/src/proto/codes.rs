@@ -40,4 +40,5 @@ codes!(command_error_code, command_error, CommandError, {
     WrongState = 7,
     InvalidArgument = 8,
     Unsupported = 9,
+    TimedOut = 10,
 });
