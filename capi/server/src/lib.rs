@@ -2,7 +2,10 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
-pub mod config;
+pub mod attach;
+
 pub mod control;
+
+pub mod port;
 
 pub use control::default_socket_path;

@@ -59,6 +59,14 @@ impl Integer {
         ))
     }
 
+    pub(super) fn check_u8(
+        &self,
+        source: &Source<'_>,
+        value: Option<&Spanned<i64>>,
+    ) -> Result<u8, ConfigError> {
+        Ok(u8::try_from(self.check(source, value)?).expect("the range of a u8 setting fits it"))
+    }
+
     pub(super) fn check_u16(
         &self,
         source: &Source<'_>,
@@ -146,8 +154,8 @@ pub(super) fn address(
 /// True for addresses that one host can own.
 pub(super) fn is_host_address(address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(a) => !(a.is_unspecified() || a.is_multicast() || a.is_broadcast()),
-        IpAddr::V6(a) => !(a.is_unspecified() || a.is_multicast()),
+        IpAddr::V4(a) => !(a.is_unspecified() || a.is_multicast() || a.is_broadcast() || a.is_loopback()),
+        IpAddr::V6(a) => !(a.is_unspecified() || a.is_multicast() || a.is_loopback()),
     }
 }
 

@@ -142,6 +142,11 @@ impl RawInterface {
         }
         let addresses = addresses(source, &self.addresses)?;
         let mac = match &self.mac {
+            Some(text) if backend == Backend::Loopback => {
+                let advice = "remove it, or use the backend \"tap\"";
+                let problem = "a loopback has no address of its own";
+                return Err(source.error("interface.mac", text.span(), problem, advice));
+            }
             Some(text) => mac(source, text)?,
             None => mac_of(&addresses),
         };

@@ -1,11 +1,11 @@
 //! `[machnet]`: settings of every flow of messages.
 
-use std::net::IpAddr;
-
+use causeway_core::machnet;
+use causeway_core::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::check::{Integer, address};
+use super::check::Integer;
 use super::error::{ConfigError, Source};
 
 #[derive(Debug, Default, Deserialize)]
@@ -14,71 +14,52 @@ pub(super) struct RawMachnet {
     msg_max: Option<Spanned<i64>>,
     rto_us_min: Option<Spanned<i64>>,
     rto_us_max: Option<Spanned<i64>>,
-    accept_bad_udp_checksum: Option<Vec<Spanned<String>>>,
+    syn_rto_ms: Option<Spanned<i64>>,
+    syn_attempts_max: Option<Spanned<i64>>,
+    retries_max: Option<Spanned<i64>>,
+    linger_ms: Option<Spanned<i64>>,
 }
 
-/// Settings of every flow of messages.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MachnetConfig {
-    msg_max: u32,
-    rto_us_min: u64,
-    rto_us_max: u64,
-    accept_bad_udp_checksum: Vec<IpAddr>,
+const fn setting(
+    key: &'static str,
+    default: i64,
+    low: i64,
+    high: i64,
+    unit: &'static str,
+) -> Integer {
+    Integer { key, default, range: low..=high, unit }
 }
 
-impl MachnetConfig {
-    /// Getter: the longest message in bytes, default 8 MiB.
-    pub fn msg_max(&self) -> u32 {
-        self.msg_max
-    }
-
-    /// Getter: least retransmission timeout in microseconds.
-    pub fn rto_us_min(&self) -> u64 {
-        self.rto_us_min
-    }
-
-    /// Getter: greatest retransmission timeout in microseconds.
-    pub fn rto_us_max(&self) -> u64 {
-        self.rto_us_max
-    }
-
-    /// Getter: peers whose wrong UDP checksums are counted and overlooked.
-    pub fn accept_bad_udp_checksum(&self) -> &[IpAddr] {
-        &self.accept_bad_udp_checksum
-    }
-}
-
-const MSG_MAX: Integer =
-    Integer { key: "machnet.msg_max", default: 8 << 20, range: 1..=64 << 20, unit: "bytes" };
-const RTO_US_MIN: Integer = Integer {
-    key: "machnet.rto_us_min",
-    default: 1_000,
-    range: 100..=1_000_000,
-    unit: "microseconds",
-};
-const RTO_US_MAX: Integer = Integer {
-    key: "machnet.rto_us_max",
-    default: 3_000_000,
-    range: 1_000_000..=60_000_000,
-    unit: "microseconds",
-};
-const PEERS_MAX: usize = 256;
+const MSG_MAX: Integer = setting("machnet.msg_max", 8 << 20, 1, 8 << 20, "bytes");
+const RTO_US_MIN: Integer =
+    setting("machnet.rto_us_min", 20_000, 100, 1_000_000, "microseconds");
+const RTO_US_MAX: Integer =
+    setting("machnet.rto_us_max", 3_000_000, 1_000_000, 60_000_000, "microseconds");
+const SYN_RTO_MS: Integer = setting("machnet.syn_rto_ms", 1_000, 10, 60_000, "milliseconds");
+const SYN_ATTEMPTS_MAX: Integer = setting("machnet.syn_attempts_max", 5, 1, 16, "attempts");
+const RETRIES_MAX: Integer = setting("machnet.retries_max", 10, 1, 64, "timeouts");
+const LINGER_MS: Integer = setting("machnet.linger_ms", 30_000, 0, 3_600_000, "milliseconds");
 
 impl RawMachnet {
-    pub(super) fn build(self, source: &Source<'_>) -> Result<MachnetConfig, ConfigError> {
-        const KEY: &str = "machnet.accept_bad_udp_checksum";
-        let peers = self.accept_bad_udp_checksum.unwrap_or_default();
-        if let Some(beyond) = peers.get(PEERS_MAX) {
-            let advice = format!("list at most {PEERS_MAX}");
-            return Err(source.error(KEY, beyond.span(), "too many peers", advice));
-        }
-        let peers: Result<Vec<IpAddr>, ConfigError> =
-            peers.iter().map(|text| address(source, KEY, text)).collect();
-        Ok(MachnetConfig {
-            msg_max: MSG_MAX.check_u32(source, self.msg_max.as_ref())?,
-            rto_us_min: RTO_US_MIN.check_u64(source, self.rto_us_min.as_ref())?,
-            rto_us_max: RTO_US_MAX.check_u64(source, self.rto_us_max.as_ref())?,
-            accept_bad_udp_checksum: peers?,
+    pub(super) fn build(self, source: &Source<'_>) -> Result<machnet::Config, ConfigError> {
+        let micros = |setting: &Integer, value: &Option<Spanned<i64>>| {
+            setting.check_u64(source, value.as_ref()).map(Duration::from_micros)
+        };
+        let millis = |setting: &Integer, value: &Option<Spanned<i64>>| {
+            setting.check_u64(source, value.as_ref()).map(Duration::from_millis)
+        };
+        let rto_min = micros(&RTO_US_MIN, &self.rto_us_min)?;
+        let rto_max = micros(&RTO_US_MAX, &self.rto_us_max)?;
+        let syn_attempts = SYN_ATTEMPTS_MAX.check_u8(source, self.syn_attempts_max.as_ref())?;
+        let builder = machnet::Config::builder()
+            .msg_max(MSG_MAX.check_u32(source, self.msg_max.as_ref())?)
+            .rto(rto_min, rto_max)
+            .syn_rto(millis(&SYN_RTO_MS, &self.syn_rto_ms)?)
+            .syn_attempts_max(syn_attempts)
+            .retries_max(RETRIES_MAX.check_u8(source, self.retries_max.as_ref())?)
+            .linger(millis(&LINGER_MS, &self.linger_ms)?);
+        builder.build().map_err(|reason| {
+            source.error_overall("machnet", format!("{reason:?}"), "see docs/configuration.md")
         })
     }
 }

@@ -43,7 +43,7 @@ fn an_unknown_key_is_named_with_the_known_ones() {
     assert_after_interface(
         "[interface.fault]\nlos_ppm = 4\n",
         "c.toml:6: interface.fault.los_ppm: unknown key; the keys here are seed, loss_ppm, \
-         duplicate_ppm, reorder_ppm, reorder_frames, corrupt_ppm",
+         duplicate_ppm, reorder_ppm, reorder_frames_max, corrupt_ppm",
     );
 }
 
@@ -134,6 +134,14 @@ fn two_interfaces_share_neither_name_nor_address() {
 
 #[test]
 fn a_mac_must_be_a_hosts() {
+    assert_after_interface(
+        "mac = \"02:00:00:00:00:01\"\n",
+        "c.toml:5: interface.mac: a loopback has no address of its own; \
+         remove it, or use the backend \"tap\"",
+    );
+    let assert_after_interface = |rest: &str, expected: &str| {
+        assert_complaint(&format!("{}{rest}", INTERFACE.replace("loopback", "tap")), expected);
+    };
     assert_after_interface(
         "mac = \"01:00:5e:00:00:01\"\n",
         "c.toml:5: interface.mac: \"01:00:5e:00:00:01\" is not a host's Ethernet address; \

@@ -27,9 +27,7 @@ pub use daemon::{BusyPoll, DaemonConfig, LogLevel};
 pub use error::ConfigError;
 pub use fault::FaultConfig;
 pub use interface::{Backend, InterfaceConfig};
-pub use machnet::MachnetConfig;
 pub use route::RouteConfig;
-pub use tcp::TcpConfig;
 
 use error::Source;
 
@@ -56,8 +54,8 @@ pub struct Config {
     daemon: DaemonConfig,
     interfaces: Vec<InterfaceConfig>,
     routes: Vec<RouteConfig>,
-    tcp: TcpConfig,
-    machnet: MachnetConfig,
+    tcp: causeway_core::tcp::Config,
+    machnet: causeway_core::machnet::Config,
     channel: ChannelConfig,
 }
 
@@ -101,12 +99,12 @@ impl Config {
     }
 
     /// Getter: `[tcp]`.
-    pub fn tcp(&self) -> &TcpConfig {
+    pub fn tcp(&self) -> &causeway_core::tcp::Config {
         &self.tcp
     }
 
     /// Getter: `[machnet]`.
-    pub fn machnet(&self) -> &MachnetConfig {
+    pub fn machnet(&self) -> &causeway_core::machnet::Config {
         &self.machnet
     }
 

@@ -1,5 +1,7 @@
 //! `[tcp]`: settings of every TCP connection.
 
+use causeway_core::tcp;
+use causeway_core::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -9,62 +11,55 @@ use super::error::{ConfigError, Source};
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawTcp {
-    rto_us_min: Option<Spanned<i64>>,
-    rto_us_max: Option<Spanned<i64>>,
-    delayed_ack_us: Option<Spanned<i64>>,
+    rto_ms_initial: Option<Spanned<i64>>,
+    rto_ms_min: Option<Spanned<i64>>,
+    rto_ms_max: Option<Spanned<i64>>,
+    delayed_ack_ms: Option<Spanned<i64>>,
+    time_wait_ms: Option<Spanned<i64>>,
+    keepalive_idle_ms: Option<Spanned<i64>>,
+    retries_max: Option<Spanned<i64>>,
+    syn_retries_max: Option<Spanned<i64>>,
+    timestamps: Option<bool>,
+    window_scaling: Option<bool>,
+    sack: Option<bool>,
 }
 
-/// Settings of every TCP connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TcpConfig {
-    rto_us_min: u64,
-    rto_us_max: u64,
-    delayed_ack_us: u64,
+const fn span(key: &'static str, default: i64, low: i64, high: i64) -> Integer {
+    Integer { key, default, range: low..=high, unit: "milliseconds" }
 }
 
-impl TcpConfig {
-    /// Getter: least retransmission timeout in microseconds, default 200,000 (RFC 6298 §2.4 asks for
-    /// 1 s; what everybody does is less).
-    pub fn rto_us_min(&self) -> u64 {
-        self.rto_us_min
-    }
-
-    /// Getter: greatest retransmission timeout in microseconds, at least 60 s (RFC 6298 §2.5).
-    pub fn rto_us_max(&self) -> u64 {
-        self.rto_us_max
-    }
-
-    /// Getter: how long an acknowledgement may wait, at most 500 ms (RFC 9293 §3.8.6.3).
-    pub fn delayed_ack_us(&self) -> u64 {
-        self.delayed_ack_us
-    }
+const fn count(key: &'static str, default: i64) -> Integer {
+    Integer { key, default, range: 1..=255, unit: "retransmissions" }
 }
 
-const RTO_US_MIN: Integer = Integer {
-    key: "tcp.rto_us_min",
-    default: 200_000,
-    range: 1_000..=1_000_000,
-    unit: "microseconds",
-};
-const RTO_US_MAX: Integer = Integer {
-    key: "tcp.rto_us_max",
-    default: 60_000_000,
-    range: 60_000_000..=600_000_000,
-    unit: "microseconds",
-};
-const DELAYED_ACK_US: Integer = Integer {
-    key: "tcp.delayed_ack_us",
-    default: 40_000,
-    range: 0..=500_000,
-    unit: "microseconds",
-};
+const RTO_MS_INITIAL: Integer = span("tcp.rto_ms_initial", 1_000, 1, 120_000);
+const RTO_MS_MIN: Integer = span("tcp.rto_ms_min", 200, 1, 1_000);
+const RTO_MS_MAX: Integer = span("tcp.rto_ms_max", 120_000, 60_000, 120_000);
+const DELAYED_ACK_MS: Integer = span("tcp.delayed_ack_ms", 40, 0, 500);
+const TIME_WAIT_MS: Integer = span("tcp.time_wait_ms", 60_000, 1, 240_000);
+const KEEPALIVE_IDLE_MS: Integer = span("tcp.keepalive_idle_ms", 0, 0, 86_400_000);
+const RETRIES_MAX: Integer = count("tcp.retries_max", 15);
+const SYN_RETRIES_MAX: Integer = count("tcp.syn_retries_max", 6);
 
 impl RawTcp {
-    pub(super) fn build(self, source: &Source<'_>) -> Result<TcpConfig, ConfigError> {
-        Ok(TcpConfig {
-            rto_us_min: RTO_US_MIN.check_u64(source, self.rto_us_min.as_ref())?,
-            rto_us_max: RTO_US_MAX.check_u64(source, self.rto_us_max.as_ref())?,
-            delayed_ack_us: DELAYED_ACK_US.check_u64(source, self.delayed_ack_us.as_ref())?,
+    pub(super) fn build(self, source: &Source<'_>) -> Result<tcp::Config, ConfigError> {
+        let millis = |setting: &Integer, value: &Option<Spanned<i64>>| {
+            setting.check_u64(source, value.as_ref()).map(Duration::from_millis)
+        };
+        let builder = tcp::Config::builder()
+            .rto_initial(millis(&RTO_MS_INITIAL, &self.rto_ms_initial)?)
+            .rto_min(millis(&RTO_MS_MIN, &self.rto_ms_min)?)
+            .rto_max(millis(&RTO_MS_MAX, &self.rto_ms_max)?)
+            .delayed_ack(millis(&DELAYED_ACK_MS, &self.delayed_ack_ms)?)
+            .time_wait(millis(&TIME_WAIT_MS, &self.time_wait_ms)?)
+            .keepalive_idle(millis(&KEEPALIVE_IDLE_MS, &self.keepalive_idle_ms)?)
+            .retries_max(RETRIES_MAX.check_u8(source, self.retries_max.as_ref())?)
+            .syn_retries_max(SYN_RETRIES_MAX.check_u8(source, self.syn_retries_max.as_ref())?)
+            .timestamps(self.timestamps.unwrap_or(true))
+            .window_scaling(self.window_scaling.unwrap_or(true))
+            .sack(self.sack.unwrap_or(true));
+        builder.build().map_err(|reason| {
+            source.error_overall("tcp", format!("{reason:?}"), "see docs/configuration.md")
         })
     }
 }

@@ -1,0 +1,275 @@
+//! Who is connected, and what becomes of them.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
+
+use causeway_channel::handshake::{self, PACKET_BYTES_MAX, Refusal};
+use causeway_channel::Doorbells;
+use causeway_core::port::ChannelId;
+use causeway_core::time::{Duration, Instant};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags};
+
+use super::socket::ControlSocket;
+use crate::attach::{Attach, AttachError, Granted};
+use crate::engine_loop::{Order, Waker, clock};
+use crate::port::{Eviction, Peer};
+
+/// Connections that have not said hello yet.
+const HALF_OPEN_MAX: usize = 64;
+/// How long they may take to say it.
+const HELLO_WITHIN: Duration = Duration::from_secs(2);
+/// When accepting failed for want of descriptors or memory, it is tried again after this long.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// The way to one engine.
+#[derive(Clone, Debug)]
+pub struct EngineHandle {
+    /// Its queue.
+    pub orders: SyncSender<Order>,
+    /// Rung after each order.
+    pub wake: Waker,
+}
+
+/// The thread that serves the control socket.
+#[derive(Debug)]
+pub struct ControlServer {
+    socket: ControlSocket,
+    attach: Attach,
+    engines: Vec<EngineHandle>,
+    evictions: Receiver<Eviction>,
+    wake: Waker,
+    stop: Arc<AtomicBool>,
+    connections: Vec<Connection>,
+    accept_from: Instant,
+}
+
+#[derive(Debug)]
+struct Connection {
+    fd: OwnedFd,
+    peer: Peer,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// It is to say hello before this.
+    HalfOpen(Instant),
+    /// Its hang-up is the end of this channel.
+    Attached(ChannelId),
+    /// To be closed.
+    Over,
+}
+
+impl ControlServer {
+    /// A server on `socket` that hands what `attach` grants to `engines`, one lane each. It runs until `stop` is
+    /// set and `wake` rung.
+    pub fn new(
+        socket: ControlSocket,
+        attach: Attach,
+        engines: Vec<EngineHandle>,
+        evictions: Receiver<Eviction>,
+        wake: Waker,
+        stop: Arc<AtomicBool>,
+    ) -> Self {
+        let accept_from = Instant::ZERO;
+        let connections = Vec::new();
+        Self { socket, attach, engines, evictions, wake, stop, connections, accept_from }
+    }
+
+    /// Command: serves until it is stopped.
+    pub fn run(mut self) {
+        while !self.stop.load(Ordering::Acquire) {
+            if let Err(cause) = self.turn() {
+                // poll(2) itself failed: without it nothing can be served.
+                tracing::error!(%cause, "the control socket cannot be watched");
+                return;
+            }
+        }
+        for connection in &self.connections {
+            if matches!(connection.state, State::HalfOpen(_)) {
+                let _ = handshake::send_refusal(connection.fd.as_fd(), Refusal::ShuttingDown);
+            }
+        }
+    }
+
+    /// Waits for something and deals with it.
+    fn turn(&mut self) -> io::Result<()> {
+        let now = clock::now();
+        let accepting = self.may_accept(now);
+        let ready = self.wait(now, accepting)?;
+        self.wake.drain();
+        let now = clock::now();
+        for (place, readable) in ready.into_iter().enumerate() {
+            if readable {
+                self.hear(place);
+            }
+        }
+        while let Ok(eviction) = self.evictions.try_recv() {
+            self.hang_up(eviction);
+        }
+        for connection in &mut self.connections {
+            if matches!(connection.state, State::HalfOpen(deadline) if deadline <= now) {
+                tracing::debug!(pid = connection.peer.pid, "said no hello in time");
+                connection.state = State::Over;
+            }
+        }
+        self.connections.retain(|connection| connection.state != State::Over);
+        if accepting {
+            self.accept(now);
+        }
+        Ok(())
+    }
+
+    fn may_accept(&self, now: Instant) -> bool {
+        let half_open = |c: &&Connection| matches!(c.state, State::HalfOpen(_));
+        now >= self.accept_from && self.connections.iter().filter(half_open).count() < HALF_OPEN_MAX
+    }
+
+    /// Returns which connections have something to say.
+    fn wait(&self, now: Instant, accepting: bool) -> io::Result<Vec<bool>> {
+        let watched = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
+        let mut fds: Vec<PollFd<'_>> =
+            self.connections.iter().map(|c| watched(c.fd.as_fd())).collect();
+        fds.push(watched(self.wake.as_fd()));
+        if accepting {
+            fds.push(watched(self.socket.as_fd()));
+        }
+        let deadlines = self.connections.iter().filter_map(|c| match c.state {
+            State::HalfOpen(deadline) => Some(deadline),
+            State::Attached(_) | State::Over => None,
+        });
+        let retry = (self.accept_from > now).then_some(self.accept_from);
+        let until = deadlines.chain(retry).min();
+        let timeout = until.map(|until| clock::span_until(now, until));
+        match poll(&mut fds, timeout.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+        Ok(fds.iter().take(self.connections.len()).map(|fd| !fd.revents().is_empty()).collect())
+    }
+
+    fn accept(&mut self, now: Instant) {
+        while self.may_accept(now) {
+            match self.socket.accept() {
+                Ok(Some(fd)) => match peer_of(&fd) {
+                    Ok(peer) => {
+                        let state = State::HalfOpen(now + HELLO_WITHIN);
+                        self.connections.push(Connection { fd, peer, state });
+                    }
+                    Err(cause) => tracing::warn!(%cause, "a peer without credentials"),
+                },
+                Ok(None) => return,
+                Err(cause) => {
+                    tracing::warn!(%cause, "cannot accept an application");
+                    self.accept_from = now + ACCEPT_RETRY;
+                }
+            }
+        }
+    }
+
+    /// Something arrived on a connection: its hello, or its end.
+    fn hear(&mut self, place: usize) {
+        let Some(connection) = self.connections.get(place) else { return };
+        let mut bytes = [0; PACKET_BYTES_MAX];
+        let received = rustix::net::recv(&connection.fd, &mut bytes[..], RecvFlags::DONTWAIT);
+        let len = match received {
+            Ok((len, _)) => len,
+            Err(Errno::AGAIN | Errno::INTR) => return,
+            Err(_) => 0,
+        };
+        let state = match connection.state {
+            State::HalfOpen(_) if len > 0 => self.greet(place, &bytes[..len]),
+            State::HalfOpen(_) | State::Over => State::Over,
+            State::Attached(channel) => {
+                // After the handshake nothing is said here; who says something is not understood.
+                let peer = connection.peer;
+                tracing::info!(channel = channel.index, pid = peer.pid, uid = peer.uid, "detached");
+                self.tell_engines(channel);
+                State::Over
+            }
+        };
+        self.connections[place].state = state;
+    }
+
+    /// Answers a hello.
+    fn greet(&self, place: usize, hello: &[u8]) -> State {
+        let Connection { fd, peer, .. } = &self.connections[place];
+        let made = self.attach.grant(*peer, hello, |_, lanes| Doorbells::os(lanes));
+        match made.and_then(|granted| self.hand_over(fd, granted)) {
+            Ok(channel) => {
+                let Peer { pid, uid, gid } = *peer;
+                tracing::info!(channel = channel.index, pid, uid, gid, "attached");
+                State::Attached(channel)
+            }
+            Err(cause) => {
+                let Peer { pid, uid, gid } = *peer;
+                tracing::warn!(pid, uid, gid, %cause, "an application was refused");
+                if let Some(reply) = cause.reply() {
+                    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+                    // Who does not wait for the answer does not get it.
+                    let _ = rustix::net::send(fd, &reply, flags);
+                }
+                State::Over
+            }
+        }
+    }
+
+    /// The lanes to the engines first: when the application knows of the channel, it is served.
+    fn hand_over(&self, fd: &OwnedFd, granted: Granted) -> Result<ChannelId, AttachError> {
+        let channel = granted.id();
+        let Granted { parts, grant, .. } = granted;
+        for (engine, part) in self.engines.iter().zip(parts) {
+            match engine.orders.try_send(Order::Attach(Box::new(part))) {
+                Ok(()) => engine.wake.wake(),
+                Err(TrySendError::Full(_)) => {
+                    self.tell_engines(channel);
+                    return Err(AttachError::Refused(Refusal::LimitReached));
+                }
+                Err(TrySendError::Disconnected(_)) => {
+                    return Err(AttachError::Refused(Refusal::ShuttingDown));
+                }
+            }
+        }
+        if let Err(cause) = handshake::send_grant(fd.as_fd(), &grant) {
+            self.tell_engines(channel);
+            return Err(AttachError::System(io::Error::other(cause)));
+        }
+        Ok(channel)
+    }
+
+    /// A detachment must not be lost, so this waits for room in the queue, which the engine empties in each step.
+    fn tell_engines(&self, channel: ChannelId) {
+        for engine in &self.engines {
+            // It fails when the engine is gone only, and its channels with it.
+            let _ = engine.orders.send(Order::Detach(channel));
+            engine.wake.wake();
+        }
+    }
+
+    /// An engine put a channel out. Its other lanes follow, and its owner loses the connection.
+    fn hang_up(&mut self, eviction: Eviction) {
+        let Eviction { channel, poison } = eviction;
+        let attached = State::Attached(channel);
+        for connection in self.connections.iter_mut().filter(|c| c.state == attached) {
+            connection.state = State::Over;
+            let Peer { pid, uid, .. } = connection.peer;
+            tracing::warn!(channel = channel.index, pid, uid, cause = %poison, "put out");
+        }
+        self.tell_engines(channel);
+    }
+}
+
+/// The process at the other end, as the kernel knew it at connect.
+fn peer_of(fd: &OwnedFd) -> io::Result<Peer> {
+    let credentials = rustix::net::sockopt::socket_peercred(fd)?;
+    Ok(Peer {
+        pid: credentials.pid.as_raw_nonzero().get().unsigned_abs(),
+        uid: credentials.uid.as_raw(),
+        gid: credentials.gid.as_raw(),
+    })
+}

@@ -1,0 +1,176 @@
+//! The loop around [`Engine::step`]: when to step, when to spin, when to sleep, when to stop.
+//!
+//! One thread, one engine. Everything that is not the engine's (attaching, configuration, logging's output) happens on
+//! other threads, and reaches it through a bounded queue of [`Order`]s and a [`Waker`].
+
+pub(crate) mod clock;
+mod observer;
+mod waker;
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError};
+
+use causeway_backends::AnyNic;
+use causeway_core::engine::{Engine, Progress};
+use causeway_core::nic::{Nic, WaitSource};
+use causeway_core::port::ChannelId;
+use causeway_core::time::{Duration, Instant};
+use rustix::event::{PollFd, PollFlags, poll};
+
+use crate::config::BusyPoll;
+use crate::port::{Attached, ChannelPort, Eviction};
+use observer::Observer;
+
+pub use waker::Waker;
+
+/// What other threads ask of an engine.
+#[derive(Debug)]
+pub enum Order {
+    /// Serve a channel.
+    Attach(Box<Attached>),
+    /// The application of a channel hung up.
+    Detach(ChannelId),
+    /// End every socket, tell the peers, return.
+    Stop,
+}
+
+/// The ends of the queues that an engine's thread holds.
+#[derive(Debug)]
+pub struct EngineLinks {
+    /// Orders, in their order.
+    pub orders: Receiver<Order>,
+    /// Rung after an order was queued.
+    pub wake: Waker,
+    /// Channels that the engine put out.
+    pub evictions: Sender<Eviction>,
+    /// Rung after an eviction was queued.
+    pub control: Waker,
+}
+
+/// How an engine waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// When it polls and when it sleeps.
+    pub busy_poll: BusyPoll,
+    /// How long it polls after the last work in [`BusyPoll::Adaptive`].
+    pub spin: Duration,
+}
+
+/// A NIC that must be polled is polled this often when there is nothing else to do.
+const POLL_PERIOD: Duration = Duration::from_micros(20);
+/// How long a stopping engine goes on, so that its RST segments leave.
+const FAREWELL: Duration = Duration::from_millis(200);
+
+/// An engine and what its thread needs.
+#[derive(Debug)]
+pub struct EngineLoop {
+    engine: Engine<AnyNic, ChannelPort>,
+    links: EngineLinks,
+    waiting: Waiting,
+    observer: Observer,
+    /// When there was work last.
+    worked: Instant,
+}
+
+impl EngineLoop {
+    /// A loop around `engine`, whose interfaces are called `names`, interface 1 first.
+    pub fn new(
+        engine: Engine<AnyNic, ChannelPort>,
+        links: EngineLinks,
+        waiting: Waiting,
+        names: Vec<String>,
+    ) -> Self {
+        let observer = Observer::new(names);
+        Self { engine, links, waiting, observer, worked: clock::now() }
+    }
+
+    /// Command: runs until it is told to stop, or nobody is left who could tell it anything.
+    pub fn run(mut self) {
+        while self.take_orders() {
+            let (now, progress) = self.step();
+            if progress.work > 0 {
+                self.worked = now;
+            } else if !progress.next.is_some_and(|(at, _)| at <= now) {
+                self.pause(now, progress);
+            }
+        }
+        self.say_farewell();
+        self.observer.finish(&self.engine);
+    }
+
+    /// False when it is over.
+    fn take_orders(&mut self) -> bool {
+        loop {
+            match self.links.orders.try_recv() {
+                Ok(Order::Attach(attached)) => self.attach(*attached),
+                Ok(Order::Detach(channel)) => self.engine.port_mut().detach(channel),
+                Ok(Order::Stop) | Err(TryRecvError::Disconnected) => return false,
+                Err(TryRecvError::Empty) => return true,
+            }
+        }
+    }
+
+    fn attach(&mut self, attached: Attached) {
+        let channel = attached.id();
+        if let Err(cause) = self.engine.port_mut().attach(attached) {
+            // Its memory and bells are gone with the error: the application sees the end of the channel.
+            tracing::warn!(channel = channel.index, %cause, "cannot serve a channel");
+        }
+        self.worked = clock::now();
+    }
+
+    fn step(&mut self) -> (Instant, Progress) {
+        let now = clock::now();
+        let progress = self.engine.step(now);
+        self.observer.observe(now, &mut self.engine);
+        while let Some(eviction) = self.engine.port_mut().poll_eviction() {
+            // Nobody listens only when the daemon is going down.
+            let _ = self.links.evictions.send(eviction);
+            self.links.control.wake();
+        }
+        (now, progress)
+    }
+
+    /// Nothing to do: spin, or sleep until there is.
+    fn pause(&mut self, now: Instant, progress: Progress) {
+        let spins = match self.waiting.busy_poll {
+            BusyPoll::Always => true,
+            BusyPoll::Adaptive => now.saturating_since(self.worked) < self.waiting.spin,
+            BusyPoll::Never => false,
+        };
+        if spins {
+            // On a busy machine this lets the application run that is about to have work for us.
+            std::thread::yield_now();
+        } else if self.engine.port_mut().prepare_sleep() {
+            self.sleep(now, progress);
+        }
+    }
+
+    fn sleep(&self, now: Instant, progress: Progress) {
+        let must_poll = self.engine.nics().any(|nic| nic.wait_source() == WaitSource::Poll);
+        let poll_at = must_poll.then(|| now + POLL_PERIOD);
+        let until = [progress.next.map(|(at, _)| at), poll_at].into_iter().flatten().min();
+        let timeout = until.map(|until| clock::span_until(clock::now(), until));
+        let nics = self.engine.nics().filter_map(AnyNic::wait_fd);
+        let bells = self.engine.port().bells().fd();
+        let ready = |fd: BorrowedFd<'_>| PollFd::from_borrowed_fd(fd, PollFlags::IN);
+        let watched = nics.chain(bells).chain([self.links.wake.as_fd()]);
+        let mut fds: Vec<PollFd<'_>> = watched.map(ready).collect();
+        // Interrupted, timed out or woken: the next step finds out what there is.
+        let _ = poll(&mut fds, timeout.as_ref());
+        self.links.wake.drain();
+    }
+
+    /// Ends every socket and lets the segments leave that tell the peers.
+    fn say_farewell(&mut self) {
+        self.engine.port_mut().detach_all();
+        let until = clock::now() + FAREWELL;
+        loop {
+            let (now, progress) = self.step();
+            let due = progress.next.is_some_and(|(at, _)| at <= now);
+            if now >= until || progress.work == 0 && !due && self.engine.port().channels() == 0 {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What the engine tells the operator.
+
+use causeway_core::engine::Engine;
+use causeway_core::event::Event;
+use causeway_core::nic::Nic;
+use causeway_core::stack::{Drops, Stats};
+use causeway_core::time::{Duration, Instant};
+
+use crate::port::ChannelPort;
+
+/// How often counters and links are looked at, while the engine is awake.
+const PERIOD: Duration = Duration::from_secs(10);
+
+/// Turns events and counters into log messages.
+#[derive(Debug)]
+pub(super) struct Observer {
+    names: Vec<String>,
+    links: Vec<Option<bool>>,
+    drops: Drops,
+    next: Instant,
+}
+
+impl Observer {
+    /// `names` are those of the interfaces, interface 1 first.
+    pub(super) fn new(names: Vec<String>) -> Self {
+        let links = vec![None; names.len()];
+        Self { names, links, drops: Drops::default(), next: Instant::ZERO }
+    }
+
+    /// Command: after a step.
+    pub(super) fn observe<N: Nic>(&mut self, now: Instant, engine: &mut Engine<N, ChannelPort>) {
+        while let Some(stamped) = engine.stack_mut().poll_event() {
+            log_event(&stamped.event);
+        }
+        if now >= self.next {
+            self.next = now + PERIOD;
+            self.watch_links(engine);
+            self.report_drops(engine.stack().stats());
+        }
+    }
+
+    /// Command: when the engine ends.
+    pub(super) fn finish<N: Nic>(&mut self, engine: &Engine<N, ChannelPort>) {
+        let stats = engine.stack().stats();
+        self.report_drops(stats);
+        tracing::info!(
+            rx_frames = stats.rx_frames,
+            tx_frames = stats.tx_frames,
+            sockets = stats.sockets_opened,
+            dropped = stats.drops.total(),
+            "engine stopped"
+        );
+    }
+
+    fn watch_links<N: Nic>(&mut self, engine: &Engine<N, ChannelPort>) {
+        for ((name, link), nic) in self.names.iter().zip(&mut self.links).zip(engine.nics()) {
+            let up = nic.link_up();
+            if link.replace(up) != Some(up) {
+                let state = if up { "up" } else { "down" };
+                tracing::info!(interface = %name, state, "link");
+            }
+        }
+    }
+
+    fn report_drops(&mut self, stats: &Stats) {
+        let Drops {
+            malformed,
+            checksum,
+            not_ours,
+            martian,
+            protocol,
+            no_socket,
+            limit,
+            fragment,
+        } = stats.drops;
+        let before = std::mem::replace(&mut self.drops, stats.drops);
+        let fresh = stats.drops.total() - before.total();
+        // Other hosts' broadcasts and unknown protocols are daily life.
+        let daily = not_ours - before.not_ours + protocol - before.protocol;
+        if fresh > daily {
+            tracing::warn!(
+                malformed, checksum, not_ours, martian, protocol, no_socket, limit, fragment,
+                "received frames were dropped ({fresh} since the last report; totals by reason)"
+            );
+        } else if fresh > 0 {
+            tracing::debug!(not_ours, protocol, "received frames for others were dropped");
+        }
+    }
+}
+
+/// Ends and retransmissions are for those who look for trouble, the rest for those who look at one connection.
+fn log_event(event: &Event) {
+    match event {
+        Event::Opened { socket, transport, local, remote } => {
+            tracing::debug!(socket = socket.to_bits(), ?transport, %local, %remote, "opened");
+        }
+        Event::Ended { socket, reason } => {
+            tracing::debug!(socket = socket.to_bits(), ?reason, "ended");
+        }
+        Event::Retransmit { socket, seq, len, cause } => {
+            tracing::debug!(socket = socket.to_bits(), seq, len, ?cause, "retransmit");
+        }
+        Event::TcpState { socket, from, to } => {
+            tracing::trace!(socket = socket.to_bits(), ?from, ?to, "state");
+        }
+        Event::Congestion { socket, cwnd_bytes, ssthresh_bytes, flight_bytes, srtt } => {
+            tracing::trace!(
+                socket = socket.to_bits(),
+                cwnd_bytes,
+                ssthresh_bytes,
+                flight_bytes,
+                %srtt,
+                "congestion"
+            );
+        }
+        Event::Dropped { interface, reason } => {
+            tracing::trace!(interface = interface.0, ?reason, "dropped");
+        }
+    }
+}

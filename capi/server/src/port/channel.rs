@@ -1,0 +1,82 @@
+//! One channel as the port keeps it.
+
+use std::sync::Arc;
+
+use causeway_channel::DaemonLane;
+use causeway_core::port::ChannelId;
+
+use super::slots::Lease;
+
+/// The process at the other end of a channel, from the socket's credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Process id at the time it connected.
+    pub pid: u32,
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+}
+
+/// A channel on its way from whoever granted it to the engine that serves it.
+#[derive(Debug)]
+pub struct Attached {
+    /// Who asked for it.
+    pub peer: Peer,
+    /// This engine's part.
+    pub lane: DaemonLane,
+    /// The channel's number, shared by its lanes. Declared after `lane`: the memory goes first.
+    pub lease: Arc<Lease>,
+}
+
+impl Attached {
+    /// Getter: the channel's number.
+    pub fn id(&self) -> ChannelId {
+        self.lease.id()
+    }
+}
+
+/// Where a channel is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    /// Served.
+    Alive,
+    /// Its end is decided, and the stack will be told by the next command.
+    Leaving,
+    /// The stack was told. Its streams are being closed; then the memory goes.
+    Gone,
+}
+
+/// A channel and what the port remembers of it. Each flag says that the channel is in the list of that name.
+#[derive(Debug)]
+pub(super) struct Channel {
+    pub(super) attached: Attached,
+    pub(super) life: Life,
+    pub(super) hot: bool,
+    pub(super) ready: bool,
+    pub(super) touched: bool,
+    /// Steps in a row in which a look at it brought nothing.
+    pub(super) empty_looks: u32,
+    /// Commands that it may still give before it is another channel's turn.
+    pub(super) turn: u32,
+    pub(super) streams_open: u32,
+}
+
+impl Channel {
+    pub(super) fn new(attached: Attached) -> Self {
+        Self {
+            attached,
+            life: Life::Alive,
+            hot: false,
+            ready: false,
+            touched: false,
+            empty_looks: 0,
+            turn: 0,
+            streams_open: 0,
+        }
+    }
+
+    pub(super) fn id(&self) -> ChannelId {
+        self.attached.id()
+    }
+}

@@ -1,0 +1,307 @@
+//! The port with applications in the same thread.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use causeway_channel::handshake::Hello;
+use causeway_channel::{AppChannel, Doorbells, Geometry, Wake};
+use causeway_core::port::{AppPort, ChannelId, Completion, Op, SocketId, SocketInfo};
+use causeway_core::time::Instant;
+
+use super::{BellQueue, Bells, ChannelPort, Peer, PortConfig, Slots};
+use crate::attach::{Attach, AttachError};
+
+const PEER: Peer = Peer { pid: 7, uid: 8, gid: 9 };
+const SOCKET: SocketId = SocketId { index: 3, generation: 1 };
+const INFO: Op = Op::Info { socket: SOCKET };
+
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Count {
+    fn taken(&self) -> usize {
+        self.0.swap(0, Ordering::Relaxed)
+    }
+}
+
+struct Client {
+    id: ChannelId,
+    app: AppChannel,
+    memory: File,
+    bell: Arc<Count>,
+}
+
+impl Client {
+    fn ask(&mut self, count: u64) {
+        for tag in 0..count {
+            self.app.push_command(0, tag, &INFO, None).unwrap();
+        }
+        self.app.flush().unwrap();
+    }
+
+    /// Every index and offset becomes nonsense.
+    fn spoil(&self) {
+        let bytes = self.memory.metadata().unwrap().len();
+        let noise: Vec<u8> = (0..bytes).map(|i| (i * 167 % 251) as u8 | 1).collect();
+        self.memory.write_all_at(&noise, 0).unwrap();
+    }
+}
+
+struct World {
+    port: ChannelPort,
+    attach: Attach,
+    queue: Arc<BellQueue>,
+    engine_bell: Arc<Count>,
+}
+
+fn geometry() -> Geometry {
+    let small = Geometry::builder().ring_entries(1024, 16).streams_per_lane(4).table_slots(8);
+    small.chunk_bytes(4096).chunks(8, 8).message_bytes_max(16 << 10).build().unwrap()
+}
+
+const CONFIG: PortConfig =
+    PortConfig { channels_max: 8, commands_per_step: 32, rx_window_bytes: 16 << 10 };
+
+impl World {
+    fn new() -> Self {
+        let engine_bell = Arc::new(Count::default());
+        let queue = BellQueue::new(engine_bell.clone());
+        let port = ChannelPort::new(CONFIG, Bells::queue(queue.clone()));
+        let attach = Attach::new(geometry(), Slots::new(CONFIG.channels_max));
+        Self { port, attach, queue, engine_bell }
+    }
+
+    fn client(&mut self) -> Client {
+        let bell = Arc::new(Count::default());
+        let bells = |id: ChannelId, _| {
+            Ok(Doorbells::simulated(bell.clone(), 1, vec![self.queue.bell(id.index)]))
+        };
+        let mut granted = self.attach.grant(PEER, &Hello::ours().encode(), bells).unwrap();
+        self.port.attach(granted.parts.pop().unwrap()).unwrap();
+        let memory = granted.grant.memory.try_clone().unwrap().into();
+        Client { id: granted.id(), app: AppChannel::map(granted.grant).unwrap(), memory, bell }
+    }
+
+    /// The commands that the stack would see in one step.
+    fn step(&mut self) -> Vec<(ChannelId, Op)> {
+        self.port.snapshot(Instant::ZERO);
+        let commands = std::iter::from_fn(|| self.port.poll_command());
+        let commands = commands.map(|c| (c.channel, c.op)).collect();
+        self.port.flush();
+        commands
+    }
+}
+
+#[test]
+fn a_quiet_channel_does_not_wait_behind_a_greedy_one() {
+    let mut world = World::new();
+    let (mut greedy, mut quiet) = (world.client(), world.client());
+    greedy.ask(1000);
+    quiet.ask(1);
+    let commands = world.step();
+    let place = commands.iter().position(|(id, _)| *id == quiet.id).unwrap();
+    assert!(place <= 8, "after {place} commands of the other");
+    let greedy_share = commands.iter().filter(|(id, _)| *id == greedy.id).count();
+    assert_eq!(greedy_share, 32, "one step does a bounded number for one channel");
+}
+
+#[test]
+fn what_a_step_left_over_comes_in_the_next_and_in_order() {
+    let mut world = World::new();
+    let mut client = world.client();
+    client.ask(20);
+    world.port.snapshot(Instant::ZERO);
+    let first = world.port.poll_command().unwrap();
+    world.port.flush();
+    assert_eq!(first.tag, 0);
+    assert!(!world.port.prepare_sleep(), "there are commands");
+    assert_eq!(world.step().len(), 19);
+    assert!(world.port.prepare_sleep());
+}
+
+#[test]
+fn idle_channels_are_not_looked_at_until_they_ring() {
+    let mut world = World::new();
+    let mut clients: Vec<Client> = (0..8).map(|_| world.client()).collect();
+    assert!(world.port.prepare_sleep());
+    assert!(world.port.hot.is_empty());
+    clients[5].ask(1);
+    assert_eq!(world.engine_bell.taken(), 1, "the engine is woken");
+    assert_eq!(world.step(), [(clients[5].id, INFO)]);
+    assert_eq!(world.port.hot, [5]);
+    clients[5].ask(1);
+    assert_eq!(world.engine_bell.taken(), 0, "a channel that is looked at does not ring");
+    assert_eq!(world.step().len(), 1);
+}
+
+#[test]
+fn a_channel_without_news_becomes_idle_while_others_are_busy() {
+    let mut world = World::new();
+    let (mut busy, mut quiet) = (world.client(), world.client());
+    for _ in 0..300 {
+        busy.ask(1);
+        world.step();
+    }
+    assert_eq!(world.port.hot, [busy.id.index]);
+    quiet.ask(1);
+    let seen: usize = (0..super::channel_port::BELLS_PERIOD).map(|_| world.step().len()).sum();
+    assert_eq!(seen, 1, "its ring is heard within a few steps");
+}
+
+#[test]
+fn a_command_given_before_the_engine_sleeps_keeps_it_awake() {
+    let mut world = World::new();
+    let mut client = world.client();
+    client.ask(1);
+    assert!(!world.port.prepare_sleep());
+    assert_eq!(world.step().len(), 1);
+    assert!(world.port.prepare_sleep());
+}
+
+#[test]
+fn a_flush_wakes_a_sleeping_application_once_for_everything() {
+    let mut world = World::new();
+    let mut client = world.client();
+    assert!(client.app.arm(false).unwrap());
+    world.port.snapshot(Instant::ZERO);
+    for tag in 0..5 {
+        let info = SocketInfo::default();
+        world.port.complete(client.id, Completion::Info { tag, info });
+    }
+    assert_eq!(client.bell.taken(), 0);
+    world.port.flush();
+    assert_eq!(client.bell.taken(), 1);
+    client.app.disarm();
+    let news = std::iter::from_fn(|| client.app.pop_completion().unwrap());
+    assert_eq!(news.count(), 5);
+}
+
+#[test]
+fn completions_beyond_the_ring_arrive_when_there_is_room_again() {
+    let mut world = World::new();
+    let mut client = world.client();
+    world.port.snapshot(Instant::ZERO);
+    for tag in 0..100 {
+        let info = SocketInfo::default();
+        world.port.complete(client.id, Completion::Info { tag, info });
+    }
+    world.port.flush();
+    let mut got = 0;
+    for _ in 0..100 {
+        // The driver sleeps whenever the port lets it: only a ring gets it going again.
+        if !world.port.prepare_sleep() || world.engine_bell.taken() > 0 {
+            world.step();
+        }
+        while client.app.pop_completion().unwrap().is_some() {
+            got += 1;
+        }
+        client.app.flush().unwrap();
+    }
+    assert_eq!(got, 100);
+}
+
+#[test]
+fn a_hang_up_is_said_once_and_the_memory_goes_with_the_last_stream() {
+    let mut world = World::new();
+    let mut client = world.client();
+    let other = world.client();
+    client.ask(1);
+    world.step();
+    let stream = world.port.stream_open(client.id, SOCKET).unwrap();
+    world.port.detach(client.id);
+    world.port.detach(client.id);
+    assert!(!world.port.prepare_sleep(), "the stack has to hear of it");
+    assert_eq!(world.step(), [(client.id, Op::Detach)]);
+    assert_eq!(world.step(), []);
+    assert_eq!(world.port.stream_open(client.id, SOCKET), None);
+    assert_eq!(world.attach.slots().taken(), 2, "a stream is open");
+    world.port.stream_close(stream);
+    assert_eq!(world.attach.slots().taken(), 1);
+    assert_eq!(world.port.channels(), 1);
+    let successor = world.client();
+    assert_eq!(successor.id.index, client.id.index);
+    let news = Completion::Ready { socket: SOCKET };
+    world.port.complete(client.id, news);
+    world.port.detach(client.id);
+    assert_eq!(world.step(), [], "the number alone does not name the successor");
+    drop(other);
+}
+
+#[test]
+fn a_channel_that_writes_nonsense_is_put_out_and_the_others_go_on() {
+    let mut world = World::new();
+    let (mut bad, mut good) = (world.client(), world.client());
+    bad.ask(1);
+    good.ask(1);
+    assert_eq!(world.step().len(), 2);
+    bad.spoil();
+    good.ask(1);
+    assert_eq!(world.step(), [(bad.id, Op::Detach), (good.id, INFO)]);
+    assert_eq!(world.port.poll_eviction().map(|e| e.channel), Some(bad.id));
+    assert_eq!(world.port.poll_eviction(), None);
+    good.ask(1);
+    assert_eq!(world.step(), [(good.id, INFO)]);
+    assert_eq!(world.attach.slots().taken(), 1);
+}
+
+#[test]
+fn there_are_as_many_channels_as_configured_and_not_more() {
+    let mut world = World::new();
+    let clients: Vec<Client> = (0..8).map(|_| world.client()).collect();
+    let bells = |_: ChannelId, lanes| Doorbells::os(lanes);
+    let refused = world.attach.grant(PEER, &Hello::ours().encode(), bells);
+    assert!(matches!(refused, Err(AttachError::Refused(_))), "{refused:?}");
+    let noise = world.attach.grant(PEER, b"GET / HTTP/1.1", bells).unwrap_err();
+    assert!(noise.reply().is_none());
+    world.port.detach(clients[2].id);
+    world.step();
+    assert!(world.attach.grant(PEER, &Hello::ours().encode(), bells).is_ok());
+}
+
+#[test]
+fn the_kernels_bells_wake_the_sleeper_and_say_who_rang() {
+    let mut port = ChannelPort::new(CONFIG, Bells::epoll().unwrap());
+    let attach = Attach::new(geometry(), Slots::new(CONFIG.channels_max));
+    let mut apps = Vec::new();
+    for _ in 0..3 {
+        let hello = Hello::ours().encode();
+        let mut granted = attach.grant(PEER, &hello, |_, lanes| Doorbells::os(lanes)).unwrap();
+        port.attach(granted.parts.pop().unwrap()).unwrap();
+        apps.push(AppChannel::map(granted.grant).unwrap());
+    }
+    let readable = |port: &ChannelPort| {
+        let fd = port.bells().fd().unwrap();
+        let mut fds = [rustix::event::PollFd::new(&fd, rustix::event::PollFlags::IN)];
+        let now = rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 };
+        rustix::event::poll(&mut fds, Some(&now)).unwrap() > 0
+    };
+    for _ in 0..3 {
+        assert!(port.prepare_sleep());
+        assert!(!readable(&port));
+        apps[1].push_command(0, 1, &INFO, None).unwrap();
+        apps[1].flush().unwrap();
+        assert!(readable(&port));
+        port.snapshot(Instant::ZERO);
+        assert_eq!(port.hot, [1]);
+        assert_eq!(port.poll_command().map(|c| c.channel.index), Some(1));
+        assert_eq!(port.poll_command(), None);
+        port.flush();
+    }
+    let kept = attach.slots().taken();
+    assert_eq!(kept, 3);
+    port.detach(ChannelId { index: 1, generation: 0 });
+    assert!(port.poll_command().is_some());
+    // The application keeps its bell and goes on ringing it: nobody hears.
+    apps[1].push_command(0, 1, &INFO, None).unwrap();
+    apps[1].flush().unwrap();
+    assert!(port.prepare_sleep());
+    assert!(!readable(&port));
+}
