@@ -2,6 +2,7 @@
 //! a burst.
 
 use std::collections::VecDeque;
+use std::os::fd::BorrowedFd;
 
 use causeway_core::nic::{Nic, NicCaps, WaitSource};
 
@@ -27,6 +28,18 @@ impl AnyNic {
             return self;
         }
         Self::Fault(Box::new(Fault::new(self, seed, rx, tx)))
+    }
+
+    /// Getter: the descriptor to sleep on, where there is one at present; what [`Nic::wait_source`] names as
+    /// [`WaitSource::Fd`], as something that cannot outlive the NIC.
+    pub fn wait_fd(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::Tap(nic) => nic.wait_fd(),
+            Self::Loopback(_) => None,
+            // It holds frames back: it must be polled.
+            Self::Fault(nic) if nic.wait_source() == WaitSource::Poll => None,
+            Self::Fault(nic) => nic.inner().wait_fd(),
+        }
     }
 }
 

@@ -6,7 +6,9 @@
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::process::Command;
 
+use causeway_backends::AnyNic;
 use causeway_backends::contract::{Rig, check, test_frame};
+use causeway_backends::fault::FaultProfile;
 use causeway_backends::tap::{Tap, TapConfig, TapError};
 use causeway_core::nic::{Frame, Nic, WaitSource};
 
@@ -140,7 +142,13 @@ fn a_tap_has_the_mtu_of_the_kernel_and_an_address_of_its_own() {
             "the kernel's end has another: {shown}"
         );
         assert_eq!(nic.caps().tso_bytes_max, 0);
-        assert!(matches!(nic.wait_source(), WaitSource::Fd(_)));
+        let WaitSource::Fd(fd) = nic.wait_source() else { panic!("a descriptor to sleep on") };
+        let faulty = AnyNic::from(nic).with_faults(
+            1,
+            FaultProfile::builder().loss_ppm(1).build().expect("a possible rate"),
+            FaultProfile::NONE,
+        );
+        assert_eq!(faulty.wait_fd().map(|borrowed| borrowed.as_raw_fd()), Some(fd));
     });
 }
 
@@ -194,6 +202,7 @@ fn a_deleted_device_goes_down_and_is_not_waited_for() {
         assert_eq!(nic.rx_burst(&mut out, 8), 0);
         assert!(!nic.link_up());
         assert_eq!(nic.wait_source(), WaitSource::Driver);
+        assert!(AnyNic::from(nic).wait_fd().is_none());
     });
 }
 

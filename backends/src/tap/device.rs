@@ -122,6 +122,15 @@ impl Tap {
         self.stats
     }
 
+    /// Getter: the descriptor that becomes readable when a frame has arrived; none once the device is gone,
+    /// when it would be readable for ever.
+    pub fn wait_fd(&self) -> Option<BorrowedFd<'_>> {
+        match self.link.get() {
+            Link::Up | Link::Down => Some(file(&self.iface)),
+            Link::Gone => None,
+        }
+    }
+
     /// What an error of reading or writing says about the link.
     fn note_error(&self, errno: Errno) {
         match errno {
@@ -197,11 +206,7 @@ impl Nic for Tap {
     }
 
     fn wait_source(&self) -> WaitSource {
-        match self.link.get() {
-            Link::Up | Link::Down => WaitSource::Fd(self.iface.as_raw_fd()),
-            // Polling it would say "error" at once, for ever.
-            Link::Gone => WaitSource::Driver,
-        }
+        self.wait_fd().map_or(WaitSource::Driver, |fd| WaitSource::Fd(fd.as_raw_fd()))
     }
 }
 
