@@ -1,7 +1,47 @@
-//! TCP: RFC 9293 and its companions.
+//! TCP: RFC 9293 and its companions. One connection ([`Connection`]) and one listener's decisions
+//! ([`listen`], [`closed`]); no addresses, no frames, no sockets.
+//!
+//! Reading order: `seq`, `state`, `transition`, then `connection`, `input`, `output`, `timeout`.
 
+pub mod assembler;
+pub mod congestion;
+
+mod config;
+mod connection;
+mod disposition;
+mod event;
+mod info;
+mod input;
+mod isn;
+mod listener;
+mod options;
+mod output;
+mod recovery;
+mod recv_buffer;
+mod rto;
+mod send_buffer;
 mod seq;
 mod state;
+mod time_wait;
+mod timeout;
+mod timer;
+mod transition;
+mod write_out;
 
-pub use seq::SeqNumber;
+pub use config::{Config, ConfigBuilder, ConfigError};
+pub use connection::Connection;
+pub use disposition::{Disposition, Rst};
+pub use event::ConnectionEvent;
+pub use input::{Ecn, SegmentIn};
+pub use isn::{IsnSecret, initial_sequence, timestamp_offset};
+pub use listener::{ListenDecision, closed, listen};
+pub use options::{MSS_DEFAULT, MSS_MIN, WINDOW_SCALE_MAX};
+pub use output::{SegmentOut, TxLimits};
+pub use seq::{Anchor, SeqNumber};
 pub use state::State;
+pub use timer::TimerReason;
+pub use transition::Trigger;
+pub use write_out::{STATE_VERSION, StateError};
+
+#[cfg(test)]
+mod tests;

@@ -26,3 +26,54 @@ pub enum State {
     /// Waiting for old segments to die out.
     TimeWait,
 }
+
+impl State {
+    /// Every state.
+    pub const ALL: [Self; 10] = [
+        Self::Closed,
+        Self::SynSent,
+        Self::SynReceived,
+        Self::Established,
+        Self::FinWait1,
+        Self::FinWait2,
+        Self::CloseWait,
+        Self::Closing,
+        Self::LastAck,
+        Self::TimeWait,
+    ];
+
+    /// Getter: both SYNs are known and acknowledged (RFC 9293 §3.5.1).
+    pub const fn is_synchronized(self) -> bool {
+        match self {
+            Self::Closed | Self::SynSent | Self::SynReceived => false,
+            Self::Established
+            | Self::FinWait1
+            | Self::FinWait2
+            | Self::CloseWait
+            | Self::Closing
+            | Self::LastAck
+            | Self::TimeWait => true,
+        }
+    }
+
+    /// Getter: data from the peer may still arrive (RFC 9293 §3.10.7.4, seventh).
+    pub const fn may_receive(self) -> bool {
+        matches!(self, Self::Established | Self::FinWait1 | Self::FinWait2)
+    }
+
+    /// Getter: data or our FIN may still have to be sent, or sent again.
+    pub const fn may_send(self) -> bool {
+        matches!(
+            self,
+            Self::Established | Self::FinWait1 | Self::CloseWait | Self::Closing | Self::LastAck
+        )
+    }
+
+    /// Getter: the application has asked for our FIN.
+    pub const fn is_closing(self) -> bool {
+        matches!(
+            self,
+            Self::FinWait1 | Self::FinWait2 | Self::Closing | Self::LastAck | Self::TimeWait
+        )
+    }
+}

@@ -1,0 +1,207 @@
+//! Which bytes beyond the in-order edge lie in the RX ring already: a bounded set of intervals.
+//!
+//! The bytes themselves go straight into the ring at their stream offset; this is bookkeeping only.
+
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+/// The most intervals kept. A segment that would need one more is dropped and sent again by the peer
+/// (CVE-2018-5390: the cost of a hostile order of arrival is bounded).
+pub const INTERVALS_MAX: usize = 64;
+/// How many recent arrivals are remembered for SACK (RFC 2018 §4).
+const RECENT_MAX: usize = 4;
+
+/// Half-open interval of stream offsets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interval {
+    /// First offset.
+    pub start: u64,
+    /// One past the last offset.
+    pub end: u64,
+}
+
+/// No room for another interval; nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+/// Disjoint, non-adjacent intervals in ascending order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assembler {
+    intervals: Vec<Interval>,
+    /// Start offsets of the latest arrivals, newest first.
+    recent: [u64; RECENT_MAX],
+}
+
+impl Assembler {
+    /// An empty set. Allocates nothing.
+    pub const fn new() -> Self {
+        Self { intervals: Vec::new(), recent: [0; RECENT_MAX] }
+    }
+
+    /// Getter: true when nothing lies beyond the in-order edge.
+    pub fn is_empty(&self) -> bool {
+        self.intervals.is_empty()
+    }
+
+    /// Getter: the intervals in ascending order.
+    pub fn intervals(&self) -> &[Interval] {
+        &self.intervals
+    }
+
+    /// Getter: the first part of `start .. end` that is not in the set; `None` when all of it is.
+    pub fn first_gap(&self, start: u64, end: u64) -> Option<Interval> {
+        let mut start = start;
+        let first = self.intervals.partition_point(|i| i.end <= start);
+        let mut following = self.intervals.get(first..).unwrap_or(&[]).iter();
+        let mut next = following.next();
+        if let Some(i) = next.filter(|i| i.start <= start) {
+            // Neighbours never touch, so behind an interval there is always a gap.
+            start = i.end;
+            next = following.next();
+        }
+        let end = next.map_or(end, |i| end.min(i.start));
+        (start < end).then_some(Interval { start, end })
+    }
+
+    /// Command: adds `start .. end`.
+    ///
+    /// # Errors
+    /// [`Full`] when it touches no interval and [`INTERVALS_MAX`] are there.
+    pub fn insert(&mut self, start: u64, end: u64) -> Result<(), Full> {
+        if start >= end {
+            return Ok(());
+        }
+        // Everything that overlaps or touches `start .. end` becomes one interval.
+        let first = self.intervals.partition_point(|i| i.end < start);
+        let last = self.intervals.partition_point(|i| i.start <= end);
+        if first == last {
+            if self.intervals.len() >= INTERVALS_MAX {
+                return Err(Full);
+            }
+            self.intervals.insert(first, Interval { start, end });
+        } else if let Some(touched) = self.intervals.get(first..last)
+            && let (Some(head), Some(tail)) = (touched.first(), touched.last())
+        {
+            let merged = Interval { start: start.min(head.start), end: end.max(tail.end) };
+            self.intervals.drain(first + 1..last);
+            if let Some(slot) = self.intervals.get_mut(first) {
+                *slot = merged;
+            }
+        }
+        self.recent.rotate_right(1);
+        self.recent[0] = start;
+        Ok(())
+    }
+
+    /// Command: everything below `edge` is in order; returns the new edge, which lies behind the
+    /// interval that `edge` reaches, if any.
+    pub fn advance(&mut self, edge: u64) -> u64 {
+        let reached = self.intervals.partition_point(|i| i.start <= edge);
+        let edge =
+            self.intervals.get(..reached).and_then(<[_]>::last).map_or(edge, |i| edge.max(i.end));
+        self.intervals.drain(..reached);
+        edge
+    }
+
+    /// Output: up to `max` intervals for the SACK option: first the one that holds the latest arrival,
+    /// then those of the arrivals before it (RFC 2018 §4), then the remaining ones.
+    pub fn sack_blocks(&self, max: usize, mut each: impl FnMut(Interval)) {
+        let mut told = [Interval { start: 0, end: 0 }; RECENT_MAX];
+        let mut count = 0;
+        let holding = |offset: u64| {
+            let at = self.intervals.partition_point(|i| i.end <= offset);
+            self.intervals.get(at).filter(|i| i.start <= offset)
+        };
+        let recent = self.recent.iter().filter_map(|offset| holding(*offset));
+        for interval in recent.chain(self.intervals.iter()) {
+            if count >= max.min(RECENT_MAX) {
+                break;
+            }
+            if !told[..count].contains(interval) {
+                told[count] = *interval;
+                count += 1;
+                each(*interval);
+            }
+        }
+    }
+
+    /// Getter: true when what was read back is a set that this code could have made beyond `edge`.
+    pub fn is_valid(&self, edge: u64) -> bool {
+        let mut edge = edge;
+        let ordered = self.intervals.iter().all(|i| {
+            let fits = i.start > edge && i.start < i.end;
+            edge = i.end;
+            fits
+        });
+        ordered && self.intervals.len() <= INTERVALS_MAX
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_newest_arrival_is_the_first_sack_block() {
+        let mut set = Assembler::new();
+        for start in [30, 10, 50, 70, 90] {
+            set.insert(start, start + 5).unwrap();
+        }
+        set.insert(35, 36).unwrap();
+        let mut blocks = Vec::new();
+        set.sack_blocks(4, |i| blocks.push((i.start, i.end)));
+        assert_eq!(blocks, [(30, 36), (90, 95), (70, 75), (50, 55)]);
+    }
+
+    #[test]
+    fn a_hostile_order_of_arrival_is_bounded() {
+        let mut set = Assembler::new();
+        for i in 0..INTERVALS_MAX as u64 {
+            assert_eq!(set.insert(i * 10 + 1, i * 10 + 2), Ok(()));
+        }
+        let before = set.clone();
+        assert_eq!(set.insert(100_000, 100_001), Err(Full));
+        assert_eq!(set, before);
+        assert_eq!(set.insert(2, 3), Ok(()), "what touches an interval needs no room");
+    }
+
+    proptest! {
+        /// The model: a set of single offsets.
+        #[test]
+        fn intervals_are_what_a_byte_map_says(
+            steps in proptest::collection::vec((0u64..120, 0u64..20, any::<bool>()), 1..60),
+        ) {
+            let mut set = Assembler::new();
+            let mut model = BTreeSet::new();
+            let mut edge = 0;
+            for (start, len, advance) in steps {
+                if advance && start / 4 > edge {
+                    edge = start / 4;
+                    model.retain(|o| *o >= edge);
+                    let new = set.advance(edge);
+                    while model.remove(&edge) {
+                        edge += 1;
+                    }
+                    prop_assert_eq!(new, edge);
+                } else if start > edge {
+                    let gap = (start..start + len).find(|o| !model.contains(o)).map(|from| {
+                        let until = (from..start + len).find(|o| model.contains(o));
+                        Interval { start: from, end: until.unwrap_or(start + len) }
+                    });
+                    prop_assert_eq!(set.first_gap(start, start + len), gap);
+                    prop_assert_eq!(set.insert(start, start + len), Ok(()));
+                    model.extend(start..start + len);
+                }
+                prop_assert!(set.is_valid(edge));
+                let held: BTreeSet<u64> =
+                    set.intervals().iter().flat_map(|i| i.start..i.end).collect();
+                prop_assert_eq!(&held, &model);
+            }
+        }
+    }
+}

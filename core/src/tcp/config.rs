@@ -1,0 +1,291 @@
+//! What an operator or an application can set about a connection.
+
+use serde::{Deserialize, Serialize};
+
+use super::congestion::Algorithm;
+use crate::time::Duration;
+
+/// Settings of connections. Made by [`ConfigBuilder`]; a connection keeps its own copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Config {
+    pub(in crate::tcp) rto_ms_initial: u32,
+    pub(in crate::tcp) rto_ms_min: u32,
+    pub(in crate::tcp) rto_ms_max: u32,
+    pub(in crate::tcp) delayed_ack_ms: u32,
+    pub(in crate::tcp) time_wait_ms: u32,
+    pub(in crate::tcp) fin_wait2_ms: u32,
+    pub(in crate::tcp) keepalive_idle_ms: u32,
+    pub(in crate::tcp) keepalive_interval_ms: u32,
+    pub(in crate::tcp) rcv_wnd_initial: u32,
+    pub(in crate::tcp) keepalive_probes: u8,
+    pub(in crate::tcp) retries_max: u8,
+    pub(in crate::tcp) syn_retries_max: u8,
+    pub(in crate::tcp) window_scale: u8,
+    pub(in crate::tcp) window_scaling: bool,
+    pub(in crate::tcp) timestamps: bool,
+    pub(in crate::tcp) sack: bool,
+    pub(in crate::tcp) nodelay: bool,
+    pub(in crate::tcp) congestion: Algorithm,
+}
+
+/// Why a [`ConfigBuilder`] refuses to build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ConfigError {
+    /// A retransmission timeout of zero, over 120 s, or a minimum above the maximum.
+    RtoRange,
+    /// The delayed acknowledgement may be at most 500 ms (RFC 9293 MUST-40).
+    DelayedAckRange,
+    /// A span that is zero or over 2^32 ms.
+    SpanRange,
+    /// A window scale above 14 (RFC 7323 §2.3).
+    WindowScaleRange,
+    /// An initial receive window below 536 or above 65,535 bytes.
+    WindowRange,
+    /// A number of retries of zero.
+    RetriesRange,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            rto_ms_initial: 1_000,
+            rto_ms_min: 200,
+            rto_ms_max: 120_000,
+            delayed_ack_ms: 40,
+            time_wait_ms: 60_000,
+            fin_wait2_ms: 60_000,
+            keepalive_idle_ms: 0,
+            keepalive_interval_ms: 75_000,
+            rcv_wnd_initial: 65_535,
+            keepalive_probes: 9,
+            retries_max: 15,
+            syn_retries_max: 6,
+            window_scale: 8,
+            window_scaling: true,
+            timestamps: true,
+            sack: true,
+            nodelay: false,
+            congestion: Algorithm::NewReno,
+        }
+    }
+}
+
+impl Config {
+    /// The builder, with every setting at its default.
+    pub fn builder() -> ConfigBuilder {
+        ConfigBuilder { config: Self::default(), error: None }
+    }
+
+    /// Getter: true when small segments are sent without waiting (TCP_NODELAY).
+    pub const fn nodelay(&self) -> bool {
+        self.nodelay
+    }
+
+    pub(in crate::tcp) fn check(&self) -> Result<(), ConfigError> {
+        let rto = 1..=120_000;
+        if ![self.rto_ms_initial, self.rto_ms_min, self.rto_ms_max]
+            .iter()
+            .all(|ms| rto.contains(ms))
+            || self.rto_ms_min > self.rto_ms_max
+        {
+            return Err(ConfigError::RtoRange);
+        }
+        if self.delayed_ack_ms > 500 {
+            return Err(ConfigError::DelayedAckRange);
+        }
+        if self.time_wait_ms == 0 || self.fin_wait2_ms == 0 || self.keepalive_interval_ms == 0 {
+            return Err(ConfigError::SpanRange);
+        }
+        if self.window_scale > 14 {
+            return Err(ConfigError::WindowScaleRange);
+        }
+        if !(536..=65_535).contains(&self.rcv_wnd_initial) {
+            return Err(ConfigError::WindowRange);
+        }
+        if self.retries_max == 0 || self.syn_retries_max == 0 || self.keepalive_probes == 0 {
+            return Err(ConfigError::RetriesRange);
+        }
+        Ok(())
+    }
+}
+
+/// Collects settings; [`ConfigBuilder::build`] validates them together.
+#[derive(Clone, Debug)]
+pub struct ConfigBuilder {
+    config: Config,
+    error: Option<ConfigError>,
+}
+
+impl ConfigBuilder {
+    fn millis(&mut self, span: Duration) -> u32 {
+        u32::try_from(span.as_millis()).unwrap_or_else(|_| {
+            self.error = Some(ConfigError::SpanRange);
+            0
+        })
+    }
+
+    /// Retransmission timeout before the first sample. Default 1 s (RFC 6298 §2.1), 1 ms to 120 s.
+    #[must_use]
+    pub fn rto_initial(mut self, span: Duration) -> Self {
+        self.config.rto_ms_initial = self.millis(span);
+        self
+    }
+
+    /// Least retransmission timeout. Default 200 ms, 1 ms to 120 s. Lower recovers sooner from the
+    /// loss of a whole flight and retransmits needlessly when the peer delays acknowledgements.
+    #[must_use]
+    pub fn rto_min(mut self, span: Duration) -> Self {
+        self.config.rto_ms_min = self.millis(span);
+        self
+    }
+
+    /// Greatest retransmission timeout, backoff included. Default 120 s, 1 ms to 120 s.
+    #[must_use]
+    pub fn rto_max(mut self, span: Duration) -> Self {
+        self.config.rto_ms_max = self.millis(span);
+        self
+    }
+
+    /// How long an acknowledgement may wait for company. Default 40 ms, 0 (none waits) to 500 ms.
+    #[must_use]
+    pub fn delayed_ack(mut self, span: Duration) -> Self {
+        self.config.delayed_ack_ms = self.millis(span);
+        self
+    }
+
+    /// 2 MSL, the time spent in TIME-WAIT. Default 60 s, at least 1 ms.
+    #[must_use]
+    pub fn time_wait(mut self, span: Duration) -> Self {
+        self.config.time_wait_ms = self.millis(span);
+        self
+    }
+
+    /// How long a closed connection waits in FIN-WAIT-2 for the peer's FIN (tcp_fin_timeout). Default
+    /// 60 s, at least 1 ms.
+    #[must_use]
+    pub fn fin_wait2(mut self, span: Duration) -> Self {
+        self.config.fin_wait2_ms = self.millis(span);
+        self
+    }
+
+    /// Silence after which probes begin (TCP_KEEPIDLE); zero, the default, for none (RFC 9293 MUST-25).
+    #[must_use]
+    pub fn keepalive_idle(mut self, span: Duration) -> Self {
+        self.config.keepalive_idle_ms = self.millis(span);
+        self
+    }
+
+    /// Time between keepalive probes (TCP_KEEPINTVL). Default 75 s, at least 1 ms.
+    #[must_use]
+    pub fn keepalive_interval(mut self, span: Duration) -> Self {
+        self.config.keepalive_interval_ms = self.millis(span);
+        self
+    }
+
+    /// Unanswered keepalive probes before giving up (TCP_KEEPCNT). Default 9, at least 1.
+    #[must_use]
+    pub fn keepalive_probes(mut self, probes: u8) -> Self {
+        self.config.keepalive_probes = probes;
+        self
+    }
+
+    /// Retransmissions of data before giving up (R2 of RFC 9293 §3.8.3; tcp_retries2). Default 15, at least 1.
+    #[must_use]
+    pub fn retries_max(mut self, retries: u8) -> Self {
+        self.config.retries_max = retries;
+        self
+    }
+
+    /// Retransmissions of a SYN or SYN,ACK before giving up (tcp_syn_retries). Default 6, at least 1.
+    #[must_use]
+    pub fn syn_retries_max(mut self, retries: u8) -> Self {
+        self.config.syn_retries_max = retries;
+        self
+    }
+
+    /// The window scale shift that we ask for. Default 8 (windows up to 16 MiB), 0 to 14. Greater
+    /// allows more memory and makes the window's steps coarser.
+    #[must_use]
+    pub fn window_scale(mut self, shift: u8) -> Self {
+        self.config.window_scale = shift;
+        self
+    }
+
+    /// Whether window scaling is offered (tcp_window_scaling). Default true.
+    #[must_use]
+    pub fn window_scaling(mut self, on: bool) -> Self {
+        self.config.window_scaling = on;
+        self
+    }
+
+    /// Whether timestamps are offered (tcp_timestamps). Default true; 12 bytes a segment.
+    #[must_use]
+    pub fn timestamps(mut self, on: bool) -> Self {
+        self.config.timestamps = on;
+        self
+    }
+
+    /// Whether selective acknowledgements are offered (tcp_sack). Default true.
+    #[must_use]
+    pub fn sack(mut self, on: bool) -> Self {
+        self.config.sack = on;
+        self
+    }
+
+    /// Send small segments at once (TCP_NODELAY). Default false: Nagle's algorithm.
+    #[must_use]
+    pub fn nodelay(mut self, on: bool) -> Self {
+        self.config.nodelay = on;
+        self
+    }
+
+    /// The window promised while a half-open connection has no rings yet, in bytes. Default 65,535,
+    /// at least 536. The rings must hold it, or data will be sent twice.
+    #[must_use]
+    pub fn rcv_wnd_initial(mut self, bytes: u32) -> Self {
+        self.config.rcv_wnd_initial = bytes;
+        self
+    }
+
+    /// The congestion control. Default NewReno.
+    #[must_use]
+    pub fn congestion(mut self, algorithm: Algorithm) -> Self {
+        self.config.congestion = algorithm;
+        self
+    }
+
+    /// The validated settings.
+    ///
+    /// # Errors
+    /// The first setting found outside its range.
+    pub fn build(self) -> Result<Config, ConfigError> {
+        match self.error {
+            Some(error) => Err(error),
+            None => self.config.check().map(|()| self.config),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_outside_its_range_names_the_reason() {
+        let build = |change: fn(ConfigBuilder) -> ConfigBuilder| change(Config::builder()).build();
+        assert_eq!(build(|c| c), Ok(Config::default()));
+        assert_eq!(build(|c| c.window_scale(15)), Err(ConfigError::WindowScaleRange));
+        assert_eq!(build(|c| c.rto_min(Duration::ZERO)), Err(ConfigError::RtoRange));
+        assert_eq!(
+            build(|c| c.rto_min(Duration::from_secs(3)).rto_max(Duration::from_secs(2))),
+            Err(ConfigError::RtoRange)
+        );
+        assert_eq!(
+            build(|c| c.delayed_ack(Duration::from_millis(501))),
+            Err(ConfigError::DelayedAckRange)
+        );
+        assert_eq!(build(|c| c.time_wait(Duration::MAX)), Err(ConfigError::SpanRange));
+        assert_eq!(build(|c| c.rcv_wnd_initial(100)), Err(ConfigError::WindowRange));
+        assert_eq!(build(|c| c.retries_max(0)), Err(ConfigError::RetriesRange));
+    }
+}

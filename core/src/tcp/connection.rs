@@ -1,0 +1,272 @@
+//! One TCP connection: its parts, its beginning, the application's commands, its getters.
+
+use serde::{Deserialize, Serialize};
+
+use super::config::Config;
+use super::congestion::Congestion;
+use super::event::{ConnectionEvent, Events};
+use super::options::Negotiated;
+use super::recovery::Recovery;
+use super::recv_buffer::{AckDue, RecvBuffer};
+use super::rto::RttEstimator;
+use super::send_buffer::SendBuffer;
+use super::seq::SeqNumber;
+use super::state::State;
+use super::timer::{TimerReason, Timers};
+use super::transition::Trigger;
+use crate::error::EndReason;
+use crate::port::StreamIo;
+use crate::time::{Duration, Instant};
+use crate::wire::tcp::TcpHeader;
+
+/// One TCP connection, from SYN to the end of TIME-WAIT: plain data, no references, no addresses.
+///
+/// Call order: [`Connection::connect`] or [`Connection::accept`]; then whenever there is news one of
+/// `handle_segment`, `handle_timeout`, `handle_app` or a command, and after each `poll_transmit` and
+/// `poll_event` until they give `None`, and `poll_timeout` for the next deadline. Forget the connection
+/// once [`Connection::state`] is [`State::Closed`] and nothing is left to transmit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connection {
+    pub(in crate::tcp) state: State,
+    pub(in crate::tcp) flags: Flags,
+    pub(in crate::tcp) config: Config,
+    pub(in crate::tcp) options: Negotiated,
+    pub(in crate::tcp) snd: SendBuffer,
+    pub(in crate::tcp) rcv: RecvBuffer,
+    pub(in crate::tcp) rtt: RttEstimator,
+    pub(in crate::tcp) congestion: Congestion,
+    pub(in crate::tcp) recovery: Recovery,
+    pub(in crate::tcp) timers: Timers,
+    pub(in crate::tcp) events: Events,
+    pub(in crate::tcp) counters: Counters,
+}
+
+/// What is either so or not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::tcp) struct Flags {
+    /// We sent the first SYN.
+    pub(in crate::tcp) active: bool,
+    /// Our SYN or SYN,ACK had to be sent again.
+    pub(in crate::tcp) syn_lost: bool,
+    /// The application is gone: data that still comes is answered with RST (RFC 9293 §3.6.1).
+    pub(in crate::tcp) orphan: bool,
+    /// A RST is to be sent.
+    pub(in crate::tcp) rst_due: bool,
+    /// A probe that asks for an acknowledgement is to be sent.
+    pub(in crate::tcp) probe_due: bool,
+    /// The persist timer expired: what the window allows may be sent, however little.
+    pub(in crate::tcp) override_due: bool,
+    /// `Ended` was told, or is about to be.
+    pub(in crate::tcp) end_told: bool,
+}
+
+/// Counters and times of the connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::tcp) struct Counters {
+    pub(in crate::tcp) bytes_sent: u64,
+    pub(in crate::tcp) last_rx: Instant,
+    pub(in crate::tcp) last_tx: Instant,
+    pub(in crate::tcp) retransmits: u32,
+    /// When the last challenge or out-of-window acknowledgement was granted, in ms, and how many since.
+    pub(in crate::tcp) challenge_ms: u32,
+    pub(in crate::tcp) challenges: u8,
+    /// Probes (zero window or keepalive) without an answer.
+    pub(in crate::tcp) probes: u8,
+}
+
+impl Connection {
+    /// Command: an active open. The SYN is due: ask `poll_transmit`. `iss` and `ts_offset` come from
+    /// [`super::initial_sequence`] and [`super::timestamp_offset`].
+    pub fn connect(now: Instant, config: &Config, iss: u32, ts_offset: u32) -> Self {
+        let mut connection = Self::new(now, config, iss, ts_offset, State::SynSent);
+        connection.flags.active = true;
+        connection
+    }
+
+    /// Command: a passive open, for a segment that [`super::listen`] said to accept. The SYN,ACK is due.
+    pub fn accept(
+        now: Instant,
+        config: &Config,
+        iss: u32,
+        ts_offset: u32,
+        syn: &TcpHeader,
+    ) -> Self {
+        let mut connection = Self::new(now, config, iss, ts_offset, State::SynReceived);
+        connection.take_syn(now, syn);
+        connection
+    }
+
+    fn new(now: Instant, config: &Config, iss: u32, ts_offset: u32, state: State) -> Self {
+        let iss = SeqNumber(iss);
+        let options = Negotiated::offer(config, ts_offset);
+        Self {
+            state,
+            flags: Flags::default(),
+            config: *config,
+            congestion: Congestion::new(config.congestion, options.mss(), false),
+            options,
+            snd: SendBuffer::new(iss),
+            rcv: RecvBuffer::new(),
+            rtt: RttEstimator::new(config),
+            recovery: Recovery::new(iss),
+            timers: Timers::new(),
+            events: Events::default(),
+            counters: Counters { last_rx: now, last_tx: now, ..Counters::default() },
+        }
+    }
+
+    /// Command: no more bytes will be written; FIN follows the last one (RFC 9293 §3.10.4, half close).
+    /// Ignored where it was said before.
+    pub fn shutdown_write(&mut self, now: Instant) {
+        match self.state {
+            // The handshake comes first; FIN follows it (RFC 9293 §3.10.4 queues the CLOSE).
+            State::SynSent | State::SynReceived => self.snd.fin_queued = true,
+            State::Established | State::CloseWait => {
+                self.snd.fin_queued = true;
+                self.advance(now, Trigger::Close);
+            }
+            State::Closed
+            | State::FinWait1
+            | State::FinWait2
+            | State::Closing
+            | State::LastAck
+            | State::TimeWait => {}
+        }
+    }
+
+    /// Command: the application is done with the connection. What is queued is delivered, then FIN.
+    /// With `unread` bytes in the RX ring the peer is reset instead: it must not believe that they were
+    /// read (RFC 2525 §2.17).
+    pub fn close(&mut self, now: Instant, unread: bool) {
+        if self.state == State::SynSent {
+            // RFC 9293 §3.10.4: nothing was promised to anybody.
+            return self.end(EndReason::Aborted);
+        }
+        if unread && self.state.may_receive() {
+            return self.abort(now);
+        }
+        self.flags.orphan = true;
+        self.shutdown_write(now);
+        if self.state == State::FinWait2 {
+            self.timers.set(TimerReason::FinWait2, now + millis(self.config.fin_wait2_ms));
+        }
+    }
+
+    /// Command: end at once. The RST, where one is called for (RFC 9293 §3.10.5), is due: ask `poll_transmit`.
+    pub fn abort(&mut self, _now: Instant) {
+        self.flags.rst_due = match self.state {
+            State::SynReceived
+            | State::Established
+            | State::FinWait1
+            | State::FinWait2
+            | State::CloseWait => true,
+            State::Closed | State::SynSent | State::Closing | State::LastAck | State::TimeWait => {
+                false
+            }
+        };
+        self.end(EndReason::Aborted);
+    }
+
+    /// Input: the rings changed: bytes were written to TX, or consumed from RX. A window update may be due.
+    pub fn handle_app(&mut self, _now: Instant, io: &impl StreamIo) {
+        if self.state.may_receive() && self.rcv.window_update_due(self.options.rcv_wscale, io) {
+            self.rcv.ack_due = AckDue::Now;
+        }
+    }
+
+    /// Output: the next piece of news. Bounded: flags and latest values, not a queue.
+    ///
+    /// `Ended(Closed)` comes when both sides have closed, which may be while TIME-WAIT lasts.
+    pub fn poll_event(&mut self) -> Option<ConnectionEvent> {
+        self.events.poll()
+    }
+
+    /// Getter: the next deadline and its reason. Call `handle_timeout` then, or later.
+    pub fn poll_timeout(&self) -> Option<(Instant, TimerReason)> {
+        self.timers.earliest()
+    }
+
+    /// Getter: the state.
+    pub const fn state(&self) -> State {
+        self.state
+    }
+
+    /// Getter: nothing is in flight, due, or waiting beyond a gap.
+    pub fn is_idle(&self) -> bool {
+        self.snd.outstanding() == 0
+            && self.rcv.ack_due == AckDue::No
+            && !self.rcv.has_gap()
+            && !self.flags.rst_due
+            && !self.flags.probe_due
+    }
+
+    /// Getter: the peer sent the first SYN, and the handshake is not done (RFC 9293: back to LISTEN on RST).
+    pub fn is_half_open(&self) -> bool {
+        self.state == State::SynReceived && !self.flags.active
+    }
+
+    /// Command: makes the transition that the table has for `trigger`, if any, and what follows from it.
+    pub(in crate::tcp) fn advance(&mut self, now: Instant, trigger: Trigger) {
+        let Some(next) = self.state.next(trigger) else { return };
+        self.state = next;
+        match next {
+            State::FinWait2 if self.flags.orphan => {
+                self.timers.set(TimerReason::FinWait2, now + millis(self.config.fin_wait2_ms));
+            }
+            State::TimeWait => self.enter_time_wait(now),
+            State::Closed
+            | State::SynSent
+            | State::SynReceived
+            | State::Established
+            | State::FinWait1
+            | State::FinWait2
+            | State::CloseWait
+            | State::Closing
+            | State::LastAck => {}
+        }
+    }
+
+    /// Command: CLOSED, for `reason`.
+    pub(in crate::tcp) fn end(&mut self, reason: EndReason) {
+        self.state = State::Closed;
+        self.timers.stop_all();
+        self.tell_end(reason);
+    }
+
+    /// The end is told once.
+    pub(in crate::tcp) fn tell_end(&mut self, reason: EndReason) {
+        if !self.flags.end_told {
+            self.flags.end_told = true;
+            self.events.ended(reason);
+        }
+    }
+
+    /// Getter: our timestamp clock: 1 ms (RFC 7323 §5.4).
+    pub(in crate::tcp) const fn timestamp(&self, now: Instant) -> u32 {
+        clock_ms(now).wrapping_add(self.options.ts_offset)
+    }
+
+    pub(in crate::tcp) fn rto(&self) -> Duration {
+        self.rtt.rto(&self.config)
+    }
+}
+
+/// A millisecond clock that wraps every 49.7 days.
+pub(in crate::tcp) const fn clock_ms(now: Instant) -> u32 {
+    now.as_millis() as u32
+}
+
+pub(in crate::tcp) const fn millis(ms: u32) -> Duration {
+    Duration::from_millis(ms as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_connection_fits_into_400_bytes() {
+        let size = size_of::<Connection>();
+        assert!(size <= 400, "{size} bytes");
+    }
+}

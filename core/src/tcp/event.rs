@@ -1,0 +1,102 @@
+//! What a connection has to tell: flags and latest values, never a growing queue.
+
+use serde::{Deserialize, Serialize};
+
+use super::seq::SeqNumber;
+use crate::error::EndReason;
+use crate::event::RetransmitCause;
+
+/// News of a connection. Several of a kind between two polls become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionEvent {
+    /// The handshake is done.
+    Established,
+    /// Bytes arrived in order.
+    Readable,
+    /// Bytes were acknowledged: their room in the TX ring is free.
+    Writable,
+    /// The peer sent FIN; everything before it is in the RX ring.
+    PeerClosed,
+    /// The congestion window or the threshold changed.
+    CongestionChanged,
+    /// A segment was sent again; of several since the last poll, the latest.
+    Retransmit {
+        /// Its first sequence number.
+        seq: SeqNumber,
+        /// Its payload bytes.
+        len: u32,
+        /// Why.
+        cause: RetransmitCause,
+    },
+    /// The connection is over; told once, last.
+    Ended(EndReason),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Retransmitted {
+    seq: SeqNumber,
+    len: u32,
+    timeout: bool,
+}
+
+/// The events not yet polled.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::tcp) struct Events {
+    flags: u8,
+    ended: Option<EndReason>,
+    retransmitted: Option<Retransmitted>,
+}
+
+impl Events {
+    pub(in crate::tcp) const ESTABLISHED: u8 = 1;
+    pub(in crate::tcp) const READABLE: u8 = 2;
+    pub(in crate::tcp) const WRITABLE: u8 = 4;
+    pub(in crate::tcp) const PEER_CLOSED: u8 = 8;
+    pub(in crate::tcp) const CONGESTION: u8 = 16;
+
+    pub(in crate::tcp) fn raise(&mut self, flag: u8) {
+        self.flags |= flag;
+    }
+
+    pub(in crate::tcp) fn retransmitted(
+        &mut self,
+        seq: SeqNumber,
+        len: u32,
+        cause: RetransmitCause,
+    ) {
+        let timeout = cause == RetransmitCause::Timeout;
+        self.retransmitted = Some(Retransmitted { seq, len, timeout });
+    }
+
+    pub(in crate::tcp) fn ended(&mut self, reason: EndReason) {
+        self.ended = Some(reason);
+    }
+
+    fn take(&mut self, flag: u8) -> bool {
+        let set = self.flags & flag != 0;
+        self.flags &= !flag;
+        set
+    }
+
+    pub(in crate::tcp) fn poll(&mut self) -> Option<ConnectionEvent> {
+        if self.flags != 0 {
+            for (flag, event) in [
+                (Self::ESTABLISHED, ConnectionEvent::Established),
+                (Self::READABLE, ConnectionEvent::Readable),
+                (Self::WRITABLE, ConnectionEvent::Writable),
+                (Self::PEER_CLOSED, ConnectionEvent::PeerClosed),
+                (Self::CONGESTION, ConnectionEvent::CongestionChanged),
+            ] {
+                if self.take(flag) {
+                    return Some(event);
+                }
+            }
+            self.flags = 0;
+        }
+        if let Some(Retransmitted { seq, len, timeout }) = self.retransmitted.take() {
+            let cause = if timeout { RetransmitCause::Timeout } else { RetransmitCause::Fast };
+            return Some(ConnectionEvent::Retransmit { seq, len, cause });
+        }
+        self.ended.take().map(ConnectionEvent::Ended)
+    }
+}

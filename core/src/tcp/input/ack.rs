@@ -1,0 +1,217 @@
+//! The ACK field (RFC 9293 §3.10.7.4, fifth): progress, duplicates, the send window, round-trip samples.
+
+use super::super::congestion::{AckSample, CongestionControl};
+use super::super::connection::Connection;
+use super::super::disposition::Disposition;
+use super::super::event::Events;
+use super::super::recovery::{Phase, Progress};
+use super::super::recv_buffer::AckDue;
+use super::super::state::State;
+use super::super::timer::TimerReason;
+use super::super::transition::Trigger;
+use super::SegmentIn;
+use super::handshake::reset_for;
+use crate::error::EndReason;
+use crate::port::StreamIo;
+use crate::time::{Duration, Instant};
+use crate::wire::tcp::{TcpFlags, TcpHeader};
+
+impl Connection {
+    /// `Err`: the segment is dropped with this disposition.
+    pub(super) fn handle_ack(
+        &mut self,
+        now: Instant,
+        segment: &SegmentIn<'_>,
+        io: &mut impl StreamIo,
+    ) -> Result<(), Disposition> {
+        let header = segment.header;
+        if self.state == State::SynReceived {
+            if header.ack <= self.snd.iss || header.ack > self.snd.snd_max {
+                return Err(Disposition::SendRst(reset_for(header)));
+            }
+            self.sample_rtt(now, header);
+            // The SYN is acknowledged here; data or a FIN among it cannot be yet.
+            self.snd.acknowledge(header.ack, io);
+            self.establish(now, header, Trigger::RecvAckOfSyn);
+            self.update_send_window(header);
+            return Ok(());
+        }
+        if header.ack > self.snd.snd_max {
+            // "If the ACK acks something not yet sent, then send an ACK, drop the segment, and return."
+            return Err(self.challenge(now));
+        }
+        if self.snd.snd_una.distance_from(header.ack).cast_unsigned() > self.snd.snd_wnd_max
+            && header.ack < self.snd.snd_una
+        {
+            // RFC 5961 §5.2: older than anything that can still be under way.
+            return Err(self.challenge(now));
+        }
+        if header.ack > self.snd.snd_una {
+            self.acknowledge(now, header, io);
+            self.update_send_window(header);
+        } else {
+            let outstanding = self.snd.outstanding() > 0;
+            let window_changed = self.update_send_window(header);
+            let bare = segment.payload_len == 0 && !header.flags.contains(TcpFlags::FIN);
+            // RFC 5681 §2, the definition of a duplicate acknowledgement.
+            if bare && outstanding && !window_changed && header.ack == self.snd.snd_una {
+                self.duplicate_ack(now);
+            }
+        }
+        self.counters.probes = 0;
+        self.after_fin_acked(now);
+        if self.state == State::Closed { Err(Disposition::Accept) } else { Ok(()) }
+    }
+
+    fn update_send_window(&mut self, header: &TcpHeader) -> bool {
+        let wnd = u32::from(header.window) << self.options.snd_wscale;
+        let changed = self.snd.update_window(header.seq, header.ack, wnd);
+        if changed && wnd > 0 {
+            self.timers.stop(TimerReason::Persist);
+            self.flags.probe_due = false;
+        }
+        if self.snd.snd_wnd == 0 {
+            // The peer lives: a zero window alone never ends a connection (RFC 9293 §3.8.6.1).
+            self.recovery.retries = 0;
+        }
+        changed
+    }
+
+    /// SND.UNA < SEG.ACK =< SND.NXT.
+    pub(super) fn acknowledge(&mut self, now: Instant, header: &TcpHeader, io: &mut impl StreamIo) {
+        self.sample_rtt(now, header);
+        let acked = self.snd.acknowledge(header.ack, io);
+        self.rtt.progress();
+        let mss = self.options.mss();
+        let before = (self.congestion.cwnd(), self.congestion.ssthresh());
+        match self.recovery.on_progress(self.snd.snd_una, acked, mss) {
+            Progress::Open | Progress::Loss => {
+                let sample = AckSample {
+                    now,
+                    acked_bytes: acked,
+                    mss,
+                    srtt: self.rtt.srtt(),
+                    cwnd_limited: self.snd.cwnd_limited,
+                };
+                self.congestion.control().on_ack(&sample);
+            }
+            Progress::Partial => {}
+            Progress::Recovered => {
+                let flight = self.snd.outstanding();
+                self.congestion.control().on_recovered(now, flight, mss);
+            }
+        }
+        if before != (self.congestion.cwnd(), self.congestion.ssthresh()) {
+            self.events.raise(Events::CONGESTION);
+        }
+        if acked > 0 {
+            self.events.raise(Events::WRITABLE);
+        }
+        // RFC 6298 §5.2 and §5.3.
+        if self.snd.outstanding() == 0 {
+            self.timers.stop(TimerReason::Retransmit);
+        } else {
+            self.timers.set(TimerReason::Retransmit, now + self.rto());
+        }
+    }
+
+    fn duplicate_ack(&mut self, now: Instant) {
+        if !self.recovery.on_duplicate_ack(self.snd.snd_una, self.snd.snd_max) {
+            return;
+        }
+        let flight = self.snd.outstanding();
+        self.congestion.control().on_loss(now, flight, self.options.mss());
+        self.events.raise(Events::CONGESTION);
+    }
+
+    /// What the acknowledgement of our FIN moves.
+    fn after_fin_acked(&mut self, now: Instant) {
+        if !self.snd.fin_acked() {
+            return;
+        }
+        let last = self.state == State::LastAck;
+        self.advance(now, Trigger::RecvAckOfFin);
+        if last {
+            self.end(EndReason::Closed);
+        }
+    }
+
+    /// A round-trip sample, if the acknowledgement gives one: the timed segment, or after a
+    /// retransmission, when Karn's algorithm forbids that, the echoed timestamp (RFC 7323 §4).
+    pub(super) fn sample_rtt(&mut self, now: Instant, header: &TcpHeader) {
+        if let Some(rtt) = self.rtt.take_timed(header.ack, now) {
+            return self.rtt.sample(rtt, &self.config);
+        }
+        let doubtful = self.rtt.backoff() > 0 || self.recovery.phase != Phase::Open;
+        if !doubtful || !self.options.timestamps {
+            return;
+        }
+        if let Some(timestamps) = header.options.timestamps {
+            let ms = self.timestamp(now).wrapping_sub(timestamps.echo);
+            // An echo from the future, or of more than RTO's maximum ago, is not ours.
+            if ms <= self.config.rto_ms_max {
+                self.rtt.sample(Duration::from_millis(u64::from(ms)), &self.config);
+            }
+        }
+    }
+
+    /// Header prediction: in ESTABLISHED, the next segment in order, or an acknowledgement that makes
+    /// progress, with nothing else to it. `None`: the long way.
+    pub(super) fn predicted(
+        &mut self,
+        now: Instant,
+        segment: &SegmentIn<'_>,
+        io: &mut impl StreamIo,
+    ) -> Option<Disposition> {
+        let header = segment.header;
+        let plain = header.flags.0 | TcpFlags::PSH.0 == TcpFlags::ACK.0 | TcpFlags::PSH.0;
+        if !plain
+            || self.state != State::Established
+            || header.seq != self.rcv.rcv_nxt
+            || u32::from(header.window) << self.options.snd_wscale != self.snd.snd_wnd
+            || self.recovery.phase != Phase::Open
+        {
+            return None;
+        }
+        if self.options.timestamps {
+            let value = header.options.timestamps?.value;
+            if value.wrapping_sub(self.rcv.ts_recent).cast_signed() < 0 {
+                return None;
+            }
+        }
+        let progress = header.ack > self.snd.snd_una;
+        if header.ack > self.snd.snd_max || header.ack < self.snd.snd_una {
+            return None;
+        }
+        if segment.payload_len > 0
+            && (self.flags.orphan
+                || self.rcv.has_gap()
+                || self.rcv.fin_offset.is_some()
+                || segment.payload_len > self.rcv.rcv_wnd())
+        {
+            return None;
+        }
+        if segment.payload_len == 0 && !progress {
+            return None;
+        }
+        if progress {
+            self.acknowledge(now, header, io);
+        }
+        self.snd.snd_wl1 = header.seq;
+        self.snd.snd_wl2 = header.ack;
+        self.counters.probes = 0;
+        self.counters.last_rx = now;
+        self.update_ts_recent(now, header);
+        if segment.payload_len == 0 {
+            return Some(Disposition::Accept);
+        }
+        Some(self.handle_text(now, segment, header.seq, io))
+    }
+
+    pub(super) fn delay_ack(&mut self, now: Instant) {
+        if self.rcv.ack_due == AckDue::Delayed && !self.timers.is_set(TimerReason::DelayedAck) {
+            let delay = Duration::from_millis(u64::from(self.config.delayed_ack_ms));
+            self.timers.set(TimerReason::DelayedAck, now + delay);
+        }
+    }
+}

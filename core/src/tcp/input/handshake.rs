@@ -1,0 +1,130 @@
+//! SYN-SENT (RFC 9293 §3.10.7.3) and what is particular to SYN-RECEIVED.
+
+use super::super::congestion::Congestion;
+use super::super::connection::{Connection, clock_ms};
+use super::super::disposition::{Disposition, Rst};
+use super::super::event::Events;
+use super::super::recv_buffer::AckDue;
+use super::super::seq::SeqNumber;
+use super::super::state::State;
+use super::super::timer::TimerReason;
+use super::super::transition::Trigger;
+use super::SegmentIn;
+use crate::error::EndReason;
+use crate::port::StreamIo;
+use crate::time::Instant;
+use crate::wire::tcp::{TcpFlags, TcpHeader};
+
+impl Connection {
+    /// RFC 9293 §3.10.7.3, in its order.
+    pub(super) fn handle_in_syn_sent(
+        &mut self,
+        now: Instant,
+        segment: &SegmentIn<'_>,
+        io: &mut impl StreamIo,
+    ) -> Disposition {
+        let header = segment.header;
+        let flags = header.flags;
+        let reset = flags.contains(TcpFlags::RST);
+        let acks = flags.contains(TcpFlags::ACK);
+        if acks && (header.ack <= self.snd.iss || header.ack > self.snd.snd_max) {
+            return match reset {
+                true => Disposition::Ignore,
+                false => Disposition::SendRst(reset_for(header)),
+            };
+        }
+        if reset {
+            if acks {
+                self.advance(now, Trigger::RecvRst);
+                self.end(EndReason::Refused);
+                return Disposition::Accept;
+            }
+            return Disposition::Ignore;
+        }
+        if !flags.contains(TcpFlags::SYN) {
+            return Disposition::Ignore;
+        }
+        self.take_syn(now, header);
+        if acks {
+            self.sample_rtt(now, header);
+            self.snd.acknowledge(header.ack, io);
+            self.establish(now, header, Trigger::RecvSynAck);
+            // Data on the SYN,ACK stays unacknowledged: it comes again.
+            self.rcv.ack_due = AckDue::Now;
+        } else {
+            // Simultaneous open: our SYN goes out again, with an acknowledgement.
+            self.snd.snd_nxt = self.snd.iss;
+            self.advance(now, Trigger::RecvSyn);
+        }
+        Disposition::Accept
+    }
+
+    /// What both opens learn from the peer's SYN.
+    pub(in crate::tcp) fn take_syn(&mut self, now: Instant, syn: &TcpHeader) {
+        self.rcv.begin(syn.seq);
+        self.options.settle(&self.config, syn);
+        if let Some(timestamps) = syn.options.timestamps {
+            self.rcv.ts_recent = timestamps.value;
+            self.rcv.ts_recent_ms = clock_ms(now);
+        }
+        // A window on a SYN is never scaled (RFC 7323 §2.2).
+        self.snd.snd_wnd = u32::from(syn.window);
+        self.snd.snd_wnd_max = self.snd.snd_wnd;
+        self.snd.snd_wl1 = syn.seq;
+        self.snd.snd_wl2 = syn.ack;
+        self.counters.last_rx = now;
+    }
+
+    /// The handshake is done: what follows from it on either side.
+    pub(super) fn establish(&mut self, now: Instant, header: &TcpHeader, trigger: Trigger) {
+        self.advance(now, trigger);
+        self.timers.stop(TimerReason::Retransmit);
+        self.recovery.retries = 0;
+        if self.flags.syn_lost {
+            self.rtt.after_lost_syn(&self.config);
+        }
+        self.congestion =
+            Congestion::new(self.config.congestion, self.options.mss(), self.flags.syn_lost);
+        self.snd.snd_wl1 = header.seq;
+        self.snd.snd_wl2 = header.ack;
+        self.events.raise(Events::ESTABLISHED | Events::WRITABLE);
+        self.start_keepalive(now);
+        if self.snd.fin_queued {
+            self.advance(now, Trigger::Close);
+        }
+    }
+
+    /// A SYN again in SYN-RECEIVED: the peer did not get our SYN,ACK.
+    pub(super) fn syn_in_syn_received(
+        &mut self,
+        now: Instant,
+        header: &TcpHeader,
+    ) -> Option<Disposition> {
+        let opening = header.flags.0 & (TcpFlags::SYN.0 | TcpFlags::ACK.0 | TcpFlags::RST.0);
+        let again = self.state == State::SynReceived
+            && opening == TcpFlags::SYN.0
+            && header.seq == self.rcv.irs;
+        if !again {
+            return None;
+        }
+        if !self.may_challenge(now) {
+            return Some(Disposition::Ignore);
+        }
+        self.snd.snd_nxt = self.snd.iss;
+        Some(Disposition::SendAck)
+    }
+
+    /// The SYN,ACK of a simultaneous open (RFC 9293 figure 8, line 6).
+    pub(super) fn is_answer_to_our_syn(&self, header: &TcpHeader) -> bool {
+        self.state == State::SynReceived
+            && header.flags.contains(TcpFlags::SYN.union(TcpFlags::ACK))
+            && !header.flags.contains(TcpFlags::RST)
+            && header.seq == self.rcv.irs
+            && header.ack == self.snd.iss + 1
+    }
+}
+
+/// RFC 9293 §3.10.7: the RST for a segment whose acknowledgement makes no sense.
+pub(super) const fn reset_for(header: &TcpHeader) -> Rst {
+    Rst { seq: header.ack, ack: SeqNumber(0), with_ack: false }
+}

@@ -1,0 +1,226 @@
+//! SEGMENT ARRIVES (RFC 9293 §3.10.7), but for LISTEN and CLOSED.
+
+mod ack;
+mod handshake;
+mod text;
+
+use super::connection::{Connection, clock_ms};
+use super::disposition::Disposition;
+use super::listener::{closed, segment_len};
+use super::recv_buffer::AckDue;
+use super::state::State;
+use super::transition::Trigger;
+use crate::error::EndReason;
+use crate::port::StreamIo;
+use crate::time::Instant;
+use crate::wire::tcp::{TcpFlags, TcpHeader};
+
+/// The ECN field of the IP header (RFC 3168 §5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ecn {
+    /// Not ECN-capable.
+    #[default]
+    NotEct,
+    /// ECT(1).
+    Ect1,
+    /// ECT(0).
+    Ect0,
+    /// Congestion experienced.
+    Ce,
+}
+
+/// One received segment, checksum verified.
+#[derive(Clone, Copy, Debug)]
+pub struct SegmentIn<'a> {
+    /// Its header.
+    pub header: &'a TcpHeader,
+    /// Its payload, in the slices of the frame's memory that it lies in.
+    pub payload: &'a [&'a [u8]],
+    /// Bytes in `payload` together.
+    pub payload_len: u32,
+    /// The ECN field of the IP header.
+    pub ecn: Ecn,
+}
+
+/// Stale timestamps are believed again after 24 days (RFC 7323 §5.5), in ms.
+const PAWS_EXPIRE_MS: u32 = 24 * 24 * 3_600 * 1_000;
+/// Out-of-window and challenge acknowledgements of a connection: so many in [`CHALLENGE_MS`] (RFC 5961 §7).
+const CHALLENGES: u8 = 10;
+const CHALLENGE_MS: u32 = 500;
+
+impl Connection {
+    /// Input: a segment of this connection. Then `poll_transmit` and `poll_event` until they give `None`.
+    ///
+    /// A passive open gets its rings when `Established` is told; the payload of that very segment was
+    /// refused by the rings that were not there. Handing the same segment in again delivers it.
+    pub fn handle_segment(
+        &mut self,
+        now: Instant,
+        segment: &SegmentIn<'_>,
+        io: &mut impl StreamIo,
+    ) -> Disposition {
+        if let Some(disposition) = self.predicted(now, segment, io) {
+            return disposition;
+        }
+        match self.state {
+            State::Closed => match closed(segment.header, segment.payload_len) {
+                Some(rst) => Disposition::SendRst(rst),
+                None => Disposition::Ignore,
+            },
+            State::SynSent => self.handle_in_syn_sent(now, segment, io),
+            State::TimeWait if self.may_reopen(segment) => Disposition::Reopen,
+            State::SynReceived
+            | State::Established
+            | State::FinWait1
+            | State::FinWait2
+            | State::CloseWait
+            | State::Closing
+            | State::LastAck
+            | State::TimeWait => self.handle_synchronized(now, segment, io),
+        }
+    }
+
+    /// RFC 9293 §3.10.7.4, in its order.
+    fn handle_synchronized(
+        &mut self,
+        now: Instant,
+        segment: &SegmentIn<'_>,
+        io: &mut impl StreamIo,
+    ) -> Disposition {
+        let header = segment.header;
+        let flags = header.flags;
+        if let Some(disposition) = self.syn_in_syn_received(now, header) {
+            return disposition;
+        }
+        let reset = flags.contains(TcpFlags::RST);
+        if !reset && self.is_stale(now, header) {
+            return self.acknowledge_unacceptable(now, segment);
+        }
+        // A SYN that answers ours counts for nothing any more: the rest of the segment begins after it.
+        let simultaneous = self.is_answer_to_our_syn(header);
+        let seq = if simultaneous { header.seq + 1 } else { header.seq };
+        if !simultaneous && !self.is_acceptable(segment) {
+            if reset {
+                return Disposition::Ignore;
+            }
+            return self.acknowledge_unacceptable(now, segment);
+        }
+        if reset {
+            return self.handle_reset(now, header);
+        }
+        if flags.contains(TcpFlags::SYN) && !simultaneous {
+            // RFC 5961 §4.2, whatever the sequence number.
+            return self.challenge(now);
+        }
+        if !flags.contains(TcpFlags::ACK) {
+            return Disposition::Ignore;
+        }
+        if let Err(disposition) = self.handle_ack(now, segment, io) {
+            return disposition;
+        }
+        self.counters.last_rx = now;
+        self.update_ts_recent(now, header);
+        self.handle_text(now, segment, seq, io)
+    }
+
+    /// RFC 9293 §3.10.7.4, first: the four cases of SEG.LEN and RCV.WND.
+    fn is_acceptable(&self, segment: &SegmentIn<'_>) -> bool {
+        let len = segment_len(segment.header.flags, segment.payload_len);
+        let first = segment.header.seq.distance_from(self.rcv.rcv_nxt);
+        let wnd = self.rcv.rcv_wnd().cast_signed();
+        let in_window = |distance: i32| 0 <= distance && distance < wnd;
+        match (len, wnd) {
+            (0, 0) => first == 0,
+            (0, _) => in_window(first),
+            // "special allowance should be made to accept valid ACKs, URGs, and RSTs": the bytes
+            // themselves are beyond the window and will be cut off.
+            (_, 0) => first == 0,
+            (_, _) => {
+                let last = first.wrapping_add_unsigned(len - 1);
+                in_window(first) || in_window(last) || (first < 0 && last >= wnd)
+            }
+        }
+    }
+
+    /// RFC 5961 §3.2 and RFC 9293 §3.10.7.4, second.
+    fn handle_reset(&mut self, now: Instant, header: &TcpHeader) -> Disposition {
+        if self.state == State::TimeWait {
+            // RFC 1337: old duplicates would open the port to old data.
+            return Disposition::Ignore;
+        }
+        if header.seq != self.rcv.rcv_nxt {
+            return self.challenge(now);
+        }
+        let reason = match self.state {
+            State::SynReceived if self.flags.active => EndReason::Refused,
+            State::Closing | State::LastAck => EndReason::Closed,
+            State::Closed
+            | State::SynSent
+            | State::SynReceived
+            | State::Established
+            | State::FinWait1
+            | State::FinWait2
+            | State::CloseWait
+            | State::TimeWait => EndReason::Reset,
+        };
+        self.advance(now, Trigger::RecvRst);
+        self.end(reason);
+        Disposition::Accept
+    }
+
+    /// PAWS (RFC 7323 §5.3 R1), and §3.2: a segment without the timestamps that were agreed on.
+    fn is_stale(&self, now: Instant, header: &TcpHeader) -> bool {
+        if !self.options.timestamps {
+            return false;
+        }
+        let Some(timestamps) = header.options.timestamps else { return true };
+        let age = timestamps.value.wrapping_sub(self.rcv.ts_recent).cast_signed();
+        age < 0 && clock_ms(now).wrapping_sub(self.rcv.ts_recent_ms) < PAWS_EXPIRE_MS
+    }
+
+    /// RFC 7323 §4.3 (2): only by a segment that the last acknowledgement asked for.
+    fn update_ts_recent(&mut self, now: Instant, header: &TcpHeader) {
+        if let Some(timestamps) = header.options.timestamps.filter(|_| self.options.timestamps)
+            && header.seq <= self.rcv.last_ack_sent
+        {
+            self.rcv.ts_recent = timestamps.value;
+            self.rcv.ts_recent_ms = clock_ms(now);
+        }
+    }
+
+    /// "If an incoming segment is not acceptable, an acknowledgment should be sent in reply."
+    fn acknowledge_unacceptable(&mut self, now: Instant, segment: &SegmentIn<'_>) -> Disposition {
+        if self.state == State::TimeWait && segment.header.flags.contains(TcpFlags::FIN) {
+            // RFC 9293 §3.10.7.4: the peer's FIN again: acknowledge it and wait 2 MSL more.
+            self.restart_time_wait(now);
+        }
+        if segment.payload_len == 0
+            && !segment.header.flags.contains(TcpFlags::FIN)
+            && !self.may_challenge(now)
+        {
+            // Two ends that disagree must not answer each other for ever.
+            return Disposition::Ignore;
+        }
+        self.rcv.ack_due = AckDue::Now;
+        Disposition::SendAck
+    }
+
+    /// A challenge ACK (RFC 5961), if the limit allows.
+    fn challenge(&mut self, now: Instant) -> Disposition {
+        if !self.may_challenge(now) {
+            return Disposition::Ignore;
+        }
+        self.rcv.ack_due = AckDue::Now;
+        Disposition::ChallengeAck
+    }
+
+    fn may_challenge(&mut self, now: Instant) -> bool {
+        let ms = clock_ms(now);
+        if ms.wrapping_sub(self.counters.challenge_ms) >= CHALLENGE_MS {
+            self.counters.challenge_ms = ms;
+            self.counters.challenges = 0;
+        }
+        self.counters.challenges = self.counters.challenges.saturating_add(1);
+        self.counters.challenges <= CHALLENGES
+    }
+}

@@ -1,0 +1,126 @@
+//! Segment text and FIN (RFC 9293 §3.10.7.4, seventh and eighth).
+
+use super::super::connection::Connection;
+use super::super::disposition::Disposition;
+use super::super::event::Events;
+use super::super::recv_buffer::{AckDue, Payload, Stored};
+use super::super::seq::SeqNumber;
+use super::super::state::State;
+use super::super::transition::Trigger;
+use super::SegmentIn;
+use super::handshake::reset_for;
+use crate::error::EndReason;
+use crate::port::StreamIo;
+use crate::time::Instant;
+use crate::wire::tcp::TcpFlags;
+
+impl Connection {
+    /// `seq` is the sequence number of the first payload byte.
+    pub(super) fn handle_text(
+        &mut self,
+        now: Instant,
+        segment: &SegmentIn<'_>,
+        seq: SeqNumber,
+        io: &mut impl StreamIo,
+    ) -> Disposition {
+        let fin = segment.header.flags.contains(TcpFlags::FIN);
+        if segment.payload_len == 0 && !fin {
+            return Disposition::Accept;
+        }
+        if !self.state.may_receive() {
+            return self.text_after_fin(now, fin);
+        }
+        if self.flags.orphan && segment.payload_len > 0 {
+            // RFC 9293 §3.6.1: nobody will read it, and the peer must know.
+            let reset = reset_for(segment.header);
+            self.advance(now, Trigger::Abort);
+            self.end(EndReason::Aborted);
+            return Disposition::SendRst(reset);
+        }
+        let disposition = self.store_text(segment, seq, io);
+        if fin {
+            // Where the stream ends, whether or not all before it has arrived. The first FIN counts.
+            let end = self.rcv.anchor.offset_of(seq + segment.payload_len);
+            self.rcv.fin_offset = self.rcv.fin_offset.or(end);
+            if self.rcv.ack_due != AckDue::Now {
+                self.rcv.acknowledge_out_of_order();
+            }
+        }
+        self.take_fin(now);
+        self.delay_ack(now);
+        disposition
+    }
+
+    /// After the peer's FIN nothing more can come; the same FIN can.
+    fn text_after_fin(&mut self, now: Instant, fin: bool) -> Disposition {
+        if self.state == State::TimeWait && fin {
+            self.restart_time_wait(now);
+        }
+        if fin {
+            self.rcv.ack_due = AckDue::Now;
+            return Disposition::SendAck;
+        }
+        Disposition::Ignore
+    }
+
+    fn store_text(
+        &mut self,
+        segment: &SegmentIn<'_>,
+        seq: SeqNumber,
+        io: &mut impl StreamIo,
+    ) -> Disposition {
+        // Cut off what was received before, what lies beyond the window, and what follows a FIN.
+        let before = u32::try_from(self.rcv.rcv_nxt.distance_from(seq)).unwrap_or(0);
+        let skip = before.min(segment.payload_len);
+        let first = seq + skip;
+        let room = u32::try_from(self.rcv.rcv_adv.distance_from(first)).unwrap_or(0);
+        let mut len = (segment.payload_len - skip).min(room);
+        let Some(start) = self.rcv.anchor.offset_of(first) else { return Disposition::Ignore };
+        if let Some(end) = self.rcv.fin_offset {
+            len = len.min(u32::try_from(end.saturating_sub(start)).unwrap_or(u32::MAX));
+        }
+        if len == 0 {
+            if segment.payload_len > 0 {
+                self.rcv.ack_due = AckDue::Now;
+                return Disposition::SendAck;
+            }
+            return Disposition::Accept;
+        }
+        let payload = Payload { slices: segment.payload, skip, len };
+        match self.rcv.store(start, payload, io) {
+            Stored::InOrder { filled } => {
+                self.events.raise(Events::READABLE);
+                self.rcv.acknowledge_in_order(len, self.options.mss());
+                if filled {
+                    self.rcv.ack_due = AckDue::Now;
+                }
+                Disposition::Accept
+            }
+            Stored::OutOfOrder => {
+                self.rcv.acknowledge_out_of_order();
+                Disposition::Accept
+            }
+            Stored::Duplicate => {
+                self.rcv.acknowledge_out_of_order();
+                Disposition::SendAck
+            }
+            // Not acknowledged, so it comes again. No acknowledgement is due either: one for each
+            // dropped segment would look like duplicates to the peer, and like a loss in the network.
+            Stored::Refused => Disposition::Ignore,
+        }
+    }
+
+    /// The peer's FIN, once everything before it is here.
+    fn take_fin(&mut self, now: Instant) {
+        if self.rcv.fin_offset != Some(self.rcv.anchor.offset)
+            || self.rcv.rcv_nxt != self.rcv.anchor.seq
+        {
+            return;
+        }
+        self.rcv.rcv_nxt += 1;
+        self.rcv.rcv_adv = self.rcv.rcv_adv.max(self.rcv.rcv_nxt);
+        self.rcv.ack_due = AckDue::Now;
+        self.events.raise(Events::PEER_CLOSED);
+        self.advance(now, Trigger::RecvFin);
+    }
+}

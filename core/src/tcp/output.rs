@@ -1,0 +1,377 @@
+//! What to send next (RFC 9293 §3.8.6.2.1, RFC 5681): `poll_transmit`.
+
+use super::congestion::CongestionControl;
+use super::connection::Connection;
+use super::recovery::Phase;
+use super::recv_buffer::AckDue;
+use super::seq::SeqNumber;
+use super::state::State;
+use super::timer::TimerReason;
+use crate::event::RetransmitCause;
+use crate::port::StreamIo;
+use crate::time::Instant;
+use crate::wire::tcp::{TcpFlags, TcpHeader, TcpOptions, Timestamps};
+
+/// What the way out can carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TxLimits {
+    /// TCP header options and payload that fit into one packet beside a bare TCP header: the MTU less
+    /// 40 bytes with IPv4, less 60 with IPv6. What our SYN announces.
+    pub mss_ip: u16,
+    /// Most payload bytes of a super-segment that the NIC will cut; 0 where it cuts none.
+    pub gso_bytes_max: u32,
+}
+
+/// A segment to be sent. The payload is the TX stream's `payload_offset .. payload_offset + payload_len`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentOut {
+    /// The header; its ports are zero, the stack fills them.
+    pub header: TcpHeader,
+    /// Where the payload begins in the TX stream.
+    pub payload_offset: u64,
+    /// Payload bytes.
+    pub payload_len: u32,
+    /// Payload bytes of each segment that the NIC shall cut it into; 0 for an ordinary segment.
+    pub gso_size: u16,
+}
+
+/// What the windows let through.
+#[derive(Clone, Copy)]
+struct Sendable {
+    len: u32,
+    fin: bool,
+}
+
+impl Connection {
+    /// Output: the next segment, until `None`. Allocate the frame first: what is returned counts as sent.
+    pub fn poll_transmit(
+        &mut self,
+        now: Instant,
+        limits: &TxLimits,
+        io: &impl StreamIo,
+    ) -> Option<SegmentOut> {
+        self.options.mss_ip = limits.mss_ip;
+        if self.flags.rst_due {
+            return Some(self.emit_reset(now));
+        }
+        match self.state {
+            State::Closed => None,
+            State::SynSent | State::SynReceived => self.transmit_syn(now, io),
+            State::Established
+            | State::FinWait1
+            | State::CloseWait
+            | State::Closing
+            | State::LastAck => {
+                if let Some(segment) = self.transmit_data(now, limits, io) {
+                    return Some(segment);
+                }
+                self.transmit_probe(now, io).or_else(|| self.transmit_ack(now, io))
+            }
+            State::FinWait2 | State::TimeWait => {
+                self.transmit_probe(now, io).or_else(|| self.transmit_ack(now, io))
+            }
+        }
+    }
+
+    fn transmit_syn(&mut self, now: Instant, io: &impl StreamIo) -> Option<SegmentOut> {
+        if self.snd.snd_nxt != self.snd.iss {
+            return if self.state == State::SynReceived {
+                self.transmit_ack(now, io)
+            } else {
+                None
+            };
+        }
+        let again = self.snd.snd_max != self.snd.iss;
+        let mut header =
+            TcpHeader { seq: self.snd.iss, flags: TcpFlags::SYN, ..TcpHeader::default() };
+        if self.state == State::SynReceived {
+            header.flags = TcpFlags::SYN.union(TcpFlags::ACK);
+            header.ack = self.rcv.rcv_nxt;
+            self.rcv.ack_due = AckDue::No;
+        }
+        header.window = self.rcv.advertise_on_syn(self.config.rcv_wnd_initial, io);
+        header.options = self.options.syn_options(&self.config, self.timestamps(now));
+        self.snd.snd_nxt = self.snd.iss + 1;
+        self.snd.snd_max = self.snd.snd_nxt;
+        if again {
+            self.rtt.stop_timing();
+            self.counters.retransmits += 1;
+            self.events.retransmitted(self.snd.iss, 0, RetransmitCause::Timeout);
+        } else {
+            self.rtt.start_timing(self.snd.iss, now);
+        }
+        if !self.timers.is_set(TimerReason::Retransmit) {
+            self.timers.set(TimerReason::Retransmit, now + self.rto());
+        }
+        Some(SegmentOut { header, payload_offset: 0, payload_len: 0, gso_size: 0 })
+    }
+
+    fn transmit_data(
+        &mut self,
+        now: Instant,
+        limits: &TxLimits,
+        io: &impl StreamIo,
+    ) -> Option<SegmentOut> {
+        if self.recovery.retransmit_due {
+            self.recovery.retransmit_due = false;
+            if let Some(segment) = self.retransmit_first(now, limits, io) {
+                return Some(segment);
+            }
+        }
+        let sendable = self.sendable(now, limits, io)?;
+        let seq = self.snd.snd_nxt;
+        Some(self.emit_data(now, seq, sendable, limits, io))
+    }
+
+    /// The segment at `snd_una` again, whatever the windows say: RFC 5681 §3.2, RFC 6298 §5.4.
+    fn retransmit_first(
+        &mut self,
+        now: Instant,
+        limits: &TxLimits,
+        io: &impl StreamIo,
+    ) -> Option<SegmentOut> {
+        if self.snd.outstanding() == 0 {
+            return None;
+        }
+        let sent = self.snd.offset_of(self.snd.snd_max).min(self.snd.end(io));
+        let rest = sent.saturating_sub(self.snd.anchor.offset);
+        let len = u32::try_from(rest).unwrap_or(u32::MAX).min(self.options.mss());
+        let fin = self.snd.fin_sent() && u64::from(len) == rest;
+        if len == 0 && !fin {
+            return None;
+        }
+        let seq = self.snd.snd_una;
+        Some(self.emit_data(now, seq, Sendable { len, fin }, limits, io))
+    }
+
+    /// How much may leave from `snd_nxt` on. `None` for nothing; then the timer that will ask again is set.
+    fn sendable(
+        &mut self,
+        now: Instant,
+        limits: &TxLimits,
+        io: &impl StreamIo,
+    ) -> Option<Sendable> {
+        let mss = self.options.mss();
+        let in_flight = self.snd.in_flight();
+        let offset = self.snd.offset_of(self.snd.snd_nxt);
+        let end = self.snd.end(io);
+        // What is sent again after a timeout stops where new data begins.
+        let again = self.snd.snd_nxt < self.snd.snd_max;
+        let until = if again { end.min(self.snd.offset_of(self.snd.snd_max)) } else { end };
+        let waiting = u32::try_from(until.saturating_sub(offset)).unwrap_or(u32::MAX);
+        let fin_waits = self.snd.fin_queued && until == end && offset <= end;
+        if waiting == 0 && !fin_waits {
+            self.snd.cwnd_limited = false;
+            return None;
+        }
+        if in_flight == 0 && !again && waiting > 0 {
+            self.restart_after_idle(now, mss);
+        }
+        let wnd = self.snd.snd_wnd.saturating_sub(in_flight);
+        let pipe = self.recovery.pipe(in_flight, mss);
+        let cwnd = self.congestion.cwnd().saturating_sub(pipe);
+        // A FIN takes a sequence number of the window, too.
+        if wnd == 0 {
+            self.snd.cwnd_limited = false;
+            return self.wait_for_window(now);
+        }
+        let room = wnd.min(cwnd);
+        self.snd.cwnd_limited = waiting > cwnd && cwnd <= wnd;
+        if room < waiting {
+            return self.part_of(waiting, room, wnd, mss, now, limits);
+        }
+        let len = self.without_small_tail(waiting, mss, fin_waits || again);
+        let len = len.min(segment_max(limits, mss));
+        if len == 0 && !(waiting == 0 && fin_waits) {
+            return None;
+        }
+        Some(Sendable { len, fin: fin_waits && len == waiting })
+    }
+
+    /// Less than what waits: whole segments only (sender SWS avoidance, RFC 9293 §3.8.6.2.1).
+    fn part_of(
+        &mut self,
+        waiting: u32,
+        room: u32,
+        wnd: u32,
+        mss: u32,
+        now: Instant,
+        limits: &TxLimits,
+    ) -> Option<Sendable> {
+        let max = segment_max(limits, mss);
+        if room >= mss {
+            let len = if room >= max { max } else { room - room % mss };
+            return Some(Sendable { len: len.min(waiting), fin: false });
+        }
+        if room < wnd {
+            // The congestion window is in the way: an acknowledgement will come, unless nothing is
+            // outstanding, and then the window is at least one segment.
+            return None;
+        }
+        let worth = wnd >= self.snd.snd_wnd_max / 2;
+        if worth || core::mem::take(&mut self.flags.override_due) {
+            return Some(Sendable { len: room, fin: false });
+        }
+        self.wait_for_window(now)
+    }
+
+    /// Nagle's algorithm with Minshall's refinement: a small segment waits while another is under way.
+    fn without_small_tail(&self, waiting: u32, mss: u32, last: bool) -> u32 {
+        // `snd_sml` is clamped to `snd_una` as that advances.
+        let small_under_way = self.snd.snd_sml > self.snd.snd_una;
+        if self.config.nodelay || last || !small_under_way {
+            return waiting;
+        }
+        waiting - waiting % mss
+    }
+
+    /// RFC 9293 §3.8.6.1: with nothing outstanding nobody would tell that the window opened.
+    #[cold]
+    fn wait_for_window(&mut self, now: Instant) -> Option<Sendable> {
+        if self.snd.outstanding() == 0 {
+            self.start_persist(now);
+        }
+        None
+    }
+
+    /// RFC 5681 §4.1.
+    fn restart_after_idle(&mut self, now: Instant, mss: u32) {
+        if now.saturating_since(self.counters.last_tx) > self.rto() {
+            self.congestion.control().on_idle(mss);
+        }
+    }
+
+    fn emit_data(
+        &mut self,
+        now: Instant,
+        seq: SeqNumber,
+        sendable: Sendable,
+        limits: &TxLimits,
+        io: &impl StreamIo,
+    ) -> SegmentOut {
+        let Sendable { len, fin } = sendable;
+        let payload_offset = self.snd.offset_of(seq);
+        let end = payload_offset + u64::from(len);
+        let mut header = self.header(now, seq, io);
+        if len > 0 && end >= self.snd.end(io) {
+            header.flags = header.flags.union(TcpFlags::PSH);
+        }
+        if fin {
+            header.flags = header.flags.union(TcpFlags::FIN);
+            self.snd.fin_offset = Some(end);
+        }
+        let mss = self.options.mss();
+        let next = seq + len + u32::from(fin);
+        self.sent(now, seq, next, len, mss);
+        self.acknowledged_by_data();
+        let gso_size = if len > mss && limits.gso_bytes_max > 0 { mss as u16 } else { 0 };
+        SegmentOut { header, payload_offset, payload_len: len, gso_size }
+    }
+
+    /// What follows from having sent `seq .. next`.
+    fn sent(&mut self, now: Instant, seq: SeqNumber, next: SeqNumber, len: u32, mss: u32) {
+        if seq < self.snd.snd_max {
+            // Karn: whatever is timed may be among it.
+            self.rtt.stop_timing();
+            self.counters.retransmits =
+                self.counters.retransmits.saturating_add(len.div_ceil(mss).max(1));
+            let cause = match self.recovery.phase {
+                Phase::Open | Phase::Fast => RetransmitCause::Fast,
+                Phase::Loss => RetransmitCause::Timeout,
+            };
+            self.events.retransmitted(seq, len, cause);
+        } else {
+            self.rtt.start_timing(next - 1, now);
+            if !len.is_multiple_of(mss) {
+                self.snd.snd_sml = next;
+            }
+        }
+        self.snd.snd_nxt = self.snd.snd_nxt.max(next);
+        self.snd.snd_max = self.snd.snd_max.max(next);
+        self.counters.bytes_sent += u64::from(len);
+        self.counters.last_tx = now;
+        // RFC 6298 §5.1.
+        if !self.timers.is_set(TimerReason::Retransmit) {
+            self.timers.set(TimerReason::Retransmit, now + self.rto());
+        }
+    }
+
+    /// Zero-window and keepalive probes alike: a sequence number that the peer has acknowledged
+    /// already, which it must answer (RFC 9293 §3.8.4).
+    fn transmit_probe(&mut self, now: Instant, io: &impl StreamIo) -> Option<SegmentOut> {
+        if !core::mem::take(&mut self.flags.probe_due) {
+            return None;
+        }
+        let header = self.header(now, self.snd.snd_una - 1, io);
+        Some(SegmentOut { header, payload_offset: 0, payload_len: 0, gso_size: 0 })
+    }
+
+    fn transmit_ack(&mut self, now: Instant, io: &impl StreamIo) -> Option<SegmentOut> {
+        if self.rcv.ack_due != AckDue::Now {
+            return None;
+        }
+        let mut header = self.header(now, self.snd.snd_max, io);
+        header.options.sack = self.rcv.sack_blocks(&self.options);
+        self.rcv.duplicate_acks = self.rcv.duplicate_acks.saturating_sub(1);
+        if self.rcv.duplicate_acks == 0 {
+            self.acknowledged();
+        }
+        Some(SegmentOut { header, payload_offset: 0, payload_len: 0, gso_size: 0 })
+    }
+
+    /// Data carries the acknowledgement along, but duplicates must be bare (RFC 5681 §2) and SACK
+    /// blocks would take room from the payload.
+    fn acknowledged_by_data(&mut self) {
+        if self.rcv.duplicate_acks == 0 {
+            self.acknowledged();
+        }
+    }
+
+    fn acknowledged(&mut self) {
+        self.rcv.ack_due = AckDue::No;
+        self.timers.stop(TimerReason::DelayedAck);
+    }
+
+    fn emit_reset(&mut self, now: Instant) -> SegmentOut {
+        self.flags.rst_due = false;
+        let header = TcpHeader {
+            seq: self.snd.snd_max,
+            ack: self.rcv.rcv_nxt,
+            flags: TcpFlags::RST.union(TcpFlags::ACK),
+            options: self.plain_options(now),
+            ..TcpHeader::default()
+        };
+        SegmentOut { header, payload_offset: 0, payload_len: 0, gso_size: 0 }
+    }
+
+    /// The header of a segment at `seq` that acknowledges everything received in order.
+    fn header(&mut self, now: Instant, seq: SeqNumber, io: &impl StreamIo) -> TcpHeader {
+        let window = self.rcv.advertise(self.options.rcv_wscale, io);
+        self.rcv.last_ack_sent = self.rcv.rcv_nxt;
+        TcpHeader {
+            seq,
+            ack: self.rcv.rcv_nxt,
+            flags: TcpFlags::ACK,
+            window,
+            options: self.plain_options(now),
+            ..TcpHeader::default()
+        }
+    }
+
+    fn plain_options(&self, now: Instant) -> TcpOptions {
+        TcpOptions {
+            timestamps: self.options.timestamps.then(|| self.timestamps(now)),
+            ..TcpOptions::default()
+        }
+    }
+
+    fn timestamps(&self, now: Instant) -> Timestamps {
+        Timestamps { value: self.timestamp(now), echo: self.rcv.ts_recent }
+    }
+}
+
+/// Most payload of one segment, or of one super-segment: whole segments only.
+const fn segment_max(limits: &TxLimits, mss: u32) -> u32 {
+    let most = if limits.gso_bytes_max < 65_535 { limits.gso_bytes_max } else { 65_535 };
+    if most < 2 * mss { mss } else { most - most % mss }
+}

@@ -1,0 +1,308 @@
+//! The receive sequence space (RFC 9293 §3.3.1) over the RX ring: window, reassembly, acknowledgements due.
+
+use alloc::boxed::Box;
+
+use serde::{Deserialize, Serialize};
+
+use super::assembler::Assembler;
+use super::options::{MSS_DEFAULT, Negotiated};
+use super::seq::{Anchor, SeqNumber};
+use crate::port::StreamIo;
+use crate::wire::tcp::SackBlocks;
+
+/// Segments at the beginning of a connection that are acknowledged at once.
+const QUICK_ACKS: u8 = 16;
+/// Most duplicate acknowledgements that wait to be sent.
+const DUPLICATE_ACKS_MAX: u8 = 64;
+/// Units of the window scale held back from the advertised edge.
+const SLACK_UNITS: u64 = 4;
+
+/// Whether an acknowledgement is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::tcp) enum AckDue {
+    No,
+    /// When the delayed-ACK timer expires, or with the next segment.
+    Delayed,
+    /// At once.
+    Now,
+}
+
+/// RCV.* of RFC 9293 §3.3.1.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::tcp) struct RecvBuffer {
+    pub(in crate::tcp) irs: SeqNumber,
+    pub(in crate::tcp) rcv_nxt: SeqNumber,
+    /// The right window edge as last advertised; never goes back (RFC 9293 §3.8.6).
+    pub(in crate::tcp) rcv_adv: SeqNumber,
+    /// Last.ACK.sent (RFC 7323 §4.3).
+    pub(in crate::tcp) last_ack_sent: SeqNumber,
+    /// The next data byte in order.
+    pub(in crate::tcp) anchor: Anchor,
+    /// Where the peer's stream ends, once its FIN was seen, in order or not.
+    pub(in crate::tcp) fin_offset: Option<u64>,
+    /// Made with the first segment out of order, then kept.
+    pub(in crate::tcp) assembler: Option<Box<Assembler>>,
+    /// TS.Recent (RFC 7323 §4.3) and when it was taken, in ms.
+    pub(in crate::tcp) ts_recent: u32,
+    pub(in crate::tcp) ts_recent_ms: u32,
+    /// The largest payload seen: what the peer's full segment is.
+    pub(in crate::tcp) rcv_mss: u16,
+    pub(in crate::tcp) ack_due: AckDue,
+    /// Duplicate acknowledgements due, one for each segment out of order (RFC 5681 §4.2).
+    pub(in crate::tcp) duplicate_acks: u8,
+    quick_acks: u8,
+}
+
+/// What became of a payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::tcp) enum Stored {
+    /// The in-order edge advanced; `filled` when it met bytes that were there already.
+    InOrder { filled: bool },
+    /// Kept beyond a gap.
+    OutOfOrder,
+    /// All of it was there already.
+    Duplicate,
+    /// No room; dropped.
+    Refused,
+}
+
+impl RecvBuffer {
+    pub(in crate::tcp) fn new() -> Self {
+        let zero = SeqNumber(0);
+        Self {
+            irs: zero,
+            rcv_nxt: zero,
+            rcv_adv: zero,
+            last_ack_sent: zero,
+            anchor: Anchor::after_syn(zero),
+            fin_offset: None,
+            assembler: None,
+            ts_recent: 0,
+            ts_recent_ms: 0,
+            rcv_mss: 0,
+            ack_due: AckDue::No,
+            duplicate_acks: 0,
+            quick_acks: QUICK_ACKS,
+        }
+    }
+
+    /// Input: the peer's SYN.
+    pub(in crate::tcp) fn begin(&mut self, irs: SeqNumber) {
+        // What the window field of our own SYN promised, if it was sent already.
+        let promised = self.rcv_wnd();
+        self.irs = irs;
+        self.rcv_nxt = irs + 1;
+        self.rcv_adv = self.rcv_nxt + promised;
+        self.last_ack_sent = self.rcv_nxt;
+        self.anchor = Anchor::after_syn(irs);
+    }
+
+    /// Getter: RCV.WND: what the peer was promised and has not used.
+    pub(in crate::tcp) fn rcv_wnd(&self) -> u32 {
+        u32::try_from(self.rcv_adv.distance_from(self.rcv_nxt)).unwrap_or(0)
+    }
+
+    /// Getter: something lies beyond a gap.
+    pub(in crate::tcp) fn has_gap(&self) -> bool {
+        self.assembler.as_ref().is_some_and(|a| !a.is_empty())
+    }
+
+    /// Input: payload whose first byte has the offset `start`, in the window, not below the in-order edge.
+    pub(in crate::tcp) fn store(
+        &mut self,
+        start: u64,
+        payload: Payload<'_>,
+        io: &mut impl StreamIo,
+    ) -> Stored {
+        let end = start + u64::from(payload.len);
+        if start == self.anchor.offset && !self.has_gap() {
+            if payload.copy_in(start, end, start, io).is_err() {
+                return Stored::Refused;
+            }
+            self.advance(u64::from(payload.len), io);
+            return Stored::InOrder { filled: false };
+        }
+        self.store_with_gap(start, end, payload, io)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn store_with_gap(
+        &mut self,
+        start: u64,
+        end: u64,
+        payload: Payload<'_>,
+        io: &mut impl StreamIo,
+    ) -> Stored {
+        let assembler = self.assembler.get_or_insert_default();
+        // Only gaps are written: of overlapping bytes the first stay, so that the stream is the same
+        // however segments are ordered from here on.
+        let (mut stored, mut refused) = (false, false);
+        let mut from = start;
+        while let Some(gap) = assembler.first_gap(from, end) {
+            refused = payload.copy_in(gap.start, gap.end, start, io).is_err()
+                || assembler.insert(gap.start, gap.end).is_err();
+            if refused {
+                break;
+            }
+            stored = true;
+            from = gap.end;
+        }
+        let edge = assembler.advance(self.anchor.offset);
+        match (edge > self.anchor.offset, stored, refused) {
+            (true, _, _) => {
+                self.advance(edge - self.anchor.offset, io);
+                Stored::InOrder { filled: true }
+            }
+            (false, true, _) => Stored::OutOfOrder,
+            (false, false, true) => Stored::Refused,
+            (false, false, false) => Stored::Duplicate,
+        }
+    }
+
+    fn advance(&mut self, bytes: u64, io: &mut impl StreamIo) {
+        self.anchor.advance(bytes);
+        self.rcv_nxt = self.anchor.seq;
+        io.rx_commit(self.anchor.offset);
+    }
+
+    /// Input: an in-order payload of `len` bytes was taken: RFC 9293 §3.8.6.3, and at once at the
+    /// beginning of a connection. `mss` bounds what is believed to be one segment: LRO joins several.
+    pub(in crate::tcp) fn acknowledge_in_order(&mut self, len: u32, mss: u32) {
+        let segment = u16::try_from(len.min(mss)).unwrap_or(u16::MAX);
+        self.rcv_mss = self.rcv_mss.max(segment);
+        let unacknowledged = self.rcv_nxt.0.wrapping_sub(self.last_ack_sent.0);
+        if self.quick_acks > 0 {
+            self.quick_acks -= 1;
+            self.ack_due = AckDue::Now;
+        } else if unacknowledged >= 2 * u32::from(self.rcv_mss.max(MSS_DEFAULT)) {
+            self.ack_due = AckDue::Now;
+        } else if self.ack_due == AckDue::No {
+            self.ack_due = AckDue::Delayed;
+        }
+    }
+
+    /// Input: a segment out of order arrived: an acknowledgement for each (RFC 5681 §4.2).
+    pub(in crate::tcp) fn acknowledge_out_of_order(&mut self) {
+        self.ack_due = AckDue::Now;
+        self.duplicate_acks = (self.duplicate_acks + 1).min(DUPLICATE_ACKS_MAX);
+    }
+
+    /// Getter: the edge that may be advertised. A few units of the scale are held back for the rounding
+    /// in `advertise`.
+    fn edge_allowed(&self, scale: u8, io: &impl StreamIo) -> SeqNumber {
+        let slack = if scale == 0 { 0 } else { SLACK_UNITS << scale };
+        let room = io.rx_limit().saturating_sub(slack).saturating_sub(self.anchor.offset);
+        // At most 2^30, so it fits.
+        self.rcv_nxt + room.min(65_535 << scale) as u32
+    }
+
+    /// Getter: whether the window should move on by itself because the application has consumed bytes
+    /// (RFC 9293 §3.8.6.2.2), and enough that the peer will want to know.
+    pub(in crate::tcp) fn window_update_due(&self, scale: u8, io: &impl StreamIo) -> bool {
+        let new = self.edge_allowed(scale, io);
+        let gain = new.distance_from(self.rcv_adv);
+        let threshold = i32::try_from(self.edge_step(io)).unwrap_or(i32::MAX);
+        gain >= threshold && new.0.wrapping_sub(self.rcv_nxt.0) / 2 >= self.rcv_wnd()
+    }
+
+    /// min(RCV.BUFF / 2, MSS): the least step of the right edge.
+    fn edge_step(&self, io: &impl StreamIo) -> u32 {
+        let buffer = io.rx_limit().saturating_sub(io.rx_consumed());
+        let half = u32::try_from(buffer / 2).unwrap_or(u32::MAX);
+        half.min(u32::from(self.rcv_mss.max(536))).max(1)
+    }
+
+    /// Command: the window field of a segment that leaves now. Moves the advertised edge.
+    pub(in crate::tcp) fn advertise(&mut self, scale: u8, io: &impl StreamIo) -> u16 {
+        let new = self.edge_allowed(scale, io);
+        let gain = new.distance_from(self.rcv_adv);
+        if gain > 0 && gain.unsigned_abs() >= self.edge_step(io) {
+            self.rcv_adv = new;
+        }
+        let promised = self.rcv_wnd();
+        let room = io.rx_limit().saturating_sub(self.anchor.offset);
+        // Upwards, so that the edge does not go back by what the scale cuts off; downwards only where
+        // the rings could not keep the promise. `rcv_adv` stays at the greatest edge ever told, as
+        // RFC 7323 §2.4 demands: a segment that was in the window once is in the window.
+        let up = promised.div_ceil(1 << scale);
+        let units = if u64::from(up) << scale <= room { up } else { promised >> scale };
+        let field = u16::try_from(units).unwrap_or(u16::MAX);
+        self.rcv_adv = self.rcv_adv.max(self.rcv_nxt + (u32::from(field) << scale));
+        field
+    }
+
+    /// Command: the window field of a SYN or SYN,ACK: never scaled (RFC 7323 §2.2).
+    pub(in crate::tcp) fn advertise_on_syn(&mut self, initial: u32, io: &impl StreamIo) -> u16 {
+        let room = match io.rx_limit() {
+            // No rings yet.
+            0 => u64::from(initial),
+            limit => limit,
+        };
+        let field = u16::try_from(room).unwrap_or(u16::MAX);
+        self.rcv_adv = self.rcv_nxt + u32::from(field);
+        field
+    }
+
+    /// Getter: SACK blocks for the next pure acknowledgement (RFC 2018 §4).
+    pub(in crate::tcp) fn sack_blocks(&self, options: &Negotiated) -> SackBlocks {
+        let mut blocks = SackBlocks::default();
+        if let Some(assembler) = self.assembler.as_ref().filter(|_| options.sack) {
+            let max = if options.timestamps { 3 } else { 4 };
+            assembler.sack_blocks(max, |interval| {
+                blocks.push(self.anchor.seq_of(interval.start), self.anchor.seq_of(interval.end));
+            });
+        }
+        blocks
+    }
+
+    pub(in crate::tcp) fn is_valid(&self) -> bool {
+        // The anchor is rcv_nxt, but for the peer's FIN.
+        let fin_taken = self.rcv_nxt == self.anchor.seq + 1;
+        (self.rcv_nxt == self.anchor.seq || fin_taken)
+            && self.anchor.offset < 1 << 62
+            && self.rcv_adv.distance_from(self.rcv_nxt) <= 1 << 30
+            && self.fin_offset.is_none_or(|end| end >= self.anchor.offset && end < 1 << 62)
+            && self.assembler.as_ref().is_none_or(|a| a.is_valid(self.anchor.offset))
+    }
+}
+
+/// Received payload, in the slices of the frame's memory it lies in.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::tcp) struct Payload<'a> {
+    pub(in crate::tcp) slices: &'a [&'a [u8]],
+    /// Bytes of the slices in front of the first that counts.
+    pub(in crate::tcp) skip: u32,
+    /// Bytes that count.
+    pub(in crate::tcp) len: u32,
+}
+
+impl Payload<'_> {
+    /// Copies the bytes with the offsets `from .. to` into the ring; `start` is the first byte's offset.
+    fn copy_in(
+        &self,
+        from: u64,
+        to: u64,
+        start: u64,
+        io: &mut impl StreamIo,
+    ) -> Result<(), crate::port::RingError> {
+        let mut skip = usize::try_from(from - start).unwrap_or(usize::MAX);
+        skip = skip.saturating_add(self.skip as usize);
+        let mut offset = from;
+        for slice in self.slices {
+            if offset >= to {
+                break;
+            }
+            let rest = slice.get(skip..).unwrap_or(&[]);
+            skip = skip.saturating_sub(slice.len());
+            let wanted = usize::try_from(to - offset).unwrap_or(usize::MAX);
+            let part = rest.get(..wanted).unwrap_or(rest);
+            if !part.is_empty() {
+                io.rx_copy_in(offset, part)?;
+                offset += part.len() as u64;
+            }
+        }
+        // Fewer bytes than `payload_len` claims: what is missing was not received.
+        if offset < to { Err(crate::port::RingError::OutOfRange) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,133 @@
+//! The send sequence space (RFC 9293 §3.3.1) over the TX ring: what is sent, acknowledged, allowed.
+
+use serde::{Deserialize, Serialize};
+
+use super::seq::{Anchor, SeqNumber};
+use crate::port::StreamIo;
+
+/// SND.* of RFC 9293 §3.3.1.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::tcp) struct SendBuffer {
+    pub(in crate::tcp) iss: SeqNumber,
+    pub(in crate::tcp) snd_una: SeqNumber,
+    /// Next to send. Goes back to `snd_una` when the retransmission timer expires.
+    pub(in crate::tcp) snd_nxt: SeqNumber,
+    /// One past the highest ever sent.
+    pub(in crate::tcp) snd_max: SeqNumber,
+    pub(in crate::tcp) snd_wnd: u32,
+    /// MAX.SND.WND (RFC 5961 §5).
+    pub(in crate::tcp) snd_wnd_max: u32,
+    pub(in crate::tcp) snd_wl1: SeqNumber,
+    pub(in crate::tcp) snd_wl2: SeqNumber,
+    /// End of the last segment that was smaller than the MSS (Minshall's refinement of Nagle's algorithm).
+    pub(in crate::tcp) snd_sml: SeqNumber,
+    /// The first data byte that is not acknowledged.
+    pub(in crate::tcp) anchor: Anchor,
+    /// Where the stream ends; known once FIN was sent.
+    pub(in crate::tcp) fin_offset: Option<u64>,
+    /// The application will write no more.
+    pub(in crate::tcp) fin_queued: bool,
+    /// The congestion window, and nothing else, held back data when last asked (RFC 7661).
+    pub(in crate::tcp) cwnd_limited: bool,
+}
+
+impl SendBuffer {
+    pub(in crate::tcp) fn new(iss: SeqNumber) -> Self {
+        Self {
+            iss,
+            snd_una: iss,
+            snd_nxt: iss,
+            snd_max: iss,
+            snd_wnd: 0,
+            snd_wnd_max: 0,
+            snd_wl1: SeqNumber(0),
+            snd_wl2: iss,
+            snd_sml: iss,
+            anchor: Anchor::after_syn(iss),
+            fin_offset: None,
+            fin_queued: false,
+            cwnd_limited: false,
+        }
+    }
+
+    /// Getter: sequence numbers sent and not acknowledged.
+    pub(in crate::tcp) fn outstanding(&self) -> u32 {
+        self.snd_max.0.wrapping_sub(self.snd_una.0)
+    }
+
+    /// Getter: sequence numbers between `snd_una` and `snd_nxt`.
+    pub(in crate::tcp) fn in_flight(&self) -> u32 {
+        self.snd_nxt.0.wrapping_sub(self.snd_una.0)
+    }
+
+    /// Getter: where the stream ends as far as is known: at the FIN, or at what the application wrote so far.
+    pub(in crate::tcp) fn end(&self, io: &impl StreamIo) -> u64 {
+        self.fin_offset.unwrap_or_else(|| io.tx_end().max(self.anchor.offset))
+    }
+
+    /// Getter: the stream offset of `seq`, which lies between `snd_una` and `snd_max`.
+    pub(in crate::tcp) fn offset_of(&self, seq: SeqNumber) -> u64 {
+        self.anchor.offset_of(seq).unwrap_or(self.anchor.offset)
+    }
+
+    /// Getter: our FIN was sent at some time.
+    pub(in crate::tcp) const fn fin_sent(&self) -> bool {
+        self.fin_offset.is_some()
+    }
+
+    /// Getter: our FIN was sent and is acknowledged.
+    pub(in crate::tcp) fn fin_acked(&self) -> bool {
+        self.fin_offset.is_some_and(|end| self.snd_una == self.anchor.seq_of(end) + 1)
+    }
+
+    /// Input: everything below `ack` (`snd_una < ack <= snd_max`) is acknowledged. Returns the data bytes among it.
+    pub(in crate::tcp) fn acknowledge(&mut self, ack: SeqNumber, io: &mut impl StreamIo) -> u32 {
+        self.snd_una = ack;
+        self.snd_nxt = self.snd_nxt.max(ack);
+        self.snd_sml = self.snd_sml.max(ack);
+        let covered = self.offset_of(ack).min(self.fin_offset.unwrap_or(u64::MAX));
+        let bytes = covered.saturating_sub(self.anchor.offset);
+        if bytes > 0 {
+            self.anchor.advance(bytes);
+            io.tx_release(self.anchor.offset);
+        }
+        u32::try_from(bytes).unwrap_or(u32::MAX)
+    }
+
+    /// Input: RFC 9293 §3.10.7.4, fifth: the window of a segment that is newer than the one that set it.
+    /// Returns whether the window changed.
+    pub(in crate::tcp) fn update_window(
+        &mut self,
+        seq: SeqNumber,
+        ack: SeqNumber,
+        wnd: u32,
+    ) -> bool {
+        let newer = self.snd_wl1 < seq || (self.snd_wl1 == seq && self.snd_wl2 <= ack);
+        if !newer {
+            return false;
+        }
+        self.snd_wl1 = seq;
+        self.snd_wl2 = ack;
+        let changed = self.snd_wnd != wnd;
+        self.snd_wnd = wnd;
+        self.snd_wnd_max = self.snd_wnd_max.max(wnd);
+        changed
+    }
+
+    pub(in crate::tcp) fn is_valid(&self) -> bool {
+        let in_order = self.snd_una <= self.snd_nxt
+            && self.snd_nxt <= self.snd_max
+            && self.outstanding() <= 1 << 30;
+        let fin_fits = self.fin_offset.is_none_or(|end| {
+            end >= self.anchor.offset && self.anchor.seq_of(end) + 1 == self.snd_max
+        });
+        // The anchor is the first unacknowledged data byte: snd_una itself, but for SYN and FIN.
+        let slack = self.anchor.seq.distance_from(self.snd_una);
+        in_order
+            && fin_fits
+            && slack.abs() <= 1
+            && self.anchor.offset < 1 << 62
+            && self.snd_wnd <= 1 << 30
+            && self.snd_wnd_max <= 1 << 30
+    }
+}

@@ -1,0 +1,12 @@
+//! Stories of two connections over a link that may lose, delay, reorder and duplicate.
+
+mod closing;
+mod flow;
+mod handshake;
+mod link;
+mod loss;
+mod pair;
+mod segments;
+mod state_file;
+mod stream;
+mod timeline;

@@ -1,0 +1,36 @@
+//! TIME-WAIT (RFC 9293 §3.4.2, §3.6.1; RFC 1337; RFC 6191).
+
+use super::connection::{Connection, millis};
+use super::input::SegmentIn;
+use super::timer::TimerReason;
+use crate::error::EndReason;
+use crate::time::Instant;
+use crate::wire::tcp::TcpFlags;
+
+impl Connection {
+    pub(in crate::tcp) fn enter_time_wait(&mut self, now: Instant) {
+        self.timers.stop_all();
+        self.restart_time_wait(now);
+        self.tell_end(EndReason::Closed);
+    }
+
+    pub(in crate::tcp) fn restart_time_wait(&mut self, now: Instant) {
+        self.timers.set(TimerReason::TimeWait, now + millis(self.config.time_wait_ms));
+    }
+
+    /// Getter: whether `segment` is a SYN that may begin a new incarnation: its timestamp, or without
+    /// timestamps its sequence number, is beyond everything the old one can have sent (RFC 6191 §2).
+    pub(in crate::tcp) fn may_reopen(&self, segment: &SegmentIn<'_>) -> bool {
+        let header = segment.header;
+        let opening = TcpFlags(TcpFlags::SYN.0 | TcpFlags::ACK.0 | TcpFlags::RST.0);
+        if header.flags.0 & opening.0 != TcpFlags::SYN.0 {
+            return false;
+        }
+        match header.options.timestamps.filter(|_| self.options.timestamps) {
+            Some(ts) if ts.value != self.rcv.ts_recent => {
+                ts.value.wrapping_sub(self.rcv.ts_recent).cast_signed() > 0
+            }
+            Some(_) | None => header.seq > self.rcv.rcv_nxt,
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! What happens when a timer expires (RFC 6298 §5.4 to 5.7; RFC 9293 §3.8.3, §3.8.4, §3.8.6.1).
+
+use super::congestion::CongestionControl;
+use super::connection::{Connection, millis};
+use super::event::Events;
+use super::recv_buffer::AckDue;
+use super::state::State;
+use super::timer::TimerReason;
+use super::transition::Trigger;
+use crate::error::EndReason;
+use crate::port::StreamIo;
+use crate::time::{Duration, Instant};
+
+impl Connection {
+    /// Input: the deadline of `poll_timeout` has come; too early does nothing. Then `poll_transmit` and
+    /// `poll_event` until they give `None`.
+    pub fn handle_timeout(&mut self, now: Instant, io: &mut impl StreamIo) {
+        for timer in TimerReason::ALL {
+            if self.timers.take_due(timer, now) {
+                self.expire(timer, now, io);
+            }
+        }
+    }
+
+    fn expire(&mut self, timer: TimerReason, now: Instant, io: &impl StreamIo) {
+        match timer {
+            TimerReason::Retransmit => self.retransmission_timeout(now),
+            TimerReason::Persist => self.persist_timeout(now, io),
+            TimerReason::DelayedAck => {
+                if self.rcv.ack_due == AckDue::Delayed {
+                    self.rcv.ack_due = AckDue::Now;
+                }
+            }
+            TimerReason::Keepalive => self.keepalive_timeout(now),
+            TimerReason::TimeWait | TimerReason::FinWait2 => {
+                self.advance(now, Trigger::Expire);
+                self.end(EndReason::Closed);
+            }
+        }
+    }
+
+    fn retransmission_timeout(&mut self, now: Instant) {
+        if self.snd.outstanding() == 0 {
+            return;
+        }
+        let handshake = !self.state.is_synchronized();
+        let max = if handshake { self.config.syn_retries_max } else { self.config.retries_max };
+        if self.recovery.retries >= max {
+            self.advance(now, Trigger::GiveUp);
+            return self.end(EndReason::TimedOut);
+        }
+        let again = self.recovery.retries > 0;
+        self.recovery.retries += 1;
+        self.rtt.back_off();
+        self.rtt.stop_timing();
+        self.snd.snd_nxt = self.snd.snd_una;
+        if handshake {
+            self.flags.syn_lost = true;
+        } else {
+            let flight = self.snd.outstanding();
+            self.congestion.control().on_timeout(now, flight, self.options.mss(), again);
+            self.recovery.on_timeout(self.snd.snd_max);
+            self.events.raise(Events::CONGESTION);
+        }
+        // Already now: a frame that cannot be had must not lose the timer.
+        self.timers.set(TimerReason::Retransmit, now + self.rto());
+    }
+
+    /// RFC 9293 §3.8.6.1, and the override of §3.8.6.2.1.
+    fn persist_timeout(&mut self, now: Instant, io: &impl StreamIo) {
+        if self.snd.outstanding() > 0 || !self.has_unsent(io) {
+            return;
+        }
+        if self.snd.snd_wnd > 0 {
+            self.flags.override_due = true;
+            return;
+        }
+        if self.counters.probes >= self.config.retries_max {
+            self.advance(now, Trigger::GiveUp);
+            return self.end(EndReason::TimedOut);
+        }
+        self.counters.probes += 1;
+        self.flags.probe_due = true;
+        self.rtt.back_off();
+        self.start_persist(now);
+    }
+
+    pub(in crate::tcp) fn start_persist(&mut self, now: Instant) {
+        if !self.timers.is_set(TimerReason::Persist) {
+            self.timers.set(TimerReason::Persist, now + self.rto());
+        }
+    }
+
+    /// Getter: bytes or a FIN that were never sent.
+    pub(in crate::tcp) fn has_unsent(&self, io: &impl StreamIo) -> bool {
+        let unsent = self.snd.offset_of(self.snd.snd_max) < self.snd.end(io);
+        self.state.may_send() && (unsent || (self.snd.fin_queued && !self.snd.fin_sent()))
+    }
+
+    pub(in crate::tcp) fn start_keepalive(&mut self, now: Instant) {
+        if self.config.keepalive_idle_ms > 0 {
+            let idle = millis(self.config.keepalive_idle_ms);
+            self.timers.set(TimerReason::Keepalive, now + idle);
+        }
+    }
+
+    /// RFC 9293 §3.8.4. The timer is not touched by traffic: it looks when it expires.
+    fn keepalive_timeout(&mut self, now: Instant) {
+        let idle = millis(self.config.keepalive_idle_ms);
+        let silence = now.saturating_since(self.counters.last_rx);
+        if self.state == State::TimeWait || idle == Duration::ZERO {
+            return;
+        }
+        if silence < idle || self.snd.outstanding() > 0 {
+            // Traffic, or a retransmission timer that will tell.
+            let next = if silence < idle { self.counters.last_rx } else { now };
+            return self.timers.set(TimerReason::Keepalive, next + idle);
+        }
+        if self.counters.probes >= self.config.keepalive_probes {
+            self.advance(now, Trigger::GiveUp);
+            self.end(EndReason::TimedOut);
+            self.flags.rst_due = true;
+            return;
+        }
+        self.counters.probes += 1;
+        self.flags.probe_due = true;
+        let interval = millis(self.config.keepalive_interval_ms);
+        self.timers.set(TimerReason::Keepalive, now + interval);
+    }
+}
