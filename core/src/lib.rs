@@ -16,8 +16,6 @@ extern crate std;
 
 pub mod error;
 pub mod event;
-pub mod ip;
-mod keyed_hash;
 pub mod machnet;
 pub mod nic;
 pub mod port;

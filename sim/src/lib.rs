@@ -1,1 +1,15 @@
-//! Deterministic network simulator: the production engine over simulated links.
+//! Deterministic network simulator: the production engine, channel and client over simulated links.
+
+pub mod baton;
+pub mod fault;
+pub mod frame;
+pub mod guest;
+pub mod hash;
+pub mod link;
+pub mod loader;
+pub mod nic;
+pub mod queue;
+pub mod report;
+pub mod tap;
+pub mod trace;
+pub mod world;

@@ -5,8 +5,7 @@
 
 use hashbrown::HashTable;
 
-use super::key::{Address, Endpoint, FourTuple};
-use crate::keyed_hash::KeyedHash;
+use super::key::{Address, Endpoint, FourTuple, KeyedHash};
 
 /// Most listeners that share one address and port.
 pub const LISTENERS_PER_ENDPOINT_MAX: usize = 64;

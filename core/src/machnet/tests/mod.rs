@@ -1,5 +1,0 @@
-//! Stories of two flows.
-
-mod delivery;
-mod life;
-mod pair;

@@ -1,0 +1,143 @@
+//! What a guest thread knows about the world: its clock, its turn, its bells.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use causeway_channel::Grant;
+use causeway_core::time::{Duration, Instant};
+
+use super::bells::{AppBell, Bells};
+use super::thread::{Answer, Ask, Question};
+use crate::baton::GuestEnd;
+
+/// A guest gives its turn back after this many calls, so that one that polls without end is seen to.
+const CALLS_PER_TURN: u32 = 1_024;
+
+thread_local! {
+    static CURRENT: RefCell<Option<Rc<Context>>> = const { RefCell::new(None) };
+}
+
+/// The state of the guest that runs on this thread.
+#[derive(Debug)]
+pub struct Context {
+    end: GuestEnd<Question, Answer>,
+    bells: Arc<Bells>,
+    seed: u64,
+    now: Cell<Instant>,
+    quiet_until: Cell<Instant>,
+    calls_in_turn: Cell<u32>,
+    call: Cell<&'static str>,
+    draws: Cell<u64>,
+}
+
+/// Getter: the context of this thread; `None` outside a simulated program.
+pub fn current() -> Option<Rc<Context>> {
+    CURRENT.with_borrow(Clone::clone)
+}
+
+/// Getter: the virtual time of the guest that calls; time zero outside a simulated program.
+pub fn now() -> Instant {
+    current().map_or(Instant::ZERO, |context| context.now())
+}
+
+/// Command: the guest that calls does nothing for `span` of virtual time. Nothing outside a simulated program.
+pub fn sleep(span: Duration) {
+    if let Some(context) = current() {
+        context.call.set("sleep");
+        context.ask(Ask::Pause { until: context.now() + span });
+    }
+}
+
+impl Context {
+    /// Waits for the first turn, then makes itself this thread's context.
+    pub(super) fn install(
+        end: GuestEnd<Question, Answer>,
+        bells: Arc<Bells>,
+        seed: u64,
+    ) -> Rc<Self> {
+        let first = end.first_turn();
+        let context = Rc::new(Self {
+            end,
+            bells,
+            seed,
+            now: Cell::new(Instant::ZERO),
+            quiet_until: Cell::new(Instant::ZERO),
+            calls_in_turn: Cell::new(0),
+            call: Cell::new("its first instruction"),
+            draws: Cell::new(0),
+        });
+        context.take_turn(&first);
+        CURRENT.set(Some(Rc::clone(&context)));
+        context
+    }
+
+    /// Command: this thread is no guest any more.
+    pub(super) fn uninstall() {
+        CURRENT.set(None);
+    }
+
+    /// Getter: the virtual time.
+    pub fn now(&self) -> Instant {
+        self.now.get()
+    }
+
+    /// Output: the guest's next random number, a function of the world's seed, the guest and how many came before.
+    pub fn random(&self) -> u64 {
+        let draw = self.draws.get();
+        self.draws.set(draw + 1);
+        causeway_core::rng::Stream::new(self.seed, 0).at(draw)
+    }
+
+    /// Command: the program entered `call` of the library, which costs `cost` of virtual time.
+    ///
+    /// The turn is given back only when something else could happen in that time, or when the call
+    /// before rang for the engine: everything is as if each call gave it back.
+    pub fn enter(&self, call: &'static str, cost: Duration) {
+        self.call.set(call);
+        let until = self.now.get() + cost;
+        let calls = self.calls_in_turn.get() + 1;
+        self.calls_in_turn.set(calls);
+        if calls < CALLS_PER_TURN && until < self.quiet_until.get() && !self.bells.is_host_rung() {
+            self.now.set(until);
+            return;
+        }
+        self.ask(Ask::Pause { until });
+    }
+
+    /// Command: stops until `bell` is rung or the virtual time is `deadline`. True when it was rung.
+    pub fn wait(&self, bell: &Arc<AppBell>, deadline: Option<Instant>) -> bool {
+        if bell.take() {
+            return true;
+        }
+        self.ask(Ask::Wait { bell: Arc::clone(bell), deadline });
+        bell.take()
+    }
+
+    /// Command: asks the host for a channel.
+    ///
+    /// # Errors
+    /// What the host says.
+    pub fn attach(&self) -> Result<(Grant, Arc<AppBell>), String> {
+        let answer = self.ask(Ask::Attach);
+        answer.attached.unwrap_or_else(|| Err("the host gave no answer".to_owned()))
+    }
+
+    fn ask(&self, ask: Ask) -> Answer {
+        let question = Question {
+            at: self.now.get(),
+            call: self.call.get(),
+            calls: self.calls_in_turn.get(),
+            ask,
+        };
+        let answer = self.end.ask(question);
+        self.take_turn(&answer);
+        answer
+    }
+
+    fn take_turn(&self, answer: &Answer) {
+        self.now.set(answer.now);
+        self.quiet_until.set(answer.quiet_until);
+        self.calls_in_turn.set(0);
+    }
+}

@@ -1,0 +1,11 @@
+//! Simulated programs: one operating-system thread each, exactly one of which runs at a time.
+
+mod bells;
+mod context;
+mod program;
+mod thread;
+
+pub use bells::{AppBell, Bells, HostBell};
+pub use context::{Context, current, now, sleep};
+pub use program::{Outcome, Program};
+pub use thread::{AttachRequest, Guest, GuestId, GuestState};

@@ -1,0 +1,70 @@
+//! What a guest runs, and how it ended.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::loader;
+
+/// A simulated program.
+pub enum Program {
+    /// A Rust closure. It uses the library as any program does; what it returns is its exit code.
+    Closure(Box<dyn FnOnce() -> i32 + Send>),
+    /// A program built as a shared object (`cc -shared -fPIC`): its `main` is called, with the guest's
+    /// name as the first argument. Each instance is loaded from a copy of its own and has globals of its own. It must
+    /// return from `main`: `exit` would end the simulator.
+    SharedObject {
+        /// The file's bytes.
+        image: &'static [u8],
+        /// Arguments after the name.
+        arguments: Vec<String>,
+    },
+}
+
+impl Program {
+    /// A closure whose panic is its only failure.
+    pub fn from_fn(body: impl FnOnce() + Send + 'static) -> Self {
+        Self::Closure(Box::new(move || {
+            body();
+            0
+        }))
+    }
+}
+
+impl std::fmt::Debug for Program {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Closure(_) => f.write_str("Closure"),
+            Self::SharedObject { image, arguments } => {
+                write!(f, "SharedObject({} bytes, {arguments:?})", image.len())
+            }
+        }
+    }
+}
+
+/// How a program ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// `main` returned this.
+    Exit(i32),
+    /// It panicked with this message.
+    Panicked(String),
+}
+
+impl Program {
+    /// Command: runs it on this thread to its end.
+    pub(super) fn run(self, name: &str) -> Outcome {
+        let body = AssertUnwindSafe(|| match self {
+            Self::Closure(body) => Outcome::Exit(body()),
+            Self::SharedObject { image, arguments } => {
+                match loader::run_main(name, image, &arguments) {
+                    Ok(code) => Outcome::Exit(code),
+                    Err(error) => Outcome::Panicked(error.to_string()),
+                }
+            }
+        });
+        catch_unwind(body).unwrap_or_else(|payload| {
+            let text = payload.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
+            Outcome::Panicked(text.unwrap_or("a value that is no text").to_owned())
+        })
+    }
+}

@@ -1,0 +1,196 @@
+//! One direction of one connection as it was seen on the wire, and as its sender saw it.
+
+use std::net::SocketAddr;
+
+use causeway_core::event::RetransmitCause;
+use causeway_core::port::Transport;
+use causeway_core::time::Instant;
+
+/// What a flow's sequence numbers count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Bytes of the stream (TCP).
+    Bytes,
+    /// Packets (Machnet).
+    Packets,
+}
+
+/// A sender's own figures at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WindowSample {
+    /// When.
+    pub at: Instant,
+    /// Congestion window in bytes.
+    pub cwnd_bytes: u32,
+    /// Slow-start threshold in bytes.
+    pub ssthresh_bytes: u32,
+    /// Bytes in flight.
+    pub flight_bytes: u32,
+    /// Smoothed round-trip time in nanoseconds, 0 before the first sample.
+    pub srtt_nanos: u64,
+}
+
+/// A piece of the sequence space that was sent at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// When.
+    pub at: Instant,
+    /// First number, relative to the flow's first.
+    pub from: u64,
+    /// One past the last.
+    pub to: u64,
+    /// Part of it had been sent before.
+    pub again: bool,
+    /// The link lost it.
+    pub lost: bool,
+}
+
+/// One direction of one connection. Bounded: beyond [`Flow::SAMPLES_MAX`] samples nothing more is kept, and
+/// `truncated` says so.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    /// Protocol.
+    pub transport: Transport,
+    /// The sender of the sequence numbers.
+    pub from: SocketAddr,
+    /// The receiver.
+    pub to: SocketAddr,
+    /// What was sent, in order of time.
+    pub sent: Vec<Sent>,
+    /// Acknowledgements as they arrived at the sender.
+    pub acked: Vec<(Instant, u64)>,
+    /// The sender's window.
+    pub windows: Vec<WindowSample>,
+    /// Retransmissions as the sender logged them.
+    pub retransmits: Vec<(Instant, RetransmitCause)>,
+    /// Samples are missing at the end.
+    pub truncated: bool,
+    first: Option<u32>,
+    sent_to: u64,
+}
+
+impl Flow {
+    /// The most samples of each kind.
+    pub const SAMPLES_MAX: usize = 400_000;
+
+    /// A flow without samples.
+    pub fn new(transport: Transport, from: SocketAddr, to: SocketAddr) -> Self {
+        Self {
+            transport,
+            from,
+            to,
+            sent: Vec::new(),
+            acked: Vec::new(),
+            windows: Vec::new(),
+            retransmits: Vec::new(),
+            truncated: false,
+            first: None,
+            sent_to: 0,
+        }
+    }
+
+    /// Getter: what its numbers count.
+    pub fn unit(&self) -> Unit {
+        match self.transport {
+            Transport::Tcp => Unit::Bytes,
+            Transport::Machnet => Unit::Packets,
+        }
+    }
+
+    /// Getter: one past the highest number that was sent.
+    pub fn sent_to(&self) -> u64 {
+        self.sent_to
+    }
+
+    /// Input: `len` numbers from `seq` on were sent.
+    pub fn on_sent(&mut self, at: Instant, seq: u32, len: u32, lost: bool) {
+        let from = self.relative(seq);
+        let to = from + u64::from(len);
+        let again = from < self.sent_to;
+        self.sent_to = self.sent_to.max(to);
+        if self.sent.len() < Self::SAMPLES_MAX {
+            self.sent.push(Sent { at, from, to, again, lost });
+        } else {
+            self.truncated = true;
+        }
+    }
+
+    /// Input: an acknowledgement arrived at the sender. Only new ones are kept.
+    pub fn on_acked(&mut self, at: Instant, ack: u32) {
+        if self.first.is_none() {
+            return;
+        }
+        let ack = self.relative(ack);
+        let is_new = self.acked.last().is_none_or(|&(_, last)| ack > last);
+        if is_new && ack <= self.sent_to && self.acked.len() < Self::SAMPLES_MAX {
+            self.acked.push((at, ack));
+        }
+    }
+
+    /// Input: the sender's figures.
+    pub fn on_window(&mut self, sample: WindowSample) {
+        if self.windows.len() < Self::SAMPLES_MAX {
+            self.windows.push(sample);
+        }
+    }
+
+    /// Input: the sender sends something again.
+    pub fn on_retransmit(&mut self, at: Instant, cause: RetransmitCause) {
+        if self.retransmits.len() < Self::SAMPLES_MAX {
+            self.retransmits.push((at, cause));
+        }
+    }
+
+    /// A 32-bit number as an offset from the flow's first one, by its distance from what was sent last
+    /// (RFC 9293 §3.4: sequence arithmetic is modulo 2^32).
+    fn relative(&mut self, seq: u32) -> u64 {
+        let first = *self.first.get_or_insert(seq);
+        let expected = first.wrapping_add(self.sent_to as u32);
+        let distance = i64::from(seq.wrapping_sub(expected).cast_signed());
+        self.sent_to.saturating_add_signed(distance)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flow() -> Flow {
+        let address = "10.0.0.1:1".parse().expect("an address");
+        Flow::new(Transport::Tcp, address, address)
+    }
+
+    #[test]
+    fn numbers_unwrap_across_two_to_the_32() {
+        let mut flow = flow();
+        let at = Instant::ZERO;
+        let mut seq = u32::MAX - 10;
+        for _ in 0..5 {
+            flow.on_sent(at, seq, 0x4000_0000, false);
+            seq = seq.wrapping_add(0x4000_0000);
+        }
+        assert_eq!(flow.sent_to(), 5 * 0x4000_0000);
+        flow.on_acked(at, seq);
+        assert_eq!(flow.acked, [(at, 5 * 0x4000_0000)]);
+    }
+
+    #[test]
+    fn what_was_sent_before_is_sent_again() {
+        let mut flow = flow();
+        flow.on_sent(Instant::ZERO, 100, 50, true);
+        flow.on_sent(Instant::ZERO, 150, 50, false);
+        flow.on_sent(Instant::ZERO, 100, 50, false);
+        let again: Vec<bool> = flow.sent.iter().map(|sent| sent.again).collect();
+        assert_eq!(again, [false, false, true]);
+        assert!(flow.sent[0].lost);
+    }
+
+    #[test]
+    fn an_acknowledgement_of_what_was_never_sent_is_not_drawn() {
+        let mut flow = flow();
+        flow.on_acked(Instant::ZERO, 5);
+        flow.on_sent(Instant::ZERO, 100, 50, false);
+        flow.on_acked(Instant::ZERO, 9_000);
+        assert!(flow.acked.is_empty());
+    }
+}

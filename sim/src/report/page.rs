@@ -1,0 +1,218 @@
+//! From recordings to the page.
+
+use std::fmt::Write as _;
+
+use causeway_core::event::RetransmitCause;
+use causeway_core::time::Instant;
+
+use super::flow::{Flow, Sent, Unit};
+use super::json::{micros, push_numbers, push_text};
+use super::recorder::Recording;
+use super::thin::{bars, pick};
+use crate::fault::Fault;
+
+const TEMPLATE: &str = include_str!("page.html");
+const DATA_MARK: &str = "@DATA@";
+
+/// Bounds that keep a page at a few megabytes whatever the run.
+const BARS_MAX: usize = 3_000;
+const POINTS_MAX: usize = 3_000;
+const MARKS_MAX: usize = 4_000;
+const DETAIL_MAX: usize = 3_000;
+const FLOWS_MAX: usize = 8;
+
+/// One leg of a run: a link, its flows, and the figures to print beside them.
+#[derive(Debug)]
+pub struct LegPage {
+    /// A few words.
+    pub name: String,
+    /// A sentence.
+    pub about: String,
+    /// Name and value.
+    pub figures: Vec<(String, String)>,
+    /// `from->to` of each direction.
+    pub directions: Vec<String>,
+    /// What was recorded.
+    pub recording: Recording,
+}
+
+/// The page of a whole run.
+#[derive(Debug)]
+pub struct Page {
+    /// What it is about.
+    pub title: String,
+    /// A line below: seed, hash, version.
+    pub subtitle: String,
+    /// In the order in which they ran.
+    pub legs: Vec<LegPage>,
+}
+
+impl Page {
+    /// Output: one HTML document that needs nothing else, no network and no other file.
+    pub fn render(&self) -> String {
+        let mut data = String::from("{\"title\":");
+        push_text(&mut data, &self.title);
+        data.push_str(",\"subtitle\":");
+        push_text(&mut data, &self.subtitle);
+        data.push_str(",\"legs\":");
+        push_list(&mut data, &self.legs, push_leg);
+        data.push('}');
+        TEMPLATE.replacen(DATA_MARK, &data, 1)
+    }
+}
+
+fn push_list<T>(out: &mut String, items: &[T], mut push: impl FnMut(&mut String, &T)) {
+    out.push('[');
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        push(out, item);
+    }
+    out.push(']');
+}
+
+fn push_leg(out: &mut String, leg: &LegPage) {
+    out.push_str("{\"name\":");
+    push_text(out, &leg.name);
+    out.push_str(",\"about\":");
+    push_text(out, &leg.about);
+    out.push_str(",\"directions\":");
+    push_list(out, &leg.directions, |out, name| push_text(out, name));
+    out.push_str(",\"figures\":");
+    push_list(out, &leg.figures, |out, (name, value)| {
+        out.push('[');
+        push_text(out, name);
+        out.push(',');
+        push_text(out, value);
+        out.push(']');
+    });
+    out.push_str(",\"faults\":");
+    let marks = pick(&leg.recording.faults, MARKS_MAX).flat_map(|mark| {
+        let kind = match mark.fault {
+            Some(Fault::Drop) => 0.0,
+            Some(Fault::Delay { .. }) => 1.0,
+            Some(Fault::Duplicate { .. }) => 2.0,
+            Some(Fault::Corrupt { .. }) => 3.0,
+            None => 4.0,
+        };
+        [micros(mark.at), mark.direction.0 as f64, kind]
+    });
+    push_numbers(out, marks);
+    out.push_str(",\"flows\":");
+    push_list(out, &largest(&leg.recording.flows), |out, flow| push_flow(out, flow));
+    out.push('}');
+}
+
+/// The flows that sent most, those that sent next to nothing left out.
+fn largest(flows: &[Flow]) -> Vec<&Flow> {
+    let mut all: Vec<&Flow> = flows.iter().filter(|flow| flow.sent.len() > 3).collect();
+    all.sort_by_key(|flow| std::cmp::Reverse(flow.sent.len()));
+    all.truncate(FLOWS_MAX);
+    all
+}
+
+fn push_flow(out: &mut String, flow: &Flow) {
+    let (name, unit) = match flow.unit() {
+        Unit::Bytes => ("TCP", "B"),
+        Unit::Packets => ("Machnet", "packets"),
+    };
+    out.push_str("{\"name\":");
+    push_text(out, &format!("{name} {} → {}", flow.from, flow.to));
+    let _ = write!(out, ",\"unit\":\"{unit}\",\"segments\":{}", flow.sent.len());
+    let _ = write!(out, ",\"truncated\":{},\"bars\":", flow.truncated);
+    push_numbers(
+        out,
+        bars(&flow.sent, BARS_MAX)
+            .iter()
+            .flat_map(|bar| [micros(bar.at), bar.from as f64, bar.to as f64]),
+    );
+    out.push_str(",\"acks\":");
+    let acks = pick(&flow.acked, POINTS_MAX);
+    push_numbers(out, acks.flat_map(|&(at, to)| [micros(at), to as f64]));
+    out.push_str(",\"lost\":");
+    push_spans(out, flow, |sent| sent.lost);
+    out.push_str(",\"again\":");
+    push_spans(out, flow, |sent| sent.again);
+    out.push_str(",\"windows\":");
+    let windows = pick(&flow.windows, POINTS_MAX).flat_map(|sample| {
+        let rtt = sample.srtt_nanos as f64 / 1_000.0;
+        let [cwnd, ssthresh, flight] =
+            [sample.cwnd_bytes, sample.ssthresh_bytes, sample.flight_bytes].map(f64::from);
+        [micros(sample.at), cwnd, ssthresh, flight, rtt]
+    });
+    push_numbers(out, windows);
+    out.push_str(",\"timeouts\":");
+    let timeouts: Vec<Instant> = flow
+        .retransmits
+        .iter()
+        .filter(|(_, cause)| *cause == RetransmitCause::Timeout)
+        .map(|&(at, _)| at)
+        .collect();
+    push_numbers(out, pick(&timeouts, MARKS_MAX).map(|&at| micros(at)));
+    out.push_str(",\"detail\":");
+    push_detail(out, flow);
+    out.push('}');
+}
+
+fn push_spans(out: &mut String, flow: &Flow, keep: impl Fn(&Sent) -> bool) {
+    let kept: Vec<&Sent> = flow.sent.iter().filter(|sent| keep(sent)).collect();
+    let spans = pick(&kept, MARKS_MAX);
+    push_numbers(out, spans.flat_map(|s| [micros(s.at), s.from as f64, s.to as f64]));
+}
+
+/// Every segment and acknowledgement of a window around the first loss (or from the start): what
+/// the page shows instead of the bars when zoomed into it.
+fn push_detail(out: &mut String, flow: &Flow) {
+    let pivot = flow.sent.iter().position(|sent| sent.lost).unwrap_or(0);
+    let begin = pivot.saturating_sub(DETAIL_MAX / 4);
+    let window = &flow.sent[begin..flow.sent.len().min(begin + DETAIL_MAX)];
+    let (Some(first), Some(last)) = (window.first(), window.last()) else {
+        out.push_str("null");
+        return;
+    };
+    let pivot_at = micros(flow.sent[pivot].at);
+    let _ = write!(out, "{{\"from\":{},\"to\":{}", micros(first.at), micros(last.at));
+    let _ = write!(out, ",\"pivot\":{pivot_at},\"sent\":");
+    push_numbers(out, window.iter().flat_map(|s| [micros(s.at), s.from as f64, s.to as f64]));
+    out.push_str(",\"acks\":");
+    let inside = flow.acked.iter().filter(|(at, _)| (first.at..=last.at).contains(at));
+    push_numbers(out, inside.take(DETAIL_MAX).flat_map(|&(at, to)| [micros(at), to as f64]));
+    out.push('}');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use causeway_core::port::Transport;
+
+    fn page() -> Page {
+        let ends = ("10.0.0.1:1".parse().expect("fine"), "10.0.0.2:2".parse().expect("fine"));
+        let mut flow = Flow::new(Transport::Tcp, ends.0, ends.1);
+        for n in 0..200_000_u32 {
+            let at = Instant::from_nanos(u64::from(n) * 12_304);
+            flow.on_sent(at, n * 1_448, 1_448, n % 50 == 0);
+        }
+        let mut recording = Recording::default();
+        recording.flows.push(flow);
+        let leg = LegPage {
+            name: "a </script> leg".to_owned(),
+            about: String::new(),
+            figures: vec![("seed".to_owned(), "1".to_owned())],
+            directions: vec!["a->b".to_owned()],
+            recording,
+        };
+        Page { title: "t".to_owned(), subtitle: "s".to_owned(), legs: vec![leg] }
+    }
+
+    #[test]
+    fn a_page_is_one_document_of_bounded_size_that_fetches_nothing() {
+        let html = page().render();
+        assert!(html.starts_with("<!doctype html>") && html.len() < 1_000_000, "{}", html.len());
+        for fetch in ["http://", "https://", "src=", "@import", "url("] {
+            assert!(!html.contains(fetch), "{fetch}");
+        }
+        assert_eq!(html.matches("</script>").count(), html.matches("<script").count());
+        assert!(!html.contains(DATA_MARK));
+    }
+}

@@ -1,0 +1,63 @@
+//! Observers of a link: every frame before and after the faults.
+
+use causeway_core::event::Stamped;
+use causeway_core::time::Instant;
+
+use crate::fault::Fault;
+use crate::world::HostId;
+
+/// One direction of one link of a world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DirectionId(pub usize);
+
+/// What the link decided about a frame that a host sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate<'a> {
+    /// The queue in front of the transmitter was full.
+    QueueFull,
+    /// It went onto the wire as frame `number` of its direction and suffers `faults` (none in the common case).
+    OnWire {
+        /// Counted from 1; what a fault plan names it by.
+        number: u64,
+        /// In the order of application.
+        faults: &'a [Fault],
+    },
+}
+
+impl Fate<'_> {
+    /// Getter: true when no copy of the frame will arrive.
+    pub fn is_lost(&self) -> bool {
+        match self {
+            Self::QueueFull => true,
+            Self::OnWire { faults, .. } => faults.contains(&Fault::Drop),
+        }
+    }
+}
+
+/// What became of a frame at the far end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// It lies in the receive ring.
+    Received,
+    /// The receive ring was full.
+    RingFull,
+}
+
+/// Something that watches a world's links. Called in the order of events; must not block.
+pub trait Tap {
+    /// Input: a host handed `frame` to the link, before any fault.
+    fn sent(&mut self, at: Instant, direction: DirectionId, frame: &[u8], fate: Fate<'_>);
+    /// Input: a copy of frame `number` reached the far NIC, after every fault.
+    fn arrived(
+        &mut self,
+        at: Instant,
+        direction: DirectionId,
+        number: u64,
+        frame: &[u8],
+        delivery: Delivery,
+    );
+    /// Input: an entry of a host's event log.
+    fn event(&mut self, host: HostId, event: &Stamped) {
+        let _ = (host, event);
+    }
+}

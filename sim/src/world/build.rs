@@ -1,0 +1,66 @@
+//! What a world is made of.
+
+use causeway_channel::Grant;
+use causeway_core::event::Stamped;
+use causeway_core::time::{Duration, Instant};
+
+use crate::guest::AttachRequest;
+
+/// A host of a world, in the order in which they were added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostId(pub usize);
+
+/// What a host runs: the production engine, or a stand-in of a test.
+pub trait HostEngine {
+    /// Input and output: one iteration, as `Engine::step`. Returns when to step again if nothing
+    /// arrives earlier; `None` when only a frame or a guest can bring news.
+    fn step(&mut self, now: Instant) -> Option<Instant>;
+
+    /// Output: the next entry of the host's event log.
+    fn poll_event(&mut self) -> Option<Stamped> {
+        None
+    }
+
+    /// Command: a channel for a guest.
+    ///
+    /// # Errors
+    /// In words, when the host has no room or serves no channels.
+    fn attach(&mut self, request: AttachRequest) -> Result<Grant, String> {
+        let _ = request;
+        Err("this host serves no channels".to_owned())
+    }
+
+    /// Command: the guest that waits as `token` is over; its channel goes.
+    fn detach(&mut self, token: u64) {
+        let _ = token;
+    }
+}
+
+/// The rules of a world.
+#[derive(Clone, Debug)]
+pub struct WorldConfig {
+    /// What every random decision is drawn from.
+    pub seed: u64,
+    /// Virtual time between two iterations of a host's loop: what an iteration costs. At least 1 ns.
+    pub poll_interval: Duration,
+    /// The run fails when the virtual clock passes this.
+    pub end_at: Instant,
+    /// The run fails after this many events.
+    pub events_max: u64,
+    /// The run fails when a guest neither calls nor ends within this much wall-clock time. The only
+    /// use of a wall clock; it cannot influence a run that succeeds.
+    pub guest_wall_limit: std::time::Duration,
+}
+
+impl WorldConfig {
+    /// Iterations of 500 ns, one hour of virtual time, a billion events, a minute of wall clock for a guest's turn.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            poll_interval: Duration::from_nanos(500),
+            end_at: Instant::ZERO + Duration::from_secs(3_600),
+            events_max: 1_000_000_000,
+            guest_wall_limit: std::time::Duration::from_secs(60),
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! The event loop.
+
+use causeway_core::time::{Duration, Instant};
+
+use super::build::HostId;
+use super::error::{RunError, Waiting};
+use super::state::{Happening, World};
+use crate::guest::{GuestId, GuestState, Outcome};
+use crate::link::Flight;
+use crate::tap::DirectionId;
+
+impl World {
+    /// Command: runs until every guest is over.
+    ///
+    /// # Errors
+    /// [`RunError`]: a guest failed, or cannot finish.
+    pub fn run(&mut self) -> Result<(), RunError> {
+        while self.guests.iter().any(|guest| !guest.is_over()) {
+            self.advance(self.config.end_at)?;
+        }
+        Ok(())
+    }
+
+    /// Command: runs until the virtual clock shows `until`, whether guests are over or not. What is in
+    /// flight goes on its way: for the time after the last guest.
+    ///
+    /// # Errors
+    /// [`RunError`]: a guest failed.
+    pub fn run_until(&mut self, until: Instant) -> Result<(), RunError> {
+        while self.queue.next_at().is_some_and(|at| at <= until) {
+            self.advance(until)?;
+        }
+        self.now = self.now.max(until);
+        Ok(())
+    }
+
+    /// Handles one event.
+    fn advance(&mut self, end_at: Instant) -> Result<(), RunError> {
+        let Some((at, sequence, happening)) = self.queue.pop() else {
+            return Err(RunError::Deadlock { at: self.now, waiting: self.waiting() });
+        };
+        if at > end_at {
+            return Err(RunError::TooLong { at: end_at, waiting: self.waiting() });
+        }
+        if self.stats.events >= self.config.events_max {
+            let (at, events) = (self.now, self.stats.events);
+            return Err(RunError::TooManyEvents { at, events, waiting: self.waiting() });
+        }
+        self.stats.events += 1;
+        self.now = at;
+        match happening {
+            Happening::HostStep(id) => self.step_host(id, sequence),
+            Happening::LaneHead(id) => self.lane_head(id),
+            Happening::Straggler(id, slot) => self.straggler(id, slot),
+            Happening::GuestRuns(id, epoch) => return self.run_guest(id, epoch),
+        }
+        Ok(())
+    }
+
+    fn step_host(&mut self, id: HostId, sequence: u64) {
+        let now = self.now;
+        let host = &mut self.hosts[id.0];
+        if host.scheduled.is_none_or(|(_, scheduled)| scheduled != sequence) {
+            return;
+        }
+        host.scheduled = None;
+        self.stats.host_steps += 1;
+        self.hash.word(now.as_nanos());
+        self.hash.word(id.0 as u64);
+        for index in 0..self.hosts[id.0].sends_on.len() {
+            let lane = self.hosts[id.0].sends_on[index];
+            self.lanes[lane.0].settle(now);
+        }
+        let host = &mut self.hosts[id.0];
+        let next = host.engine.step(now);
+        host.free_at = now + self.config.poll_interval.max(Duration::from_nanos(1));
+        while let Some(event) = host.engine.poll_event() {
+            for tap in &mut self.taps {
+                tap.event(id, &event);
+            }
+        }
+        for index in 0..self.hosts[id.0].sends_on.len() {
+            self.collect(self.hosts[id.0].sends_on[index]);
+        }
+        if let Some(at) = next {
+            self.wake_host(id, at);
+        }
+        self.wake_guests_of(id);
+    }
+
+    /// Takes what a host just sent on one direction.
+    fn collect(&mut self, id: DirectionId) {
+        let lane = &mut self.lanes[id.0];
+        let hash = &mut self.hash;
+        let fresh = lane.collect(self.now, hash, &mut self.taps, &mut self.stragglers);
+        if fresh && let Some(at) = lane.next_arrival() {
+            self.queue.push(at, Happening::LaneHead(id));
+        }
+        while let Some(flight) = self.stragglers.pop() {
+            let at = flight.at;
+            let slot = self.park(flight);
+            self.queue.push(at, Happening::Straggler(id, slot));
+        }
+    }
+
+    fn park(&mut self, flight: Flight) -> usize {
+        match self.late_free.pop() {
+            Some(slot) => {
+                self.late[slot] = Some(flight);
+                slot
+            }
+            None => {
+                self.late.push(Some(flight));
+                self.late.len() - 1
+            }
+        }
+    }
+
+    fn lane_head(&mut self, id: DirectionId) {
+        while let Some(flight) = self.lanes[id.0].poll_arrival(self.now) {
+            self.deliver(id, flight);
+        }
+        if let Some(at) = self.lanes[id.0].next_arrival() {
+            self.queue.push(at, Happening::LaneHead(id));
+        }
+    }
+
+    fn straggler(&mut self, id: DirectionId, slot: usize) {
+        if let Some(flight) = self.late[slot].take() {
+            self.late_free.push(slot);
+            self.deliver(id, flight);
+        }
+    }
+
+    fn deliver(&mut self, id: DirectionId, flight: Flight) {
+        self.lanes[id.0].deliver(self.now, flight, &mut self.hash, &mut self.taps);
+        self.wake_host(self.lane_targets[id.0], self.now);
+    }
+
+    fn wake_guests_of(&mut self, id: HostId) {
+        while let Some(guest) = self.hosts[id.0].bells.take_rung() {
+            self.wake_guest(guest);
+        }
+    }
+
+    fn wake_guest(&mut self, id: GuestId) {
+        let now = self.now;
+        if let Some(guest) = self.guests.get_mut(id.0)
+            && let Some(epoch) = guest.wake()
+        {
+            self.queue.push(now, Happening::GuestRuns(id, epoch));
+        }
+    }
+
+    /// Gives a guest its turn, then does what it asks.
+    fn run_guest(&mut self, id: GuestId, epoch: u64) -> Result<(), RunError> {
+        let guest = &mut self.guests[id.0];
+        if guest.is_over() || guest.epoch() != epoch {
+            return Ok(());
+        }
+        self.stats.guest_turns += 1;
+        self.hash.word(self.now.as_nanos());
+        self.hash.word(!(id.0 as u64));
+        let host = guest.host();
+        // Nothing else happens before the next event: until then the guest's calls need no turn.
+        let quiet_until = self.queue.next_at().unwrap_or(self.config.end_at);
+        let engine = &mut self.hosts[host.0].engine;
+        let turn =
+            guest.run(self.now, quiet_until, engine.as_mut(), self.config.guest_wall_limit)?;
+        let epoch = guest.epoch();
+        self.now = self.now.max(turn.at);
+        self.hash.word(turn.at.as_nanos());
+        self.hash.word(turn.calls);
+        if self.hosts[host.0].bells.take_host_rung() {
+            self.wake_host(host, turn.at);
+        }
+        match turn.state {
+            GuestState::Pausing { until } => {
+                self.queue.push(until, Happening::GuestRuns(id, epoch));
+            }
+            GuestState::Waiting { deadline: Some(at) } => {
+                self.queue.push(at.max(self.now), Happening::GuestRuns(id, epoch));
+            }
+            GuestState::Waiting { deadline: None } => {}
+            GuestState::Over(outcome) => return self.guest_over(id, outcome),
+        }
+        self.wake_guests_of(host);
+        Ok(())
+    }
+
+    fn guest_over(&mut self, id: GuestId, outcome: Outcome) -> Result<(), RunError> {
+        let guest = &self.guests[id.0];
+        let (host, name) = (guest.host(), guest.name().to_owned());
+        match outcome {
+            Outcome::Exit(0) => {}
+            Outcome::Exit(code) => return Err(RunError::GuestFailed { guest: name, code }),
+            Outcome::Panicked(message) => {
+                return Err(RunError::GuestPanicked { guest: name, message });
+            }
+        }
+        self.hosts[host.0].engine.detach(id.0 as u64);
+        self.wake_host(host, self.now);
+        Ok(())
+    }
+
+    fn waiting(&self) -> Vec<Waiting> {
+        let unfinished = self.guests.iter().filter(|guest| !guest.is_over());
+        unfinished
+            .map(|guest| Waiting {
+                guest: guest.name().to_owned(),
+                host: self.hosts[guest.host().0].name.clone(),
+                call: guest.last_call(),
+                state: guest.state_in_words(),
+            })
+            .collect()
+    }
+}
