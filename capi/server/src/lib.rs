@@ -5,6 +5,7 @@
 pub mod attach;
 
 pub mod control;
+pub mod links;
 
 pub mod port;
 

@@ -1,7 +1,11 @@
 //! The control socket: where applications attach, and whose hang-up says that they are gone.
 
 mod path;
+mod server;
+#[cfg(test)]
+mod server_tests;
 mod socket;
 
 pub use path::default_socket_path;
+pub use server::ControlServer;
 pub use socket::{BindError, ControlSocket};

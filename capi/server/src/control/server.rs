@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
+use std::sync::mpsc::{Receiver, TrySendError};
 
 use causeway_channel::handshake::{self, PACKET_BYTES_MAX, Refusal};
 use causeway_channel::Doorbells;
@@ -16,7 +16,7 @@ use rustix::net::{RecvFlags, SendFlags};
 
 use super::socket::ControlSocket;
 use crate::attach::{Attach, AttachError, Granted};
-use crate::engine_loop::{Order, Waker, clock};
+use crate::links::{EngineHandle, Order, Waker, clock};
 use crate::port::{Eviction, Peer};
 
 /// Connections that have not said hello yet.
@@ -25,15 +25,6 @@ const HALF_OPEN_MAX: usize = 64;
 const HELLO_WITHIN: Duration = Duration::from_secs(2);
 /// When accepting failed for want of descriptors or memory, it is tried again after this long.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
-
-/// The way to one engine.
-#[derive(Clone, Debug)]
-pub struct EngineHandle {
-    /// Its queue.
-    pub orders: SyncSender<Order>,
-    /// Rung after each order.
-    pub wake: Waker,
-}
 
 /// The thread that serves the control socket.
 #[derive(Debug)]

@@ -1,51 +1,23 @@
 //! The loop around [`Engine::step`]: when to step, when to spin, when to sleep, when to stop.
 //!
 //! One thread, one engine. Everything that is not the engine's (attaching, configuration, logging's output) happens on
-//! other threads, and reaches it through a bounded queue of [`Order`]s and a [`Waker`].
+//! other threads, and reaches it through a bounded queue of [`Order`]s and a [`crate::links::Waker`].
 
-pub(crate) mod clock;
 mod observer;
-mod waker;
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::mpsc::{Receiver, Sender, TryRecvError};
+use std::sync::mpsc::TryRecvError;
 
 use causeway_backends::AnyNic;
 use causeway_core::engine::{Engine, Progress};
 use causeway_core::nic::{Nic, WaitSource};
-use causeway_core::port::ChannelId;
 use causeway_core::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::config::BusyPoll;
-use crate::port::{Attached, ChannelPort, Eviction};
+use crate::links::{EngineLinks, ORDERS_MAX, Order, clock};
+use crate::port::{Attached, ChannelPort};
 use observer::Observer;
-
-pub use waker::Waker;
-
-/// What other threads ask of an engine.
-#[derive(Debug)]
-pub enum Order {
-    /// Serve a channel.
-    Attach(Box<Attached>),
-    /// The application of a channel hung up.
-    Detach(ChannelId),
-    /// End every socket, tell the peers, return.
-    Stop,
-}
-
-/// The ends of the queues that an engine's thread holds.
-#[derive(Debug)]
-pub struct EngineLinks {
-    /// Orders, in their order.
-    pub orders: Receiver<Order>,
-    /// Rung after an order was queued.
-    pub wake: Waker,
-    /// Channels that the engine put out.
-    pub evictions: Sender<Eviction>,
-    /// Rung after an eviction was queued.
-    pub control: Waker,
-}
 
 /// How an engine waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,14 +72,16 @@ impl EngineLoop {
 
     /// False when it is over.
     fn take_orders(&mut self) -> bool {
-        loop {
+        // Bounded, as everything in a step: others may give orders as fast as they are taken.
+        for _ in 0..ORDERS_MAX {
             match self.links.orders.try_recv() {
                 Ok(Order::Attach(attached)) => self.attach(*attached),
                 Ok(Order::Detach(channel)) => self.engine.port_mut().detach(channel),
                 Ok(Order::Stop) | Err(TryRecvError::Disconnected) => return false,
-                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Empty) => break,
             }
         }
+        true
     }
 
     fn attach(&mut self, attached: Attached) {

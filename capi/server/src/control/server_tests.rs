@@ -1,0 +1,169 @@
+//! The control socket with clients in the same process and a queue instead of an engine.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use causeway_channel::handshake::{self, HandshakeError, Hello, Refusal};
+use causeway_channel::{AppChannel, Geometry, Grant, Poison};
+
+use super::{ControlServer, ControlSocket};
+use crate::attach::Attach;
+use crate::links::{EngineLinks, Order, Waker, links};
+use crate::port::{Attached, Eviction, Slots};
+
+/// Far more than anything here takes, even on a machine that does much else.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct World {
+    directory: PathBuf,
+    engine: EngineLinks,
+    evictions: Sender<Eviction>,
+    slots: Slots,
+    wake: Waker,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl World {
+    fn new(name: &str) -> Self {
+        let directory = format!("causeway-control-{}-{name}", std::process::id());
+        let directory = std::env::temp_dir().join(directory);
+        let socket = ControlSocket::bind(&directory.join("s"), 0o600, None).unwrap();
+        let small = Geometry::builder().chunks(8, 8).table_slots(8).message_bytes_max(4096);
+        let slots = Slots::new(2);
+        let attach = Attach::new(small.build().unwrap(), slots.clone());
+        let (evictions, evicted): (_, Receiver<Eviction>) = channel();
+        let wake = Waker::new().unwrap();
+        let (handle, engine) = links(evictions.clone(), wake.clone()).unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        let server = ControlServer::new(
+            socket,
+            attach,
+            vec![handle],
+            evicted,
+            wake.clone(),
+            Arc::clone(&stop),
+        );
+        let thread = Some(std::thread::spawn(move || server.run()));
+        Self { directory, engine, evictions, slots, wake, stop, thread }
+    }
+
+    fn connect(&self) -> OwnedFd {
+        handshake::connect(&self.directory.join("s")).unwrap()
+    }
+
+    fn attach(&self) -> Result<(OwnedFd, Grant), HandshakeError> {
+        let socket = self.connect();
+        handshake::send_hello(socket.as_fd(), &Hello::ours())?;
+        let grant = handshake::recv_reply(socket.as_fd())?;
+        Ok((socket, grant))
+    }
+
+    fn order(&self) -> Order {
+        self.engine.orders.recv_timeout(PATIENCE).unwrap()
+    }
+
+    fn attached(&self) -> Box<Attached> {
+        match self.order() {
+            Order::Attach(attached) => attached,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        self.wake.wake();
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+        std::fs::remove_dir(&self.directory).unwrap();
+    }
+}
+
+/// Waits for the end of file.
+fn is_hung_up(socket: &OwnedFd) -> bool {
+    let mut byte = [0];
+    matches!(rustix::net::recv(socket, &mut byte, rustix::net::RecvFlags::empty()), Ok((0, _)))
+}
+
+#[test]
+fn a_client_gets_a_channel_and_its_hang_up_reaches_the_engine() {
+    let world = World::new("hangup");
+    let (socket, grant) = world.attach().unwrap();
+    let attached = world.attached();
+    assert_eq!(attached.id(), grant.channel);
+    assert_eq!(attached.peer.pid, std::process::id());
+    assert_eq!(attached.peer.uid, rustix::process::getuid().as_raw());
+    AppChannel::map(grant).unwrap();
+    drop(socket);
+    assert!(matches!(world.order(), Order::Detach(id) if id == attached.id()));
+}
+
+#[test]
+fn channels_run_out_with_a_reason_and_come_back() {
+    let world = World::new("limit");
+    let (first, _) = world.attach().unwrap();
+    let (_second, _) = world.attach().unwrap();
+    let refused = world.attach();
+    assert!(
+        matches!(refused, Err(HandshakeError::Refused(Refusal::LimitReached))),
+        "{refused:?}"
+    );
+    drop((world.attached(), world.attached(), first));
+    assert!(matches!(world.order(), Order::Detach(_)));
+    assert_eq!(world.slots.taken(), 0);
+    assert!(world.attach().is_ok());
+}
+
+#[test]
+fn another_major_version_is_refused_and_noise_is_hung_up_on() {
+    let world = World::new("noise");
+    let socket = world.connect();
+    let ours = Hello::ours();
+    handshake::send_hello(socket.as_fd(), &Hello { major: ours.major + 1, ..ours }).unwrap();
+    let reply = handshake::recv_reply(socket.as_fd());
+    assert!(matches!(reply, Err(HandshakeError::Refused(Refusal::Version))), "{reply:?}");
+    let socket = world.connect();
+    let flags = rustix::net::SendFlags::empty();
+    rustix::net::send(&socket, &[0xA5; 4096], flags).unwrap();
+    assert!(is_hung_up(&socket));
+    let (socket, _) = world.attach().unwrap();
+    let attached = world.attached();
+    rustix::net::send(&socket, b"more", flags).unwrap();
+    assert!(matches!(world.order(), Order::Detach(id) if id == attached.id()));
+    assert!(is_hung_up(&socket));
+}
+
+#[test]
+fn who_says_nothing_keeps_nobody_out_and_is_hung_up_on() {
+    let world = World::new("silent");
+    let silent: Vec<OwnedFd> = (0..100).map(|_| world.connect()).collect();
+    let started = Instant::now();
+    assert!(world.attach().is_ok(), "after {:?}", started.elapsed());
+    assert!(is_hung_up(&silent[0]));
+}
+
+#[test]
+fn a_channel_that_the_engine_puts_out_loses_its_connection() {
+    let world = World::new("evict");
+    let (bad, grant) = world.attach().unwrap();
+    let channel = grant.channel;
+    world.evictions.send(Eviction { channel, poison: Poison::Ring }).unwrap();
+    world.wake.wake();
+    assert!(is_hung_up(&bad));
+}
+
+#[test]
+fn a_daemon_that_goes_down_hangs_up() {
+    let world = World::new("down");
+    let (socket, _) = world.attach().unwrap();
+    drop(world);
+    assert!(is_hung_up(&socket));
+}
