@@ -109,16 +109,28 @@ impl ControlServer {
                 connection.state = State::Over;
             }
         }
-        self.connections.retain(|connection| connection.state != State::Over);
         if accepting {
             self.accept(now);
         }
+        self.connections.retain(|connection| connection.state != State::Over);
         Ok(())
     }
 
     fn may_accept(&self, now: Instant) -> bool {
-        let half_open = |c: &&Connection| matches!(c.state, State::HalfOpen(_));
-        now >= self.accept_from && self.connections.iter().filter(half_open).count() < HALF_OPEN_MAX
+        now >= self.accept_from
+    }
+
+    /// The one that has said nothing for longest makes room: who means it says hello at once.
+    fn make_room(&mut self) {
+        let half_open = |c: &&mut Connection| matches!(c.state, State::HalfOpen(_));
+        let waiting = self.connections.iter_mut().filter(half_open);
+        let mut waiting: Vec<&mut Connection> = waiting.collect();
+        if waiting.len() >= HALF_OPEN_MAX
+            // They are in the order of their arrival.
+            && let Some(oldest) = waiting.first_mut()
+        {
+            oldest.state = State::Over;
+        }
     }
 
     /// Returns which connections have something to say.
@@ -145,10 +157,14 @@ impl ControlServer {
     }
 
     fn accept(&mut self, now: Instant) {
-        while self.may_accept(now) {
+        for _ in 0..HALF_OPEN_MAX {
+            if !self.may_accept(now) {
+                return;
+            }
             match self.socket.accept() {
                 Ok(Some(fd)) => match peer_of(&fd) {
                     Ok(peer) => {
+                        self.make_room();
                         let state = State::HalfOpen(now + HELLO_WITHIN);
                         self.connections.push(Connection { fd, peer, state });
                     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use causeway_channel::handshake::{self, HandshakeError, Hello, Refusal};
 use causeway_channel::{AppChannel, Geometry, Grant, Poison};
@@ -145,9 +145,8 @@ fn another_major_version_is_refused_and_noise_is_hung_up_on() {
 fn who_says_nothing_keeps_nobody_out_and_is_hung_up_on() {
     let world = World::new("silent");
     let silent: Vec<OwnedFd> = (0..100).map(|_| world.connect()).collect();
-    let started = Instant::now();
-    assert!(world.attach().is_ok(), "after {:?}", started.elapsed());
-    assert!(is_hung_up(&silent[0]));
+    assert!(world.attach().is_ok());
+    assert!(silent.iter().all(is_hung_up));
 }
 
 #[test]
