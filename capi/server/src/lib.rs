@@ -4,6 +4,7 @@
 
 pub mod attach;
 
+pub mod config;
 pub mod control;
 pub mod links;
 

@@ -154,7 +154,9 @@ pub(super) fn address(
 /// True for addresses that one host can own.
 pub(super) fn is_host_address(address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(a) => !(a.is_unspecified() || a.is_multicast() || a.is_broadcast() || a.is_loopback()),
+        IpAddr::V4(a) => {
+            !(a.is_unspecified() || a.is_multicast() || a.is_broadcast() || a.is_loopback())
+        }
         IpAddr::V6(a) => !(a.is_unspecified() || a.is_multicast() || a.is_loopback()),
     }
 }

@@ -43,8 +43,12 @@ const fn ppm(key: &'static str) -> Integer {
 
 const SEED: Integer =
     Integer { key: "interface.fault.seed", default: 1, range: 0..=i64::MAX, unit: "" };
-const REORDER_FRAMES_MAX: Integer =
-    Integer { key: "interface.fault.reorder_frames_max", default: 3, range: 1..=64, unit: "frames" };
+const REORDER_FRAMES_MAX: Integer = Integer {
+    key: "interface.fault.reorder_frames_max",
+    default: 3,
+    range: 1..=64,
+    unit: "frames",
+};
 
 impl RawFault {
     pub(super) fn build(self, source: &Source<'_>) -> Result<FaultConfig, ConfigError> {
@@ -54,7 +58,9 @@ impl RawFault {
             .loss_ppm(chance("interface.fault.loss_ppm", &self.loss_ppm)?)
             .duplicate_ppm(chance("interface.fault.duplicate_ppm", &self.duplicate_ppm)?)
             .reorder_ppm(chance("interface.fault.reorder_ppm", &self.reorder_ppm)?)
-            .reorder_frames_max(REORDER_FRAMES_MAX.check_u32(source, self.reorder_frames_max.as_ref())?)
+            .reorder_frames_max(
+                REORDER_FRAMES_MAX.check_u32(source, self.reorder_frames_max.as_ref())?,
+            )
             .corrupt_ppm(chance("interface.fault.corrupt_ppm", &self.corrupt_ppm)?)
             .build();
         let profile = built.map_err(|reason| {

@@ -31,8 +31,7 @@ const fn setting(
 }
 
 const MSG_MAX: Integer = setting("machnet.msg_max", 8 << 20, 1, 8 << 20, "bytes");
-const RTO_US_MIN: Integer =
-    setting("machnet.rto_us_min", 20_000, 100, 1_000_000, "microseconds");
+const RTO_US_MIN: Integer = setting("machnet.rto_us_min", 20_000, 100, 1_000_000, "microseconds");
 const RTO_US_MAX: Integer =
     setting("machnet.rto_us_max", 3_000_000, 1_000_000, 60_000_000, "microseconds");
 const SYN_RTO_MS: Integer = setting("machnet.syn_rto_ms", 1_000, 10, 60_000, "milliseconds");

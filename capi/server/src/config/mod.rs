@@ -73,13 +73,14 @@ impl Config {
         let raw: RawConfig = toml::from_str(text).map_err(|e| source.error_from_toml(&e))?;
         let interfaces = interface::build_all(&source, raw.interface)?;
         let routes = route::build_all(&source, raw.route, &interfaces)?;
+        let machnet = raw.machnet.build(&source)?;
         Ok(Self {
             daemon: raw.daemon.build(&source)?,
             interfaces,
             routes,
             tcp: raw.tcp.build(&source)?,
-            machnet: raw.machnet.build(&source)?,
-            channel: raw.channel.build(&source)?,
+            channel: raw.channel.build(&source, machnet.msg_max())?,
+            machnet,
         })
     }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TrySendError};
 
-use causeway_channel::handshake::{self, PACKET_BYTES_MAX, Refusal};
 use causeway_channel::Doorbells;
+use causeway_channel::handshake::{self, PACKET_BYTES_MAX, Refusal};
 use causeway_core::port::ChannelId;
 use causeway_core::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, poll};

@@ -112,10 +112,7 @@ fn channels_run_out_with_a_reason_and_come_back() {
     let (first, _) = world.attach().unwrap();
     let (_second, _) = world.attach().unwrap();
     let refused = world.attach();
-    assert!(
-        matches!(refused, Err(HandshakeError::Refused(Refusal::LimitReached))),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(HandshakeError::Refused(Refusal::LimitReached))), "{refused:?}");
     drop((world.attached(), world.attached(), first));
     assert!(matches!(world.order(), Order::Detach(_)));
     assert_eq!(world.slots.taken(), 0);
