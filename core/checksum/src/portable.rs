@@ -1,4 +1,4 @@
-//! Plain Rust: 32-bit words in 64-bit lanes, a shape that compilers vectorise.
+//! Plain Rust: halves of 64-bit words in 64-bit lanes, a shape that compilers vectorise.
 //!
 //! Words are added in the machine's byte order and the folded result is swapped once: the one's
 //! complement sum does not depend on the order (RFC 1071 §2 (B)).
@@ -6,33 +6,58 @@
 use crate::fold;
 
 /// Bytes of one turn of the main loop.
-const BLOCK: usize = 32;
-/// 32-bit words in a block.
-const LANES: usize = BLOCK / 4;
+const BLOCK: usize = 64;
+/// 64-bit words in a block.
+const LANES: usize = BLOCK / 8;
 
-pub(crate) fn sum(bytes: &[u8]) -> u16 {
-    let mut lanes = [0u64; LANES];
-    let (blocks, tail) = bytes.as_chunks::<BLOCK>();
-    for block in blocks {
-        for (lane, word) in lanes.iter_mut().zip(block.as_chunks::<4>().0) {
-            *lane += u64::from(u32::from_ne_bytes(*word));
+/// Sums of the low and the high 32-bit halves of 64-bit words. None can overflow before 2^32 blocks.
+#[derive(Default)]
+struct Lanes {
+    low: [u64; LANES],
+    high: [u64; LANES],
+}
+
+impl Lanes {
+    #[inline(always)]
+    fn add(&mut self, block: &[u8; BLOCK]) {
+        for (i, word) in block.as_chunks::<8>().0.iter().enumerate() {
+            let word = u64::from_ne_bytes(*word);
+            self.low[i] += word & 0xffff_ffff;
+            self.high[i] += word >> 32;
         }
     }
-    from_native(lanes.iter().sum::<u64>() + sum_tail(tail))
+
+    #[inline(always)]
+    fn total(&self) -> u64 {
+        self.low.iter().chain(&self.high).sum()
+    }
+}
+
+pub(crate) fn sum(bytes: &[u8]) -> u16 {
+    let (blocks, tail) = bytes.as_chunks::<BLOCK>();
+    if blocks.is_empty() {
+        return from_native(sum_tail(tail));
+    }
+    let mut lanes = Lanes::default();
+    for block in blocks {
+        lanes.add(block);
+    }
+    from_native(lanes.total() + sum_tail(tail))
 }
 
 pub(crate) fn copy_sum(src: &[u8], dst: &mut [u8]) -> u16 {
-    let mut lanes = [0u64; LANES];
     let (blocks, tail) = src.as_chunks::<BLOCK>();
     let (blocks_to, tail_to) = dst.as_chunks_mut::<BLOCK>();
+    tail_to.copy_from_slice(tail);
+    if blocks.is_empty() {
+        return from_native(sum_tail(tail));
+    }
+    let mut lanes = Lanes::default();
     for (block, to) in blocks.iter().zip(blocks_to) {
         *to = *block;
-        for (lane, word) in lanes.iter_mut().zip(block.as_chunks::<4>().0) {
-            *lane += u64::from(u32::from_ne_bytes(*word));
-        }
+        lanes.add(block);
     }
-    tail_to.copy_from_slice(tail);
-    from_native(lanes.iter().sum::<u64>() + sum_tail(tail))
+    from_native(lanes.total() + sum_tail(tail))
 }
 
 /// # Safety
@@ -71,13 +96,27 @@ pub(crate) unsafe fn copy_add_ptr(src: *const u8, dst: &mut [u8]) -> u64 {
 #[repr(C, packed)]
 struct Unaligned(u64);
 
-/// Fewer than [`BLOCK`] bytes, the last word filled up with zeros.
+/// Few bytes, from an even position on: the sum of words of 8, 4, 2 bytes and a last one with a zero behind.
+#[inline]
 fn sum_tail(tail: &[u8]) -> u64 {
-    let (words, rest) = tail.as_chunks::<4>();
-    let mut last = [0u8; 4];
-    last[..rest.len()].copy_from_slice(rest);
-    words.iter().map(|word| u64::from(u32::from_ne_bytes(*word))).sum::<u64>()
-        + u64::from(u32::from_ne_bytes(last))
+    let (words, rest) = tail.as_chunks::<8>();
+    let mut sum = 0;
+    for word in words {
+        let word = u64::from_ne_bytes(*word);
+        sum += (word & 0xffff_ffff) + (word >> 32);
+    }
+    let (words, rest) = rest.as_chunks::<4>();
+    for word in words {
+        sum += u64::from(u32::from_ne_bytes(*word));
+    }
+    let (words, rest) = rest.as_chunks::<2>();
+    for word in words {
+        sum += u64::from(u16::from_ne_bytes(*word));
+    }
+    match rest {
+        [last, ..] => sum + u64::from(u16::from_ne_bytes([*last, 0])),
+        [] => sum,
+    }
 }
 
 /// A sum of native-order words as a partial sum in network order.
