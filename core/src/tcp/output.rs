@@ -95,7 +95,7 @@ impl Connection {
         self.snd.snd_max = self.snd.snd_nxt;
         if again {
             self.rtt.stop_timing();
-            self.counters.retransmits += 1;
+            self.counters.retransmits = self.counters.retransmits.saturating_add(1);
             self.events.retransmitted(self.snd.iss, 0, RetransmitCause::Timeout);
         } else {
             self.rtt.start_timing(self.snd.iss, now);

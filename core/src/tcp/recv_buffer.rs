@@ -74,7 +74,7 @@ impl RecvBuffer {
             rcv_nxt: zero,
             rcv_adv: zero,
             last_ack_sent: zero,
-            anchor: Anchor::after_syn(zero),
+            anchor: Anchor { seq: zero, offset: 0 },
             fin_offset: None,
             assembler: None,
             ts_recent: 0,
@@ -185,13 +185,13 @@ impl RecvBuffer {
     /// Input: a segment out of order arrived: an acknowledgement for each (RFC 5681 §4.2).
     pub(in crate::tcp) fn acknowledge_out_of_order(&mut self) {
         self.ack_due = AckDue::Now;
-        self.duplicate_acks = (self.duplicate_acks + 1).min(DUPLICATE_ACKS_MAX);
+        self.duplicate_acks = self.duplicate_acks.saturating_add(1).min(DUPLICATE_ACKS_MAX);
     }
 
     /// Getter: the edge that may be advertised. A few units of the scale are held back for the rounding
     /// in `advertise`.
     fn edge_allowed(&self, scale: u8, io: &impl StreamIo) -> SeqNumber {
-        let slack = if scale == 0 { 0 } else { SLACK_UNITS << scale };
+        let slack = if scale == 0 { 0 } else { (SLACK_UNITS << scale).min(capacity(io) / 8) };
         let room = io.rx_limit().saturating_sub(slack).saturating_sub(self.anchor.offset);
         // At most 2^30, so it fits.
         self.rcv_nxt + room.min(65_535 << scale) as u32
@@ -208,8 +208,7 @@ impl RecvBuffer {
 
     /// min(RCV.BUFF / 2, MSS): the least step of the right edge.
     fn edge_step(&self, io: &impl StreamIo) -> u32 {
-        let buffer = io.rx_limit().saturating_sub(io.rx_consumed());
-        let half = u32::try_from(buffer / 2).unwrap_or(u32::MAX);
+        let half = u32::try_from(capacity(io) / 2).unwrap_or(u32::MAX);
         half.min(u32::from(self.rcv_mss.max(536))).max(1)
     }
 
@@ -226,7 +225,10 @@ impl RecvBuffer {
         // the rings could not keep the promise. `rcv_adv` stays at the greatest edge ever told, as
         // RFC 7323 §2.4 demands: a segment that was in the window once is in the window.
         let up = promised.div_ceil(1 << scale);
-        let units = if u64::from(up) << scale <= room { up } else { promised >> scale };
+        // Rings of a few units cannot say anything in between: there the promise is rounded up all the
+        // same, and what does not fit is refused and comes again.
+        let coarse = capacity(io) < 8 << scale;
+        let units = if coarse || u64::from(up) << scale <= room { up } else { promised >> scale };
         let field = u16::try_from(units).unwrap_or(u16::MAX);
         self.rcv_adv = self.rcv_adv.max(self.rcv_nxt + (u32::from(field) << scale));
         field
@@ -265,6 +267,11 @@ impl RecvBuffer {
             && self.fin_offset.is_none_or(|end| end >= self.anchor.offset && end < 1 << 62)
             && self.assembler.as_ref().is_none_or(|a| a.is_valid(self.anchor.offset))
     }
+}
+
+/// RCV.BUFF: what the rings may hold.
+fn capacity(io: &impl StreamIo) -> u64 {
+    io.rx_limit().saturating_sub(io.rx_consumed())
 }
 
 /// Received payload, in the slices of the frame's memory it lies in.

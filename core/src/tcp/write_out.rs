@@ -35,7 +35,7 @@ impl Connection {
     /// Command: a connection from what [`Connection::write_state`] wrote.
     ///
     /// # Errors
-    /// [`StateError`], for whatever bytes; nothing panics, and nothing is allocated beyond their length.
+    /// [`StateError`], for whatever bytes; nothing panics, and what is allocated is bounded.
     pub fn read_state(bytes: &[u8]) -> Result<Self, StateError> {
         let rest = bytes.strip_prefix(&MAGIC).ok_or(StateError::NotAConnection)?;
         let (version, rest) = rest.split_first_chunk::<2>().ok_or(StateError::Encoding)?;

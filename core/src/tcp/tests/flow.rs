@@ -1,1 +1,158 @@
+use super::pair::{CLIENT, Pair, SERVER};
+use crate::error::EndReason;
+use crate::tcp::{Config, State, TxLimits};
+use crate::time::Duration;
+use crate::wire::tcp::TcpFlags;
 
+fn payload_segments(pair: &Pair, from: usize) -> usize {
+    let text = ["client", "server"][from];
+    pair.log.iter().filter(|l| l.contains(text) && !l.contains("len 0")).count()
+}
+
+#[test]
+fn a_reader_that_stops_closes_the_window_and_probes_find_it_open_again() {
+    let mut pair = Pair::established(Config::default());
+    pair.ends[SERVER].reads = false;
+    pair.ends[SERVER].io.rx_capacity = 200_000;
+    pair.write(CLIENT, &[3; 400_000]);
+    pair.run_for(Duration::from_secs(30));
+    let stuck = pair.ends[SERVER].io.committed;
+    assert!((150_000..=200_000).contains(&stuck), "{stuck}");
+    assert_eq!(pair.ends[CLIENT].tcp().snd.snd_wnd, 0);
+    let probes = pair.ends[CLIENT].sent.len();
+    pair.run_for(Duration::from_secs(600));
+    let more = pair.ends[CLIENT].sent.len() - probes;
+    assert!((3..40).contains(&more), "{more} probes, backed off");
+    assert_eq!(pair.states(), [State::Established; 2], "answered probes are no reason to give up");
+    // The window update is lost; the next probe finds out.
+    pair.ends[SERVER].reads = true;
+    pair.read(SERVER);
+    pair.link.queue.clear();
+    pair.run_until(|p| p.ends[SERVER].io.committed == 400_000);
+}
+
+#[test]
+fn a_window_that_opens_is_told_at_once() {
+    let mut pair = Pair::established(Config::default());
+    pair.ends[SERVER].reads = false;
+    pair.ends[SERVER].io.rx_capacity = 100_000;
+    pair.write(CLIENT, &[3; 200_000]);
+    pair.run_for(Duration::from_secs(2));
+    let before = pair.ends[SERVER].sent.len();
+    pair.read(SERVER);
+    assert_eq!(pair.ends[SERVER].sent.len(), before + 1);
+    assert!(pair.ends[SERVER].sent.last().unwrap().window > 300);
+}
+
+#[test]
+fn probes_that_nobody_answers_end_the_connection() {
+    let config = Config::builder().retries_max(4).build().unwrap();
+    let mut pair = Pair::established(config);
+    pair.ends[SERVER].reads = false;
+    pair.ends[SERVER].io.rx_capacity = 70_000;
+    pair.write(CLIENT, &[3; 200_000]);
+    pair.run_for(Duration::from_secs(10));
+    pair.link.loss_ppm = 1_000_000;
+    pair.run_until(|p| p.ends[CLIENT].state() == State::Closed);
+    assert_eq!(pair.ends[CLIENT].ended(), Some(EndReason::TimedOut));
+}
+
+#[test]
+fn a_byte_at_a_time_reader_causes_no_silly_windows() {
+    let mut pair = Pair::established(Config::default());
+    pair.ends[SERVER].reads = false;
+    pair.ends[SERVER].io.rx_capacity = 66_000;
+    pair.write(CLIENT, &[3; 200_000]);
+    pair.run_for(Duration::from_secs(2));
+    let sent = pair.ends[SERVER].sent.len();
+    for _ in 0..1_000 {
+        pair.ends[SERVER].io.consumed += 1;
+        let now = pair.now;
+        let end = &mut pair.ends[SERVER];
+        end.tcp.as_mut().unwrap().handle_app(now, &end.io);
+        pair.flush();
+    }
+    assert_eq!(pair.ends[SERVER].sent.len(), sent, "1,000 bytes are less than a segment");
+}
+
+#[test]
+fn nagle_holds_a_small_segment_while_another_is_under_way_and_nodelay_does_not() {
+    for nodelay in [false, true] {
+        let mut pair = Pair::established(Config::builder().nodelay(nodelay).build().unwrap());
+        for _ in 0..10 {
+            pair.write(CLIENT, b"x");
+        }
+        assert_eq!(payload_segments(&pair, CLIENT), if nodelay { 10 } else { 1 });
+        pair.run_until(|p| p.ends[SERVER].io.committed == 10);
+        assert_eq!(payload_segments(&pair, CLIENT), if nodelay { 10 } else { 2 });
+    }
+}
+
+#[test]
+fn the_initial_flight_is_ten_segments_and_its_last_one_is_pushed() {
+    let mut pair = Pair::established(Config::default());
+    pair.run_until(|p| p.link.queue.is_empty());
+    pair.write(CLIENT, &[1; 1_448 * 5]);
+    assert_eq!(payload_segments(&pair, CLIENT), 5);
+    assert!(pair.ends[CLIENT].sent.last().unwrap().flags.contains(TcpFlags::PSH));
+    let pushed = pair.ends[CLIENT].sent.iter().filter(|h| h.flags.contains(TcpFlags::PSH)).count();
+    assert_eq!(pushed, 1);
+    pair.write(CLIENT, &[1; 1_448 * 50]);
+    assert_eq!(payload_segments(&pair, CLIENT), 10);
+}
+
+#[test]
+fn super_segments_carry_whole_segments_and_the_stream_arrives() {
+    let mut pair = Pair::established(Config::default());
+    pair.limits = TxLimits { mss_ip: 1460, gso_bytes_max: 64_000 };
+    let data: std::vec::Vec<u8> = (0..300_000u32).map(|i| (i / 7) as u8).collect();
+    pair.write(CLIENT, &data);
+    pair.run_until(|p| p.ends[SERVER].io.committed == 300_000);
+    assert_eq!(pair.ends[SERVER].io.rx, data);
+    assert!(pair.log.iter().any(|l| l.contains("gso 1448")));
+    assert!(payload_segments(&pair, CLIENT) < 100);
+}
+
+#[test]
+fn acknowledgements_are_prompt_at_first_then_every_second_segment_or_40_ms() {
+    let mut pair = Pair::established(Config::default());
+    let acks = |p: &Pair| p.ends[SERVER].sent.len();
+    // Use up the quick ones.
+    for i in 1..=16 {
+        pair.write(CLIENT, &[1; 1_448]);
+        let before = acks(&pair);
+        pair.run_until(|p| p.ends[SERVER].io.committed == i * 1_448);
+        assert_eq!(acks(&pair), before + 1);
+    }
+    pair.run_until(|p| p.link.queue.is_empty());
+    let before = acks(&pair);
+    pair.write(CLIENT, &[1; 1_448]);
+    pair.run_for(Duration::from_millis(11));
+    assert_eq!(acks(&pair), before, "one segment waits");
+    pair.run_for(Duration::from_millis(38));
+    assert_eq!(acks(&pair), before, "39 ms");
+    pair.run_for(Duration::from_millis(2));
+    assert_eq!(acks(&pair), before + 1);
+    pair.write(CLIENT, &[1; 2 * 1_448]);
+    pair.run_for(Duration::from_millis(11));
+    assert_eq!(acks(&pair), before + 2, "the second segment is acknowledged at once");
+}
+
+#[test]
+fn keepalive_is_off_by_default_and_ends_a_connection_whose_peer_is_gone() {
+    let mut pair = Pair::established(Config::default());
+    pair.run_for(Duration::from_secs(100_000));
+    assert_eq!(pair.states(), [State::Established; 2]);
+    assert_eq!(pair.ends[CLIENT].sent.len(), 2);
+
+    let second = Duration::from_secs(1);
+    let config = Config::builder().keepalive_idle(Duration::from_secs(10));
+    let config = config.keepalive_interval(second).keepalive_probes(3).build().unwrap();
+    let mut pair = Pair::established(config);
+    pair.run_for(Duration::from_secs(100));
+    assert_eq!(pair.states(), [State::Established; 2]);
+    pair.link.loss_ppm = 1_000_000;
+    pair.run_for(Duration::from_secs(20));
+    assert_eq!(pair.states(), [State::Closed; 2]);
+    assert_eq!(pair.ends[CLIENT].ended(), Some(EndReason::TimedOut));
+}

@@ -1,1 +1,89 @@
+use super::pair::{CLIENT, Pair, SERVER};
+use crate::error::EndReason;
+use crate::event::RetransmitCause;
+use crate::tcp::{Config, ConnectionEvent, State};
+use crate::time::Duration;
 
+fn retransmits(pair: &Pair, cause: RetransmitCause) -> usize {
+    let of_cause = |e: &&ConnectionEvent| matches!(e, ConnectionEvent::Retransmit { cause: c, .. } if *c == cause);
+    pair.ends[CLIENT].events.iter().filter(of_cause).count()
+}
+
+fn config(sack: bool) -> Config {
+    Config::builder().sack(sack).build().unwrap()
+}
+
+#[test]
+fn one_lost_segment_is_sent_again_after_three_duplicates_and_before_any_timeout() {
+    for sack in [false, true] {
+        let mut pair = Pair::established(config(sack));
+        pair.link.drop_data = [2].into();
+        let begin = pair.now;
+        pair.write(CLIENT, &[5; 14_480]);
+        pair.run_until(|p| p.ends[SERVER].io.committed == 14_480);
+        assert!(pair.now.saturating_since(begin) < Duration::from_millis(60));
+        assert_eq!(retransmits(&pair, RetransmitCause::Fast), 1);
+        assert_eq!(retransmits(&pair, RetransmitCause::Timeout), 0);
+        let info = pair.ends[CLIENT].tcp().info();
+        assert_eq!(info.retransmits, 1);
+        assert!(info.ssthresh_bytes <= 7_240, "{info:?}");
+    }
+}
+
+#[test]
+fn several_losses_in_one_flight_are_repaired_without_a_timeout() {
+    for sack in [false, true] {
+        let mut pair = Pair::established(config(sack));
+        pair.link.drop_data = [30, 33, 36].into();
+        pair.write(CLIENT, &[5; 200_000]);
+        pair.run_until(|p| p.ends[SERVER].io.committed == 200_000);
+        assert_eq!(retransmits(&pair, RetransmitCause::Timeout), 0);
+        assert_eq!(pair.ends[CLIENT].tcp().info().retransmits, 3, "sack {sack}");
+    }
+}
+
+#[test]
+fn a_lost_tail_is_sent_again_by_the_timer_and_the_window_begins_at_one_segment() {
+    let mut pair = Pair::established(Config::default());
+    pair.link.drop_data = [9].into();
+    pair.write(CLIENT, &[5; 14_480]);
+    pair.run_until(|p| p.ends[CLIENT].tcp.as_ref().unwrap().info().retransmits == 1);
+    assert_eq!(pair.ends[CLIENT].tcp().info().cwnd_bytes, 1_448);
+    pair.run_until(|p| p.ends[SERVER].io.committed == 14_480);
+    assert_eq!(retransmits(&pair, RetransmitCause::Timeout), 1);
+}
+
+#[test]
+fn two_duplicates_let_two_new_segments_out_and_nothing_else() {
+    let mut pair = Pair::established(Config::default());
+    pair.link.drop_data = [7].into();
+    pair.write(CLIENT, &[5; 14_480 + 3 * 1_448]);
+    pair.run_until(|p| p.ends[SERVER].io.committed == 14_480 + 3 * 1_448);
+    assert_eq!(retransmits(&pair, RetransmitCause::Timeout), 0);
+}
+
+#[test]
+fn a_peer_that_vanishes_is_given_up_after_the_configured_retries() {
+    let config = Config::builder().retries_max(5).build().unwrap();
+    let mut pair = Pair::established(config);
+    pair.link.loss_ppm = 1_000_000;
+    let sent = pair.ends[CLIENT].sent.len();
+    pair.write(CLIENT, b"hello?");
+    pair.run_until(|p| p.ends[CLIENT].state() == State::Closed);
+    assert_eq!(pair.ends[CLIENT].ended(), Some(EndReason::TimedOut));
+    assert_eq!(pair.ends[CLIENT].sent.len() - sent, 6);
+}
+
+#[test]
+fn a_peer_that_shrinks_its_window_still_gets_what_was_sent() {
+    let mut pair = Pair::established(Config::default());
+    pair.write(CLIENT, &[5; 14_480]);
+    pair.link.queue.clear();
+    let mut shrunk = *pair.ends[SERVER].sent.last().unwrap();
+    shrunk.flags = crate::wire::tcp::TcpFlags::ACK;
+    shrunk.seq += 1;
+    shrunk.window = 0;
+    pair.deliver(CLIENT, &shrunk, &[]);
+    assert_eq!(pair.ends[CLIENT].tcp().snd.snd_wnd, 0);
+    pair.run_until(|p| p.ends[SERVER].io.committed == 14_480);
+}

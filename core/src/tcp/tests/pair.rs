@@ -132,12 +132,6 @@ impl Pair {
         self.flush();
     }
 
-    pub fn abort(&mut self, who: usize) {
-        let now = self.now;
-        self.ends[who].tcp().abort(now);
-        self.flush();
-    }
-
     /// Everything that either end has to send goes under way.
     pub fn flush(&mut self) {
         for who in [CLIENT, SERVER] {
@@ -171,8 +165,11 @@ impl Pair {
             let full = end.io.rx_capacity + end.io.consumed;
             let kept = edge >= before
                 || (before.distance_from(edge) < unit
-                    && u64::from((edge + unit.cast_unsigned()).0.wrapping_sub(end.peer_iss() + 1))
-                        > full);
+                    && u64::from(
+                        (edge + unit.cast_unsigned())
+                            .0
+                            .wrapping_sub(end.peer_iss().wrapping_add(1)),
+                    ) > full);
             assert!(kept, "the right edge went back from {before:?} to {edge:?}");
             end.edge = Some(edge.max(before));
         }
