@@ -9,18 +9,34 @@
 //! handle_timeout(now, &mut impl StreamIo)
 //! handle_app(now, &mut impl StreamIo)                                 the rings changed (Kick)
 //! send_message(offset, len, message, &impl StreamIo) -> Result<(), SendError>
-//! close(now) / abort(now)
-//! has_output(now) -> bool, poll_transmit(now) -> Option<PacketOut>
+//! close(now) / abort()
+//! has_output() -> bool, poll_transmit(now) -> Option<PacketOut>
 //! poll_timeout() -> Option<(Instant, FlowTimer)>
 //! poll_event() -> Option<FlowEvent>
 //! getters: state(), profile(), info() -> SocketInfo, is_idle(), is_finished()
-//! write_state() -> Vec<u8>, Flow::read_state(&[u8], &Config) -> Result<Flow, StateError>
+//! write_state() -> Result<Vec<u8>, StateError>, Flow::read_state(&[u8], &Config) -> Result<Flow, StateError>
 //! ```
 
+mod ack;
 mod config;
+mod flow;
+mod input;
+mod listener;
+mod message;
+mod output;
 mod packet;
+mod rto;
+mod rx_window;
+mod sack;
+#[cfg(test)]
+mod tests;
+mod tx_window;
+mod window;
+mod write_out;
 
 pub use config::{Config, ConfigBuilder, ConfigError};
+pub use flow::Flow;
+pub use listener::{ListenDisposition, listen};
 pub use packet::{
     Disposition, FlowEvent, FlowState, FlowTimer, PacketIn, PacketOut, Profile, SendError,
     StateError,

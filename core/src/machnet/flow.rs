@@ -1,0 +1,326 @@
+//! One flow: its life, its commands and its getters. Input is in `input`, output in `output`.
+
+use alloc::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::IN_FLIGHT_MAX;
+use super::ack::AckState;
+use super::config::Config;
+use super::message::SendQueue;
+use super::packet::{FlowEvent, FlowState, FlowTimer, Profile, SendError};
+use super::rto::Rto;
+use super::rx_window::{MessageSink, RxWindow};
+use super::tx_window::TxWindow;
+use super::window::Window;
+use crate::error::EndReason;
+use crate::event::RetransmitCause;
+use crate::port::{SocketInfo, StreamIo};
+use crate::time::{Duration, Instant};
+use crate::wire::machnet::{MachnetHeader, PAYLOAD_MAX};
+
+/// Events waiting beyond which no message is taken from the network.
+const EVENTS_MAX: usize = 128;
+/// Kinds of timers.
+const TIMERS: usize = 4;
+
+/// One flow of messages to one peer, in both directions: exactly once and in order.
+///
+/// Plain data. The owner calls `handle_*` for what comes, then takes `poll_event` until `None` and `poll_transmit` while
+/// `has_output`, and calls `handle_timeout` when `poll_timeout` says so. The flow may be forgotten when `is_finished`.
+///
+/// **Never more than the peer can take.** An upstream peer crashes on more than 255 messages that its application has not received, and
+/// cannot say how many there are. At most 32 packets, hence 32 messages, are unacknowledged at any time; what lies acknowledged in
+/// the peer is beyond the sight of this profile.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flow {
+    #[serde(skip)]
+    pub(super) config: Config,
+    pub(super) state: FlowState,
+    pub(super) profile: Profile,
+    /// We sent the SYN.
+    pub(super) active: bool,
+    pub(super) closing: bool,
+    pub(super) tx: TxWindow,
+    pub(super) queue: SendQueue,
+    pub(super) window: Window,
+    pub(super) rto: Rto,
+    pub(super) rx: RxWindow,
+    pub(super) ack: AckState,
+    /// A SYN or SYN-ACK is to be sent.
+    pub(super) handshake_due: bool,
+    /// When it was sent first, and how often.
+    pub(super) handshake_at: Instant,
+    pub(super) attempts: u8,
+    pub(super) rst_due: bool,
+    /// Timeouts since the peer was last heard.
+    pub(super) retries: u8,
+    /// Why lost packets are sent again at present.
+    pub(super) cause: RetransmitCause,
+    pub(super) timers: [Option<Instant>; TIMERS],
+    pub(super) events: VecDeque<FlowEvent>,
+    pub(super) writable_pending: bool,
+    pub(super) figures: Figures,
+}
+
+/// Counters of a flow.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Figures {
+    pub(super) retransmits: u64,
+    pub(super) bytes_sent: u64,
+    pub(super) bytes_acked: u64,
+    pub(super) bytes_received: u64,
+    pub(super) message_acked: u64,
+}
+
+impl FlowTimer {
+    const ALL: [Self; TIMERS] = [Self::Handshake, Self::Retransmission, Self::Linger, Self::Stall];
+}
+
+impl MessageSink for VecDeque<FlowEvent> {
+    fn has_room(&self) -> bool {
+        self.len() < EVENTS_MAX
+    }
+
+    fn message(&mut self, offset: u64, len: u32) {
+        self.push_back(FlowEvent::Message { offset, len });
+    }
+}
+
+impl Flow {
+    /// Command: opens a flow; a SYN is due. `iss` is the number of the SYN: 0 towards upstream.
+    pub fn connect(now: Instant, config: &Config, iss: u32) -> Self {
+        Self::new(now, config, FlowState::SynSent, iss, 0)
+    }
+
+    /// Command: answers `syn`, for which a listener decided [`super::ListenDisposition::Accept`]; a SYN-ACK is due.
+    pub fn accept(now: Instant, config: &Config, iss: u32, syn: &MachnetHeader) -> Self {
+        Self::new(now, config, FlowState::SynReceived, iss, syn.seqno.wrapping_add(1))
+    }
+
+    fn new(now: Instant, config: &Config, state: FlowState, iss: u32, rcv_nxt: u32) -> Self {
+        Self {
+            config: *config,
+            state,
+            profile: Profile::Upstream,
+            active: state == FlowState::SynSent,
+            closing: false,
+            tx: TxWindow::new(iss),
+            queue: SendQueue::new(),
+            window: Window::new(config.window_initial),
+            rto: Rto::new(),
+            rx: RxWindow::new(rcv_nxt),
+            ack: AckState::new(rcv_nxt),
+            handshake_due: true,
+            handshake_at: now,
+            attempts: 0,
+            rst_due: false,
+            retries: 0,
+            cause: RetransmitCause::Fast,
+            timers: [None; TIMERS],
+            events: VecDeque::new(),
+            writable_pending: false,
+            figures: Figures::default(),
+        }
+    }
+
+    /// Command: the TX ring's bytes `offset .. offset + len` are one message with the id `message`. May be called before the
+    /// flow is established. Output may be due afterwards.
+    ///
+    /// # Errors
+    /// See [`SendError`]; nothing is changed then.
+    pub fn send_message(
+        &mut self,
+        offset: u64,
+        len: u32,
+        message: u64,
+        io: &impl StreamIo,
+    ) -> Result<(), SendError> {
+        if self.closing || self.state == FlowState::Closed {
+            return Err(SendError::Closed);
+        }
+        self.queue.push(&self.config, offset, len, message, io.tx_end())
+    }
+
+    /// Command: delivers what is queued, for at most the configured `linger`, then sends RST and ends with `Closed`.
+    pub fn close(&mut self, now: Instant) {
+        if self.state == FlowState::Closed || self.closing {
+            return;
+        }
+        self.closing = true;
+        self.set_timer(FlowTimer::Linger, Some(now + self.config.linger));
+        if self.state == FlowState::Established {
+            self.state = FlowState::Closing;
+        }
+        self.finish_close();
+    }
+
+    /// Command: ends with `Aborted` at once; an established peer is told with RST.
+    pub fn abort(&mut self) {
+        self.end(EndReason::Aborted);
+    }
+
+    /// Input: the application consumed from the RX ring, or wrote to the TX ring.
+    pub fn handle_app(&mut self, now: Instant, io: &mut impl StreamIo) {
+        if self.state == FlowState::Closed {
+            return;
+        }
+        self.drain(now, io);
+        if self.rx.take_recovered(io) {
+            self.set_timer(FlowTimer::Stall, None);
+            // Three repetitions, while the peer has something outstanding, make it send again without its timeout.
+            for _ in 0..3 {
+                self.ack.answer_old_if_ahead(self.rx.is_ahead());
+            }
+        }
+    }
+
+    /// Input: a deadline from [`Flow::poll_timeout`] has passed. Harmless when none has.
+    pub fn handle_timeout(&mut self, now: Instant, io: &mut impl StreamIo) {
+        for timer in FlowTimer::ALL {
+            let due = self.timers[timer as usize].is_some_and(|at| at <= now);
+            if !due || self.state == FlowState::Closed {
+                continue;
+            }
+            self.set_timer(timer, None);
+            match timer {
+                FlowTimer::Handshake => self.on_handshake_timeout(),
+                FlowTimer::Retransmission => self.on_retransmission_timeout(now),
+                FlowTimer::Linger => self.end(EndReason::TimedOut),
+                FlowTimer::Stall if self.rx.is_stuck(io) => self.end(EndReason::NoMemory),
+                FlowTimer::Stall => {}
+            }
+        }
+    }
+
+    /// Output: the earliest deadline and its reason.
+    pub fn poll_timeout(&self) -> Option<(Instant, FlowTimer)> {
+        let set = FlowTimer::ALL.into_iter().filter_map(|t| Some((self.timers[t as usize]?, t)));
+        set.min_by_key(|(at, _)| *at)
+    }
+
+    /// Output: the next piece of news.
+    pub fn poll_event(&mut self) -> Option<FlowEvent> {
+        let event = self.events.pop_front();
+        if event == Some(FlowEvent::Writable) {
+            self.writable_pending = false;
+        }
+        event
+    }
+
+    /// Getter: where the flow is in its life.
+    pub fn state(&self) -> FlowState {
+        self.state
+    }
+
+    /// Getter: how the two ends speak.
+    pub fn profile(&self) -> Profile {
+        self.profile
+    }
+
+    /// Getter: nothing is queued or outstanding, and no output is due.
+    pub fn is_idle(&self) -> bool {
+        self.queue.is_empty() && self.tx.is_empty() && !self.has_output()
+    }
+
+    /// Getter: at its end, with no event or packet left to take.
+    pub fn is_finished(&self) -> bool {
+        self.state == FlowState::Closed && !self.rst_due && self.events.is_empty()
+    }
+
+    /// Getter: the figures.
+    pub fn info(&self) -> SocketInfo {
+        let bytes = |packets: u8| u32::from(packets) * u32::from(PAYLOAD_MAX);
+        SocketInfo {
+            srtt: self.rto.srtt(),
+            rttvar: self.rto.rttvar(),
+            cwnd_bytes: bytes(self.window.cwnd()),
+            ssthresh_bytes: bytes(self.window.ssthresh()),
+            retransmits: self.figures.retransmits,
+            bytes_sent: self.figures.bytes_sent,
+            bytes_acked: self.figures.bytes_acked,
+            bytes_received: self.figures.bytes_received,
+            message_acked: self.figures.message_acked,
+        }
+    }
+
+    pub(super) const fn set_timer(&mut self, timer: FlowTimer, at: Option<Instant>) {
+        self.timers[timer as usize] = at;
+    }
+
+    /// The wait for an answer to the handshake's packet: doubled each time, up to four times itself.
+    pub(super) fn handshake_wait(&self) -> Duration {
+        self.config.syn_rto.saturating_mul(1 << self.attempts.saturating_sub(1).min(2))
+    }
+
+    fn on_handshake_timeout(&mut self) {
+        if self.attempts >= self.config.syn_attempts_max {
+            self.end(EndReason::TimedOut);
+        } else {
+            self.handshake_due = true;
+        }
+    }
+
+    /// RFC 6298 (5.4) to (5.6).
+    fn on_retransmission_timeout(&mut self, now: Instant) {
+        if self.tx.is_empty() {
+            return;
+        }
+        self.retries += 1;
+        if self.retries > self.config.retries_max {
+            self.end(EndReason::TimedOut);
+            return;
+        }
+        if self.active && !self.tx.is_advanced() {
+            // Upstream drops DATA that comes before the final acknowledgement of the handshake.
+            self.ack.repeat_unasked();
+        }
+        let first = !self.tx.first_was_retransmitted();
+        self.window.on_timeout(self.tx.outstanding(), self.tx.snd_nxt(), first);
+        self.tx.lose_all();
+        self.cause = RetransmitCause::Timeout;
+        self.rto.back_off();
+        self.restart_rto(now);
+    }
+
+    pub(super) fn restart_rto(&mut self, now: Instant) {
+        let at = now + self.rto.current(&self.config);
+        self.set_timer(FlowTimer::Retransmission, (!self.tx.is_empty()).then_some(at));
+    }
+
+    /// A closing flow that has delivered everything says so.
+    pub(super) fn finish_close(&mut self) {
+        if self.closing && self.queue.is_empty() && self.tx.is_empty() {
+            self.end(EndReason::Closed);
+        }
+    }
+
+    /// The end, once. Whether the peer is told depends on the state it ends in and on `reason`.
+    pub(super) fn end(&mut self, reason: EndReason) {
+        self.rst_due = match self.state {
+            FlowState::SynReceived | FlowState::Established | FlowState::Closing => true,
+            FlowState::SynSent => false,
+            FlowState::Closed => return,
+        };
+        self.state = FlowState::Closed;
+        self.handshake_due = false;
+        self.timers = [None; TIMERS];
+        self.queue.clear();
+        self.events.push_back(FlowEvent::Ended(reason));
+    }
+
+    pub(super) fn push_writable(&mut self) {
+        if !self.writable_pending {
+            self.writable_pending = true;
+            self.events.push_back(FlowEvent::Writable);
+        }
+    }
+
+    /// Something may be sent now.
+    pub(super) fn can_send_data(&self) -> bool {
+        let window = self.window.cwnd().min(IN_FLIGHT_MAX);
+        let more = self.tx.has_lost() || self.tx.has_number() && !self.queue.is_empty();
+        matches!(self.state, FlowState::Established | FlowState::Closing)
+            && (self.tx.has_urgent() || self.tx.has_room(window) && more)
+    }
+}

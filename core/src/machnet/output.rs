@@ -1,0 +1,102 @@
+//! Output: the next packet of a flow. RST first, then the handshake, acknowledgements, and data.
+
+use super::flow::Flow;
+use super::packet::{FlowEvent, FlowState, FlowTimer, PacketOut};
+use super::sack;
+use super::tx_window::Transmission;
+use crate::time::Instant;
+use crate::wire::machnet::{DATA_ACKNO, MachnetHeader, NetFlags};
+
+/// Events waiting beyond which retransmissions are not reported.
+const REPORTED_MAX: usize = 96;
+
+impl Flow {
+    /// Getter: [`Flow::poll_transmit`] has a packet. Ask before allocating a frame; no packet is longer than
+    /// the header and [`crate::wire::machnet::PAYLOAD_MAX`] bytes.
+    pub fn has_output(&self) -> bool {
+        self.rst_due
+            || self.state != FlowState::Closed
+                && (self.handshake_due || self.ack.is_due() || self.can_send_data())
+    }
+
+    /// Output: the next packet. It counts as sent: the caller has a frame ready for it.
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<PacketOut> {
+        if self.rst_due {
+            self.rst_due = false;
+            return Some(bare(NetFlags::Rst, self.tx.snd_nxt(), self.rx.rcv_nxt()));
+        }
+        if self.state == FlowState::Closed {
+            return None;
+        }
+        if self.handshake_due {
+            return Some(self.handshake_packet(now));
+        }
+        if let Some(ack) = self.ack.next(now, self.rx.rcv_nxt(), self.rx.held()) {
+            let mut packet = bare(NetFlags::Ack, self.tx.snd_nxt(), ack.ackno);
+            packet.header.sack = sack::field(ack.held);
+            return Some(packet);
+        }
+        if !self.can_send_data() {
+            return None;
+        }
+        let packet = self.lost_packet(now).or_else(|| self.new_packet(now))?;
+        if self.timers[FlowTimer::Retransmission as usize].is_none() {
+            self.restart_rto(now);
+        }
+        Some(packet)
+    }
+
+    fn handshake_packet(&mut self, now: Instant) -> PacketOut {
+        self.handshake_due = false;
+        if self.attempts == 0 {
+            self.handshake_at = now;
+        }
+        // A SYN-ACK that answers a repeated SYN leaves the timer as it is: the peer does not decide how long we wait.
+        if self.timers[FlowTimer::Handshake as usize].is_none() {
+            self.attempts += 1;
+            let at = now + self.handshake_wait();
+            self.set_timer(FlowTimer::Handshake, Some(at));
+        } else {
+            // Karn: the answer may be to either.
+            self.attempts = self.attempts.max(2);
+        }
+        if self.active {
+            bare(NetFlags::Syn, self.tx.iss(), 0)
+        } else {
+            bare(NetFlags::SynAck, self.tx.iss(), self.rx.rcv_nxt())
+        }
+    }
+
+    fn lost_packet(&mut self, now: Instant) -> Option<PacketOut> {
+        let sent = self.tx.send_lost(now)?;
+        self.figures.retransmits += 1;
+        if self.events.len() < REPORTED_MAX {
+            let Transmission { seqno, len, .. } = sent;
+            self.events.push_back(FlowEvent::Retransmit { seqno, len, cause: self.cause });
+        }
+        Some(self.data_packet(sent))
+    }
+
+    fn new_packet(&mut self, now: Instant) -> Option<PacketOut> {
+        if !self.tx.has_number() {
+            return None;
+        }
+        let fragment = self.queue.pop()?;
+        let sent = self.tx.send_new(now, fragment);
+        Some(self.data_packet(sent))
+    }
+
+    fn data_packet(&mut self, sent: Transmission) -> PacketOut {
+        let Transmission { seqno, offset, len, flags } = sent;
+        self.figures.bytes_sent += u64::from(len);
+        let mut header = MachnetHeader::new(NetFlags::Data, seqno, DATA_ACKNO);
+        header.msg_flags = flags;
+        PacketOut { header, payload_offset: offset, payload_len: len }
+    }
+}
+
+/// A packet without payload.
+const fn bare(net_flags: NetFlags, seqno: u32, ackno: u32) -> PacketOut {
+    let header = MachnetHeader::new(net_flags, seqno, ackno);
+    PacketOut { header, payload_offset: 0, payload_len: 0 }
+}

@@ -1,0 +1,5 @@
+//! Stories of two flows.
+
+mod delivery;
+mod life;
+mod pair;

@@ -1,0 +1,324 @@
+//! Two flows and a link between them that loses, doubles and delays.
+
+use std::collections::BTreeMap;
+use std::vec::Vec;
+
+use crate::machnet::{Config, Flow, FlowEvent, FlowState, IN_FLIGHT_MAX, PacketIn, PacketOut};
+use crate::port::{RingError, StreamIo};
+use crate::rng::Stream;
+use crate::time::{Duration, Instant};
+use crate::wire::machnet::{MachnetHeader, MsgFlags, NetFlags, PAYLOAD_MAX};
+
+/// The rings of one flow, in plain vectors.
+#[derive(Default)]
+pub struct Rings {
+    pub tx: Vec<u8>,
+    pub released: u64,
+    pub rx: Vec<u8>,
+    pub committed: u64,
+    pub consumed: u64,
+    pub capacity: u64,
+}
+
+impl Rings {
+    pub fn new(capacity: u64) -> Self {
+        Self { capacity, ..Self::default() }
+    }
+}
+
+impl StreamIo for Rings {
+    fn tx_end(&self) -> u64 {
+        self.tx.len() as u64
+    }
+
+    fn tx_copy_out_sum(&self, offset: u64, dst: &mut [u8]) -> u16 {
+        assert!(
+            dst.is_empty() || offset >= self.released,
+            "bytes that were released are read again"
+        );
+        let offset = offset as usize;
+        dst.copy_from_slice(&self.tx[offset..offset + dst.len()]);
+        0
+    }
+
+    fn tx_release(&mut self, offset: u64) {
+        assert!(offset >= self.released && offset <= self.tx_end());
+        self.released = offset;
+    }
+
+    fn rx_limit(&self) -> u64 {
+        self.consumed + self.capacity
+    }
+
+    fn rx_consumed(&self) -> u64 {
+        self.consumed
+    }
+
+    fn rx_copy_in(&mut self, offset: u64, src: &[u8]) -> Result<(), RingError> {
+        let end = offset + src.len() as u64;
+        if end > self.rx_limit() {
+            return Err(RingError::OutOfRange);
+        }
+        if self.rx.len() < end as usize {
+            self.rx.resize(end as usize, 0);
+        }
+        self.rx[offset as usize..end as usize].copy_from_slice(src);
+        Ok(())
+    }
+
+    fn rx_commit(&mut self, offset: u64) {
+        assert!(offset >= self.committed && offset <= self.rx.len() as u64);
+        self.committed = offset;
+    }
+}
+
+/// One end.
+pub struct Side {
+    pub flow: Flow,
+    pub io: Rings,
+    pub messages: Vec<Vec<u8>>,
+    pub events: Vec<FlowEvent>,
+    /// The application reads what arrives.
+    pub reads: bool,
+    next_message: u64,
+    check: UpstreamLimits,
+}
+
+impl Side {
+    fn new(flow: Flow, capacity: u64) -> Self {
+        Self {
+            flow,
+            io: Rings::new(capacity),
+            messages: Vec::new(),
+            events: Vec::new(),
+            reads: true,
+            next_message: 0,
+            check: UpstreamLimits::default(),
+        }
+    }
+
+    pub fn send(&mut self, message: &[u8]) {
+        let offset = self.io.tx_end();
+        self.io.tx.extend_from_slice(message);
+        self.next_message += 1;
+        self.flow.send_message(offset, message.len() as u32, self.next_message, &self.io).unwrap();
+    }
+
+    pub fn take_events(&mut self) {
+        while let Some(event) = self.flow.poll_event() {
+            if let FlowEvent::Message { offset, len } = event {
+                let range = offset as usize..offset as usize + len as usize;
+                assert!(range.end as u64 <= self.io.committed, "news of bytes not committed");
+                self.messages.push(self.io.rx[range].to_vec());
+            }
+            self.events.push(event);
+        }
+        if self.reads {
+            self.io.consumed = self.io.committed;
+        }
+    }
+
+    pub fn packet(&mut self, now: Instant) -> Option<(MachnetHeader, Vec<u8>)> {
+        let promised = self.flow.has_output();
+        let PacketOut { header, payload_offset, payload_len } =
+            self.flow.poll_transmit(now).or_else(|| {
+                assert!(!promised, "has_output promised a packet");
+                None
+            })?;
+        assert!(promised, "a packet that has_output did not announce");
+        let mut payload = std::vec![0; payload_len as usize];
+        self.io.tx_copy_out_sum(payload_offset, &mut payload);
+        self.check.sent(&header, payload.len());
+        Some((header, payload))
+    }
+}
+
+/// What would crash an upstream peer, checked on each packet that leaves.
+#[derive(Default)]
+struct UpstreamLimits {
+    highest_sent: Option<u32>,
+    peer_una: Option<u32>,
+    peer_next: Option<u32>,
+}
+
+impl UpstreamLimits {
+    fn sent(&mut self, header: &MachnetHeader, len: usize) {
+        assert!(len <= PAYLOAD_MAX as usize);
+        let flags = header.msg_flags;
+        assert!(!(flags.contains(MsgFlags::LAST) && flags.contains(MsgFlags::MORE)));
+        if header.net_flags == NetFlags::Data {
+            assert!(flags.is_data_place() && len > 0);
+            let highest = self.highest_sent.get_or_insert(header.seqno);
+            if header.seqno.wrapping_sub(*highest).cast_signed() > 0 {
+                *highest = header.seqno;
+            }
+            if let Some(una) = self.peer_una {
+                assert!(
+                    highest.wrapping_sub(una) < u32::from(IN_FLIGHT_MAX),
+                    "more than 32 packets in flight"
+                );
+            }
+        } else {
+            assert_eq!(len, 0);
+        }
+        let bits: u32 = header.sack.words.iter().map(|word| word.count_ones()).sum();
+        assert_eq!(bits, u32::from(header.sack.count), "the count is not what is visible");
+        if let (NetFlags::Ack, Some(next)) = (header.net_flags, self.peer_next) {
+            assert!(header.ackno.wrapping_sub(next).cast_signed() <= 0, "acknowledged unsent");
+        }
+    }
+
+    fn received(&mut self, header: &MachnetHeader) {
+        let later = |old: &mut Option<u32>, new: u32| {
+            if old.is_none_or(|old| new.wrapping_sub(old).cast_signed() > 0) {
+                *old = Some(new);
+            }
+        };
+        match header.net_flags {
+            NetFlags::Ack | NetFlags::SynAck => later(&mut self.peer_una, header.ackno),
+            NetFlags::Data => later(&mut self.peer_next, header.seqno.wrapping_add(1)),
+            NetFlags::Syn | NetFlags::Rst => {}
+        }
+    }
+}
+
+/// What the link does, in parts per million.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Link {
+    pub loss: u32,
+    pub duplicate: u32,
+    pub reorder: u32,
+}
+
+pub struct Pair {
+    pub now: Instant,
+    pub a: Side,
+    pub b: Option<Side>,
+    pub config: Config,
+    pub link: Link,
+    pub sent: Vec<(Instant, bool, MachnetHeader)>,
+    capacity: u64,
+    rng: Stream,
+    /// The number of the DATA packet from now on that is lost.
+    doomed: u32,
+    wire: BTreeMap<(Instant, u64), (bool, MachnetHeader, Vec<u8>)>,
+    count: u64,
+}
+
+pub const DELAY: Duration = Duration::from_micros(50);
+
+impl Pair {
+    pub fn new(seed: u64, link: Link, config: Config, capacity: u64) -> Self {
+        let now = Instant::from_nanos(1_000);
+        let flow = Flow::connect(now, &config, (seed as u32).wrapping_mul(0xffff_fff1));
+        Self {
+            now,
+            a: Side::new(flow, capacity),
+            b: None,
+            config,
+            link,
+            sent: Vec::new(),
+            capacity,
+            rng: Stream::new(seed, 1),
+            doomed: 0,
+            wire: BTreeMap::new(),
+            count: 0,
+        }
+    }
+
+    pub fn established(seed: u64, config: Config) -> Self {
+        let mut pair = Self::new(seed, Link::default(), config, 1 << 20);
+        pair.run(Duration::from_millis(1));
+        assert_eq!(pair.b().flow.state(), FlowState::Established);
+        pair
+    }
+
+    pub fn b(&mut self) -> &mut Side {
+        self.b.as_mut().expect("a SYN has arrived")
+    }
+
+    /// Loses the `n`th DATA packet from now on.
+    pub fn drop_next_data(&mut self, n: u32) {
+        self.doomed = n;
+    }
+
+    fn put(&mut self, from_a: bool, header: MachnetHeader, payload: Vec<u8>) {
+        self.sent.push((self.now, from_a, header));
+        let doomed = header.net_flags == NetFlags::Data && self.doomed > 0 && {
+            self.doomed -= 1;
+            self.doomed == 0
+        };
+        if doomed || self.rng.chance_ppm(self.link.loss) {
+            return;
+        }
+        let copies = 1 + u32::from(self.rng.chance_ppm(self.link.duplicate));
+        for _ in 0..copies {
+            let late =
+                if self.rng.chance_ppm(self.link.reorder) { self.rng.below(200_000) } else { 0 };
+            let at = self.now + DELAY + Duration::from_nanos(late);
+            self.count += 1;
+            self.wire.insert((at, self.count), (from_a, header, payload.clone()));
+        }
+    }
+
+    /// Sends everything that is due now.
+    pub fn flush(&mut self) {
+        while let Some((header, payload)) = self.a.packet(self.now) {
+            self.put(true, header, payload);
+        }
+        self.a.take_events();
+        let now = self.now;
+        while let Some((header, payload)) = self.b.as_mut().and_then(|b| b.packet(now)) {
+            self.put(false, header, payload);
+        }
+        if let Some(b) = &mut self.b {
+            b.take_events();
+        }
+    }
+
+    fn deliver(&mut self, from_a: bool, header: &MachnetHeader, payload: &[u8]) {
+        let now = self.now;
+        if from_a && self.b.is_none() && header.net_flags == NetFlags::Syn {
+            let flow = Flow::accept(now, &self.config, 0, header);
+            self.b = Some(Side::new(flow, self.capacity));
+            return;
+        }
+        let side = if from_a { self.b.as_mut() } else { Some(&mut self.a) };
+        let Some(side) = side else { return };
+        let (front, back) = payload.split_at(payload.len() / 3);
+        let packet = PacketIn { header, payload: &[front, back] };
+        side.check.received(header);
+        side.flow.handle_packet(now, &packet, &mut side.io);
+        side.take_events();
+    }
+
+    /// Runs until nothing is left to happen or `span` has passed.
+    pub fn run(&mut self, span: Duration) {
+        let end = self.now + span;
+        loop {
+            self.flush();
+            let timers = [Some(&self.a), self.b.as_ref()];
+            let timer = timers
+                .into_iter()
+                .flatten()
+                .filter_map(|s| s.flow.poll_timeout())
+                .min_by_key(|t| t.0);
+            let wire = self.wire.keys().next().map(|key| key.0);
+            let Some(next) = timer.map(|t| t.0).into_iter().chain(wire).min() else { break };
+            if next > end {
+                break;
+            }
+            self.now = self.now.max(next);
+            let now = self.now;
+            while let Some(entry) = self.wire.first_entry().filter(|e| e.key().0 <= now) {
+                let (from_a, header, payload) = entry.remove();
+                self.deliver(from_a, &header, &payload);
+            }
+            for side in [Some(&mut self.a), self.b.as_mut()].into_iter().flatten() {
+                side.flow.handle_app(now, &mut side.io);
+                side.flow.handle_timeout(now, &mut side.io);
+            }
+        }
+        self.now = self.now.max(end);
+    }
+}

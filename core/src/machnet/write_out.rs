@@ -1,0 +1,55 @@
+//! A flow's state as bytes, and back: for hot restart, recording and replay.
+
+use alloc::vec::Vec;
+
+use super::config::Config;
+use super::flow::Flow;
+use super::packet::{FlowState, StateError};
+
+/// First byte of a written state. A change of any field of [`Flow`] is a new version.
+const VERSION: u8 = 1;
+
+impl Flow {
+    /// Output: the complete state, packets that wait for a hole included; the config and the rings are not part of it.
+    ///
+    /// # Errors
+    /// [`StateError::Malformed`] if the serialiser fails, which memory exhaustion alone can cause.
+    pub fn write_state(&self) -> Result<Vec<u8>, StateError> {
+        postcard::to_extend(self, Vec::from([VERSION])).map_err(|_| StateError::Malformed)
+    }
+
+    /// Command: a flow from what [`Flow::write_state`] wrote, under `config`. The bytes are not trusted.
+    ///
+    /// # Errors
+    /// See [`StateError`].
+    pub fn read_state(bytes: &[u8], config: &Config) -> Result<Self, StateError> {
+        let Some((version, body)) = bytes.split_first() else {
+            return Err(StateError::Malformed);
+        };
+        if *version != VERSION {
+            return Err(StateError::Version);
+        }
+        let (mut flow, rest) =
+            postcard::take_from_bytes::<Self>(body).map_err(|_| StateError::Malformed)?;
+        if !rest.is_empty() {
+            return Err(StateError::Malformed);
+        }
+        flow.config = *config;
+        if flow.is_valid() { Ok(flow) } else { Err(StateError::Invalid) }
+    }
+
+    fn is_valid(&self) -> bool {
+        let parts = self.tx.is_valid(self.queue.next_offset())
+            && self.queue.is_valid(&self.config)
+            && self.window.is_valid()
+            && self.rto.is_valid()
+            && self.rx.is_valid(&self.config)
+            && self.ack.is_valid(self.rx.rcv_nxt());
+        let bounded = self.attempts <= 64 && self.retries <= 64 && self.events.len() <= 1_024;
+        let early = matches!(self.state, FlowState::SynSent | FlowState::SynReceived);
+        parts
+            && bounded
+            && (!early || self.tx.is_empty())
+            && self.active | (self.state != FlowState::SynSent)
+    }
+}
