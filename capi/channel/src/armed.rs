@@ -17,7 +17,8 @@ pub const POOL: u32 = 4;
 
 /// Command (sleeper): declares what is waited for. The caller looks again before it sleeps.
 pub fn arm(word: &AtomicU32, bits: u32) {
-    word.store(bits, Ordering::Relaxed);
+    // Release: a waker that sees the word armed sees what was said before, such as an amount.
+    word.store(bits, Ordering::Release);
     // Orders the store above before the loads of the second look.
     fence(Ordering::SeqCst);
 }
@@ -30,7 +31,13 @@ pub fn disarm(word: &AtomicU32) {
 /// Command (waker), after publishing: whether the sleeper must be signalled. At most one waker
 /// gets `true` for one arming.
 pub fn claim(word: &AtomicU32, interest: u32) -> bool {
-    // Orders the publishing stores before the load of the word.
+    claim_if(word, interest, || true)
+}
+
+/// Command (waker), after publishing: as [`claim`], where the sleeper also said how much it waits for:
+/// `enough` is asked after the word was seen armed, and a sleeper for whom it is not stays armed.
+pub fn claim_if(word: &AtomicU32, interest: u32, enough: impl Fn() -> bool) -> bool {
+    // Orders the publishing stores before the loads of the word and of the amount.
     fence(Ordering::SeqCst);
-    word.load(Ordering::Relaxed) & interest != 0 && word.swap(0, Ordering::AcqRel) != 0
+    word.load(Ordering::Relaxed) & interest != 0 && enough() && word.swap(0, Ordering::AcqRel) != 0
 }

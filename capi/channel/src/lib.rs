@@ -36,6 +36,8 @@ mod daemon;
 #[cfg(not(loom))]
 mod doorbell;
 #[cfg(not(loom))]
+mod fork;
+#[cfg(not(loom))]
 mod geometry;
 #[cfg(not(loom))]
 pub mod handshake;

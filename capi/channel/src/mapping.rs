@@ -84,6 +84,7 @@ impl Mapping {
             return Err(MapError::Mismatch);
         }
         let mapping = Self::map(fd, geometry, layout)?;
+        mapping.keep_from_children()?;
         if mapping.header_matches() { Ok(mapping) } else { Err(MapError::Layout) }
     }
 
@@ -104,6 +105,14 @@ impl Mapping {
         let base = NonNull::new(base.cast())
             .ok_or_else(|| std::io::Error::from(rustix::io::Errno::FAULT))?;
         Ok(Self { base, bytes, layout, geometry })
+    }
+
+    /// A child after fork does not inherit the application's mapping; see [`crate::fork`].
+    fn keep_from_children(&self) -> std::io::Result<()> {
+        let base = self.base.as_ptr().cast();
+        // SAFETY: exactly the range that was mapped; the advice changes nothing in this process.
+        unsafe { rustix::mm::madvise(base, self.bytes, rustix::mm::Advice::LinuxDontFork)? };
+        Ok(())
     }
 
     fn header_words(&self) -> [(u64, u64); 5] {

@@ -236,7 +236,8 @@ fn a_grant_crosses_a_real_socket_and_the_daemons_death_is_the_end_of_the_bell() 
     let mut lane = daemon.into_lanes().pop().unwrap();
     lane.push_completion(&Completion::Connected { socket: SOCKET });
     lane.flush();
-    let causeway_channel::BellWait::Fd(wait) = app.wait_end() else { panic!("a real bell") };
+    let wait = app.wait_end();
+    let causeway_channel::BellWait::Fd(wait) = &*wait else { panic!("a real bell") };
     let mut byte = [0; 8];
     assert_eq!(rustix::io::read(wait, &mut byte), Ok(1));
     drop(lane);

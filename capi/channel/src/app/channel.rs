@@ -8,6 +8,7 @@ use causeway_core::port::{ChannelId, Op, SocketId};
 use crate::armed;
 use crate::coalesce;
 use crate::doorbell::{BellWait, Doorbell};
+use crate::fork::ForkGuard;
 use crate::geometry::Geometry;
 use crate::layout;
 use crate::mapping::{Grant, MapError, MappedRing, Mapping};
@@ -65,11 +66,12 @@ pub(super) struct AppStream {
 pub struct AppChannel {
     pub(super) mapping: Arc<Mapping>,
     channel: ChannelId,
-    wait: BellWait,
+    wait: Arc<BellWait>,
     lanes: Vec<AppLane>,
     /// Which lane's completion is looked at next.
     turn: usize,
     pub(super) streams: Vec<Option<AppStream>>,
+    fork: ForkGuard,
     /// TX chunks that hold nothing.
     pub(super) tx_free: Vec<u32>,
     pub(super) chunk_bytes: u64,
@@ -97,8 +99,9 @@ impl AppChannel {
         });
         Ok(Self {
             lanes: lanes.collect(),
+            fork: ForkGuard::new()?,
             channel: grant.channel,
-            wait: grant.app_wait,
+            wait: Arc::new(grant.app_wait),
             turn: 0,
             streams: (0..g.streams()).map(|_| None).collect(),
             tx_free: (0..g.tx_chunks()).rev().collect(),
@@ -113,9 +116,15 @@ impl AppChannel {
         &self.mapping.geometry
     }
 
+    /// Getter: whether this is a child of the process that mapped the channel. The child must not use it: the memory
+    /// is not even there. Costs one load.
+    pub fn is_forked(&self) -> bool {
+        self.fork.is_child()
+    }
+
     /// Getter: what to sleep on once [`AppChannel::arm`] returned true.
-    pub const fn wait_end(&self) -> &BellWait {
-        &self.wait
+    pub fn wait_end(&self) -> Arc<BellWait> {
+        self.wait.clone()
     }
 
     /// Getter: the lane that a stream lives on.
@@ -245,10 +254,19 @@ impl AppChannel {
         Ok(())
     }
 
-    /// Command, before sleeping: declares what is waited for (besides completions): with `pool`, any TX chunk. True: nothing is there, sleep on
-    /// [`AppChannel::wait_end`]. False: look again; the bell is not armed. For the room of one
-    /// stream use [`AppChannel::want_tx`] as well.
+    /// Command, before sleeping: declares what is waited for (besides completions): with `pool`, any
+    /// TX chunk. True: nothing is there, sleep on [`AppChannel::wait_end`]. False: look again; the bell
+    /// is not armed. For the room of one stream use [`AppChannel::want_tx`] as well.
     pub fn arm(&mut self, pool: bool) -> Result<bool, ChannelFault> {
+        let idle = self.rearm(pool)?;
+        if !idle {
+            self.disarm();
+        }
+        Ok(idle)
+    }
+
+    /// Command: as [`AppChannel::arm`], while another thread sleeps already: the bell stays armed in any case.
+    pub fn rearm(&mut self, pool: bool) -> Result<bool, ChannelFault> {
         let stuck = self.lanes.iter().any(|lane| !lane.overflow.is_empty());
         let bits = armed::EVENTS
             | if stuck { armed::SPACE } else { 0 }
@@ -261,11 +279,7 @@ impl AppChannel {
             idle &= lane.overflow.is_empty() || !lane.commands.has_room()?;
         }
         // Only a release since the caller's last look counts; chunks that were free then did not suffice.
-        idle &= !(pool && self.tx_any_released()?);
-        if !idle {
-            self.disarm();
-        }
-        Ok(idle)
+        Ok(idle && !(pool && self.tx_any_released()?))
     }
 
     /// Command: awake.

@@ -13,19 +13,32 @@ impl AppChannel {
         self.streams.get_mut(slot as usize)?.as_mut()
     }
 
-    /// Getter: how many bytes can be staged now, and up to `window_bytes` unreleased in all. Takes released chunks back first.
+    /// Getter: how many bytes can be staged now, and up to `window_bytes` unreleased in all. Takes
+    /// released chunks back first.
     pub fn tx_room(&mut self, slot: u32, window_bytes: u64) -> Result<u64, ChannelFault> {
         self.tx_reap(slot)?;
+        let (pool, window) = self.tx_rooms(slot, window_bytes);
+        if pool >= window {
+            return Ok(window);
+        }
+        // The pool is the limit: what other streams no longer need counts too.
+        self.tx_any_released()?;
+        let (pool, window) = self.tx_rooms(slot, window_bytes);
+        Ok(pool.min(window))
+    }
+
+    /// What the pool and what the window have room for.
+    fn tx_rooms(&mut self, slot: u32, window_bytes: u64) -> (u64, u64) {
         let window = window_bytes.min(self.mapping.geometry.window_bytes_max());
         let (free, chunk_bytes) = (self.tx_free.len() as u64, self.chunk_bytes);
-        let Some(stream) = self.tx_stream(slot) else { return Ok(0) };
+        let Some(stream) = self.tx_stream(slot) else { return (0, 0) };
         let attached = (stream.tx_first + stream.tx_chunks.len() as u64) * chunk_bytes;
-        let tail = attached.saturating_sub(stream.tx_staged);
+        let holds = !stream.tx_chunks.is_empty();
+        let tail = if holds { attached - stream.tx_staged } else { 0 };
         // Without a tail, the first free chunk begins where the staged bytes end, perhaps inside it.
-        let lost = if tail == 0 { stream.tx_staged % chunk_bytes } else { 0 };
+        let lost = if holds { 0 } else { stream.tx_staged % chunk_bytes };
         let pool = (tail + free * chunk_bytes).saturating_sub(lost);
-        let unreleased = stream.tx_staged - stream.tx_released;
-        Ok(pool.min(window.saturating_sub(unreleased)))
+        (pool, window.saturating_sub(stream.tx_staged - stream.tx_released))
     }
 
     /// Command: copies bytes into the stream without showing them yet. Returns how many fit; see [`AppChannel::tx_room`].
@@ -95,13 +108,14 @@ impl AppChannel {
         Ok(self.tx_stream(slot).map_or(0, |s| s.tx_published - s.tx_released))
     }
 
-    /// Command, before [`AppChannel::arm`]: the daemon shall report the stream as ready when it releases TX bytes.
-    /// True: it has released some since the last look, look again.
-    pub fn want_tx(&mut self, slot: u32) -> Result<bool, ChannelFault> {
+    /// Command, before [`AppChannel::arm`]: the daemon shall report the stream as ready once everything below `offset` is released: a
+    /// writer is woken for a useful amount of room, not for each acknowledgement. True: it is already, look again.
+    pub fn want_tx(&mut self, slot: u32, offset: u64) -> Result<bool, ChannelFault> {
         let at = self.mapping.layout.stream(slot);
+        let wanted = self.mapping.u64_at(at + layout::STREAM_TX_WANTED_AT);
+        wanted.store(offset, Ordering::Relaxed);
         armed::arm(self.mapping.u32_at(at + layout::STREAM_TX_WANTED), armed::EVENTS);
-        let released = self.tx_released(slot)?;
-        Ok(self.tx_stream(slot).is_some_and(|s| released > s.tx_released))
+        Ok(self.tx_released(slot)? >= offset)
     }
 
     /// The daemon's offset, validated.

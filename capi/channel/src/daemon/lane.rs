@@ -291,6 +291,7 @@ impl DaemonLane {
             layout::STREAM_RX_CONSUMED,
             layout::STREAM_TX_RELEASED,
             layout::STREAM_RX_COMMITTED,
+            layout::STREAM_TX_WANTED_AT,
         ] {
             self.mapping.u64_at(at + offset).store(0, Ordering::Relaxed);
         }
@@ -403,8 +404,15 @@ impl DaemonLane {
             let at = self.mapping.layout.stream(slot);
             let Some(state) = self.state_mut(slot) else { continue };
             state.dirty = false;
-            let socket = state.socket;
-            if armed::claim(self.mapping.u32_at(at + layout::STREAM_TX_WANTED), armed::EVENTS) {
+            let (socket, released) = (state.socket, state.tx_released);
+            // Whatever the application writes there, it only decides when it is told.
+            let wanted = self.mapping.u64_at(at + layout::STREAM_TX_WANTED_AT);
+            let enough = || wanted.load(Ordering::Relaxed) <= released;
+            if armed::claim_if(
+                self.mapping.u32_at(at + layout::STREAM_TX_WANTED),
+                armed::EVENTS,
+                enough,
+            ) {
                 self.push_completion(&Completion::Ready { socket });
             }
         }

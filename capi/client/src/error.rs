@@ -1,0 +1,214 @@
+//! Why a call failed: one enum for each question.
+
+use std::io;
+
+use causeway_channel::handshake::{HandshakeError, Refusal};
+use causeway_channel::{ChannelFault, MapError};
+use causeway_core::error::{CommandError, EndReason};
+
+use crate::message::Flow;
+
+/// Why a call could not do its work now, whatever it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// It would have to wait, and was told not to.
+    #[error("it would have to wait")]
+    WouldBlock,
+    /// The time that it was given has passed.
+    #[error("the time has passed")]
+    TimedOut,
+    /// A signal came. What was begun goes on; calling again continues.
+    #[error("interrupted by a signal")]
+    Interrupted,
+    /// This process is a child of the one that attached. Only the parent has the channel.
+    #[error("the channel belongs to the parent process")]
+    Forked,
+    /// The daemon is gone.
+    #[error("the daemon is gone")]
+    DaemonGone,
+    /// The daemon wrote something impossible.
+    #[error("the channel is broken: {0}")]
+    Broken(#[from] ChannelFault),
+}
+
+/// Why there is no channel.
+#[derive(Debug, thiserror::Error)]
+pub enum AttachError {
+    /// The daemon's socket cannot be reached.
+    #[error("cannot reach the daemon at {path}: {error}")]
+    NoDaemon {
+        /// Where its socket should be.
+        path: String,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The daemon refused.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// What answered is no daemon of this version.
+    #[error("daemon and library do not understand each other: {0}")]
+    Protocol(String),
+    /// A system call failed.
+    #[error("cannot attach: {0}")]
+    Os(#[from] io::Error),
+}
+
+impl From<HandshakeError> for AttachError {
+    fn from(error: HandshakeError) -> Self {
+        match error {
+            HandshakeError::Refused(refusal) => Self::Refused(refusal),
+            HandshakeError::Os(error) => Self::Os(error),
+            HandshakeError::Malformed | HandshakeError::Layout | HandshakeError::Closed => {
+                Self::Protocol(error.to_string())
+            }
+        }
+    }
+}
+
+impl From<MapError> for AttachError {
+    fn from(error: MapError) -> Self {
+        match error {
+            MapError::Os(error) => Self::Os(error),
+            MapError::Mismatch | MapError::Layout => Self::Protocol(error.to_string()),
+        }
+    }
+}
+
+/// Why nothing listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ListenError {
+    /// The stack refused.
+    #[error("cannot listen: {0:?}")]
+    Refused(CommandError),
+    /// The call itself failed.
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+/// Why there is no connection or flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectError {
+    /// The stack refused.
+    #[error("cannot connect: {0:?}")]
+    Refused(CommandError),
+    /// The attempt came to its end.
+    #[error("cannot connect: {0:?}")]
+    Ended(EndReason),
+    /// The call itself failed. The attempt was given up.
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+/// Why bytes could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// The connection ended otherwise than by the peer's closing, and everything that had arrived was read.
+    #[error("the connection is at its end: {0:?}")]
+    Ended(EndReason),
+    /// The call itself failed.
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+/// Why bytes could not be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WriteError {
+    /// The connection is at its end.
+    #[error("the connection is at its end: {0:?}")]
+    Ended(EndReason),
+    /// `shutdown_write` was called before.
+    #[error("the stream was shut down for writing")]
+    Shut,
+    /// The call itself failed.
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+/// Why a message could not be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// A message has at least one byte.
+    #[error("a message has at least one byte")]
+    Empty,
+    /// It is longer than a message may be.
+    #[error("a message has at most {max} bytes")]
+    TooLong {
+        /// The limit in bytes.
+        max: u32,
+    },
+    /// No such flow on this channel.
+    #[error("no such flow")]
+    UnknownFlow,
+    /// The flow is at its end.
+    #[error("the flow is at its end: {0:?}")]
+    Ended(EndReason),
+    /// The call itself failed.
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+/// Why no message was received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecvError {
+    /// The next message is longer than the buffer. It stays queued.
+    #[error("the message has {len} bytes, more than the buffer")]
+    TooSmall {
+        /// Its length in bytes.
+        len: u32,
+        /// Its flow.
+        flow: Flow,
+    },
+    /// A flow has died, and everything that had arrived on it was delivered. Said once.
+    #[error("a flow is at its end: {reason:?}")]
+    Ended {
+        /// Which.
+        flow: Flow,
+        /// Why.
+        reason: EndReason,
+    },
+    /// The call itself failed.
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+/// Why an echo request got no reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PingError {
+    /// The stack refused, or no reply came in its time.
+    #[error("no echo: {0:?}")]
+    Refused(CommandError),
+    /// The call itself failed.
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+/// Why there are no figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InfoError {
+    /// The stack does not know the socket (any more).
+    #[error("no figures: {0:?}")]
+    Refused(CommandError),
+    /// The call itself failed.
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+macro_rules! from_fault {
+    ($($error:ty),*) => {$(
+        impl From<ChannelFault> for $error {
+            fn from(fault: ChannelFault) -> Self {
+                Self::Call(CallError::Broken(fault))
+            }
+        }
+    )*};
+}
+from_fault!(
+    ListenError,
+    ConnectError,
+    ReadError,
+    WriteError,
+    SendError,
+    RecvError,
+    PingError,
+    InfoError
+);
