@@ -16,6 +16,8 @@ extern crate std;
 
 pub mod error;
 pub mod event;
+pub mod ip;
+mod keyed_hash;
 pub mod machnet;
 pub mod nic;
 pub mod port;

@@ -5,7 +5,8 @@
 
 use hashbrown::HashTable;
 
-use super::key::{Address, Endpoint, FourTuple, KeyedHash};
+use super::key::{Address, Endpoint, FourTuple};
+use crate::keyed_hash::KeyedHash;
 
 /// Most listeners that share one address and port.
 pub const LISTENERS_PER_ENDPOINT_MAX: usize = 64;

@@ -1,10 +1,10 @@
-//! Compact dual-stack keys, and their keyed hash.
+//! Compact dual-stack keys, and their hashes.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::rng::Stream;
+use crate::keyed_hash::KeyedHash;
 
 /// An address of either family in 16 bytes: IPv4 as `::ffff:a.b.c.d` (RFC 4291 §2.5.5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -81,25 +81,8 @@ impl FourTuple {
     }
 }
 
-/// A keyed hash of keys that peers choose.
-///
-/// It is NH (Black et al., UMAC; RFC 4418 §5.2) in 64-bit words: without the key, two different tuples
-/// collide with probability 2^-64, however they were chosen. That cannot be said of a general-purpose hash
-/// whose constants are public and only its initial state is secret: there, chosen words cancel a constant
-/// and collide under every key. A finaliser then spreads the sum over all bits, because tables take
-/// both the low bits (bucket) and the top seven (tag) of a hash.
-#[derive(Clone, Debug)]
-pub(super) struct KeyedHash {
-    keys: [u64; 6],
-}
-
+/// The hashes of the demux tables.
 impl KeyedHash {
-    /// The hash under `seed`, which must be secret from peers. `entity` tells the tables of one stack apart.
-    pub(super) fn new(seed: u64, entity: u64) -> Self {
-        let mut stream = Stream::new(seed, entity);
-        Self { keys: core::array::from_fn(|_| stream.next_u64()) }
-    }
-
     pub(super) fn tuple(&self, tuple: &FourTuple) -> u64 {
         let [a, b] = tuple.remote.address.words();
         let [c, d] = tuple.local.address.words();
@@ -116,20 +99,6 @@ impl KeyedHash {
     pub(super) fn pair(&self, hash: u64, number: u32) -> u64 {
         self.words([hash, u64::from(number), 0, 0, 0, 0])
     }
-
-    fn words(&self, words: [u64; 6]) -> u64 {
-        let add = |i: usize| u128::from(words[i].wrapping_add(self.keys[i]));
-        let pair = |i: usize| add(i) * add(i + 1);
-        let sum = pair(0).wrapping_add(pair(2)).wrapping_add(pair(4));
-        finalise((sum >> 64) as u64 ^ (sum as u64).rotate_left(32))
-    }
-}
-
-/// Spreads each bit over all (the finaliser of MurmurHash3).
-const fn finalise(mut h: u64) -> u64 {
-    h = (h ^ (h >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    h = (h ^ (h >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-    h ^ (h >> 33)
 }
 
 #[cfg(test)]

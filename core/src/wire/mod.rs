@@ -52,3 +52,34 @@ pub enum WireError {
     /// Another version or kind than this parser's.
     Unsupported,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn no_parser_panics_or_claims_more_bytes_than_there_are(
+            bytes in proptest::collection::vec(any::<u8>(), 0..120), first: u8,
+        ) {
+            let mut bytes = bytes;
+            // Half of the time a first byte that says IPv4 or IPv6.
+            if first < 128 && let Some(byte) = bytes.first_mut() {
+                *byte = if first < 64 { 0x45 } else { 0x60 };
+            }
+            let lens = [
+                EthernetHeader::parse(&bytes).map(|(_, len)| len),
+                VlanTag::parse(&bytes).map(|(_, len)| len),
+                ArpPacket::parse(&bytes).map(|(_, len)| len),
+                Ipv4Header::parse(&bytes).map(|(h, len)| len + usize::from(h.payload_len)),
+                Ipv6Header::parse(&bytes).map(|(h, len)| len + usize::from(h.payload_len)),
+                UdpHeader::parse(&bytes).map(|(h, len)| len + usize::from(h.payload_len)),
+                Icmpv4Header::parse(&bytes).map(|(_, len)| len),
+            ];
+            for len in lens.into_iter().flatten() {
+                prop_assert!(len <= bytes.len());
+            }
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! Stories of neighbours.
+
+use super::*;
+use proptest::prelude::*;
+use std::vec::Vec;
+
+const ETH: IfIndex = IfIndex(1);
+const OURS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+const THEIRS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+const OUR_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
+const THEIR_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 2]);
+const OTHER_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 3]);
+
+fn key(address: Ipv4Addr) -> NeighborKey {
+    NeighborKey { interface: ETH, address: address.into() }
+}
+
+fn secs(n: u64) -> Instant {
+    Instant::ZERO + Duration::from_secs(n)
+}
+
+fn socket(index: u32) -> SocketId {
+    SocketId { index, generation: 0 }
+}
+
+fn table() -> NeighborTable {
+    NeighborTable::new(NeighborConfig::default(), 1)
+}
+
+fn arp(operation: ArpOperation, mac: MacAddr, from: Ipv4Addr, to: Ipv4Addr) -> ArpPacket {
+    let target_mac = MacAddr::default();
+    ArpPacket { operation, sender_mac: mac, sender_ip: from, target_mac, target_ip: to }
+}
+
+fn hear(table: &mut NeighborTable, now: Instant, packet: &ArpPacket) -> ArpOutcome {
+    table.handle_arp(now, ETH, packet, OUR_MAC, |address| address == OURS)
+}
+
+fn answer(mac: MacAddr) -> ArpPacket {
+    arp(ArpOperation::Reply, mac, THEIRS, OURS)
+}
+
+fn asked(table: &mut NeighborTable) -> Vec<Option<MacAddr>> {
+    core::iter::from_fn(|| table.poll_request()).map(|solicit| solicit.unicast).collect()
+}
+
+/// A table in which THEIRS was resolved at time zero.
+fn resolved() -> NeighborTable {
+    let mut table = table();
+    assert_eq!(table.lookup(secs(0), key(THEIRS)), Lookup::Pending);
+    assert_eq!(asked(&mut table), [None]);
+    hear(&mut table, secs(0), &answer(THEIR_MAC));
+    assert_eq!(table.lookup(secs(0), key(THEIRS)), Lookup::Resolved(THEIR_MAC));
+    table
+}
+
+#[test]
+fn an_unknown_neighbour_is_asked_for_once_and_its_waiters_are_woken_by_the_answer() {
+    let mut table = table();
+    assert_eq!(table.lookup(secs(0), key(THEIRS)), Lookup::Pending);
+    assert!(table.park(key(THEIRS), socket(7)) && table.park(key(THEIRS), socket(8)));
+    assert_eq!(table.lookup(secs(0), key(THEIRS)), Lookup::Pending);
+    let solicit = Solicit { interface: ETH, target: THEIRS.into(), unicast: None };
+    assert_eq!((table.poll_request(), table.poll_request()), (Some(solicit), None));
+    assert_eq!(table.poll_woken(), None);
+    assert_eq!(hear(&mut table, secs(0), &answer(THEIR_MAC)), ArpOutcome::default());
+    assert_eq!((table.poll_woken(), table.poll_woken()), (Some(socket(7)), Some(socket(8))));
+    assert_eq!(table.lookup(secs(0), key(THEIRS)), Lookup::Resolved(THEIR_MAC));
+    assert!(!table.park(key(THEIRS), socket(9)), "nothing is pending");
+}
+
+#[test]
+fn three_requests_a_second_apart_then_the_neighbour_is_given_up_for_a_while() {
+    let mut table = table();
+    table.lookup(secs(0), key(THEIRS));
+    table.park(key(THEIRS), socket(7));
+    let mut times = Vec::new();
+    let mut now = Instant::ZERO;
+    loop {
+        times.extend(asked(&mut table).iter().map(|_| now));
+        if table.lookup(now, key(THEIRS)) == Lookup::Failed {
+            break;
+        }
+        now = table.poll_timeout().unwrap();
+        table.handle_timeout(now);
+    }
+    assert_eq!(times, [secs(0), secs(1), secs(2)]);
+    assert_eq!((now, table.poll_woken()), (secs(3), Some(socket(7))));
+    table.handle_timeout(secs(4));
+    assert!(table.is_empty());
+    assert_eq!(table.lookup(secs(4), key(THEIRS)), Lookup::Pending);
+    assert_eq!(asked(&mut table), [None]);
+}
+
+#[test]
+fn an_expired_entry_is_used_while_its_station_alone_is_asked() {
+    let mut table = resolved();
+    table.handle_timeout(secs(29));
+    assert_eq!(table.lookup(secs(29), key(THEIRS)), Lookup::Resolved(THEIR_MAC));
+    assert_eq!(asked(&mut table), []);
+    table.handle_timeout(secs(30));
+    assert_eq!(asked(&mut table), [], "nobody used it yet");
+    assert_eq!(table.lookup(secs(31), key(THEIRS)), Lookup::Resolved(THEIR_MAC));
+    assert_eq!(asked(&mut table), [Some(THEIR_MAC)]);
+    hear(&mut table, secs(31), &answer(THEIR_MAC));
+    table.handle_timeout(secs(60));
+    assert_eq!(asked(&mut table), []);
+    assert_eq!(table.poll_timeout(), Some(secs(61)));
+}
+
+#[test]
+fn a_station_that_fell_silent_is_replaced_by_whoever_answers_the_broadcast() {
+    let mut table = resolved();
+    table.handle_timeout(secs(30));
+    table.lookup(secs(30), key(THEIRS));
+    for second in 31..34 {
+        assert_eq!(asked(&mut table), [Some(THEIR_MAC)]);
+        table.handle_timeout(secs(second));
+    }
+    assert_eq!(asked(&mut table), [None]);
+    assert_eq!(table.lookup(secs(33), key(THEIRS)), Lookup::Pending);
+    hear(&mut table, secs(33), &answer(OTHER_MAC));
+    assert_eq!(table.lookup(secs(33), key(THEIRS)), Lookup::Resolved(OTHER_MAC));
+}
+
+#[test]
+fn an_unused_entry_disappears() {
+    let mut table = resolved();
+    table.handle_timeout(secs(30));
+    table.handle_timeout(secs(630));
+    assert_eq!((table.len(), table.poll_timeout()), (0, None));
+}
+
+#[test]
+fn a_request_for_us_is_answered_and_its_sender_learned() {
+    let mut table = table();
+    let outcome = hear(&mut table, secs(0), &arp(ArpOperation::Request, THEIR_MAC, THEIRS, OURS));
+    let reply = outcome.reply.unwrap();
+    assert_eq!(
+        (reply.operation, reply.sender_mac, reply.sender_ip),
+        (ArpOperation::Reply, OUR_MAC, OURS)
+    );
+    assert_eq!((reply.target_mac, reply.target_ip), (THEIR_MAC, THEIRS));
+    assert_eq!(table.lookup(secs(0), key(THEIRS)), Lookup::Resolved(THEIR_MAC));
+    assert_eq!(asked(&mut table), [Some(THEIR_MAC)], "learned, not confirmed");
+}
+
+#[test]
+fn what_is_not_for_us_updates_but_does_not_create() {
+    let mut table = resolved();
+    let stranger = Ipv4Addr::new(10, 0, 0, 9);
+    let overheard = arp(ArpOperation::Request, OTHER_MAC, stranger, THEIRS);
+    assert_eq!(hear(&mut table, secs(0), &overheard), ArpOutcome::default());
+    assert_eq!(table.len(), 1);
+    let announcement = arp(ArpOperation::Request, OTHER_MAC, THEIRS, THEIRS);
+    hear(&mut table, secs(5), &announcement);
+    assert_eq!(table.lookup(secs(5), key(THEIRS)), Lookup::Resolved(OTHER_MAC));
+    assert_eq!(asked(&mut table), [Some(OTHER_MAC)]);
+}
+
+#[test]
+fn nobody_makes_us_ask_more_than_once_a_second() {
+    let mut table = resolved();
+    let mut requests = 0;
+    for milli in 0..10_000u64 {
+        let now = Instant::ZERO + Duration::from_millis(milli);
+        let mac = MacAddr([2, 0, 0, 0, 1, milli as u8 | 1]);
+        hear(&mut table, now, &arp(ArpOperation::Request, mac, THEIRS, THEIRS));
+        table.handle_timeout(now);
+        table.lookup(now, key(THEIRS));
+        hear(&mut table, now, &answer(mac));
+        requests += asked(&mut table).len();
+    }
+    assert!(requests <= 10, "{requests} requests in 10 s");
+}
+
+#[test]
+fn impossible_senders_are_ignored_and_conflicts_reported() {
+    let mut table = table();
+    let request = |mac, from| arp(ArpOperation::Request, mac, from, OURS);
+    for packet in [
+        request(MacAddr::BROADCAST, THEIRS),
+        request(MacAddr::default(), THEIRS),
+        request(OUR_MAC, THEIRS),
+        request(THEIR_MAC, Ipv4Addr::new(224, 0, 0, 1)),
+        request(THEIR_MAC, Ipv4Addr::BROADCAST),
+    ] {
+        assert_eq!(hear(&mut table, secs(0), &packet), ArpOutcome::default(), "{packet:?}");
+    }
+    let conflict = hear(&mut table, secs(0), &request(THEIR_MAC, OURS));
+    assert_eq!(conflict, ArpOutcome { reply: None, conflict: true });
+    let probe = hear(&mut table, secs(0), &request(THEIR_MAC, Ipv4Addr::UNSPECIFIED));
+    assert!(probe.reply.is_some());
+    assert!(table.is_empty());
+}
+
+#[test]
+fn the_table_is_bounded_and_evicts_what_is_not_used() {
+    let config = NeighborConfig::builder().entries_max(4).build().unwrap();
+    let mut table = NeighborTable::new(config, 1);
+    table.insert_permanent(key(THEIRS), THEIR_MAC);
+    let host = |n: u8| Ipv4Addr::new(10, 0, 1, n);
+    for n in 1..=3 {
+        hear(&mut table, secs(0), &arp(ArpOperation::Request, OTHER_MAC, host(n), OURS));
+    }
+    table.lookup(secs(0), key(host(2)));
+    for n in 10..13 {
+        hear(&mut table, secs(0), &arp(ArpOperation::Request, OTHER_MAC, host(n), OURS));
+        assert_eq!(table.len(), 4);
+        if n < 12 {
+            assert!(table.find(&key(host(2))).is_some(), "used, so it stays at {n}");
+        }
+    }
+    assert_eq!(table.lookup(secs(0), key(THEIRS)), Lookup::Resolved(THEIR_MAC));
+}
+
+#[test]
+fn open_questions_are_not_evicted_and_a_full_table_leaves_nothing_to_park_on() {
+    let config = NeighborConfig::builder().entries_max(2).waiters_max(1).build().unwrap();
+    let mut table = NeighborTable::new(config, 1);
+    let host = |n: u8| key(Ipv4Addr::new(10, 0, 1, n));
+    for n in 1..=3 {
+        assert_eq!(table.lookup(secs(0), host(n)), Lookup::Pending);
+    }
+    assert!(table.park(host(1), socket(1)) && !table.park(host(1), socket(2)), "one may wait");
+    assert!(!table.park(host(3), socket(3)));
+    assert_eq!(asked(&mut table).len(), 2);
+}
+
+#[test]
+fn the_same_address_on_two_links_is_two_neighbours_in_either_family() {
+    let mut table = table();
+    let v6: IpAddr = "fe80::2".parse().unwrap();
+    let on = |interface| NeighborKey { interface: IfIndex(interface), address: v6 };
+    table.lookup(secs(0), on(1));
+    table.handle_heard(secs(0), on(1), THEIR_MAC, true, false);
+    assert_eq!(table.lookup(secs(0), on(1)), Lookup::Resolved(THEIR_MAC));
+    assert_eq!(table.lookup(secs(0), on(2)), Lookup::Pending);
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_it_stays_bounded_and_wakes_all_who_park(
+        steps in proptest::collection::vec((0u8..6, 0u8..9, any::<bool>(), 0u64..1_500), 0..300),
+    ) {
+        let config = NeighborConfig::builder().entries_max(5).build().unwrap();
+        let mut table = NeighborTable::new(config, 1);
+        let (mut now, mut parked, mut woken) = (Instant::ZERO, 0u32, 0u32);
+        let mut last_asked = std::collections::BTreeMap::new();
+        // Whom the table had to evict it may ask again.
+        let mut was_full = false;
+        for (what, host, flag, millis) in steps {
+            let address = Ipv4Addr::new(10, 0, 1, host);
+            let mac = MacAddr([2, 0, 0, 0, 2, host + u8::from(flag)]);
+            match what {
+                0 | 1 => if table.lookup(now, key(address)) == Lookup::Pending
+                    && table.park(key(address), socket(parked)) { parked += 1 },
+                2 => drop(hear(&mut table, now, &arp(ArpOperation::Request, mac, address, OURS))),
+                3 => drop(hear(&mut table, now, &arp(ArpOperation::Reply, mac, address, OURS))),
+                _ => {
+                    now += Duration::from_millis(millis);
+                    table.handle_timeout(now);
+                    prop_assert!(table.poll_timeout().is_none_or(|next| next > now));
+                }
+            }
+            was_full |= table.len() == 5;
+            while let Some(solicit) = table.poll_request() {
+                if let Some(last) = last_asked.insert(solicit.target, now) && !was_full {
+                    prop_assert!(now.saturating_since(last) >= REQUEST_INTERVAL);
+                }
+            }
+            while table.poll_woken().is_some() { woken += 1 }
+            prop_assert!(table.len() <= 5);
+        }
+        table.handle_timeout(now + Duration::from_secs(3));
+        table.handle_timeout(now + Duration::from_secs(6));
+        table.handle_timeout(now + Duration::from_secs(9));
+        while table.poll_woken().is_some() { woken += 1 }
+        prop_assert_eq!(woken, parked);
+    }
+}
