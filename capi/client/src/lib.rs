@@ -33,6 +33,7 @@ mod sleep;
 mod state;
 mod tcp;
 
+pub use causeway_channel::handshake::Refusal;
 pub use causeway_channel::{BellWait, Grant};
 pub use causeway_core::error::{CommandError, EndReason};
 pub use causeway_core::port::SocketInfo;
