@@ -1,5 +1,6 @@
 /*
- * The server half of hello.c: listens, prints the message that arrives, and sends a reply.
+ * The server half of hello.c: listens, prints the message that arrives, sends a reply, and waits until the
+ * client has hung up.
  *
  *   hello_server [LOCAL_IP [PORT]]        default: 10.0.1.5 5000
  */
@@ -34,6 +35,9 @@ int main(int argc, char **argv) {
 
   const char *reply = "Hello, client!";
   if (machnet_send(ctx, sender, reply, strlen(reply), NULL) != 0) return fail("machnet_send");
+  while (machnet_recv(ctx, buf, sizeof(buf), &sender) >= 0) {
+  }
+  if (errno != ECONNRESET) return fail("machnet_recv");
   if (machnet_detach(ctx) != 0) return fail("machnet_detach");
   return 0;
 }

@@ -48,6 +48,18 @@ typedef struct MachnetFlow {
 /* The number of a message: unique among those sent on a channel, for the life of the channel. */
 typedef uint64_t MachnetMsgId_t;
 
+/* Figures of a flow, see machnet_flow_stats(). Later versions add members at the end only. */
+typedef struct MachnetFlowStats {
+  uint64_t msg_acked;      /* highest message number that the peer has acknowledged; 0: none */
+  uint64_t srtt_ns;        /* smoothed round-trip time in nanoseconds; 0 before the first sample */
+  uint64_t rttvar_ns;      /* round-trip time variation in nanoseconds */
+  uint64_t cwnd_bytes;     /* congestion window in bytes */
+  uint64_t retransmits;    /* packets that were sent again */
+  uint64_t bytes_sent;     /* payload bytes sent, repetitions included */
+  uint64_t bytes_acked;    /* payload bytes that the peer has acknowledged */
+  uint64_t bytes_received; /* payload bytes received in order */
+} MachnetFlowStats_t;
+
 /* ---- Lifecycle ---------------------------------------------------------------------------------- */
 
 /*
@@ -83,7 +95,7 @@ int machnet_detach(MachnetChannelCtx_t *ctx);
  * Chooses what calls on a channel do when they would have to wait: wait (false, the state after attach), or
  * return -1 with EAGAIN at once (true). Concerns machnet_send(), machnet_recv() and machnet_peek_size().
  *
- * Returns 0, or -1 on failure (EINVAL, ENETDOWN).
+ * Returns 0, or -1 on failure (EINVAL).
  */
 int machnet_set_nonblocking(MachnetChannelCtx_t *ctx, bool nonblocking);
 
@@ -134,6 +146,15 @@ int machnet_connect(MachnetChannelCtx_t *ctx, const char *local_ip, const char *
  */
 int machnet_flow_close(MachnetChannelCtx_t *ctx, MachnetFlow_t flow);
 
+/*
+ * Tells the figures of a flow. `size` is sizeof(*stats): a program and a library of different versions
+ * understand each other; what the library does not know is set to 0.
+ *
+ * Returns 0, or -1 on failure (EBADF: no such flow on this channel, or it has ended; EINVAL; ENETDOWN).
+ */
+int machnet_flow_stats(MachnetChannelCtx_t *ctx, MachnetFlow_t flow, MachnetFlowStats_t *stats,
+                       size_t size);
+
 /* ---- Messaging ---------------------------------------------------------------------------------- */
 
 /*
@@ -151,7 +172,7 @@ int machnet_flow_close(MachnetChannelCtx_t *ctx, MachnetFlow_t flow);
  *   EMSGSIZE    len is more than a message may have
  *   EBADF       no such flow on this channel
  *   EAGAIN      the channel is non-blocking and there is no room
- *   ECONNRESET, ETIMEDOUT, EPIPE   the flow has come to its end
+ *   ECONNRESET, ETIMEDOUT   the flow has come to its end
  */
 int machnet_send(MachnetChannelCtx_t *ctx, MachnetFlow_t flow, const void *buf, size_t len,
                  MachnetMsgId_t *msg_id);
@@ -166,7 +187,7 @@ int machnet_send(MachnetChannelCtx_t *ctx, MachnetFlow_t flow, const void *buf, 
  *   flow      receives the flow that the message came on; may be NULL
  *
  * When a flow dies, what had arrived is delivered first; then one call returns -1 with the reason
- * and *flow says which flow it was.
+ * and *flow says which flow it was. A flow that the peer closed counts as dead too (ECONNRESET).
  *
  * Returns the length of the message in bytes, or -1 on failure:
  *   EMSGSIZE    the message is longer than buf_size; it stays queued, machnet_peek_size() tells its length

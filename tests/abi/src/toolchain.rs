@@ -21,13 +21,13 @@ pub fn root() -> &'static Path {
     here.ancestors().nth(2).unwrap_or(here)
 }
 
-/// A directory for what the tests build, inside the target directory, unlike any other's by `name`.
-pub fn scratch(name: &str) -> Result<PathBuf> {
+/// A directory for what the tests build, inside the target directory.
+fn scratch(name: &str) -> Result<PathBuf> {
     let target = match std::env::var_os("CARGO_TARGET_DIR") {
         Some(directory) => PathBuf::from(directory),
         None => root().join("target"),
     };
-    let directory = target.join("tmp").join(format!("abi-{name}-{}", std::process::id()));
+    let directory = target.join("tmp").join(format!("abi-{name}"));
     std::fs::create_dir_all(&directory)?;
     Ok(directory)
 }
@@ -38,7 +38,7 @@ pub fn compile(language: Language, name: &str, source: &str) -> Result<()> {
         Language::C11 => (variable("CC", "cc"), "-std=c11", "c"),
         Language::Cxx17 => (variable("CXX", "c++"), "-std=c++17", "cc"),
     };
-    let directory = scratch(&format!("compile-{name}-{extension}"))?;
+    let directory = scratch(&format!("{name}-{extension}-{}", std::process::id()))?;
     let file = directory.join(format!("{name}.{extension}"));
     std::fs::write(&file, source)?;
     let mut command = Command::new(&compiler);
@@ -62,6 +62,7 @@ pub fn shared_library() -> Result<&'static Path> {
 }
 
 fn build() -> Result<PathBuf> {
+    // The script renames over what is there: runs side by side do not disturb each other.
     let directory = scratch("shim")?;
     let script = root().join("capi/build_shim.sh");
     run(Command::new(script).arg(&directory).env("PROFILE", "dev"))?;

@@ -1,0 +1,203 @@
+//! errno: the one place where reasons become numbers, and numbers words.
+
+use std::ffi::{CStr, c_int};
+use std::io;
+
+use causeway_client::{
+    AttachError, CallError, CommandError, ConnectError, EndReason, ListenError, RecvError, Refusal,
+    SendError,
+};
+
+/// A value of errno.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Errno(pub(crate) c_int);
+
+impl Errno {
+    pub(crate) const INVALID: Self = Self(libc::EINVAL);
+    pub(crate) const BAD_FLOW: Self = Self(libc::EBADF);
+    pub(crate) const NOT_RECOVERABLE: Self = Self(libc::ENOTRECOVERABLE);
+
+    /// Command: sets the calling thread's errno.
+    pub(crate) fn set(self) {
+        // SAFETY: the C library guarantees that the result points to the calling thread's errno, which lives
+        // as long as the thread.
+        unsafe { *libc::__errno_location() = self.0 }
+    }
+}
+
+impl From<CallError> for Errno {
+    fn from(error: CallError) -> Self {
+        Self(match error {
+            CallError::WouldBlock => libc::EAGAIN,
+            CallError::TimedOut => libc::ETIMEDOUT,
+            CallError::Interrupted => libc::EINTR,
+            CallError::Forked => libc::EINVAL,
+            // A daemon that writes nonsense is as good as gone: detach and attach again.
+            CallError::DaemonGone | CallError::Broken(_) => libc::ENETDOWN,
+        })
+    }
+}
+
+impl From<CommandError> for Errno {
+    fn from(error: CommandError) -> Self {
+        Self(match error {
+            CommandError::AddressInUse => libc::EADDRINUSE,
+            CommandError::AddressNotAvailable | CommandError::PortsExhausted => libc::EADDRNOTAVAIL,
+            CommandError::NoRoute => libc::ENETUNREACH,
+            CommandError::LimitReached => libc::ENOBUFS,
+            CommandError::UnknownSocket => libc::EBADF,
+            CommandError::WrongState | CommandError::InvalidArgument => libc::EINVAL,
+            CommandError::Unsupported => libc::ENOTSUP,
+            CommandError::TimedOut => libc::ETIMEDOUT,
+        })
+    }
+}
+
+impl From<EndReason> for Errno {
+    fn from(reason: EndReason) -> Self {
+        Self(match reason {
+            EndReason::Refused => libc::ECONNREFUSED,
+            EndReason::TimedOut => libc::ETIMEDOUT,
+            EndReason::NoRoute => libc::ENETUNREACH,
+            EndReason::HostUnreachable => libc::EHOSTUNREACH,
+            EndReason::NoMemory => libc::ENOBUFS,
+            // To the application a flow that its peer closed is as dead as one that was reset.
+            EndReason::Closed | EndReason::Reset | EndReason::Aborted => libc::ECONNRESET,
+        })
+    }
+}
+
+impl From<io::Error> for Errno {
+    fn from(error: io::Error) -> Self {
+        // Without a number of the system's: the other side spoke, and wrongly.
+        Self(error.raw_os_error().unwrap_or(libc::EPROTO))
+    }
+}
+
+impl From<AttachError> for Errno {
+    fn from(error: AttachError) -> Self {
+        match error {
+            AttachError::NoDaemon { error, .. } | AttachError::Os(error) => error.into(),
+            AttachError::Refused(Refusal::Version) | AttachError::Protocol(_) => Self(libc::EPROTO),
+            AttachError::Refused(Refusal::LimitReached) => Self(libc::ENOBUFS),
+            AttachError::Refused(Refusal::Denied) => Self(libc::EACCES),
+            AttachError::Refused(Refusal::ShuttingDown) => Self(libc::ECONNREFUSED),
+        }
+    }
+}
+
+impl From<ListenError> for Errno {
+    fn from(error: ListenError) -> Self {
+        match error {
+            ListenError::Refused(error) => error.into(),
+            ListenError::Call(error) => error.into(),
+        }
+    }
+}
+
+impl From<ConnectError> for Errno {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::Refused(error) => error.into(),
+            ConnectError::Ended(reason) => reason.into(),
+            ConnectError::Call(error) => error.into(),
+        }
+    }
+}
+
+impl From<SendError> for Errno {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Empty => Self::INVALID,
+            SendError::TooLong { .. } => Self(libc::EMSGSIZE),
+            SendError::UnknownFlow => Self::BAD_FLOW,
+            SendError::Ended(reason) => reason.into(),
+            SendError::Call(error) => error.into(),
+        }
+    }
+}
+
+impl From<RecvError> for Errno {
+    fn from(error: RecvError) -> Self {
+        match error {
+            RecvError::TooSmall { .. } => Self(libc::EMSGSIZE),
+            RecvError::Ended { reason, .. } => reason.into(),
+            RecvError::Call(error) => error.into(),
+        }
+    }
+}
+
+/// Getter: a value of errno in words, as `machnet.h` means it.
+pub(crate) const fn text(error: c_int) -> &'static CStr {
+    match error {
+        0 => c"no error",
+        libc::EINVAL => c"invalid argument, or a context that is not attached in this process",
+        libc::EINTR => c"interrupted by a signal",
+        libc::ENETDOWN => c"the daemon is gone",
+        libc::ENOTRECOVERABLE => c"a defect in the library was caught; detach the context",
+        libc::ENOENT => c"there is no daemon: its socket does not exist (see CAUSEWAY_SOCKET)",
+        libc::ECONNREFUSED => c"nobody listens there",
+        libc::EACCES => c"no permission to use the daemon's socket",
+        libc::EPROTO => c"the daemon speaks another version of the protocol",
+        libc::ENOMEM => c"out of memory",
+        libc::EMFILE => c"too many open files in this process",
+        libc::ENFILE => c"too many open files in the system",
+        libc::ENOBUFS => c"a limit of the daemon is reached",
+        libc::EADDRINUSE => c"another process listens on that address",
+        libc::EADDRNOTAVAIL => c"not an address of the daemon, or no local port is free",
+        libc::ETIMEDOUT => c"the peer does not answer",
+        libc::EHOSTUNREACH => c"the next hop does not answer",
+        libc::ENETUNREACH => c"no route to the peer",
+        libc::EBADF => c"no such flow on this channel",
+        libc::EMSGSIZE => c"the message is too long",
+        libc::EAGAIN => c"it would have to wait",
+        libc::ECONNRESET => c"the peer closed the flow",
+        libc::ENOTSUP => c"not supported by this daemon",
+        _ => c"unknown error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_that_the_header_names_has_words_of_its_own() {
+        let header = include_str!("../../include/machnet.h");
+        let named = [
+            ("EINVAL", libc::EINVAL),
+            ("EINTR", libc::EINTR),
+            ("ENETDOWN", libc::ENETDOWN),
+            ("ENOTRECOVERABLE", libc::ENOTRECOVERABLE),
+            ("ENOENT", libc::ENOENT),
+            ("ECONNREFUSED", libc::ECONNREFUSED),
+            ("EACCES", libc::EACCES),
+            ("EPROTO", libc::EPROTO),
+            ("ENOMEM", libc::ENOMEM),
+            ("EMFILE", libc::EMFILE),
+            ("ENFILE", libc::ENFILE),
+            ("ENOBUFS", libc::ENOBUFS),
+            ("EADDRINUSE", libc::EADDRINUSE),
+            ("EADDRNOTAVAIL", libc::EADDRNOTAVAIL),
+            ("ETIMEDOUT", libc::ETIMEDOUT),
+            ("EHOSTUNREACH", libc::EHOSTUNREACH),
+            ("ENETUNREACH", libc::ENETUNREACH),
+            ("EBADF", libc::EBADF),
+            ("EMSGSIZE", libc::EMSGSIZE),
+            ("EAGAIN", libc::EAGAIN),
+            ("ECONNRESET", libc::ECONNRESET),
+        ];
+        let mut texts = std::collections::BTreeSet::new();
+        for (name, value) in named {
+            assert!(header.contains(name), "{name} is in the header");
+            assert_ne!(text(value), c"unknown error", "{name}");
+            assert!(texts.insert(text(value)), "{name} shares its words");
+        }
+        let words = header.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        for word in words.filter(|w| w.len() > 4 && w.starts_with('E')) {
+            let is_errno = word.chars().all(|c| c.is_ascii_uppercase());
+            assert!(!is_errno || named.iter().any(|(name, _)| *name == word), "{word} is untested");
+        }
+        assert_eq!(text(-1), c"unknown error");
+    }
+}

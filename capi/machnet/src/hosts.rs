@@ -1,0 +1,110 @@
+//! What the library knows about each environment: whether it was initialised, and its contexts.
+//!
+//! A process of an operating system has one environment. In the simulator one process plays several hosts, each
+//! of which must see its own contexts only, under names that do not depend on what the others do.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use causeway_client::{Channel, Env, Wait, current_env};
+
+use crate::errno::Errno;
+use crate::registry::{MachnetChannelCtx, Registry};
+
+/// By the address of the environment, which cannot be used again while `Host::_env` keeps it.
+static HOSTS: Mutex<BTreeMap<usize, Host>> = Mutex::new(BTreeMap::new());
+
+/// One environment in which `machnet_init` was called.
+struct Host {
+    _env: Arc<dyn Env>,
+    contexts: Registry<Context>,
+}
+
+/// What stands behind a `MachnetChannelCtx_t`.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) channel: Channel,
+    pub(crate) nonblocking: AtomicBool,
+    /// The process that attached. A child has a copy of the table, and no channel.
+    owner: u32,
+}
+
+impl Context {
+    pub(crate) fn new(channel: Channel) -> Self {
+        Self { channel, nonblocking: AtomicBool::new(false), owner: std::process::id() }
+    }
+
+    /// Getter: what calls do that would have to wait.
+    pub(crate) fn wait(&self) -> Wait {
+        if self.nonblocking.load(Ordering::Relaxed) { Wait::Never } else { Wait::Forever }
+    }
+
+    /// Getter: whether this process attached it. A system call; the client's own calls know without one.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.owner == std::process::id()
+    }
+}
+
+/// Command: the current environment is initialised from now on.
+pub(crate) fn init() {
+    let env = current_env();
+    let host = || Host { _env: Arc::clone(&env), contexts: Registry::new() };
+    hosts().entry(address(&env)).or_insert_with(host);
+}
+
+/// Getter: true after [`init`].
+pub(crate) fn is_initialised() -> bool {
+    hosts().contains_key(&address(&current_env()))
+}
+
+/// Command: a name for a new context.
+pub(crate) fn insert(context: Context) -> Result<*mut MachnetChannelCtx, Errno> {
+    contexts(|registry| Ok(registry.insert(context)))
+}
+
+/// Command: the name means nothing from now on, and the channel ends with the last call under way on it.
+pub(crate) fn remove(ctx: *mut MachnetChannelCtx) -> Result<(), Errno> {
+    let ended = contexts(|registry| {
+        if !registry.find(ctx)?.whatever_its_state().is_ours() {
+            return Err(Errno::INVALID);
+        }
+        registry.remove(ctx)
+    })?;
+    // Here, not under the lock: closing a channel talks to the daemon.
+    drop(ended);
+    Ok(())
+}
+
+/// Runs `body` on a context. No lock is held meanwhile: it may wait.
+pub(crate) fn with<R>(
+    ctx: *mut MachnetChannelCtx,
+    body: impl FnOnce(&Context) -> Result<R, Errno>,
+) -> Result<R, Errno> {
+    let entry = contexts(|registry| registry.find(ctx))?;
+    entry.with(body)
+}
+
+/// Command: forgets everything about an environment, its contexts included. For drivers that play several
+/// hosts in one process, when a host ends; programs that end without detaching leave their contexts behind.
+pub fn release_env(env: &Arc<dyn Env>) {
+    // The channels are dropped after the lock.
+    let host = hosts().remove(&address(env));
+    drop(host);
+}
+
+fn contexts<R>(body: impl FnOnce(&mut Registry<Context>) -> Result<R, Errno>) -> Result<R, Errno> {
+    match hosts().get_mut(&address(&current_env())) {
+        Some(host) => body(&mut host.contexts),
+        None => Err(Errno::INVALID),
+    }
+}
+
+fn hosts() -> MutexGuard<'static, BTreeMap<usize, Host>> {
+    // A panic while it was held left the map whole: each use is one operation on it.
+    HOSTS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn address(env: &Arc<dyn Env>) -> usize {
+    Arc::as_ptr(env).addr()
+}
