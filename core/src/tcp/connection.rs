@@ -17,7 +17,7 @@ use super::transition::Trigger;
 use crate::error::EndReason;
 use crate::port::StreamIo;
 use crate::time::{Duration, Instant};
-use crate::wire::tcp::TcpHeader;
+use crate::wire::tcp::{TcpFlags, TcpHeader};
 
 /// One TCP connection, from SYN to the end of TIME-WAIT: plain data, no references, no addresses.
 ///
@@ -203,6 +203,21 @@ impl Connection {
     /// Getter: the peer sent the first SYN, and the handshake is not done (RFC 9293: back to LISTEN on RST).
     pub fn is_half_open(&self) -> bool {
         self.state == State::SynReceived && !self.flags.active
+    }
+
+    /// Getter: CLOSED, and no RST is owed: the connection may be forgotten. What `poll_event` has is lost then.
+    pub fn is_finished(&self) -> bool {
+        self.state == State::Closed && !self.flags.rst_due
+    }
+
+    /// Getter: `header` acknowledges our SYN,ACK, as far as numbers tell (RFC 9293 §3.10.7.4, fifth): time to attach
+    /// the rings, before `handle_segment` takes the payload that may come with it.
+    pub fn completes_handshake(&self, header: &TcpHeader) -> bool {
+        let expected = TcpFlags::ACK.0;
+        let relevant = expected | TcpFlags::SYN.0 | TcpFlags::RST.0;
+        self.is_half_open()
+            && header.flags.0 & relevant == expected
+            && header.ack == self.snd.iss + 1
     }
 
     /// Command: makes the transition that the table has for `trigger`, if any, and what follows from it.
