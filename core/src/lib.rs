@@ -14,16 +14,21 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod engine;
 pub mod error;
 pub mod event;
 pub mod ip;
 mod keyed_hash;
+pub mod loopback;
 pub mod machnet;
 pub mod nic;
 pub mod port;
 pub mod rng;
 pub mod socket;
+pub mod stack;
 pub mod tcp;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod time;
 pub mod wheel;
 pub mod wire;

@@ -1,0 +1,305 @@
+//! What applications ask for.
+
+use core::net::{IpAddr, SocketAddr};
+
+use super::composition::Stack;
+use super::lookup::NewSocket;
+use super::no_stream::rings;
+use super::open::Asked;
+use super::ping::Ping;
+use super::routing::Hop;
+use super::sock::{Kind, Listener};
+use crate::error::CommandError;
+use crate::machnet::SendError;
+use crate::nic::IfIndex;
+use crate::port::{AppPort, ChannelId, Command, Completion, Op, SocketId, StreamIo, Transport};
+use crate::socket::FourTuple;
+use crate::time::Instant;
+use crate::wire::IpProtocol;
+use crate::wire::icmpv4::{ICMP_HEADER_LEN, Icmpv4Header};
+use crate::wire::ipv4::IPV4_HEADER_LEN;
+
+/// Sockets of dead channels that one step ends.
+const DETACHED_PER_STEP: u32 = 64;
+
+impl From<SendError> for CommandError {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Length | SendError::NotContiguous | SendError::BeyondRing => {
+                Self::InvalidArgument
+            }
+            SendError::QueueFull => Self::LimitReached,
+            SendError::Closed => Self::WrongState,
+        }
+    }
+}
+
+impl Stack {
+    /// Command: does what an application asks. The answer, if the operation has one, goes to `port`. A socket that does
+    /// not exist, or is another channel's, fails with [`CommandError::UnknownSocket`]; the operations that may
+    /// cross a socket's end on their way (kicks, accepted counts, closing) are then without effect.
+    pub fn handle_command<P: AppPort>(&mut self, now: Instant, command: Command, port: &mut P) {
+        let Command { channel, tag, op } = command;
+        if let Err(error) = self.execute(now, channel, tag, op, port) {
+            port.complete(channel, Completion::Failed { tag, error });
+        }
+    }
+
+    fn execute<P: AppPort>(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        tag: u64,
+        op: Op,
+        port: &mut P,
+    ) -> Result<(), CommandError> {
+        match op {
+            Op::Listen { transport, local, backlog } => {
+                let listener =
+                    Listener::new(transport, backlog.clamp(1, self.config.backlog_max()));
+                let (socket, local) = self.listen(now, channel, listener, local)?;
+                port.complete(channel, Completion::Listening { tag, socket, local });
+                Ok(())
+            }
+            Op::Connect { transport, local, remote } => {
+                self.open_active(now, &Asked { channel, tag, transport, local, remote }, port)
+            }
+            Op::Accepted { listener, count } => {
+                if self.owned(channel, listener).is_some()
+                    && let Some(listener) = self.listener_mut(listener)
+                {
+                    listener.accepted(count);
+                }
+                Ok(())
+            }
+            Op::Kick { socket } => {
+                self.kick(now, channel, socket, port);
+                Ok(())
+            }
+            Op::SendMessage { socket, offset, len, message } => {
+                self.send_message(now, channel, socket, (offset, len, message), port)
+            }
+            Op::ShutdownWrite { socket } => self.shutdown_write(now, channel, socket, port),
+            Op::Close { socket } => {
+                self.close(now, channel, socket, port);
+                Ok(())
+            }
+            Op::Abort { socket } => {
+                if self.owned(channel, socket).is_some() {
+                    self.abort(now, socket, port);
+                }
+                Ok(())
+            }
+            Op::Ping { remote, sequence, len } => {
+                self.ping(now, channel, tag, remote, sequence, len)
+            }
+            Op::Info { socket } => self.info(channel, tag, socket, port),
+            Op::Detach => {
+                self.channels.detached.push_back(channel);
+                Ok(())
+            }
+        }
+    }
+
+    fn listen(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        listener: Listener,
+        local: SocketAddr,
+    ) -> Result<(SocketId, SocketAddr), CommandError> {
+        if !local.is_ipv4() {
+            return Err(CommandError::Unsupported);
+        }
+        if !local.ip().is_unspecified() && !self.is_local(local.ip()) {
+            return Err(CommandError::AddressNotAvailable);
+        }
+        let demux = match listener.transport {
+            Transport::Tcp => &self.tcp,
+            Transport::Machnet => &self.machnet,
+        };
+        let at = |port| SocketAddr::new(local.ip(), port);
+        let sockets = &self.sockets;
+        let is_free = |port: u16| !demux.is_listening(sockets, &at(port).into());
+        let port = match local.port() {
+            0 => {
+                self.ports.choose(&mut self.random, is_free).ok_or(CommandError::PortsExhausted)?
+            }
+            port if is_free(port) => port,
+            _ => return Err(CommandError::AddressInUse),
+        };
+        let nobody = SocketAddr::from(([0, 0, 0, 0], 0));
+        let new = NewSocket {
+            channel,
+            tuple: FourTuple::new(at(port), nobody),
+            hop: Hop { interface: IfIndex::LOOPBACK, address: nobody.ip(), source: None },
+            kind: Kind::Listener(listener),
+        };
+        let id = self.insert(now, new).ok_or(CommandError::LimitReached)?;
+        Ok((id, at(port)))
+    }
+
+    fn kick<P: AppPort>(&mut self, now: Instant, channel: ChannelId, id: SocketId, port: &mut P) {
+        let Some(socket) = self.owned(channel, id) else { return };
+        let before = socket.tcp_state();
+        let mut io = rings(port, socket.stream);
+        match &mut socket.kind {
+            Kind::Listener(_) => return,
+            Kind::Tcp { connection, .. } => connection.handle_app(now, &io),
+            Kind::Machnet { flow, .. } => flow.handle_app(now, &mut io),
+        }
+        drop(io);
+        self.settle(now, id, before, port);
+    }
+
+    fn send_message<P: AppPort>(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        id: SocketId,
+        (offset, len, message): (u64, u32, u64),
+        port: &mut P,
+    ) -> Result<(), CommandError> {
+        let socket = self.owned(channel, id).ok_or(CommandError::UnknownSocket)?;
+        let Kind::Machnet { flow, .. } = &mut socket.kind else {
+            return Err(CommandError::WrongState);
+        };
+        flow.send_message(offset, len, message, &rings(port, socket.stream))?;
+        self.settle(now, id, None, port);
+        Ok(())
+    }
+
+    fn shutdown_write<P: AppPort>(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        id: SocketId,
+        port: &mut P,
+    ) -> Result<(), CommandError> {
+        let socket = self.owned(channel, id).ok_or(CommandError::UnknownSocket)?;
+        let before = socket.tcp_state();
+        let Kind::Tcp { connection, .. } = &mut socket.kind else {
+            return Err(CommandError::WrongState);
+        };
+        connection.handle_app(now, &rings(port, socket.stream));
+        connection.shutdown_write(now);
+        self.settle(now, id, before, port);
+        Ok(())
+    }
+
+    fn close<P: AppPort>(&mut self, now: Instant, channel: ChannelId, id: SocketId, port: &mut P) {
+        let Some(socket) = self.owned(channel, id) else { return };
+        let before = socket.tcp_state();
+        let mut io = rings(port, socket.stream);
+        match &mut socket.kind {
+            Kind::Listener(_) => {
+                drop(io);
+                self.forget(now, id, port);
+                return;
+            }
+            Kind::Tcp { connection, .. } => {
+                // What was written before the close is taken note of first: FIN comes after it.
+                connection.handle_app(now, &io);
+                let unread = connection.info().bytes_received > io.rx_consumed();
+                connection.close(now, unread);
+            }
+            Kind::Machnet { flow, .. } => {
+                flow.handle_app(now, &mut io);
+                flow.close(now);
+            }
+        }
+        drop(io);
+        self.settle(now, id, before, port);
+    }
+
+    /// Ends a connection or flow at once; RST goes out if the peer knows of it.
+    pub(super) fn abort<P: AppPort>(&mut self, now: Instant, id: SocketId, port: &mut P) {
+        let Some(socket) = self.sockets.get_mut(id) else { return };
+        let before = socket.tcp_state();
+        match &mut socket.kind {
+            Kind::Listener(_) => {
+                self.forget(now, id, port);
+                return;
+            }
+            Kind::Tcp { connection, .. } => connection.abort(now),
+            Kind::Machnet { flow, .. } => flow.abort(),
+        }
+        self.settle(now, id, before, port);
+    }
+
+    fn ping(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        tag: u64,
+        remote: IpAddr,
+        sequence: u16,
+        len: u16,
+    ) -> Result<(), CommandError> {
+        // Port 1 stands for "any": an echo request has none.
+        let hop = self.check_remote(SocketAddr::new(remote, 1))?;
+        let total = IPV4_HEADER_LEN + ICMP_HEADER_LEN + usize::from(len);
+        if total > usize::from(self.links[hop.interface.index()].mtu) {
+            return Err(CommandError::InvalidArgument);
+        }
+        let source = self.source_for(hop).ok_or(CommandError::AddressNotAvailable)?;
+        let (IpAddr::V4(src), IpAddr::V4(dst)) = (source, remote) else {
+            return Err(CommandError::Unsupported);
+        };
+        let mut bytes = self.replies.buffer().ok_or(CommandError::LimitReached)?;
+        let ping = Ping { channel, tag, remote, sequence, sent_at: now };
+        let Some(identifier) = self.pings.begin(now, ping) else {
+            self.replies.discard(bytes);
+            return Err(CommandError::LimitReached);
+        };
+        bytes.resize(total, 0);
+        for (index, byte) in bytes[IPV4_HEADER_LEN + ICMP_HEADER_LEN..].iter_mut().enumerate() {
+            *byte = index as u8;
+        }
+        Icmpv4Header::EchoRequest { identifier, sequence }.emit(&mut bytes[IPV4_HEADER_LEN..]);
+        self.send_ipv4(src, dst, IpProtocol::ICMP, bytes);
+        Ok(())
+    }
+
+    fn info<P: AppPort>(
+        &mut self,
+        channel: ChannelId,
+        tag: u64,
+        id: SocketId,
+        port: &mut P,
+    ) -> Result<(), CommandError> {
+        let socket = self.owned(channel, id).ok_or(CommandError::UnknownSocket)?;
+        let info = match &socket.kind {
+            Kind::Listener(_) => return Err(CommandError::WrongState),
+            Kind::Tcp { connection, .. } => connection.info(),
+            Kind::Machnet { flow, .. } => flow.info(),
+        };
+        port.complete(channel, Completion::Info { tag, info });
+        Ok(())
+    }
+
+    /// Command: ends some sockets of channels that are gone, found by the channels' own lists. Returns how many, and
+    /// true when more are left.
+    pub fn handle_detached<P: AppPort>(&mut self, now: Instant, port: &mut P) -> (u32, bool) {
+        let mut count = 0;
+        while let Some(&channel) = self.channels.detached.front() {
+            let Some(id) = self.channels.first(channel) else {
+                self.channels.detached.pop_front();
+                continue;
+            };
+            if count >= DETACHED_PER_STEP {
+                return (count, true);
+            }
+            count += 1;
+            self.orphan(now, id, port);
+        }
+        (count, false)
+    }
+
+    /// Ends a socket whose application is gone. It leaves the channel's list at once; what it owes its peer (RST) it
+    /// sends on its own.
+    fn orphan<P: AppPort>(&mut self, now: Instant, id: SocketId, port: &mut P) {
+        self.channels.unlink(&mut self.sockets, id);
+        self.abort(now, id, port);
+    }
+}

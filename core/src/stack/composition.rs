@@ -1,0 +1,125 @@
+//! The stack: every table in one place, and nothing else. What happens is in the other files of this module.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use super::channels::Channels;
+use super::config::{ConfigError, StackConfig};
+use super::event_log::EventLog;
+use super::lookup::Demux;
+use super::ping::Pings;
+use super::replies::{RateLimit, Replies};
+use super::routing::Routing;
+use super::sock::Sockets;
+use super::stats::Stats;
+use crate::event::Stamped;
+use crate::ip::neighbor::NeighborTable;
+use crate::nic::{INTERFACES_MAX, MacAddr, Medium, NicCaps};
+use crate::port::SocketId;
+use crate::rng::Stream;
+use crate::socket::{EphemeralPorts, ReadyQueue, Table};
+use crate::wheel::TimerWheel;
+
+/// What the stack needs to know of an interface.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Link {
+    pub(super) medium: Medium,
+    pub(super) mac: MacAddr,
+    pub(super) mtu: u16,
+}
+
+/// TCP, Machnet and IP over a number of interfaces, without any I/O of its own.
+///
+/// Call order: [`Stack::handle_command`] and [`Stack::handle_rx`] as things arrive, [`Stack::handle_timeout`] at
+/// [`Stack::poll_timeout`], and after each of them [`Stack::poll_transmit`] for every interface until it is idle.
+/// [`crate::engine::Engine::step`] does all this.
+#[derive(Debug)]
+pub struct Stack {
+    pub(super) config: StackConfig,
+    pub(super) links: Vec<Link>,
+    pub(super) routing: Routing,
+    pub(super) neighbors: NeighborTable,
+    pub(super) sockets: Sockets,
+    pub(super) channels: Channels,
+    pub(super) tcp: Demux,
+    pub(super) machnet: Demux,
+    pub(super) ports: EphemeralPorts,
+    /// For what a peer need not be unable to guess: source ports are chosen with it, keyed by the secret.
+    pub(super) random: Stream,
+    pub(super) wheel: TimerWheel,
+    pub(super) ready: [ReadyQueue; INTERFACES_MAX],
+    /// In the order in which they began to wait; some have left already.
+    pub(super) time_wait: VecDeque<SocketId>,
+    pub(super) replies: Replies,
+    pub(super) rate: RateLimit,
+    pub(super) pings: Pings,
+    pub(super) events: EventLog,
+    pub(super) stats: Stats,
+}
+
+impl Stack {
+    /// A stack over interfaces with these capabilities: `caps[0]` is the loopback, the others are as many as `config`
+    /// has interfaces.
+    ///
+    /// # Errors
+    /// [`ConfigError::InterfaceCount`] when they are not; [`ConfigError::Route`] for routes that exclude each other.
+    pub fn new(config: StackConfig, caps: &[NicCaps]) -> Result<Self, ConfigError> {
+        if caps.len() != config.interfaces().len() + 1 {
+            return Err(ConfigError::InterfaceCount);
+        }
+        let link = |caps: &NicCaps| Link { medium: caps.medium, mac: caps.mac, mtu: caps.mtu };
+        let [low, high] = secret_words(config.secret());
+        let seed = config.seed();
+        Ok(Self {
+            links: caps.iter().map(link).collect(),
+            routing: Routing::new(&config)?,
+            neighbors: Self::neighbor_table(&config, low),
+            sockets: Table::new(config.sockets_max()),
+            channels: Channels::new(seed),
+            tcp: Demux::new(low),
+            machnet: Demux::new(high),
+            ports: EphemeralPorts::default(),
+            random: Stream::new(low ^ high.rotate_left(32), 0x706f_7274),
+            wheel: TimerWheel::new(),
+            ready: Default::default(),
+            time_wait: VecDeque::new(),
+            replies: Replies::new(config.replies_max()),
+            rate: RateLimit::new(config.resets_per_second()),
+            pings: Pings::new(config.pings_max()),
+            events: EventLog::new(config.events_max()),
+            stats: Stats::default(),
+            config,
+        })
+    }
+
+    /// Getter: the configuration.
+    pub const fn config(&self) -> &StackConfig {
+        &self.config
+    }
+
+    /// Getter: the counters.
+    pub const fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Getter: how many sockets exist, connections in TIME-WAIT included.
+    pub const fn socket_count(&self) -> usize {
+        self.sockets.len()
+    }
+
+    /// Output: the next event, if the configuration asks for events.
+    pub fn poll_event(&mut self) -> Option<Stamped> {
+        self.events.pop()
+    }
+
+    /// Getter: events that found the log full.
+    pub const fn events_lost(&self) -> u64 {
+        self.events.lost()
+    }
+}
+
+/// The secret as two seeds.
+fn secret_words(secret: &[u8; 16]) -> [u64; 2] {
+    let all = u128::from_le_bytes(*secret);
+    [all as u64, (all >> 64) as u64]
+}

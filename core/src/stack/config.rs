@@ -1,0 +1,341 @@
+//! What a stack is told once: addresses, routes, limits, secrets. Every value is checked by [`StackConfigBuilder::build`].
+
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use causeway_checksum::Implementation;
+
+use crate::ip::{InterfaceAddress, Route, RouteError};
+use crate::nic::INTERFACES_MAX;
+use crate::{machnet, tcp};
+
+/// Why a configuration is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ConfigError {
+    /// More interfaces than [`INTERFACES_MAX`] leaves beside the loopback.
+    InterfacesMax,
+    /// As many NICs must be given as interfaces are configured.
+    InterfaceCount,
+    /// An interface address is a loopback address: those belong to the built-in loopback.
+    LoopbackAddress,
+    /// The same address twice.
+    AddressTwice,
+    /// A route through an interface that does not exist.
+    RouteInterface,
+    /// A route that the routing table refuses.
+    Route(RouteError),
+    /// A limit outside its documented range.
+    Limit,
+}
+
+impl core::fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::InterfacesMax => "too many interfaces",
+            Self::InterfaceCount => "the number of NICs is not the number of interfaces",
+            Self::LoopbackAddress => "a loopback address cannot be an interface's",
+            Self::AddressTwice => "an interface address is there twice",
+            Self::RouteInterface => "a route names an interface that does not exist",
+            Self::Route(RouteError::PrefixLength) => "a route's prefix is longer than its address",
+            Self::Route(RouteError::HostBits) => "a route's destination has bits behind its prefix",
+            Self::Route(RouteError::Family) => "a route's addresses are of different families",
+            Self::Route(RouteError::Mapped) => "an IPv4 route is written as IPv6",
+            Self::Route(RouteError::Exists) => "two routes have the same prefix",
+            Self::Route(RouteError::Full) => "there are too many routes",
+            Self::Limit => "a limit is out of range",
+        })
+    }
+}
+
+impl core::error::Error for ConfigError {}
+
+/// A checked configuration. Made by [`StackConfig::builder`].
+#[derive(Clone, Debug)]
+pub struct StackConfig {
+    interfaces: Vec<Vec<InterfaceAddress>>,
+    routes: Vec<Route>,
+    sockets_max: u32,
+    backlog_max: u32,
+    time_wait_max: u32,
+    neighbors_max: u32,
+    pings_max: u32,
+    replies_max: u32,
+    resets_per_second: u32,
+    unreachables: bool,
+    events_max: u32,
+    checksum: Implementation,
+    seed: u64,
+    secret: [u8; 16],
+    tcp: tcp::Config,
+    machnet: machnet::Config,
+}
+
+/// Collects the settings of a [`StackConfig`]. Every setting has a default; an engine without an interface still
+/// serves flows between its own processes once it has an address.
+#[derive(Clone, Debug)]
+pub struct StackConfigBuilder(StackConfig);
+
+impl StackConfig {
+    /// A builder with every default, and the given keys.
+    ///
+    /// `seed` addresses all random numbers that need not be secret. `secret` keys initial sequence numbers,
+    /// timestamp offsets and hash tables: from the operating system's generator in production, constant in tests.
+    pub fn builder(seed: u64, secret: [u8; 16]) -> StackConfigBuilder {
+        StackConfigBuilder(Self {
+            interfaces: Vec::new(),
+            routes: Vec::new(),
+            sockets_max: 65_536,
+            backlog_max: 4_096,
+            time_wait_max: 16_384,
+            neighbors_max: 1_024,
+            pings_max: 64,
+            replies_max: 256,
+            resets_per_second: 1_000,
+            unreachables: true,
+            events_max: 0,
+            checksum: Implementation::detect(),
+            seed,
+            secret,
+            tcp: tcp::Config::default(),
+            machnet: machnet::Config::default(),
+        })
+    }
+
+    /// Getter: addresses of each interface; interface 1 is the first.
+    pub fn interfaces(&self) -> &[Vec<InterfaceAddress>] {
+        &self.interfaces
+    }
+    /// Getter: routes besides those of the interfaces' own prefixes.
+    pub fn routes(&self) -> &[Route] {
+        &self.routes
+    }
+    /// Getter: most sockets.
+    pub const fn sockets_max(&self) -> u32 {
+        self.sockets_max
+    }
+    /// Getter: most that a listener's backlog can be.
+    pub const fn backlog_max(&self) -> u32 {
+        self.backlog_max
+    }
+    /// Getter: most connections in TIME-WAIT.
+    pub const fn time_wait_max(&self) -> u32 {
+        self.time_wait_max
+    }
+    /// Getter: most neighbour entries.
+    pub const fn neighbors_max(&self) -> u32 {
+        self.neighbors_max
+    }
+    /// Getter: most echo requests that wait for their reply.
+    pub const fn pings_max(&self) -> u32 {
+        self.pings_max
+    }
+    /// Getter: most replies without a socket that wait for transmission.
+    pub const fn replies_max(&self) -> u32 {
+        self.replies_max
+    }
+    /// Getter: most RST segments and ICMP errors a second for packets without a socket.
+    pub const fn resets_per_second(&self) -> u32 {
+        self.resets_per_second
+    }
+    /// Getter: whether ICMP port unreachable is sent.
+    pub const fn unreachables(&self) -> bool {
+        self.unreachables
+    }
+    /// Getter: most events kept, 0 when none are.
+    pub const fn events_max(&self) -> u32 {
+        self.events_max
+    }
+    /// Getter: the code that computes checksums.
+    pub const fn checksum(&self) -> Implementation {
+        self.checksum
+    }
+    /// Getter: the seed of random numbers that are no secret.
+    pub const fn seed(&self) -> u64 {
+        self.seed
+    }
+    /// Getter: the key of everything a peer must not guess.
+    pub const fn secret(&self) -> &[u8; 16] {
+        &self.secret
+    }
+    /// Getter: settings of TCP connections.
+    pub const fn tcp(&self) -> &tcp::Config {
+        &self.tcp
+    }
+    /// Getter: settings of Machnet flows.
+    pub const fn machnet(&self) -> &machnet::Config {
+        &self.machnet
+    }
+}
+
+impl StackConfigBuilder {
+    /// The next interface and its addresses with their prefix lengths: the first call describes interface 1.
+    #[must_use]
+    pub fn interface(mut self, addresses: &[InterfaceAddress]) -> Self {
+        self.0.interfaces.push(addresses.to_vec());
+        self
+    }
+    /// One more route; the interfaces' own prefixes need none.
+    #[must_use]
+    pub fn route(mut self, route: Route) -> Self {
+        self.0.routes.push(route);
+        self
+    }
+    /// Most sockets: listeners, connections (TIME-WAIT included) and flows. Default 65,536; 1 to 2^24. Memory is taken as it is needed.
+    #[must_use]
+    pub const fn sockets_max(mut self, n: u32) -> Self {
+        self.0.sockets_max = n;
+        self
+    }
+    /// Most that the backlog of one listener can be, whatever the application asks. Default 4,096; 1 to 2^20.
+    #[must_use]
+    pub const fn backlog_max(mut self, n: u32) -> Self {
+        self.0.backlog_max = n;
+        self
+    }
+    /// Most connections in TIME-WAIT; beyond, the oldest is forgotten early. Default 16,384; 1 to 2^24. Fewer save
+    /// memory and weaken the protection that RFC 9293 §3.6.1 gives against old duplicates.
+    #[must_use]
+    pub const fn time_wait_max(mut self, n: u32) -> Self {
+        self.0.time_wait_max = n;
+        self
+    }
+    /// Most neighbour entries on all interfaces. Default 1,024; 8 to 65,536.
+    #[must_use]
+    pub const fn neighbors_max(mut self, n: u32) -> Self {
+        self.0.neighbors_max = n;
+        self
+    }
+    /// Most echo requests of all applications under way. Default 64; 1 to 4,096.
+    #[must_use]
+    pub const fn pings_max(mut self, n: u32) -> Self {
+        self.0.pings_max = n;
+        self
+    }
+    /// Most replies without a socket (RST, echo reply, ARP) that wait for transmission. Default 256; 8 to 65,536.
+    #[must_use]
+    pub const fn replies_max(mut self, n: u32) -> Self {
+        self.0.replies_max = n;
+        self
+    }
+    /// Most RST segments and ICMP errors a second (RFC 1812 §4.3.2.8's rule for errors, applied to both). Default
+    /// 1,000; up to 1,000,000; 0 for none at all.
+    #[must_use]
+    pub const fn resets_per_second(mut self, n: u32) -> Self {
+        self.0.resets_per_second = n;
+        self
+    }
+    /// Whether a datagram for a closed port is answered with ICMP port unreachable (RFC 1122 §4.1.3.1). Default true.
+    #[must_use]
+    pub const fn unreachables(mut self, on: bool) -> Self {
+        self.0.unreachables = on;
+        self
+    }
+    /// Most events kept between two calls of `poll_event`. Default 0: no events; up to 2^20.
+    #[must_use]
+    pub const fn events_max(mut self, n: u32) -> Self {
+        self.0.events_max = n;
+        self
+    }
+    /// The code that computes checksums. Default: the fastest the build knows.
+    #[must_use]
+    pub const fn checksum(mut self, implementation: Implementation) -> Self {
+        self.0.checksum = implementation;
+        self
+    }
+    /// Settings of TCP connections, checked by their own builder.
+    #[must_use]
+    pub fn tcp(mut self, config: tcp::Config) -> Self {
+        self.0.tcp = config;
+        self
+    }
+    /// Settings of Machnet flows, checked by their own builder.
+    #[must_use]
+    pub fn machnet(mut self, config: machnet::Config) -> Self {
+        self.0.machnet = config;
+        self
+    }
+
+    /// Checks everything.
+    ///
+    /// # Errors
+    /// The first reason found why this cannot be a stack's configuration.
+    pub fn build(self) -> Result<StackConfig, ConfigError> {
+        let config = self.0;
+        if config.interfaces.len() >= INTERFACES_MAX {
+            return Err(ConfigError::InterfacesMax);
+        }
+        check_addresses(&config.interfaces)?;
+        for route in &config.routes {
+            if !(1..=config.interfaces.len()).contains(&route.interface.index()) {
+                return Err(ConfigError::RouteInterface);
+            }
+        }
+        let ranges = [
+            (config.sockets_max, 1, 1 << 24),
+            (config.backlog_max, 1, 1 << 20),
+            (config.time_wait_max, 1, 1 << 24),
+            (config.neighbors_max, 8, 65_536),
+            (config.pings_max, 1, 4_096),
+            (config.replies_max, 8, 65_536),
+            (config.resets_per_second, 0, 1_000_000),
+            (config.events_max, 0, 1 << 20),
+        ];
+        if ranges.iter().any(|(value, min, max)| value < min || value > max) {
+            return Err(ConfigError::Limit);
+        }
+        Ok(config)
+    }
+}
+
+/// Most routes, the interfaces' own prefixes included.
+pub(super) const ROUTES_MAX: usize = 4_096;
+
+fn check_addresses(interfaces: &[Vec<InterfaceAddress>]) -> Result<(), ConfigError> {
+    let mut seen: Vec<IpAddr> = Vec::new();
+    for address in interfaces.iter().flatten().map(InterfaceAddress::addr) {
+        if address.is_loopback() {
+            return Err(ConfigError::LoopbackAddress);
+        }
+        if seen.contains(&address) {
+            return Err(ConfigError::AddressTwice);
+        }
+        seen.push(address);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nic::IfIndex;
+
+    fn address(text: &str, prefix_len: u8) -> InterfaceAddress {
+        InterfaceAddress::new(text.parse().unwrap(), prefix_len).unwrap()
+    }
+
+    fn builder() -> StackConfigBuilder {
+        StackConfig::builder(1, [2; 16]).interface(&[address("10.0.0.1", 24)])
+    }
+
+    #[test]
+    fn a_configuration_that_cannot_work_is_refused_with_its_reason() {
+        let route = |interface| Route {
+            destination: "0.0.0.0".parse().unwrap(),
+            prefix_len: 0,
+            gateway: Some("10.0.0.254".parse().unwrap()),
+            interface: IfIndex(interface),
+            source: None,
+        };
+        let error = |builder: StackConfigBuilder| builder.build().unwrap_err();
+        assert!(builder().route(route(1)).build().is_ok());
+        assert_eq!(error(builder().route(route(2))), ConfigError::RouteInterface);
+        assert_eq!(error(builder().route(route(0))), ConfigError::RouteInterface);
+        let twice = builder().interface(&[address("10.0.0.1", 16)]);
+        assert_eq!(error(twice), ConfigError::AddressTwice);
+        let loopback = builder().interface(&[address("127.0.0.1", 8)]);
+        assert_eq!(error(loopback), ConfigError::LoopbackAddress);
+        assert_eq!(error(builder().sockets_max(0)), ConfigError::Limit);
+        let crowd = (1..8).fold(builder(), |b, i| b.interface(&[address("10.0.1.1", 24 + i)]));
+        assert_eq!(error(crowd), ConfigError::InterfacesMax);
+    }
+}

@@ -1,0 +1,198 @@
+//! Writes packets into frames: payload straight from the rings, summed on the way, then the headers in front of it.
+
+use core::net::{IpAddr, Ipv4Addr};
+
+use causeway_checksum::{Implementation, finish};
+
+use crate::machnet::PacketOut;
+use crate::nic::{Frame, GsoType, HEADER_CONTIGUOUS, MacAddr, Offload};
+use crate::port::StreamIo;
+use crate::socket::FourTuple;
+use crate::tcp::SegmentOut;
+use crate::wire::checksum::{RunningSum, pseudo_header};
+use crate::wire::ipv4::{IPV4_HEADER_LEN, Ipv4Header};
+use crate::wire::machnet::HEADER_LEN as MACHNET_HEADER_LEN;
+use crate::wire::tcp::{TCP_HEADER_LEN, TCP_OPTIONS_MAX};
+use crate::wire::{
+    ETHERNET_HEADER_LEN, EtherType, EthernetHeader, IpProtocol, UDP_HEADER_LEN, UdpHeader,
+};
+
+/// Where the checksum lies in a TCP header.
+pub(super) const TCP_CHECKSUM_AT: usize = 16;
+/// What upstream Machnet writes into the identification of its datagrams. DF is clear in all of them.
+const MACHNET_IDENTIFICATION: u16 = 0x1513;
+
+/// The link-layer header of a frame.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum LinkHeader {
+    /// Bare IP.
+    None,
+    /// Ethernet II.
+    Ethernet { src: MacAddr, dst: MacAddr, ether_type: EtherType },
+}
+
+impl LinkHeader {
+    pub(super) const fn len(&self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::Ethernet { .. } => ETHERNET_HEADER_LEN,
+        }
+    }
+
+    fn emit(&self, out: &mut [u8]) -> usize {
+        match *self {
+            Self::None => 0,
+            Self::Ethernet { src, dst, ether_type } => {
+                EthernetHeader { dst, src, ethertype: ether_type }.emit(out)
+            }
+        }
+    }
+}
+
+/// Writes a whole network-layer packet behind its link-layer header.
+pub(super) fn emit_reply<F: Frame>(frame: &mut F, link: &LinkHeader, packet: &[u8]) {
+    let mut link_bytes = [0; ETHERNET_HEADER_LEN];
+    let link_len = link.emit(&mut link_bytes);
+    let mut bytes = link_bytes[..link_len].iter().chain(packet);
+    for index in 0..frame.segment_count() {
+        for (to, from) in frame.segment_mut(index).iter_mut().zip(&mut bytes) {
+            *to = *from;
+        }
+    }
+}
+
+/// Copies ring bytes behind `header_len` bytes of header, over as many segments as the frame has.
+fn fill_payload<F: Frame>(
+    frame: &mut F,
+    header_len: usize,
+    mut offset: u64,
+    io: &impl StreamIo,
+) -> RunningSum {
+    let mut sum = RunningSum::new();
+    for index in 0..frame.segment_count() {
+        let start = if index == 0 { header_len } else { 0 };
+        let Some(room) = frame.segment_mut(index).get_mut(start..).filter(|room| !room.is_empty())
+        else {
+            continue;
+        };
+        sum.add_sum(io.tx_copy_out_sum(offset, room), room.len());
+        offset += room.len() as u64;
+    }
+    sum
+}
+
+/// The addresses of a tuple; sockets are IPv4 so far, and anything else sends to nobody.
+fn addresses(tuple: &FourTuple) -> (Ipv4Addr, Ipv4Addr) {
+    match (tuple.local.address.ip(), tuple.remote.address.ip()) {
+        (IpAddr::V4(src), IpAddr::V4(dst)) => (src, dst),
+        (IpAddr::V4(_) | IpAddr::V6(_), _) => (Ipv4Addr::UNSPECIFIED, Ipv4Addr::UNSPECIFIED),
+    }
+}
+
+/// Writes a segment of a connection. With `offload` the NIC completes the checksum, and cuts a super-segment.
+pub(super) fn emit_tcp<F: Frame>(
+    frame: &mut F,
+    link: &LinkHeader,
+    tuple: &FourTuple,
+    segment: &SegmentOut,
+    io: &impl StreamIo,
+    checksum: Implementation,
+    offload: bool,
+) {
+    let mut header = segment.header;
+    (header.src_port, header.dst_port) = (tuple.local.port, tuple.remote.port);
+    let ip_at = link.len();
+    let tcp_at = ip_at + IPV4_HEADER_LEN;
+    let tcp_len = header.header_len();
+    let header_len = tcp_at + tcp_len;
+    let segment_len = tcp_len + segment.payload_len as usize;
+    frame.truncate(tcp_at + segment_len);
+    let payload = fill_payload(frame, header_len, segment.payload_offset, io);
+
+    let (src, dst) = addresses(tuple);
+    let pseudo = pseudo_header(IpAddr::V4(src), IpAddr::V4(dst), IpProtocol::TCP, segment_len);
+    let pseudo = pseudo.unwrap_or(0);
+    let mut bytes = [0; ETHERNET_HEADER_LEN + IPV4_HEADER_LEN + TCP_HEADER_LEN + TCP_OPTIONS_MAX];
+    link.emit(&mut bytes);
+    Ipv4Header::new(src, dst, IpProtocol::TCP, segment_len as u16).emit(&mut bytes[ip_at..]);
+    header.emit(&mut bytes[tcp_at..]);
+    let field = if offload {
+        pseudo
+    } else {
+        let mut sum = RunningSum::new();
+        sum.add_sum(pseudo, 0);
+        sum.add_sum(checksum.sum(&bytes[tcp_at..header_len]), tcp_len);
+        sum.add_sum(payload.sum(), segment.payload_len as usize);
+        finish(sum.sum())
+    };
+    let at = tcp_at + TCP_CHECKSUM_AT;
+    bytes[at..at + 2].copy_from_slice(&field.to_be_bytes());
+    put_header(frame, &bytes[..header_len]);
+    if offload {
+        frame.meta_mut().offload = tcp_offload(segment, tcp_at, header_len);
+    }
+}
+
+/// The fields of virtio_net_hdr for a segment whose checksum, and cutting, is left to the NIC.
+fn tcp_offload(segment: &SegmentOut, tcp_at: usize, header_len: usize) -> Offload {
+    let cut = segment.gso_size > 0 && segment.payload_len > u32::from(segment.gso_size);
+    Offload {
+        gso_type: if cut { GsoType::TcpV4 } else { GsoType::None },
+        gso_size: if cut { segment.gso_size } else { 0 },
+        hdr_len: header_len as u16,
+        csum_start: tcp_at as u16,
+        csum_offset: TCP_CHECKSUM_AT as u16,
+        needs_csum: true,
+    }
+}
+
+/// Headers go into the first segment, which every NIC makes long enough for them.
+fn put_header<F: Frame>(frame: &mut F, bytes: &[u8]) {
+    debug_assert!(bytes.len() <= HEADER_CONTIGUOUS);
+    if let Some(out) = frame.segment_mut(0).get_mut(..bytes.len()) {
+        out.copy_from_slice(bytes);
+    }
+}
+
+/// Writes a packet of a Machnet flow, as upstream does: identification constant, DF clear, UDP checksum present.
+pub(super) fn emit_machnet<F: Frame>(
+    frame: &mut F,
+    link: &LinkHeader,
+    tuple: &FourTuple,
+    packet: &PacketOut,
+    io: &impl StreamIo,
+    checksum: Implementation,
+) {
+    let ip_at = link.len();
+    let udp_at = ip_at + IPV4_HEADER_LEN;
+    let machnet_at = udp_at + UDP_HEADER_LEN;
+    let header_len = machnet_at + MACHNET_HEADER_LEN;
+    let payload_len = usize::from(packet.payload_len);
+    frame.truncate(header_len + payload_len);
+    let payload = fill_payload(frame, header_len, packet.payload_offset, io);
+
+    let (src, dst) = addresses(tuple);
+    let datagram_len = MACHNET_HEADER_LEN + payload_len;
+    let mut bytes =
+        [0; ETHERNET_HEADER_LEN + IPV4_HEADER_LEN + UDP_HEADER_LEN + MACHNET_HEADER_LEN];
+    link.emit(&mut bytes);
+    let ip_len = (UDP_HEADER_LEN + datagram_len) as u16;
+    Ipv4Header {
+        identification: MACHNET_IDENTIFICATION,
+        dont_fragment: false,
+        ..Ipv4Header::new(src, dst, IpProtocol::UDP, ip_len)
+    }
+    .emit(&mut bytes[ip_at..]);
+    packet.header.emit(&mut bytes[machnet_at..]);
+    let mut sum = RunningSum::new();
+    sum.add_sum(checksum.sum(&bytes[machnet_at..header_len]), MACHNET_HEADER_LEN);
+    sum.add_sum(payload.sum(), payload_len);
+    let udp = UdpHeader {
+        src_port: tuple.local.port,
+        dst_port: tuple.remote.port,
+        payload_len: datagram_len as u16,
+        checksum: 0,
+    };
+    udp.with_checksum(IpAddr::V4(src), IpAddr::V4(dst), sum.sum()).emit(&mut bytes[udp_at..]);
+    put_header(frame, &bytes[..header_len]);
+}

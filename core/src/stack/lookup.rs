@@ -1,0 +1,139 @@
+//! Which socket an address belongs to, and how a new socket gets its place.
+
+use super::composition::Stack;
+use super::routing::Hop;
+use super::sock::{Kind, Links, Socket, Sockets};
+use crate::event::Event;
+use crate::port::{ChannelId, SocketId, StreamId, Transport};
+use crate::socket::{Address, ConnectionDemux, Endpoint, FourTuple, ListenerDemux};
+use crate::time::Instant;
+
+/// The tables of one transport.
+#[derive(Debug)]
+pub(super) struct Demux {
+    connections: ConnectionDemux,
+    listeners: ListenerDemux,
+}
+
+/// No socket's tuple.
+const NOBODY: FourTuple = FourTuple {
+    local: Endpoint { address: Address::V4_ANY, port: 0 },
+    remote: Endpoint { address: Address::V4_ANY, port: 0 },
+};
+
+/// The tuple of a slot that stands in a table. A slot without a socket has none that could match.
+fn tuple_of(sockets: &Sockets, slot: u32) -> FourTuple {
+    sockets.at(slot).map_or(NOBODY, |socket| socket.tuple)
+}
+
+impl Demux {
+    pub(super) fn new(seed: u64) -> Self {
+        Self { connections: ConnectionDemux::new(seed), listeners: ListenerDemux::new(seed) }
+    }
+
+    pub(super) fn connection(&self, sockets: &Sockets, tuple: &FourTuple) -> Option<SocketId> {
+        let slot = self.connections.lookup(tuple, |slot| tuple_of(sockets, slot))?;
+        sockets.id_at(slot)
+    }
+
+    pub(super) fn listener(&self, sockets: &Sockets, tuple: &FourTuple) -> Option<SocketId> {
+        let slot = self.listeners.lookup(tuple, |slot| tuple_of(sockets, slot).local)?;
+        sockets.id_at(slot)
+    }
+
+    /// True when a listener has exactly this address and port.
+    pub(super) fn is_listening(&self, sockets: &Sockets, local: &Endpoint) -> bool {
+        self.listeners.exact(local, |slot| tuple_of(sockets, slot).local).is_some()
+    }
+
+    fn insert(&mut self, sockets: &Sockets, id: SocketId) -> bool {
+        let Some(socket) = sockets.get(id) else { return false };
+        let tuple_of = |slot| tuple_of(sockets, slot);
+        let entered = match socket.kind {
+            Kind::Listener(_) => {
+                let local = &socket.tuple.local;
+                self.listeners.insert(local, id.index, |slot| tuple_of(slot).local)
+            }
+            Kind::Tcp { .. } | Kind::Machnet { .. } => {
+                self.connections.insert(&socket.tuple, id.index, tuple_of)
+            }
+        };
+        entered.is_ok()
+    }
+
+    fn remove(&mut self, id: SocketId, socket: &Socket) {
+        match socket.kind {
+            Kind::Listener(_) => self.listeners.remove(&socket.tuple.local, id.index),
+            Kind::Tcp { .. } | Kind::Machnet { .. } => {
+                self.connections.remove(&socket.tuple, id.index)
+            }
+        };
+    }
+}
+
+/// What a new socket is made of.
+#[derive(Debug)]
+pub(super) struct NewSocket {
+    pub(super) channel: ChannelId,
+    pub(super) tuple: FourTuple,
+    pub(super) hop: Hop,
+    pub(super) kind: Kind,
+}
+
+impl Stack {
+    const fn demux_mut(&mut self, transport: Transport) -> &mut Demux {
+        match transport {
+            Transport::Tcp => &mut self.tcp,
+            Transport::Machnet => &mut self.machnet,
+        }
+    }
+
+    /// Enters a socket into every table. `None` when the table is full or its address is taken.
+    pub(super) fn insert(&mut self, now: Instant, new: NewSocket) -> Option<SocketId> {
+        let NewSocket { channel, tuple, hop, kind } = new;
+        let socket = Socket {
+            channel,
+            links: Links::default(),
+            stream: None,
+            tuple,
+            interface: hop.interface,
+            next_hop: hop.address.into(),
+            announced: false,
+            ended: false,
+            kind,
+        };
+        let transport = socket.transport();
+        let is_listener = matches!(socket.kind, Kind::Listener(_));
+        let id = self.sockets.insert(socket).ok()?;
+        let demux = match transport {
+            Transport::Tcp => &mut self.tcp,
+            Transport::Machnet => &mut self.machnet,
+        };
+        if !demux.insert(&self.sockets, id) {
+            self.sockets.remove(id);
+            return None;
+        }
+        self.channels.link(&mut self.sockets, id);
+        self.stats.sockets_opened += 1;
+        if !is_listener && self.events.is_on() {
+            let (local, remote) = (tuple.local.into(), tuple.remote.into());
+            self.events.push(now, Event::Opened { socket: id, transport, local, remote });
+        }
+        Some(id)
+    }
+
+    /// Takes a socket, which is out of its slot already, out of the tables of addresses.
+    pub(super) fn unbind(&mut self, id: SocketId, socket: &Socket) {
+        self.demux_mut(socket.transport()).remove(id, socket);
+    }
+
+    /// The socket `id`, if it belongs to `channel`.
+    pub(super) fn owned(&mut self, channel: ChannelId, id: SocketId) -> Option<&mut Socket> {
+        self.sockets.get_mut(id).filter(|socket| socket.channel == channel)
+    }
+
+    /// Getter: the rings of a socket, for who embeds the stack. `None` for sockets without.
+    pub fn stream_of(&self, id: SocketId) -> Option<StreamId> {
+        self.sockets.get(id)?.stream
+    }
+}

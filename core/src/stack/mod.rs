@@ -1,0 +1,42 @@
+//! The composition of the protocols: from frames to sockets, from sockets to frames, from commands to both.
+//!
+//! | file | what |
+//! |---|---|
+//! | `composition` | [`Stack`]: the tables |
+//! | `rx`, `rx_tcp`, `rx_udp`, `rx_icmp` | input: a frame finds its socket, or is answered, or is dropped and counted |
+//! | `tx`, `emit` | output: ready sockets take turns, packets are written into the NIC's memory |
+//! | `commands`, `open` | what applications ask for |
+//! | `lifecycle` | after every input: news to the application, timer, ready list, end |
+//! | `timers`, `resolve`, `ping`, `replies` | time, neighbours, packets without a socket |
+//! | `lookup`, `channels`, `sock`, `routing` | tables |
+
+mod channels;
+mod commands;
+mod composition;
+mod config;
+mod emit;
+mod event_log;
+mod lifecycle;
+mod lookup;
+mod no_stream;
+mod open;
+mod payload;
+mod ping;
+mod replies;
+mod resolve;
+mod routing;
+mod rx;
+mod rx_icmp;
+mod rx_tcp;
+mod rx_udp;
+mod sock;
+mod stats;
+#[cfg(test)]
+mod tests;
+mod timers;
+mod tx;
+
+pub use composition::Stack;
+pub use config::{ConfigError, StackConfig, StackConfigBuilder};
+pub use stats::{Drops, Stats};
+pub use tx::{TxQueue, TxStop};

@@ -1,0 +1,189 @@
+//! How connections and flows begin: passively, for a listener, or actively, for an application.
+
+use alloc::boxed::Box;
+use core::net::{IpAddr, SocketAddr};
+
+use super::composition::Stack;
+use super::lookup::NewSocket;
+use super::routing::Hop;
+use super::sock::{Kind, Listener};
+use crate::error::CommandError;
+use crate::event::DropReason;
+use crate::machnet::Flow;
+use crate::port::{AppPort, ChannelId, Completion, SocketId, Transport};
+use crate::socket::FourTuple;
+use crate::tcp::{Connection, IsnSecret, State, initial_sequence, timestamp_offset};
+use crate::time::Instant;
+use crate::wire::machnet::MachnetHeader;
+use crate::wire::tcp::TcpHeader;
+
+/// The packet that begins a connection or flow.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum First<'a> {
+    Tcp(&'a TcpHeader),
+    Machnet(&'a MachnetHeader),
+}
+
+impl Stack {
+    /// Opens what a listener was asked for, if its backlog and the limits allow it.
+    pub(super) fn open_passive<P: AppPort>(
+        &mut self,
+        now: Instant,
+        listener_id: SocketId,
+        tuple: FourTuple,
+        first: First<'_>,
+        port: &mut P,
+    ) -> Result<SocketId, DropReason> {
+        let Some(hop) = self.next_hop(tuple.remote.address.ip()) else {
+            return Err(DropReason::NoSocket);
+        };
+        let Some(listener) = self.listener_mut(listener_id) else {
+            return Err(DropReason::NoSocket);
+        };
+        if !listener.begin() {
+            self.stats.backlog_overflows += 1;
+            return Err(DropReason::Limit);
+        }
+        let channel = self.sockets.get(listener_id).map(|socket| socket.channel);
+        let listener = Some(listener_id);
+        let kind = match first {
+            First::Tcp(syn) => {
+                let (iss, ts_offset) = self.sequence_start(now, &tuple);
+                let config = self.config.tcp();
+                let connection = Connection::accept(now, config, iss, ts_offset, syn);
+                Kind::Tcp { connection, listener }
+            }
+            First::Machnet(syn) => {
+                let flow = Flow::accept(now, self.config.machnet(), 0, syn);
+                Kind::Machnet { flow: Box::new(flow), listener }
+            }
+        };
+        let opened =
+            channel.and_then(|channel| self.insert(now, NewSocket { channel, tuple, hop, kind }));
+        let Some(id) = opened else {
+            if let Some(listener) = self.listener_mut(listener_id) {
+                listener.give_up();
+            }
+            return Err(DropReason::Limit);
+        };
+        self.settle(now, id, Some(State::Closed), port);
+        Ok(id)
+    }
+
+    /// The account of a listener.
+    pub(super) fn listener_mut(&mut self, id: SocketId) -> Option<&mut Listener> {
+        match &mut self.sockets.get_mut(id)?.kind {
+            Kind::Listener(listener) => Some(listener),
+            Kind::Tcp { .. } | Kind::Machnet { .. } => None,
+        }
+    }
+
+    /// RFC 6528 and RFC 7323 §5.4: where a connection's numbers begin.
+    fn sequence_start(&self, now: Instant, tuple: &FourTuple) -> (u32, u32) {
+        let secret = IsnSecret(*self.config.secret());
+        let (local, remote) = (tuple.local.into(), tuple.remote.into());
+        let iss = initial_sequence(&secret, now, local, remote);
+        (iss, timestamp_offset(&secret, local, remote))
+    }
+
+    /// Opens a connection or flow for `channel`.
+    pub(super) fn open_active<P: AppPort>(
+        &mut self,
+        now: Instant,
+        asked: &Asked,
+        port: &mut P,
+    ) -> Result<(), CommandError> {
+        let hop = self.check_remote(asked.remote)?;
+        let local = self.source_address(asked, hop)?;
+        let tuple = self.choose_tuple(asked, local)?;
+        let listener = None;
+        let kind = match asked.transport {
+            Transport::Tcp => {
+                let (iss, ts_offset) = self.sequence_start(now, &tuple);
+                let connection = Connection::connect(now, self.config.tcp(), iss, ts_offset);
+                Kind::Tcp { connection, listener }
+            }
+            // The first number is 0 towards upstream, whose peers assume it.
+            Transport::Machnet => {
+                let flow = Flow::connect(now, self.config.machnet(), 0);
+                Kind::Machnet { flow: Box::new(flow), listener }
+            }
+        };
+        let new = NewSocket { channel: asked.channel, tuple, hop, kind };
+        let id = self.insert(now, new).ok_or(CommandError::LimitReached)?;
+        let Some(stream) = port.stream_open(asked.channel, id) else {
+            self.drop_unborn(id);
+            return Err(CommandError::LimitReached);
+        };
+        if let Some(socket) = self.sockets.get_mut(id) {
+            socket.stream = Some(stream);
+            // Its application knows of it from the first moment.
+            socket.announced = true;
+        }
+        let (tag, local) = (asked.tag, tuple.local.into());
+        port.complete(asked.channel, Completion::Connecting { tag, socket: id, stream, local });
+        self.settle(now, id, Some(State::Closed), port);
+        Ok(())
+    }
+
+    /// RFC 1122 §3.2.1.3 and RFC 9293 MUST-46: a connection goes to one host.
+    pub(super) fn check_remote(&self, remote: SocketAddr) -> Result<Hop, CommandError> {
+        let IpAddr::V4(address) = remote.ip() else { return Err(CommandError::Unsupported) };
+        if remote.port() == 0
+            || address.is_unspecified()
+            || address.is_multicast()
+            || address.is_broadcast()
+        {
+            return Err(CommandError::InvalidArgument);
+        }
+        self.next_hop(remote.ip()).ok_or(CommandError::NoRoute)
+    }
+
+    fn source_address(&self, asked: &Asked, hop: Hop) -> Result<IpAddr, CommandError> {
+        let remote = asked.remote.ip();
+        match asked.local.filter(|local| !local.is_unspecified()) {
+            None => self.source_for(hop).ok_or(CommandError::AddressNotAvailable),
+            Some(local) if local.is_ipv4() != remote.is_ipv4() => {
+                Err(CommandError::InvalidArgument)
+            }
+            Some(local) if self.is_local(local) => Ok(local),
+            Some(_) => Err(CommandError::AddressNotAvailable),
+        }
+    }
+
+    /// A random port that makes the four-tuple unique, connections in TIME-WAIT included.
+    fn choose_tuple(&mut self, asked: &Asked, local: IpAddr) -> Result<FourTuple, CommandError> {
+        let Self { sockets, random, ports, .. } = self;
+        let demux = match asked.transport {
+            Transport::Tcp => &self.tcp,
+            Transport::Machnet => &self.machnet,
+        };
+        let tuple_with = |port: u16| FourTuple::new(SocketAddr::new(local, port), asked.remote);
+        let is_free = |port: u16| {
+            let tuple = tuple_with(port);
+            // A socket cannot be its own peer: the machine has one end.
+            tuple.local != tuple.remote && demux.connection(sockets, &tuple).is_none()
+        };
+        let port = ports.choose(random, is_free).ok_or(CommandError::PortsExhausted)?;
+        Ok(tuple_with(port))
+    }
+
+    /// Takes back a socket that nobody was told of.
+    fn drop_unborn(&mut self, id: SocketId) {
+        self.channels.unlink(&mut self.sockets, id);
+        if let Some(socket) = self.sockets.remove(id) {
+            self.stats.sockets_closed += 1;
+            self.unbind(id, &socket);
+        }
+    }
+}
+
+/// An application's wish for a connection or flow.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    pub(super) channel: ChannelId,
+    pub(super) tag: u64,
+    pub(super) transport: Transport,
+    pub(super) local: Option<IpAddr>,
+    pub(super) remote: SocketAddr,
+}

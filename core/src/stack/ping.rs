@@ -1,0 +1,122 @@
+//! Echo requests that wait for their reply. All wait equally long, so the oldest ends first.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use crate::port::ChannelId;
+use crate::time::{Duration, Instant};
+
+/// An echo request is given up after this long.
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// One echo request under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ping {
+    pub(super) channel: ChannelId,
+    pub(super) tag: u64,
+    pub(super) remote: IpAddr,
+    pub(super) sequence: u16,
+    pub(super) sent_at: Instant,
+}
+
+/// The bounded table. A request's ICMP identifier is its slot's number.
+#[derive(Debug)]
+pub(super) struct Pings {
+    slots: Vec<(u32, Option<Ping>)>,
+    free: Vec<u16>,
+    /// Slot, its generation, and when the request in it is given up; in order of time.
+    deadlines: VecDeque<(Instant, u16, u32)>,
+}
+
+impl Pings {
+    pub(super) fn new(pings_max: u32) -> Self {
+        let count = u16::try_from(pings_max).unwrap_or(u16::MAX);
+        Self {
+            slots: (0..count).map(|_| (0, None)).collect(),
+            free: (0..count).rev().collect(),
+            deadlines: VecDeque::with_capacity(usize::from(count)),
+        }
+    }
+
+    /// Returns the identifier for the request, or `None` when too many are under way.
+    pub(super) fn begin(&mut self, now: Instant, ping: Ping) -> Option<u16> {
+        let ident = self.free.pop()?;
+        let (generation, slot) = &mut self.slots[usize::from(ident)];
+        *generation = generation.wrapping_add(1);
+        *slot = Some(ping);
+        self.deadlines.push_back((now + PING_TIMEOUT, ident, *generation));
+        Some(ident)
+    }
+
+    /// The request that a reply answers.
+    pub(super) fn finish(&mut self, ident: u16, sequence: u16, from: IpAddr) -> Option<Ping> {
+        let (_, slot) = self.slots.get_mut(usize::from(ident))?;
+        let ping = slot.take_if(|ping| ping.sequence == sequence && ping.remote == from)?;
+        self.free.push(ident);
+        Some(ping)
+    }
+
+    /// The next request whose time is over at `now`.
+    pub(super) fn poll_expired(&mut self, now: Instant) -> Option<Ping> {
+        while let Some(&(at, ident, generation)) = self.deadlines.front() {
+            let (current, slot) = &mut self.slots[usize::from(ident)];
+            let stale = *current != generation || slot.is_none();
+            if !stale && at > now {
+                return None;
+            }
+            self.deadlines.pop_front();
+            if !stale && let Some(ping) = slot.take() {
+                self.free.push(ident);
+                return Some(ping);
+            }
+        }
+        None
+    }
+
+    /// The earliest deadline. It may belong to a request that was answered: then nothing happens at it.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.deadlines.front().map(|(at, ..)| *at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ping(sequence: u16) -> Ping {
+        Ping {
+            channel: ChannelId { index: 0, generation: 0 },
+            tag: 7,
+            remote: IpAddr::from([10, 0, 0, 2]),
+            sequence,
+            sent_at: Instant::ZERO,
+        }
+    }
+
+    #[test]
+    fn only_the_asked_host_and_the_asked_sequence_finish_a_ping_and_only_once() {
+        let mut pings = Pings::new(4);
+        let ident = pings.begin(Instant::ZERO, ping(3)).unwrap();
+        assert_eq!(pings.finish(ident, 3, IpAddr::from([10, 0, 0, 9])), None);
+        assert_eq!(pings.finish(ident, 4, ping(0).remote), None);
+        assert_eq!(pings.finish(9_999, 3, ping(0).remote), None);
+        assert_eq!(pings.finish(ident, 3, ping(0).remote), Some(ping(3)));
+        assert_eq!(pings.finish(ident, 3, ping(0).remote), None);
+    }
+
+    #[test]
+    fn unanswered_pings_expire_and_give_their_slots_back() {
+        let mut pings = Pings::new(2);
+        let first = pings.begin(Instant::ZERO, ping(1)).unwrap();
+        pings.begin(Instant::from_nanos(10), ping(2)).unwrap();
+        assert_eq!(pings.begin(Instant::ZERO, ping(3)), None);
+        pings.finish(first, 1, ping(0).remote).unwrap();
+        let late = Instant::from_nanos(20) + PING_TIMEOUT;
+        assert_eq!(pings.poll_expired(Instant::from_nanos(20)), None);
+        assert_eq!(pings.poll_expired(late), Some(ping(2)));
+        assert_eq!(pings.poll_expired(late), None);
+        assert_eq!(pings.poll_timeout(), None);
+        assert!(pings.begin(late, ping(4)).is_some() && pings.begin(late, ping(5)).is_some());
+    }
+}

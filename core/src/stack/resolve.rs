@@ -1,0 +1,156 @@
+//! Neighbours: who waits for one, what is asked, and what becomes of the answers.
+
+use core::net::{IpAddr, Ipv4Addr};
+
+use super::composition::Stack;
+use super::config::StackConfig;
+use super::replies::{LinkTarget, Reply};
+use super::routing::Hop;
+use super::sock::Kind;
+use crate::error::EndReason;
+use crate::event::DropReason;
+use crate::ip::neighbor::{Lookup, NeighborConfig, NeighborKey, NeighborTable, Solicit};
+use crate::machnet::FlowState;
+use crate::nic::{IfIndex, MacAddr, Medium};
+use crate::port::{AppPort, SocketId};
+use crate::tcp::State;
+use crate::time::{Duration, Instant};
+use crate::wire::{ARP_LEN, ArpOperation, ArpPacket, EtherType};
+
+/// A socket that could not be parked, or whose neighbour fell silent, tries again after this long.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+
+impl Stack {
+    pub(super) fn neighbor_table(config: &StackConfig, seed: u64) -> NeighborTable {
+        let neighbors = NeighborConfig::builder().entries_max(config.neighbors_max()).build();
+        NeighborTable::new(neighbors.unwrap_or_default(), seed)
+    }
+
+    /// Looks the next hop up. On links without neighbours everybody is reached by no address at all.
+    pub(super) fn look_up(&mut self, now: Instant, interface: IfIndex, address: IpAddr) -> Lookup {
+        if self.links[interface.index()].medium == Medium::Ip {
+            return Lookup::Resolved(MacAddr::default());
+        }
+        let lookup = self.neighbors.lookup(now, NeighborKey { interface, address });
+        self.queue_solicits();
+        lookup
+    }
+
+    /// The station that a socket's packets go to. `None`: the socket waits for its neighbour, or has ended because
+    /// it does not answer.
+    pub(super) fn resolve_for<P: AppPort>(
+        &mut self,
+        now: Instant,
+        id: SocketId,
+        port: &mut P,
+    ) -> Option<MacAddr> {
+        let socket = self.sockets.get(id)?;
+        let (interface, address) = (socket.interface, socket.next_hop.ip());
+        match self.look_up(now, interface, address) {
+            Lookup::Resolved(station) => return Some(station),
+            Lookup::Pending => {
+                if !self.neighbors.park(NeighborKey { interface, address }, id) {
+                    self.retry_later(now, id);
+                }
+            }
+            Lookup::Failed if self.is_opening(id) => {
+                self.end(now, id, EndReason::HostUnreachable, port);
+                self.forget(now, id, port);
+            }
+            // An established connection outlives its neighbour's silence (RFC 1122 §4.2.3.9): its own timers judge.
+            Lookup::Failed => self.retry_later(now, id),
+        }
+        None
+    }
+
+    /// Nothing came back from the peer yet.
+    fn is_opening(&self, id: SocketId) -> bool {
+        self.sockets.get(id).is_some_and(|socket| match &socket.kind {
+            Kind::Listener(_) => false,
+            Kind::Tcp { connection, .. } => connection.state() == State::SynSent,
+            Kind::Machnet { flow, .. } => flow.state() == FlowState::SynSent,
+        })
+    }
+
+    /// The socket's timer brings it back into the ready list; its own deadline does so too, if it is earlier.
+    fn retry_later(&mut self, now: Instant, id: SocketId) {
+        let at = now + RETRY_INTERVAL;
+        let at = self.wheel.deadline(id.index).map_or(at, |own| own.min(at));
+        self.wheel.schedule(id.index, at);
+    }
+
+    /// Queues what the neighbour table wants to ask, and the sockets that it woke.
+    fn queue_solicits(&mut self) {
+        while let Some(solicit) = self.neighbors.poll_request() {
+            self.queue_solicit(solicit);
+        }
+        while let Some(id) = self.neighbors.poll_woken() {
+            if let Some(socket) = self.sockets.get(id) {
+                self.ready[socket.interface.index()].push(id.index);
+            }
+        }
+    }
+
+    fn queue_solicit(&mut self, solicit: Solicit) {
+        let Solicit { interface, target, unicast } = solicit;
+        let IpAddr::V4(target_ip) = target else { return };
+        let hop = Hop { interface, address: target, source: None };
+        let Some(IpAddr::V4(sender_ip)) = self.source_for(hop) else { return };
+        let request = ArpPacket {
+            operation: ArpOperation::Request,
+            sender_mac: self.links[interface.index()].mac,
+            sender_ip,
+            target_mac: MacAddr::default(),
+            target_ip,
+        };
+        self.queue_arp(interface, unicast.unwrap_or(MacAddr::BROADCAST), &request);
+    }
+
+    fn queue_arp(&mut self, interface: IfIndex, station: MacAddr, packet: &ArpPacket) {
+        let Some(mut bytes) = self.replies.buffer() else {
+            self.stats.replies_lost += 1;
+            return;
+        };
+        bytes.resize(ARP_LEN, 0);
+        packet.emit(&mut bytes);
+        let target = LinkTarget::Station(station);
+        self.replies.push(interface, Reply { target, ether_type: EtherType::ARP, bytes });
+    }
+
+    pub(super) fn handle_arp(
+        &mut self,
+        now: Instant,
+        interface: IfIndex,
+        bytes: &[u8],
+    ) -> Result<(), DropReason> {
+        let (packet, _) = ArpPacket::parse(bytes)?;
+        let addresses = self.routing.addresses(interface);
+        let is_ours =
+            |address: Ipv4Addr| addresses.iter().any(|own| own.addr() == IpAddr::V4(address));
+        let our_mac = self.links[interface.index()].mac;
+        let outcome = self.neighbors.handle_arp(now, interface, &packet, our_mac, is_ours);
+        if outcome.conflict {
+            self.stats.address_conflicts += 1;
+        }
+        if let Some(reply) = outcome.reply {
+            self.queue_arp(interface, reply.target_mac, &reply);
+        }
+        self.replies.unpark(interface, Some(IpAddr::V4(packet.sender_ip)));
+        self.queue_solicits();
+        Ok(())
+    }
+
+    /// Repeats requests and gives neighbours up. Returns how many deadlines that were: at most one a call.
+    pub(super) fn handle_neighbor_timeouts(&mut self, now: Instant) -> u32 {
+        if self.neighbors.poll_timeout().is_none_or(|at| at > now) {
+            return 0;
+        }
+        self.neighbors.handle_timeout(now);
+        // What waits looks again: it waits on, or its neighbour is given up.
+        for interface in 0..self.links.len() {
+            self.replies.unpark(IfIndex(interface as u8), None);
+        }
+        self.queue_solicits();
+        1
+    }
+}

@@ -1,0 +1,172 @@
+//! From a frame to its protocol: link layer, IP, and who may talk to whom.
+
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use super::composition::Stack;
+use crate::event::{DropReason, Event};
+use crate::ip::{is_martian_destination, is_martian_source};
+use crate::nic::{Frame, IfIndex, Medium, RxChecksum};
+use crate::port::AppPort;
+use crate::socket::FourTuple;
+use crate::time::Instant;
+use crate::wire::ethernet::{EtherType, EthernetHeader};
+use crate::wire::ipv4::Ipv4Header;
+use crate::wire::{IpProtocol, WireError};
+
+/// Of a VLAN tag, the bits that name the network; zero for a tag that only carries a priority.
+const VLAN_ID_MASK: u16 = 0x0fff;
+
+/// What the layers below the transport found out about a packet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Packet {
+    pub(super) now: Instant,
+    pub(super) src: Ipv4Addr,
+    pub(super) dst: Ipv4Addr,
+    pub(super) ttl: u8,
+    pub(super) ecn: u8,
+    /// Where the IP header begins in the frame.
+    pub(super) ip_at: usize,
+    /// Where the transport header begins in the frame.
+    pub(super) at: usize,
+    /// Bytes from there to the end of the datagram; padding is behind.
+    pub(super) len: usize,
+    /// The NIC, or memory, vouches for the transport checksum.
+    pub(super) verified: bool,
+}
+
+impl Packet {
+    /// The tuple of the connection that it belongs to, seen from here.
+    pub(super) fn tuple(&self, local_port: u16, remote_port: u16) -> FourTuple {
+        let local = SocketAddr::from((self.dst, local_port));
+        FourTuple::new(local, SocketAddr::from((self.src, remote_port)))
+    }
+
+    /// The bytes of the transport header, and what of its payload lies in the first segment.
+    pub(super) fn contiguous<'a, F: Frame>(&self, frame: &'a F) -> &'a [u8] {
+        let head = frame.segment(0);
+        head.get(self.at..head.len().min(self.at + self.len)).unwrap_or(&[])
+    }
+}
+
+impl From<WireError> for DropReason {
+    fn from(error: WireError) -> Self {
+        match error {
+            WireError::Truncated | WireError::Malformed => Self::Malformed,
+            WireError::Checksum => Self::Checksum,
+            WireError::Unsupported => Self::Protocol,
+        }
+    }
+}
+
+impl Stack {
+    /// Input: frames that arrived on `interface`. They stay with the caller; what is needed of them is copied into the
+    /// application's rings. A frame that cannot be right is dropped and counted, with its reason in the events.
+    pub fn handle_rx<F: Frame, P: AppPort>(
+        &mut self,
+        now: Instant,
+        interface: IfIndex,
+        frames: &[F],
+        port: &mut P,
+    ) {
+        for frame in frames {
+            self.stats.rx_frames += 1;
+            self.stats.rx_bytes += frame.len() as u64;
+            if let Err(reason) = self.handle_frame(now, interface, frame, port) {
+                self.stats.drops.count(reason);
+                self.events.push(now, Event::Dropped { interface, reason });
+            }
+        }
+    }
+
+    fn handle_frame<F: Frame, P: AppPort>(
+        &mut self,
+        now: Instant,
+        interface: IfIndex,
+        frame: &F,
+        port: &mut P,
+    ) -> Result<(), DropReason> {
+        let meta = frame.meta();
+        if meta.rx_checksum == RxChecksum::Bad {
+            return Err(DropReason::Checksum);
+        }
+        if meta.vlan_tci.is_some_and(|tci| tci & VLAN_ID_MASK != 0) {
+            return Err(DropReason::Protocol);
+        }
+        let link = self.links[interface.index()];
+        let head = frame.segment(0);
+        if link.medium == Medium::Ip {
+            return match head.first().map(|byte| byte >> 4) {
+                Some(4) => self.handle_ipv4(now, interface, frame, 0, false, port),
+                Some(_) => Err(DropReason::Protocol),
+                None => Err(DropReason::Malformed),
+            };
+        }
+        let (ethernet, at) = EthernetHeader::parse(head)?;
+        let group = ethernet.dst.is_multicast();
+        if ethernet.dst != link.mac && !group {
+            return Err(DropReason::NotOurs);
+        }
+        match ethernet.ethertype {
+            EtherType::IPV4 => self.handle_ipv4(now, interface, frame, at, group, port),
+            EtherType::ARP => self.handle_arp(now, interface, &head[at..]),
+            // IPv6 has its types and no transport yet; all other protocols are not for us.
+            _ => Err(DropReason::Protocol),
+        }
+    }
+
+    fn handle_ipv4<F: Frame, P: AppPort>(
+        &mut self,
+        now: Instant,
+        interface: IfIndex,
+        frame: &F,
+        ip_at: usize,
+        group: bool,
+        port: &mut P,
+    ) -> Result<(), DropReason> {
+        let (ip, header_len) =
+            Ipv4Header::parse_prefix(&frame.segment(0)[ip_at..], frame.len() - ip_at)?;
+        self.check_addresses(interface, &ip, group)?;
+        if ip.is_fragment() {
+            return Err(DropReason::Fragment);
+        }
+        let packet = Packet {
+            now,
+            src: ip.src,
+            dst: ip.dst,
+            ttl: ip.ttl,
+            ecn: ip.ecn(),
+            ip_at,
+            at: ip_at + header_len,
+            len: usize::from(ip.payload_len),
+            verified: frame.meta().rx_checksum == RxChecksum::Verified,
+        };
+        match ip.protocol {
+            IpProtocol::TCP => self.handle_tcp(frame, &packet, port),
+            IpProtocol::UDP => self.handle_udp(frame, &packet, port),
+            IpProtocol::ICMP => self.handle_icmp(frame, &packet, port),
+            _ => Err(DropReason::Protocol),
+        }
+    }
+
+    /// RFC 1122 §3.2.1.3: which sources and destinations may appear, and RFC 1122 §3.3.6: a datagram for one host
+    /// that came by link-layer broadcast is dropped.
+    fn check_addresses(
+        &self,
+        interface: IfIndex,
+        ip: &Ipv4Header,
+        group: bool,
+    ) -> Result<(), DropReason> {
+        let loopback = interface == IfIndex::LOOPBACK;
+        let (src, dst) = (IpAddr::V4(ip.src), IpAddr::V4(ip.dst));
+        // Nobody else on a link has an address of ours, and everybody on the loopback has.
+        if is_martian_source(src, loopback)
+            || is_martian_destination(dst, loopback)
+            || self.routing.is_directed_broadcast(src)
+            || loopback != self.is_local(src)
+        {
+            return Err(DropReason::Martian);
+        }
+        // No transport of ours has a use for broadcasts.
+        if group || !self.is_local(dst) { Err(DropReason::NotOurs) } else { Ok(()) }
+    }
+}

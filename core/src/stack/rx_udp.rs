@@ -1,0 +1,98 @@
+//! UDP datagrams: Machnet packets, or answered with port unreachable.
+
+use core::net::IpAddr;
+
+use super::composition::Stack;
+use super::no_stream::rings;
+use super::open::First;
+use super::payload::Payload;
+use super::rx::Packet;
+use super::sock::Kind;
+use crate::event::DropReason;
+use crate::machnet::{Disposition, Flow, FlowState, ListenDisposition, PacketIn};
+use crate::nic::Frame;
+use crate::port::{AppPort, SocketId};
+use crate::wire::machnet::{HEADER_LEN, MachnetHeader, NetFlags};
+use crate::wire::{UDP_HEADER_LEN, UdpHeader};
+
+impl Stack {
+    pub(super) fn handle_udp<F: Frame, P: AppPort>(
+        &mut self,
+        frame: &F,
+        packet: &Packet,
+        port: &mut P,
+    ) -> Result<(), DropReason> {
+        let contiguous = packet.contiguous(frame);
+        let (udp, _) = UdpHeader::parse_prefix(contiguous, packet.len)?;
+        let at = packet.at + UDP_HEADER_LEN;
+        let datagram_len = usize::from(udp.payload_len);
+        if !packet.verified {
+            let sum = self.sum(&Payload::of(frame, at, datagram_len));
+            udp.verify(IpAddr::V4(packet.src), IpAddr::V4(packet.dst), sum)?;
+        }
+        let tuple = packet.tuple(udp.dst_port, udp.src_port);
+        let flow = self.machnet.connection(&self.sockets, &tuple);
+        let listener = self.machnet.listener(&self.sockets, &tuple);
+        if flow.is_none() && listener.is_none() {
+            self.reply_port_unreachable(frame, packet);
+            return Err(DropReason::NoSocket);
+        }
+        // What is behind the datagram is IP's padding, if anything.
+        let datagram = &contiguous[UDP_HEADER_LEN..];
+        let datagram = &datagram[..datagram.len().min(datagram_len)];
+        let (header, _) = MachnetHeader::parse(datagram)?;
+        match (flow, listener) {
+            (Some(flow), _) => {
+                let payload = Payload::of(frame, at + HEADER_LEN, datagram_len - HEADER_LEN);
+                self.handle_packet(flow, &header, &payload, packet, port)
+            }
+            (None, Some(listener)) => match crate::machnet::listen(&header, 1) {
+                // Whether the backlog is full is `open_passive`'s to say.
+                ListenDisposition::Accept | ListenDisposition::Full => {
+                    self.stats.machnet_packets_in += 1;
+                    let first = First::Machnet(&header);
+                    self.open_passive(packet.now, listener, tuple, first, port).map(drop)
+                }
+                ListenDisposition::Ignore => Err(DropReason::NoSocket),
+            },
+            (None, None) => Err(DropReason::NoSocket),
+        }
+    }
+
+    fn handle_packet<P: AppPort>(
+        &mut self,
+        id: SocketId,
+        header: &MachnetHeader,
+        payload: &Payload<'_>,
+        packet: &Packet,
+        port: &mut P,
+    ) -> Result<(), DropReason> {
+        self.stats.machnet_packets_in += 1;
+        self.stats.socket_visits += 1;
+        let Some(socket) = self.sockets.get_mut(id) else { return Err(DropReason::NoSocket) };
+        let Kind::Machnet { flow, .. } = &mut socket.kind else {
+            return Err(DropReason::NoSocket);
+        };
+        if socket.stream.is_none() && !socket.ended && completes_handshake(flow, header) {
+            // As for TCP: the rings come before the payload.
+            let Some(stream) = port.stream_open(socket.channel, id) else {
+                return Err(DropReason::Limit);
+            };
+            socket.stream = Some(stream);
+        }
+        let input = PacketIn { header, payload: payload.slices() };
+        let disposition = flow.handle_packet(packet.now, &input, &mut rings(port, socket.stream));
+        self.settle(packet.now, id, None, port);
+        match disposition {
+            Disposition::Accept | Disposition::Duplicate | Disposition::Ignore => Ok(()),
+            Disposition::NoRoom => Err(DropReason::Limit),
+            Disposition::Malformed | Disposition::Violation => Err(DropReason::Malformed),
+        }
+    }
+}
+
+/// A SYN-ACK of ours is answered, or the answer was lost and data comes already.
+fn completes_handshake(flow: &Flow, header: &MachnetHeader) -> bool {
+    flow.state() == FlowState::SynReceived
+        && matches!(header.net_flags, NetFlags::Ack | NetFlags::Data)
+}

@@ -1,0 +1,127 @@
+//! One slot of the socket table.
+
+use alloc::boxed::Box;
+
+use crate::machnet::Flow;
+use crate::nic::IfIndex;
+use crate::port::{ChannelId, SocketId, StreamId, Transport};
+use crate::socket::{Address, FourTuple, Table};
+use crate::tcp::Connection;
+
+/// All sockets of a stack.
+pub(super) type Sockets = Table<Socket>;
+
+/// Neighbours of a socket in its channel's list.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Links {
+    pub(super) prev: Option<SocketId>,
+    pub(super) next: Option<SocketId>,
+}
+
+/// A listener, connection or flow with everything that the protocol machines do not know.
+#[derive(Debug)]
+pub(super) struct Socket {
+    /// Whose it is.
+    pub(super) channel: ChannelId,
+    pub(super) links: Links,
+    /// Its rings; none for listeners, half-open connections and sockets whose application has let go.
+    pub(super) stream: Option<StreamId>,
+    /// Its ends; the remote one is nobody's for listeners.
+    pub(super) tuple: FourTuple,
+    /// Where its packets leave, and to whom on that link.
+    pub(super) interface: IfIndex,
+    pub(super) next_hop: Address,
+    /// The handshake is over and the application was told.
+    pub(super) announced: bool,
+    /// The application was told that it ended.
+    pub(super) ended: bool,
+    pub(super) kind: Kind,
+}
+
+/// What a socket is.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every slot is a connection: a box would cost more"
+)]
+#[derive(Debug)]
+pub(super) enum Kind {
+    /// Waits for connections or flows.
+    Listener(Listener),
+    /// A TCP connection.
+    Tcp {
+        /// The machine of RFC 9293.
+        connection: Connection,
+        /// The listener that it came from.
+        listener: Option<SocketId>,
+    },
+    /// A Machnet flow.
+    Machnet {
+        /// The machine. Flows are bigger than connections and fewer.
+        flow: Box<Flow>,
+        /// The listener that it came from.
+        listener: Option<SocketId>,
+    },
+}
+
+/// A listener's account of what it may still take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Listener {
+    pub(super) transport: Transport,
+    backlog: u32,
+    half_open: u32,
+    handed_over: u32,
+}
+
+impl Listener {
+    pub(super) const fn new(transport: Transport, backlog: u32) -> Self {
+        Self { transport, backlog, half_open: 0, handed_over: 0 }
+    }
+
+    /// Takes room for one more half-open connection; false when there is none.
+    pub(super) const fn begin(&mut self) -> bool {
+        let room = self.half_open.saturating_add(self.handed_over) < self.backlog;
+        if room {
+            self.half_open += 1;
+        }
+        room
+    }
+
+    /// A half-open connection was completed and handed to the application.
+    pub(super) const fn hand_over(&mut self) {
+        self.half_open = self.half_open.saturating_sub(1);
+        self.handed_over = self.handed_over.saturating_add(1);
+    }
+
+    /// A half-open connection came to nothing.
+    pub(super) const fn give_up(&mut self) {
+        self.half_open = self.half_open.saturating_sub(1);
+    }
+
+    /// The application took `count`. It may say anything: more than there are counts as all.
+    pub(super) const fn accepted(&mut self, count: u32) {
+        self.handed_over = self.handed_over.saturating_sub(count);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_holds_no_more_than_its_backlog_until_the_application_takes_some() {
+        let mut listener = Listener::new(Transport::Tcp, 2);
+        assert!(listener.begin() && listener.begin());
+        assert!(!listener.begin(), "two half-open ones fill a backlog of two");
+        listener.give_up();
+        listener.hand_over();
+        assert!(listener.begin());
+        assert!(!listener.begin(), "one half-open and one handed over fill it as well");
+        listener.accepted(1_000);
+        assert!(listener.begin());
+    }
+
+    #[test]
+    fn a_backlog_of_zero_takes_nothing() {
+        assert!(!Listener::new(Transport::Machnet, 0).begin());
+    }
+}

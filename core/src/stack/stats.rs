@@ -1,0 +1,97 @@
+//! Counters of the whole stack. They only grow, and say nothing about single sockets.
+
+use crate::event::DropReason;
+
+/// Drops by reason, one field for each [`DropReason`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Drops {
+    /// [`DropReason::Malformed`].
+    pub malformed: u64,
+    /// [`DropReason::Checksum`].
+    pub checksum: u64,
+    /// [`DropReason::NotOurs`].
+    pub not_ours: u64,
+    /// [`DropReason::Martian`].
+    pub martian: u64,
+    /// [`DropReason::Protocol`].
+    pub protocol: u64,
+    /// [`DropReason::NoSocket`].
+    pub no_socket: u64,
+    /// [`DropReason::Limit`].
+    pub limit: u64,
+    /// [`DropReason::Fragment`].
+    pub fragment: u64,
+}
+
+impl Drops {
+    pub(super) const fn count(&mut self, reason: DropReason) {
+        match reason {
+            DropReason::Malformed => self.malformed += 1,
+            DropReason::Checksum => self.checksum += 1,
+            DropReason::NotOurs => self.not_ours += 1,
+            DropReason::Martian => self.martian += 1,
+            DropReason::Protocol => self.protocol += 1,
+            DropReason::NoSocket => self.no_socket += 1,
+            DropReason::Limit => self.limit += 1,
+            DropReason::Fragment => self.fragment += 1,
+        }
+    }
+
+    /// Getter: all of them together.
+    pub const fn total(&self) -> u64 {
+        self.malformed
+            + self.checksum
+            + self.not_ours
+            + self.martian
+            + self.protocol
+            + self.no_socket
+            + self.limit
+            + self.fragment
+    }
+}
+
+/// What the stack has done since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Stats {
+    /// Frames received.
+    pub rx_frames: u64,
+    /// Their bytes, link header included.
+    pub rx_bytes: u64,
+    /// Frames received and dropped, by reason.
+    pub drops: Drops,
+    /// Frames handed to a NIC.
+    pub tx_frames: u64,
+    /// Their bytes, link header included.
+    pub tx_bytes: u64,
+    /// TCP segments that found their connection.
+    pub tcp_segments_in: u64,
+    /// TCP segments sent by connections (a super-segment counts once).
+    pub tcp_segments_out: u64,
+    /// RST segments sent for segments without a connection.
+    pub tcp_resets_out: u64,
+    /// Machnet packets that found their flow.
+    pub machnet_packets_in: u64,
+    /// Machnet packets sent by flows.
+    pub machnet_packets_out: u64,
+    /// Segments and packets sent again.
+    pub retransmits: u64,
+    /// ICMP errors, and messages of other types, that were received and had no effect.
+    pub icmp_ignored: u64,
+    /// ARP packets whose sender claims an address of ours (RFC 5227 §2.4).
+    pub address_conflicts: u64,
+    /// Echo requests answered.
+    pub echo_replies_out: u64,
+    /// Replies without a socket (RST, echo, ARP) that found the queue full, or no route or neighbour.
+    pub replies_lost: u64,
+    /// Connections refused because a listener's backlog was full.
+    pub backlog_overflows: u64,
+    /// Sockets opened, listeners included.
+    pub sockets_opened: u64,
+    /// Sockets forgotten.
+    pub sockets_closed: u64,
+    /// Times that a transmission had to wait because the NIC had no memory.
+    pub alloc_failures: u64,
+    /// Socket slots looked at while handling frames, timers and transmissions. The work per segment must not
+    /// depend on how many sockets exist: tests hold this against the number of segments.
+    pub socket_visits: u64,
+}

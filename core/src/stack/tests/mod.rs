@@ -1,0 +1,3 @@
+//! Stories of two hosts on one wire.
+
+mod tcp_stories;

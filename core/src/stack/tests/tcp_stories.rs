@@ -1,0 +1,208 @@
+//! TCP between two engines.
+
+use core::net::SocketAddr;
+use std::vec::Vec;
+
+use crate::error::EndReason;
+use crate::nic::NicCaps;
+use crate::port::{Completion, Op, Transport};
+use crate::testing::{Duo, Host, transfer};
+use crate::time::Duration;
+
+const PORT: u16 = 80;
+
+fn pattern(len: usize) -> Vec<u8> {
+    (0..len).map(|i| (i * 31 + i / 251) as u8).collect()
+}
+
+#[test]
+fn strangers_resolve_each_other_connect_and_every_byte_arrives_in_both_directions() {
+    let mut duo = Duo::new(65_536);
+    let (a, b) = duo.connect(Transport::Tcp, PORT);
+    let bytes = pattern(1 << 20);
+    assert!(transfer(&mut duo, a, b, true, &bytes) == bytes);
+    assert!(transfer(&mut duo, b, a, false, &bytes) == bytes);
+    for host in [&duo.a, &duo.b] {
+        let stats = host.engine.stack().stats();
+        assert_eq!(stats.drops.total(), 0, "{stats:?}");
+        assert_eq!(stats.retransmits, 0);
+    }
+}
+
+#[test]
+fn both_sides_close_and_nothing_is_left_after_time_wait() {
+    let mut duo = Duo::new(65_536);
+    let (a, b) = duo.connect(Transport::Tcp, PORT);
+    duo.a.ask(Op::Close { socket: a.socket });
+    duo.settle();
+    assert!(
+        duo.b
+            .take(|news| (*news == Completion::PeerClosed { socket: b.socket }).then_some(()))
+            .is_some()
+    );
+    assert_eq!(duo.b.take_ended(b.socket), None, "b may still send");
+    duo.b.ask(Op::Close { socket: b.socket });
+    duo.settle();
+    assert_eq!(duo.a.take_ended(a.socket), Some(EndReason::Closed));
+    assert_eq!(duo.b.take_ended(b.socket), Some(EndReason::Closed));
+    assert_eq!(duo.a.engine.stack().socket_count(), 1, "TIME-WAIT");
+    assert_eq!(duo.a.engine.port().streams_open(), 0, "without rings");
+    duo.pass(Duration::from_secs(130));
+    assert_eq!(duo.a.engine.stack().socket_count(), 0);
+    assert_eq!(duo.b.engine.stack().socket_count(), 1, "the listener");
+}
+
+#[test]
+fn half_closing_leaves_the_other_direction_open() {
+    let mut duo = Duo::new(65_536);
+    let (a, b) = duo.connect(Transport::Tcp, PORT);
+    duo.a.engine.port_mut().write(a.stream, b"question");
+    duo.a.ask(Op::Kick { socket: a.socket });
+    duo.a.ask(Op::ShutdownWrite { socket: a.socket });
+    duo.settle();
+    let mut question = [0; 16];
+    assert_eq!(duo.b.engine.port_mut().read(b.stream, &mut question), 8);
+    let answer = pattern(100_000);
+    assert!(transfer(&mut duo, b, a, false, &answer) == answer);
+}
+
+#[test]
+fn a_closed_port_refuses() {
+    let mut duo = Duo::new(65_536);
+    let remote = SocketAddr::new(Host::address(2), 9);
+    duo.a.ask(Op::Connect { transport: Transport::Tcp, local: None, remote });
+    duo.settle();
+    let socket = duo.a.take(|news| match news {
+        Completion::Connecting { socket, .. } => Some(*socket),
+        _ => None,
+    });
+    assert_eq!(duo.a.take_ended(socket.unwrap()), Some(EndReason::Refused));
+    assert_eq!(duo.a.engine.stack().socket_count(), 0);
+    assert_eq!(duo.a.engine.port().streams_open(), 0);
+    assert_eq!(duo.b.engine.stack().stats().tcp_resets_out, 1);
+}
+
+#[test]
+fn an_abort_resets_the_peer() {
+    let mut duo = Duo::new(65_536);
+    let (a, b) = duo.connect(Transport::Tcp, PORT);
+    duo.a.ask(Op::Abort { socket: a.socket });
+    duo.settle();
+    assert_eq!(duo.a.take_ended(a.socket), Some(EndReason::Aborted));
+    assert_eq!(duo.b.take_ended(b.socket), Some(EndReason::Reset));
+    assert_eq!(duo.a.engine.stack().socket_count(), 0);
+}
+
+#[test]
+fn the_death_of_a_channel_ends_its_sockets_and_tells_the_peers() {
+    let mut duo = Duo::new(4_096);
+    let (_, first) = duo.connect(Transport::Tcp, PORT);
+    let mut theirs = std::vec![first];
+    theirs.extend((1..200).map(|_| duo.reconnect(Transport::Tcp, PORT).1));
+    duo.a.engine.port_mut().kill(crate::testing::CHANNEL);
+    duo.settle();
+    assert_eq!(duo.a.engine.stack().socket_count(), 0);
+    assert_eq!(duo.a.engine.port().streams_open(), 0);
+    for handle in theirs {
+        assert_eq!(duo.b.take_ended(handle.socket), Some(EndReason::Reset));
+    }
+    assert_eq!(duo.b.engine.stack().socket_count(), 1, "the listener");
+}
+
+#[test]
+fn a_full_backlog_takes_nobody_until_the_application_accepts() {
+    let mut duo = Duo::new(4_096);
+    let local = SocketAddr::new(Host::address(2), PORT);
+    duo.b.ask(Op::Listen { transport: Transport::Tcp, local, backlog: 2 });
+    for _ in 0..3 {
+        duo.a.ask(Op::Connect { transport: Transport::Tcp, local: None, remote: local });
+    }
+    duo.settle();
+    let connected = |news: &Completion| matches!(news, Completion::Connected { .. }).then_some(());
+    assert!(duo.a.take(connected).is_some() && duo.a.take(connected).is_some());
+    assert!(duo.a.take(connected).is_none(), "the third waits");
+    assert_eq!(duo.b.engine.stack().stats().backlog_overflows, 1);
+    let listener = duo.b.take(|news| match news {
+        Completion::Incoming { listener, .. } => Some(*listener),
+        _ => None,
+    });
+    duo.b.ask(Op::Accepted { listener: listener.unwrap(), count: 2 });
+    duo.pass(Duration::from_secs(4));
+    assert!(duo.a.take(connected).is_some(), "its SYN came again");
+}
+
+#[test]
+fn a_host_that_is_not_there_ends_the_attempt() {
+    let mut duo = Duo::new(4_096);
+    let remote = SocketAddr::new(Host::address(77), PORT);
+    duo.a.ask(Op::Connect { transport: Transport::Tcp, local: None, remote });
+    duo.pass(Duration::from_secs(10));
+    let reason = duo.a.take(|news| match news {
+        Completion::Ended { reason, .. } => Some(*reason),
+        _ => None,
+    });
+    assert_eq!(reason, Some(EndReason::HostUnreachable));
+    assert_eq!(duo.a.engine.stack().socket_count(), 0);
+}
+
+#[test]
+fn a_flow_between_two_sockets_of_one_host_never_touches_the_wire() {
+    let mut duo = Duo::new(65_536);
+    let local = SocketAddr::new(Host::address(1), PORT);
+    duo.a.ask(Op::Listen { transport: Transport::Tcp, local, backlog: 4 });
+    duo.a.ask(Op::Connect { transport: Transport::Tcp, local: None, remote: local });
+    duo.settle();
+    let (socket, stream) = duo
+        .a
+        .take(|news| match news {
+            Completion::Connecting { socket, stream, .. } => Some((*socket, *stream)),
+            _ => None,
+        })
+        .unwrap();
+    let incoming = duo
+        .a
+        .take(|news| match news {
+            Completion::Incoming { stream, .. } => Some(*stream),
+            _ => None,
+        })
+        .unwrap();
+    let bytes = pattern(60_000);
+    duo.a.engine.port_mut().write(stream, &bytes);
+    duo.a.ask(Op::Kick { socket });
+    duo.settle();
+    let mut read = std::vec![0; 70_000];
+    let count = duo.a.engine.port_mut().read(incoming, &mut read);
+    assert!(read[..count] == bytes);
+    assert_eq!(duo.b.engine.stack().stats().rx_frames, 0);
+}
+
+/// The same transfer, whatever the NICs can do.
+fn transfer_over(shape: &dyn Fn(&mut NicCaps), segment_bytes: usize) -> Duo {
+    let mut duo = Duo::with(256 << 10, shape, &|config| config);
+    duo.a.nic().segment_bytes = segment_bytes;
+    duo.b.nic().segment_bytes = segment_bytes;
+    let (a, b) = duo.connect(Transport::Tcp, PORT);
+    let bytes = pattern(1 << 20);
+    assert!(transfer(&mut duo, a, b, true, &bytes) == bytes);
+    assert_eq!(duo.b.engine.stack().stats().drops.total(), 0);
+    duo
+}
+
+#[test]
+fn frames_in_chains_of_segments_carry_the_same_bytes() {
+    let chained = |caps: &mut NicCaps| caps.tx_segments = 16;
+    transfer_over(&chained, 128);
+    transfer_over(&chained, 201);
+}
+
+#[test]
+fn a_nic_that_cuts_super_segments_is_given_some() {
+    let tso = |caps: &mut NicCaps| {
+        (caps.tso_bytes_max, caps.tx_checksum, caps.tx_segments) = (65_549, true, 20);
+        (caps.lro, caps.rx_checksum) = (true, true);
+    };
+    let duo = transfer_over(&tso, 0);
+    let sent = duo.a.engine.stack().stats().tcp_segments_out;
+    assert!(sent < 300, "{sent} frames for 1 MiB");
+    transfer_over(&tso, 4_096);
+}

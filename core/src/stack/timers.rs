@@ -1,0 +1,58 @@
+//! What time brings: due timers of sockets, neighbours that do not answer, echo requests without a reply.
+
+use super::composition::Stack;
+use super::no_stream::rings;
+use super::sock::Kind;
+use crate::engine::Reason;
+use crate::error::CommandError;
+use crate::port::{AppPort, Completion, SocketId};
+use crate::time::Instant;
+
+/// Timers that one step serves.
+const TIMERS_PER_STEP: u32 = 256;
+
+impl Stack {
+    /// Input: the time. Serves what is due at `now`, within a bound. Returns how many timers were served, and true
+    /// when more are due.
+    pub fn handle_timeout<P: AppPort>(&mut self, now: Instant, port: &mut P) -> (u32, bool) {
+        let mut count = self.handle_neighbor_timeouts(now);
+        while let Some(ping) = self.pings.poll_expired(now) {
+            count += 1;
+            let error = CommandError::TimedOut;
+            port.complete(ping.channel, Completion::Failed { tag: ping.tag, error });
+        }
+        while let Some(index) = self.wheel.poll_expired(now) {
+            count += 1;
+            if let Some(id) = self.sockets.id_at(index) {
+                self.stats.socket_visits += 1;
+                self.handle_socket_timeout(now, id, port);
+            }
+            if count >= TIMERS_PER_STEP {
+                return (count, true);
+            }
+        }
+        (count, false)
+    }
+
+    fn handle_socket_timeout<P: AppPort>(&mut self, now: Instant, id: SocketId, port: &mut P) {
+        let Some(socket) = self.sockets.get_mut(id) else { return };
+        let before = socket.tcp_state();
+        let mut io = rings(port, socket.stream);
+        match &mut socket.kind {
+            Kind::Listener(_) => return,
+            Kind::Tcp { connection, .. } => connection.handle_timeout(now, &mut io),
+            Kind::Machnet { flow, .. } => flow.handle_timeout(now, &mut io),
+        }
+        drop(io);
+        self.settle(now, id, before, port);
+    }
+
+    /// Getter: the next deadline and whose it is. Nothing happens in the stack before it unless a frame or a
+    /// command comes in.
+    pub fn poll_timeout(&self) -> Option<(Instant, Reason)> {
+        let socket = self.wheel.next_deadline().map(|at| (at, Reason::Socket));
+        let neighbor = self.neighbors.poll_timeout().map(|at| (at, Reason::Neighbor));
+        let ping = self.pings.poll_timeout().map(|at| (at, Reason::Ping));
+        [socket, neighbor, ping].into_iter().flatten().min_by_key(|(at, _)| *at)
+    }
+}

@@ -1,0 +1,276 @@
+//! From ready sockets and queued replies to frames.
+
+use alloc::collections::VecDeque;
+
+use super::composition::Stack;
+use super::emit::{LinkHeader, emit_machnet, emit_reply, emit_tcp};
+use super::no_stream::rings;
+use super::replies::{LinkTarget, Reply};
+use super::sock::Kind;
+use crate::ip::neighbor::Lookup;
+use crate::nic::{Frame, IfIndex, MacAddr, Medium, Nic, NicCaps};
+use crate::port::{AppPort, SocketId, StreamIo};
+use crate::tcp::TxLimits;
+use crate::time::Instant;
+use crate::wire::ipv4::IPV4_HEADER_LEN;
+use crate::wire::tcp::{TCP_HEADER_LEN, TCP_OPTIONS_MAX};
+
+/// Frames that one socket may send before the next one has its turn.
+const QUANTUM_FRAMES: usize = 8;
+/// The longest datagram that an IPv4 header can say.
+const DATAGRAM_BYTES_MAX: usize = 65_535;
+
+/// Frames on their way to one NIC.
+#[derive(Debug)]
+pub struct TxQueue<F> {
+    frames: VecDeque<F>,
+    /// Allocated and not needed: frames are allocated before it is known whether there is something to send, so that
+    /// a failed allocation loses nothing.
+    spare: Option<F>,
+}
+
+impl<F: Frame> TxQueue<F> {
+    /// An empty queue.
+    pub const fn new() -> Self {
+        Self { frames: VecDeque::new(), spare: None }
+    }
+
+    /// Getter: true when every frame was accepted by the NIC.
+    pub fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    /// Output: offers the frames to `nic`, returns how many it took.
+    pub fn send<N: Nic<Frame = F>>(&mut self, nic: &mut N) -> usize {
+        nic.tx_burst(&mut self.frames)
+    }
+
+    /// A frame of `len` bytes.
+    fn alloc<N: Nic<Frame = F>>(&mut self, nic: &mut N, len: usize) -> Option<F> {
+        match self.spare.take() {
+            Some(frame) if frame.len() == len => Some(frame),
+            _ => nic.alloc(len),
+        }
+    }
+}
+
+impl<F: Frame> Default for TxQueue<F> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Why [`Stack::poll_transmit`] returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TxStop {
+    /// There is nothing to send now.
+    Idle,
+    /// The queue has as many frames as were asked for; there may be more to send.
+    Full,
+    /// The NIC has no memory or no room.
+    NicFull,
+}
+
+/// What became of one socket's turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// It has nothing more to send, or waits for its neighbour.
+    Done,
+    /// Its quantum, or the burst, is used up.
+    Yield,
+    /// The NIC has no memory.
+    NoMemory,
+}
+
+/// What a frame for this socket may look like.
+#[derive(Clone, Copy, Debug)]
+struct Room {
+    frame_len: usize,
+    limits: TxLimits,
+}
+
+impl Stack {
+    /// Output: appends frames for `interface` to `tx` until it has `frames_max`, taking turns between the sockets
+    /// that are ready. Headers and payload are written straight into the NIC's memory.
+    pub fn poll_transmit<N: Nic, P: AppPort>(
+        &mut self,
+        now: Instant,
+        interface: IfIndex,
+        nic: &mut N,
+        tx: &mut TxQueue<N::Frame>,
+        port: &mut P,
+        frames_max: usize,
+    ) -> TxStop {
+        while tx.frames.len() < frames_max {
+            if let Some(reply) = self.replies.pop(interface) {
+                if !self.send_reply(now, interface, reply, nic, tx) {
+                    return TxStop::NicFull;
+                }
+                continue;
+            }
+            let Some(index) = self.ready[interface.index()].pop() else { return TxStop::Idle };
+            let Some(id) = self.sockets.id_at(index) else { continue };
+            self.stats.socket_visits += 1;
+            if self.serve(now, id, nic, tx, port, frames_max) == Turn::NoMemory {
+                self.stats.alloc_failures += 1;
+                self.ready[interface.index()].push(index);
+                return TxStop::NicFull;
+            }
+        }
+        TxStop::Full
+    }
+
+    /// False when the NIC has no memory for it; it stays first in its queue then.
+    fn send_reply<N: Nic>(
+        &mut self,
+        now: Instant,
+        interface: IfIndex,
+        reply: Reply,
+        nic: &mut N,
+        tx: &mut TxQueue<N::Frame>,
+    ) -> bool {
+        let station = match reply.target {
+            LinkTarget::Station(station) => station,
+            LinkTarget::Neighbor(neighbor) => match self.look_up(now, interface, neighbor) {
+                Lookup::Resolved(station) => station,
+                Lookup::Pending => {
+                    self.replies.park(interface, reply);
+                    return true;
+                }
+                Lookup::Failed => {
+                    self.replies.discard(reply.bytes);
+                    self.stats.replies_lost += 1;
+                    return true;
+                }
+            },
+        };
+        let link = self.link_header(nic.caps(), station, reply.ether_type);
+        let Some(mut frame) = tx.alloc(nic, link.len() + reply.bytes.len()) else {
+            self.stats.alloc_failures += 1;
+            self.replies.unpop(interface, reply);
+            return false;
+        };
+        emit_reply(&mut frame, &link, &reply.bytes);
+        self.count_sent(&frame);
+        tx.frames.push_back(frame);
+        self.replies.discard(reply.bytes);
+        true
+    }
+
+    fn link_header(
+        &self,
+        caps: &NicCaps,
+        dst: MacAddr,
+        ether_type: crate::wire::EtherType,
+    ) -> LinkHeader {
+        match caps.medium {
+            Medium::Ethernet => LinkHeader::Ethernet { src: caps.mac, dst, ether_type },
+            Medium::Ip => LinkHeader::None,
+        }
+    }
+
+    fn count_sent<F: Frame>(&mut self, frame: &F) {
+        self.stats.tx_frames += 1;
+        self.stats.tx_bytes += frame.len() as u64;
+    }
+
+    fn serve<N: Nic, P: AppPort>(
+        &mut self,
+        now: Instant,
+        id: SocketId,
+        nic: &mut N,
+        tx: &mut TxQueue<N::Frame>,
+        port: &mut P,
+        frames_max: usize,
+    ) -> Turn {
+        let Some(socket) = self.sockets.get(id) else { return Turn::Done };
+        let before = socket.tcp_state();
+        let Some(station) = self.resolve_for(now, id, port) else { return Turn::Done };
+        let link = self.link_header(nic.caps(), station, crate::wire::EtherType::IPV4);
+        let mut turn = Turn::Yield;
+        for _ in 0..QUANTUM_FRAMES {
+            if tx.frames.len() >= frames_max {
+                break;
+            }
+            turn = self.send_one(now, id, &link, nic, tx, port);
+            if turn != Turn::Yield {
+                break;
+            }
+        }
+        self.settle_transmitted(now, id, before, turn == Turn::Yield, port);
+        turn
+    }
+
+    /// Sends one segment or packet of a socket. [`Turn::Yield`]: sent, there may be more.
+    fn send_one<N: Nic, P: AppPort>(
+        &mut self,
+        now: Instant,
+        id: SocketId,
+        link: &LinkHeader,
+        nic: &mut N,
+        tx: &mut TxQueue<N::Frame>,
+        port: &mut P,
+    ) -> Turn {
+        let checksum = self.config.checksum();
+        let Some(socket) = self.sockets.get_mut(id) else { return Turn::Done };
+        let tuple = socket.tuple;
+        let io = rings(port, socket.stream);
+        let sent = match &mut socket.kind {
+            Kind::Listener(_) => return Turn::Done,
+            Kind::Tcp { connection, .. } => {
+                let unacked = io.tx_end().saturating_sub(connection.info().bytes_acked);
+                let room = tcp_room(nic.caps(), link, unacked);
+                let Some(mut frame) = tx.alloc(nic, room.frame_len) else { return Turn::NoMemory };
+                match connection.poll_transmit(now, &room.limits, &io) {
+                    Some(segment) => {
+                        let offload = nic.caps().tx_checksum;
+                        emit_tcp(&mut frame, link, &tuple, &segment, &io, checksum, offload);
+                        self.stats.tcp_segments_out += 1;
+                        Ok(frame)
+                    }
+                    None => Err(frame),
+                }
+            }
+            Kind::Machnet { flow, .. } => {
+                let frame_len = link.len() + usize::from(nic.caps().mtu);
+                let Some(mut frame) = tx.alloc(nic, frame_len) else { return Turn::NoMemory };
+                match flow.poll_transmit(now) {
+                    Some(packet) => {
+                        emit_machnet(&mut frame, link, &tuple, &packet, &io, checksum);
+                        self.stats.machnet_packets_out += 1;
+                        Ok(frame)
+                    }
+                    None => Err(frame),
+                }
+            }
+        };
+        match sent {
+            Ok(frame) => {
+                self.count_sent(&frame);
+                tx.frames.push_back(frame);
+                Turn::Yield
+            }
+            Err(unused) => {
+                tx.spare = Some(unused);
+                Turn::Done
+            }
+        }
+    }
+}
+
+/// How long a frame for a TCP segment has to be: a super-segment where the NIC cuts them and there is enough to fill
+/// one, else what the MTU allows.
+fn tcp_room(caps: &NicCaps, link: &LinkHeader, unacked: u64) -> Room {
+    let mtu = usize::from(caps.mtu);
+    let mss_ip = caps.mtu.saturating_sub((IPV4_HEADER_LEN + TCP_HEADER_LEN) as u16);
+    let headers = IPV4_HEADER_LEN + TCP_HEADER_LEN + TCP_OPTIONS_MAX;
+    let super_max = (caps.tso_bytes_max as usize).min(DATAGRAM_BYTES_MAX + link.len());
+    let wanted =
+        usize::try_from(unacked).unwrap_or(usize::MAX).saturating_add(headers + link.len());
+    let super_len = super_max.min(wanted);
+    if !caps.tx_checksum || super_len <= link.len() + mtu {
+        return Room { frame_len: link.len() + mtu, limits: TxLimits { mss_ip, gso_bytes_max: 0 } };
+    }
+    let gso_bytes_max = (super_len - link.len() - headers) as u32;
+    Room { frame_len: super_len, limits: TxLimits { mss_ip, gso_bytes_max } }
+}
