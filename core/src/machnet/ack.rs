@@ -3,16 +3,17 @@
 //! Three acknowledgements that repeat `snd_una` while nothing is outstanding crash an upstream peer. We cannot see what it
 //! has outstanding, but we know two things. While a packet at or above `rcv_nxt` has been seen and not acknowledged, there is
 //! something outstanding: such acknowledgements are free. Otherwise a repetition answers an old packet that came again, because our
-//! acknowledgement was lost, or because the network doubled it: [`REPEATS_MAX`] are sent, and then one for each packet that comes
-//! after [`REPEAT_PAUSE`] of silence, because a peer that sends again after so long did not hear the earlier ones.
+//! acknowledgement was lost, or because the network doubled it: [`SAME_MAX`] of one number are sent, and then one for each packet that
+//! comes after [`REPEAT_PAUSE`] of silence, because a peer that sends again after so long did not hear the earlier ones. Two and
+//! not three, so that the network may double one of ours.
 
 use serde::{Deserialize, Serialize};
 
 use crate::time::{Duration, Instant};
 
-/// Acknowledgements of one number, beyond the one that advanced to it, while the peer may have nothing outstanding. The final
-/// acknowledgement of the handshake is one of them: it advances nothing.
-const REPEATS_MAX: u8 = 2;
+/// Acknowledgements of one number while the peer may have nothing outstanding: the one that advanced to it and a repetition, or
+/// the final one of the handshake, which advances nothing, and a repetition.
+const SAME_MAX: u8 = 2;
 /// Upstream repeats after 3 s.
 const REPEAT_PAUSE: Duration = Duration::from_secs(1);
 /// Most acknowledgements waiting to be sent; more packets than this share one.
@@ -27,6 +28,7 @@ pub(super) struct AckState {
     extras: u8,
     /// The highest number acknowledged so far.
     sent: u32,
+    /// How often `sent` was acknowledged while the peer may have had nothing outstanding.
     repeats: u8,
     repeated_at: Instant,
     /// The next extra counts as a repetition.
@@ -71,8 +73,7 @@ impl AckState {
         if ahead {
             self.answer_ahead();
         } else if self.advances == 0
-            && (self.repeats < REPEATS_MAX
-                || now.saturating_since(self.repeated_at) >= REPEAT_PAUSE)
+            && (self.repeats < SAME_MAX || now.saturating_since(self.repeated_at) >= REPEAT_PAUSE)
         {
             self.extras = 1;
             self.counted = true;
@@ -88,7 +89,7 @@ impl AckState {
 
     /// Repeats the final acknowledgement of the handshake without being asked: only within the budget.
     pub(super) fn repeat_unasked(&mut self) {
-        if self.repeats < REPEATS_MAX && self.advances == 0 && self.extras == 0 {
+        if self.repeats < SAME_MAX && self.advances == 0 && self.extras == 0 {
             self.extras = 1;
             self.counted = true;
         }
@@ -108,7 +109,7 @@ impl AckState {
             // With `behind` packets in between that are here too.
             let held = if behind == 0 { held } else { held << behind | ((1 << behind) - 1) };
             if ackno != self.sent {
-                self.repeats = 0;
+                self.repeats = 1;
                 self.repeated_at = now;
             }
             self.sent = ackno;
@@ -119,7 +120,7 @@ impl AckState {
         }
         self.extras -= 1;
         if core::mem::take(&mut self.counted) {
-            self.repeats = (self.repeats + 1).min(REPEATS_MAX);
+            self.repeats = (self.repeats + 1).min(SAME_MAX);
             self.repeated_at = now;
         }
         self.sent = rcv_nxt;
@@ -131,7 +132,7 @@ impl AckState {
         let Self { advances, extras, sent, repeats, repeated_at: _, counted: _ } = self;
         *advances <= DUE_MAX
             && *extras <= DUE_MAX
-            && *repeats <= REPEATS_MAX
+            && *repeats <= SAME_MAX
             && rcv_nxt.wrapping_sub(*sent).cast_signed() >= 0
     }
 }
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn repetitions_with_nothing_outstanding_stop_at_two() {
+    fn repetitions_with_nothing_outstanding_stop_at_one() {
         let mut ack = AckState::new(1);
         ack.advance();
         assert_eq!(ack.next(T0, 2, 0).map(|a| a.ackno), Some(2));
@@ -164,7 +165,7 @@ mod tests {
             ack.answer_old(T0, false);
             repeated += usize::from(ack.next(T0, 2, 0).is_some());
         }
-        assert_eq!(repeated, 2);
+        assert_eq!(repeated, 1);
         let later = T0 + Duration::from_secs(3);
         ack.answer_old(later, false);
         assert!(ack.next(later, 2, 0).is_some(), "a repetition after 3 s is answered");

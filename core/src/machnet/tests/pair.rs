@@ -139,6 +139,9 @@ struct UpstreamLimits {
     highest_sent: Option<u32>,
     peer_una: Option<u32>,
     peer_next: Option<u32>,
+    /// Acknowledgements of `snd_una` that the peer sent, as upstream counts them.
+    duplicates: u32,
+    duplicates_of: u32,
 }
 
 impl UpstreamLimits {
@@ -168,6 +171,22 @@ impl UpstreamLimits {
         }
     }
 
+    /// Three repetitions with nothing outstanding crash an upstream in the place of `flow`. What the link doubled is not
+    /// the sender's fault.
+    fn acknowledged(&mut self, header: &MachnetHeader, copy: bool, flow: &Flow) {
+        let una = flow.tx.snd_una();
+        if self.duplicates_of != una {
+            (self.duplicates, self.duplicates_of) = (0, una);
+        }
+        if header.net_flags == NetFlags::Ack && header.ackno == una && !copy {
+            self.duplicates += 1;
+            assert!(
+                self.duplicates < 3 || !flow.tx.is_empty(),
+                "three acknowledgements of {una} with nothing outstanding"
+            );
+        }
+    }
+
     fn received(&mut self, header: &MachnetHeader) {
         let later = |old: &mut Option<u32>, new: u32| {
             if old.is_none_or(|old| new.wrapping_sub(old).cast_signed() > 0) {
@@ -180,6 +199,15 @@ impl UpstreamLimits {
             NetFlags::Syn | NetFlags::Rst => {}
         }
     }
+}
+
+/// A packet between the two.
+struct InTheAir {
+    from_a: bool,
+    /// The link made it, not the sender.
+    copy: bool,
+    header: MachnetHeader,
+    payload: Vec<u8>,
 }
 
 /// What the link does, in parts per million.
@@ -201,7 +229,7 @@ pub struct Pair {
     rng: Stream,
     /// The number of the DATA packet from now on that is lost.
     doomed: u32,
-    wire: BTreeMap<(Instant, u64), (bool, MachnetHeader, Vec<u8>)>,
+    wire: BTreeMap<(Instant, u64), InTheAir>,
     count: u64,
 }
 
@@ -252,12 +280,14 @@ impl Pair {
             return;
         }
         let copies = 1 + u32::from(self.rng.chance_ppm(self.link.duplicate));
-        for _ in 0..copies {
+        for copy in 0..copies {
             let late =
                 if self.rng.chance_ppm(self.link.reorder) { self.rng.below(200_000) } else { 0 };
             let at = self.now + DELAY + Duration::from_nanos(late);
             self.count += 1;
-            self.wire.insert((at, self.count), (from_a, header, payload.clone()));
+            let payload = payload.clone();
+            let packet = InTheAir { from_a, copy: copy > 0, header, payload };
+            self.wire.insert((at, self.count), packet);
         }
     }
 
@@ -276,7 +306,8 @@ impl Pair {
         }
     }
 
-    fn deliver(&mut self, from_a: bool, header: &MachnetHeader, payload: &[u8]) {
+    fn deliver(&mut self, packet: &InTheAir) {
+        let InTheAir { from_a, copy, ref header, ref payload } = *packet;
         let now = self.now;
         if from_a && self.b.is_none() && header.net_flags == NetFlags::Syn {
             let flow = Flow::accept(now, &self.config, 0, header);
@@ -288,6 +319,7 @@ impl Pair {
         let (front, back) = payload.split_at(payload.len() / 3);
         let packet = PacketIn { header, payload: &[front, back] };
         side.check.received(header);
+        side.check.acknowledged(header, copy, &side.flow);
         side.flow.handle_packet(now, &packet, &mut side.io);
         side.take_events();
     }
@@ -311,8 +343,8 @@ impl Pair {
             self.now = self.now.max(next);
             let now = self.now;
             while let Some(entry) = self.wire.first_entry().filter(|e| e.key().0 <= now) {
-                let (from_a, header, payload) = entry.remove();
-                self.deliver(from_a, &header, &payload);
+                let packet = entry.remove();
+                self.deliver(&packet);
             }
             for side in [Some(&mut self.a), self.b.as_mut()].into_iter().flatten() {
                 side.flow.handle_app(now, &mut side.io);
