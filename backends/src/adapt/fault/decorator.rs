@@ -6,7 +6,8 @@ use causeway_core::nic::{BURST_MAX, Frame, Nic, NicCaps, WaitSource};
 
 use super::{FaultProfile, Verdict, corrupt, decide};
 
-/// The most frames one direction holds back at a time. A further frame that should be held passes instead.
+/// The most frames one direction holds back at a time: a profile lets at most so many frames overtake one, and each
+/// that comes by lets go what it was the last to overtake.
 pub const HELD_MAX: usize = 64;
 /// After this many polls in a row that brought no frame, what is held back is let go.
 pub const IDLE_POLLS_MAX: u32 = 256;
@@ -160,11 +161,11 @@ impl<F: Frame> Direction<F> {
                 self.ready.push_back(frame);
                 self.ready.extend(twin);
             }
-            Verdict::Reorder { frames, .. } if self.held.len() < HELD_MAX => {
+            Verdict::Reorder { frames, .. } => {
                 let release_at = number.saturating_add(u64::from(frames));
                 self.held.push(Held { release_at, frame });
             }
-            Verdict::Reorder { .. } | Verdict::Pass => self.ready.push_back(frame),
+            Verdict::Pass => self.ready.push_back(frame),
         }
         self.release_until(number);
     }
@@ -256,6 +257,17 @@ mod tests {
             got.extend(frames.iter().map(|f| f.segment(0)[0]));
         }
         assert_eq!(got, [0, 0, 1, 1, 2, 2, 3, 3]);
+    }
+
+    #[test]
+    fn a_slow_receiver_does_not_make_the_decorator_hoard_frames() {
+        let (a, mut b) = pair();
+        let mut a = Fault::new(a, 1, profile(|p| p.duplicate_ppm(1_000_000)), FaultProfile::NONE);
+        send(&mut b, 0..100);
+        for _ in 0..50 {
+            a.rx_burst(&mut Vec::new(), 1);
+            assert!(a.rx.ready.len() <= 1, "{} frames wait", a.rx.ready.len());
+        }
     }
 
     #[test]
