@@ -142,7 +142,7 @@ impl Connection {
             // RFC 9293 §3.10.4: nothing was promised to anybody.
             return self.end(EndReason::Aborted);
         }
-        if unread && self.state.may_receive() {
+        if unread && (self.state.may_receive() || self.state == State::CloseWait) {
             return self.abort(now);
         }
         self.flags.orphan = true;

@@ -118,6 +118,11 @@ impl Connection {
                 return Some(segment);
             }
         }
+        if self.recovery.phase == Phase::Fast
+            && let Some(segment) = self.retransmit_hole(now, limits, io)
+        {
+            return Some(segment);
+        }
         let sendable = self.sendable(now, limits, io)?;
         let seq = self.snd.snd_nxt;
         Some(self.emit_data(now, seq, sendable, limits, io))
@@ -141,7 +146,58 @@ impl Connection {
             return None;
         }
         let seq = self.snd.snd_una;
+        if let Some(board) = self.recovery.scoreboard.as_mut() {
+            board.retransmitted(self.snd.anchor.offset + u64::from(len));
+        }
         Some(self.emit_data(now, seq, Sendable { len, fin }, limits, io))
+    }
+
+    /// The next hole that selective acknowledgements show (RFC 6675 §5 step C).
+    fn retransmit_hole(
+        &mut self,
+        now: Instant,
+        limits: &TxLimits,
+        io: &impl StreamIo,
+    ) -> Option<SegmentOut> {
+        let mss = self.options.mss();
+        let pipe = self.pipe(mss);
+        let board = self.recovery.scoreboard.as_mut()?;
+        let hole = board.next_hole(self.snd.anchor.offset, mss)?;
+        let end = self.snd.end(io).min(hole.end);
+        let len = u32::try_from(end.saturating_sub(hole.start)).unwrap_or(u32::MAX).min(mss);
+        if len == 0 || pipe.saturating_add(len) > self.congestion.cwnd() {
+            return None;
+        }
+        board.retransmitted(hole.start + u64::from(len));
+        let seq = self.snd.anchor.seq_of(hole.start);
+        Some(self.emit_data(now, seq, Sendable { len, fin: false }, limits, io))
+    }
+
+    /// Getter: bytes in the network, by selective acknowledgements or by duplicate ones.
+    fn pipe(&self, mss: u32) -> u32 {
+        let in_flight = self.snd.in_flight();
+        match self.recovery.scoreboard.as_ref().filter(|b| !b.is_empty()) {
+            Some(board) => {
+                let nxt = self.snd.offset_of(self.snd.snd_nxt);
+                let pipe = board.pipe(self.snd.anchor.offset, nxt, mss);
+                u32::try_from(pipe).unwrap_or(u32::MAX)
+            }
+            None => self.recovery.pipe(in_flight, mss),
+        }
+    }
+
+    /// Sending again after a timeout leaves out what the peer holds. Returns where the next gap ends.
+    fn skip_held(&mut self, until: u64) -> u64 {
+        let Some(board) = self.recovery.scoreboard.as_ref().filter(|b| !b.is_empty()) else {
+            return until;
+        };
+        let from = self.snd.offset_of(self.snd.snd_nxt);
+        let (start, end) =
+            board.first_gap(from, until).map_or((until, until), |g| (g.start, g.end));
+        if start > from {
+            self.snd.snd_nxt = self.snd.anchor.seq_of(start);
+        }
+        end
     }
 
     /// How much may leave from `snd_nxt` on. `None` for nothing; then the timer that will ask again is set.
@@ -152,12 +208,16 @@ impl Connection {
         io: &impl StreamIo,
     ) -> Option<Sendable> {
         let mss = self.options.mss();
-        let in_flight = self.snd.in_flight();
-        let offset = self.snd.offset_of(self.snd.snd_nxt);
         let end = self.snd.end(io);
         // What is sent again after a timeout stops where new data begins.
+        let mut until = end;
+        if self.snd.snd_nxt < self.snd.snd_max {
+            until = self.skip_held(end.min(self.snd.offset_of(self.snd.snd_max)));
+        }
         let again = self.snd.snd_nxt < self.snd.snd_max;
-        let until = if again { end.min(self.snd.offset_of(self.snd.snd_max)) } else { end };
+        let until = if again { until } else { end };
+        let in_flight = self.snd.in_flight();
+        let offset = self.snd.offset_of(self.snd.snd_nxt);
         let waiting = u32::try_from(until.saturating_sub(offset)).unwrap_or(u32::MAX);
         let fin_waits = self.snd.fin_queued && until == end && offset <= end;
         if waiting == 0 && !fin_waits {
@@ -168,7 +228,7 @@ impl Connection {
             self.restart_after_idle(now, mss);
         }
         let wnd = self.snd.snd_wnd.saturating_sub(in_flight);
-        let pipe = self.recovery.pipe(in_flight, mss);
+        let pipe = self.pipe(mss);
         let cwnd = self.congestion.cwnd().saturating_sub(pipe);
         // A FIN takes a sequence number of the window, too.
         if wnd == 0 {

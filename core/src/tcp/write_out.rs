@@ -61,7 +61,7 @@ impl Connection {
             rcv,
             rtt,
             congestion,
-            recovery: _,
+            recovery,
             timers: _,
             events: _,
             counters,
@@ -72,6 +72,10 @@ impl Connection {
             && rcv.is_valid()
             && rtt.is_valid()
             && congestion.is_valid()
+            && recovery
+                .scoreboard
+                .as_ref()
+                .is_none_or(|b| b.is_valid(snd.anchor.offset, snd.offset_of(snd.snd_max)))
             && counters.bytes_sent < 1 << 62
     }
 }

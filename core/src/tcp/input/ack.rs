@@ -49,12 +49,17 @@ impl Connection {
         if header.ack > self.snd.snd_una {
             self.acknowledge(now, header, io);
             self.update_send_window(header);
+            if self.take_sack(header) {
+                self.duplicate_ack(now);
+            }
         } else {
             let outstanding = self.snd.outstanding() > 0;
             let window_changed = self.update_send_window(header);
             let bare = segment.payload_len == 0 && !header.flags.contains(TcpFlags::FIN);
             // RFC 5681 §2, the definition of a duplicate acknowledgement.
-            if bare && outstanding && !window_changed && header.ack == self.snd.snd_una {
+            let duplicate = bare && outstanding && !window_changed;
+            // RFC 6675 §2: with selective acknowledgements, what brings news of them.
+            if header.ack == self.snd.snd_una && (self.take_sack(header) || duplicate) {
                 self.duplicate_ack(now);
             }
         }
@@ -81,6 +86,9 @@ impl Connection {
     pub(super) fn acknowledge(&mut self, now: Instant, header: &TcpHeader, io: &mut impl StreamIo) {
         self.sample_rtt(now, header);
         let acked = self.snd.acknowledge(header.ack, io);
+        if let Some(board) = self.recovery.scoreboard.as_mut() {
+            board.advance(self.snd.anchor.offset);
+        }
         self.rtt.progress();
         let mss = self.options.mss();
         let before = (self.congestion.cwnd(), self.congestion.ssthresh());
@@ -116,12 +124,35 @@ impl Connection {
     }
 
     fn duplicate_ack(&mut self, now: Instant) {
-        if !self.recovery.on_duplicate_ack(self.snd.snd_una, self.snd.snd_max) {
+        let una = self.snd.anchor.offset;
+        let mss = self.options.mss();
+        let lost = self.recovery.scoreboard.as_ref().is_some_and(|b| b.is_lost(una, mss));
+        if !self.recovery.on_duplicate_ack(self.snd.snd_una, self.snd.snd_max, lost) {
             return;
         }
+        if let Some(board) = self.recovery.scoreboard.as_mut() {
+            board.begin(una);
+        }
         let flight = self.snd.outstanding();
-        self.congestion.control().on_loss(now, flight, self.options.mss());
+        self.congestion.control().on_loss(now, flight, mss);
         self.events.raise(Events::CONGESTION);
+    }
+
+    /// The SACK blocks of a segment (RFC 2018 §5.1). Blocks that cannot be are ignored, those below
+    /// `snd_una` too (RFC 2883 duplicates). True when they bring news.
+    fn take_sack(&mut self, header: &TcpHeader) -> bool {
+        let blocks = header.options.sack;
+        if blocks.len == 0 || !self.options.sack {
+            return false;
+        }
+        let board = self.recovery.scoreboard.get_or_insert_default();
+        let mut news = false;
+        for (left, right) in blocks.as_slice() {
+            if *left > self.snd.snd_una && left < right && *right <= self.snd.snd_max {
+                news |= board.insert(self.snd.offset_of(*left), self.snd.offset_of(*right));
+            }
+        }
+        news
     }
 
     /// What the acknowledgement of our FIN moves.
@@ -170,6 +201,7 @@ impl Connection {
             || header.seq != self.rcv.rcv_nxt
             || u32::from(header.window) << self.options.snd_wscale != self.snd.snd_wnd
             || self.recovery.phase != Phase::Open
+            || header.options.sack.len > 0
         {
             return None;
         }

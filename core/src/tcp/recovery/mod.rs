@@ -1,10 +1,15 @@
 //! Loss recovery: what is lost, and what to send again first. How fast is `congestion`'s to say.
 
 mod newreno;
+mod scoreboard;
+
+use alloc::boxed::Box;
 
 use serde::{Deserialize, Serialize};
 
 use super::seq::SeqNumber;
+
+pub(in crate::tcp) use scoreboard::Scoreboard;
 
 /// Duplicate acknowledgements that mean a loss (RFC 5681 §3.2).
 pub(in crate::tcp) const DUP_THRESHOLD: u16 = 3;
@@ -32,6 +37,8 @@ pub(in crate::tcp) struct Recovery {
     pub(in crate::tcp) dup_acks: u16,
     /// The highest sequence number sent when the loss was found (RFC 6582 §3.2).
     pub(in crate::tcp) recover: SeqNumber,
+    /// Made with the first SACK block, then kept.
+    pub(in crate::tcp) scoreboard: Option<Box<Scoreboard>>,
 }
 
 /// What an acknowledgement means for recovery.

@@ -5,19 +5,29 @@ use crate::tcp::seq::SeqNumber;
 
 impl Recovery {
     pub(in crate::tcp) fn new(iss: SeqNumber) -> Self {
-        Self { phase: Phase::Open, retransmit_due: false, retries: 0, dup_acks: 0, recover: iss }
+        Self {
+            phase: Phase::Open,
+            retransmit_due: false,
+            retries: 0,
+            dup_acks: 0,
+            recover: iss,
+            scoreboard: None,
+        }
     }
 
-    /// Input: a duplicate acknowledgement (RFC 5681 §2). True when fast retransmit begins.
+    /// Input: a duplicate acknowledgement (RFC 5681 §2). `lost`: selective acknowledgements say that what
+    /// is at `snd_una` is lost (RFC 6675 §5). True when fast retransmit begins.
     pub(in crate::tcp) fn on_duplicate_ack(
         &mut self,
         snd_una: SeqNumber,
         snd_max: SeqNumber,
+        lost: bool,
     ) -> bool {
         self.dup_acks = self.dup_acks.saturating_add(1);
         // RFC 6582 §3.2 step 1: not again for the window of a loss that was treated already.
-        let begins =
-            self.phase == Phase::Open && self.dup_acks >= DUP_THRESHOLD && snd_una > self.recover;
+        let begins = self.phase == Phase::Open
+            && (lost || self.dup_acks >= DUP_THRESHOLD)
+            && snd_una > self.recover;
         if begins {
             self.phase = Phase::Fast;
             self.recover = snd_max - 1;
@@ -59,7 +69,8 @@ impl Recovery {
                 let segments = acked.div_ceil(mss.max(1)).saturating_sub(1);
                 let counted = u16::try_from(segments).unwrap_or(u16::MAX);
                 self.dup_acks = self.dup_acks.saturating_sub(counted);
-                self.retransmit_due = true;
+                // With selective acknowledgements the scoreboard knows the holes.
+                self.retransmit_due = self.scoreboard.as_ref().is_none_or(|b| b.is_empty());
                 Progress::Partial
             }
         }
@@ -72,6 +83,9 @@ impl Recovery {
         // RFC 6582 §4: duplicate acknowledgements of what is now sent again begin no recovery.
         self.recover = snd_max - 1;
         self.retransmit_due = true;
+        if let Some(board) = self.scoreboard.as_mut() {
+            board.clear();
+        }
     }
 
     /// Getter: bytes of `in_flight` that are still in the network, as far as duplicate acknowledgements tell.
@@ -93,7 +107,7 @@ mod tests {
     #[test]
     fn the_third_duplicate_begins_recovery_and_only_the_third() {
         let mut r = Recovery::new(seq(0));
-        let begins = [0; 6].map(|_| r.on_duplicate_ack(seq(1), seq(1001)));
+        let begins = [0; 6].map(|_| r.on_duplicate_ack(seq(1), seq(1001), false));
         assert_eq!(begins, [false, false, true, false, false, false]);
         assert_eq!(r.pipe(1000, MSS), 400);
     }
@@ -102,7 +116,7 @@ mod tests {
     fn a_partial_acknowledgement_asks_for_the_next_hole_and_a_full_one_ends_recovery() {
         let mut r = Recovery::new(seq(0));
         for _ in 0..5 {
-            r.on_duplicate_ack(seq(1), seq(1001));
+            r.on_duplicate_ack(seq(1), seq(1001), false);
         }
         r.retransmit_due = false;
         assert_eq!(r.on_progress(seq(301), 300, MSS), Progress::Partial);
@@ -117,11 +131,11 @@ mod tests {
     fn duplicates_of_what_a_timeout_sent_again_begin_no_recovery() {
         let mut r = Recovery::new(seq(0));
         r.on_timeout(seq(1001));
-        assert!(!(0..9).any(|_| r.on_duplicate_ack(seq(1), seq(1001))));
+        assert!(!(0..9).any(|_| r.on_duplicate_ack(seq(1), seq(1001), false)));
         assert_eq!(r.on_progress(seq(501), 500, MSS), Progress::Loss);
         assert_eq!(r.phase, Phase::Loss);
         assert_eq!(r.on_progress(seq(1001), 500, MSS), Progress::Loss);
         assert_eq!(r.phase, Phase::Open);
-        assert!((0..3).any(|_| r.on_duplicate_ack(seq(1001), seq(2001))));
+        assert!((0..3).any(|_| r.on_duplicate_ack(seq(1001), seq(2001), false)));
     }
 }

@@ -87,3 +87,35 @@ fn a_peer_that_shrinks_its_window_still_gets_what_was_sent() {
     assert_eq!(pair.ends[CLIENT].tcp().snd.snd_wnd, 0);
     pair.run_until(|p| p.ends[SERVER].io.committed == 14_480);
 }
+
+#[test]
+fn a_burst_of_losses_is_repaired_in_few_round_trips_with_selective_acknowledgements() {
+    let mut pair = Pair::established(config(true));
+    pair.link.drop_data = (30..46).step_by(2).collect();
+    let begin = pair.now;
+    pair.write(CLIENT, &[5; 200_000]);
+    pair.run_until(|p| p.ends[SERVER].io.committed == 200_000);
+    assert_eq!(retransmits(&pair, RetransmitCause::Timeout), 0);
+    assert_eq!(pair.ends[CLIENT].tcp().info().retransmits, 8, "the holes and nothing else");
+    assert!(pair.now.saturating_since(begin) < Duration::from_millis(20 * 10));
+}
+
+#[test]
+fn hostile_sack_blocks_change_nothing() {
+    let mut pair = Pair::established(config(true));
+    pair.write(CLIENT, &[5; 14_480]);
+    pair.link.queue.clear();
+    let mut ack = *pair.ends[SERVER].sent.last().unwrap();
+    ack.flags = crate::wire::tcp::TcpFlags::ACK;
+    ack.seq += 1;
+    let (una, max) = (pair.ends[CLIENT].tcp().snd.snd_una, pair.ends[CLIENT].tcp().snd.snd_max);
+    for (left, right) in
+        [(una, max), (una + 9, max + 1), (una + 9, una + 9), (una + 9, una + 5), (una - 9, una - 1)]
+    {
+        ack.options.sack = crate::wire::tcp::SackBlocks::default();
+        ack.options.sack.push(left, right);
+        pair.deliver(CLIENT, &ack, &[]);
+        let board = pair.ends[CLIENT].tcp().recovery.scoreboard.as_ref().unwrap();
+        assert!(board.is_empty(), "{left:?} {right:?}");
+    }
+}
