@@ -31,7 +31,11 @@ struct Captured {
 
 /// Reads a little-endian microsecond pcap of Ethernet frames.
 fn capture(file: &[u8]) -> Vec<Captured> {
-    let u32_at = |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().unwrap());
+    let u32_at = |at: usize| {
+        u32::from_le_bytes(
+            file[at..at + 4].try_into().expect("the captures and the story are complete"),
+        )
+    };
     assert_eq!((u32_at(0), u32_at(20)), (0xa1b2_c3d4, 1));
     let mut packets = Vec::new();
     let mut at = 24;
@@ -50,12 +54,13 @@ fn capture(file: &[u8]) -> Vec<Captured> {
         let ip_len = usize::from(u16::from_be_bytes([frame[16], frame[17]]));
         assert_eq!((frame[14], frame[23], len), (0x45, 17, 14 + ip_len));
         let udp = &frame[42..];
-        let (header, payload) = MachnetHeader::parse(udp).unwrap();
+        let (header, payload) =
+            MachnetHeader::parse(udp).expect("the captures and the story are complete");
         packets.push(Captured {
             at: Instant::from_nanos(nanos),
-            from: frame[26..30].try_into().unwrap(),
+            from: frame[26..30].try_into().expect("the captures and the story are complete"),
             lost,
-            raw: udp[..HEADER_LEN].try_into().unwrap(),
+            raw: udp[..HEADER_LEN].try_into().expect("the captures and the story are complete"),
             header,
             payload: udp[payload..].to_vec(),
         });
@@ -138,7 +143,7 @@ impl Replay {
         let Some(flow) = &mut self.flow else { return };
         while let Some(packet) = flow.poll_transmit(now) {
             let mut bytes = [0xaa; HEADER_LEN];
-            packet.header.emit(&mut bytes).unwrap();
+            packet.header.emit(&mut bytes).expect("the captures and the story are complete");
             let mut payload = vec![0; usize::from(packet.payload_len)];
             self.io.tx_copy_out_sum(packet.payload_offset, &mut payload);
             self.emitted.push_back((bytes, payload));
@@ -158,11 +163,12 @@ impl Replay {
     }
 
     fn send(&mut self, now: Instant, message: &[u8]) {
-        let flow = self.flow.as_mut().unwrap();
+        let flow = self.flow.as_mut().expect("the captures and the story are complete");
         let offset = self.io.tx.len() as u64;
         self.io.tx.extend_from_slice(message);
         self.messages += 1;
-        flow.send_message(offset, message.len() as u32, self.messages, &self.io).unwrap();
+        flow.send_message(offset, message.len() as u32, self.messages, &self.io)
+            .expect("the captures and the story are complete");
         self.collect(now);
     }
 
@@ -172,7 +178,10 @@ impl Replay {
             if at >= now {
                 break;
             }
-            self.flow.as_mut().unwrap().handle_timeout(at, &mut self.io);
+            self.flow
+                .as_mut()
+                .expect("the captures and the story are complete")
+                .handle_timeout(at, &mut self.io);
             self.collect(at);
         }
     }
@@ -191,7 +200,11 @@ fn messages(packets: &[Captured], from: [u8; 4]) -> Vec<(usize, Vec<u8>)> {
         if packet.header.msg_flags.contains(MsgFlags::FIRST) {
             messages.push((i, Vec::new()));
         }
-        messages.last_mut().unwrap().1.extend_from_slice(&packet.payload);
+        messages
+            .last_mut()
+            .expect("the captures and the story are complete")
+            .1
+            .extend_from_slice(&packet.payload);
     }
     messages
 }
@@ -214,7 +227,11 @@ fn agrees_with_every_packet(file: &[u8], us: [u8; 4]) {
         match packet.header.net_flags {
             NetFlags::Syn => replay.connect(packet.at),
             NetFlags::Rst => {
-                replay.flow.as_mut().unwrap().close(packet.at);
+                replay
+                    .flow
+                    .as_mut()
+                    .expect("the captures and the story are complete")
+                    .close(packet.at);
                 replay.collect(packet.at);
             }
             NetFlags::Data | NetFlags::Ack | NetFlags::SynAck => {}
@@ -255,7 +272,7 @@ fn receives_like_upstream(file: &[u8], repeats_upstream: usize) {
         replay.hear(packet);
     }
     let ours: Vec<_> = replay.emitted.iter().map(|(header, _)| *header).collect();
-    let last = *theirs.last().unwrap();
+    let last = *theirs.last().expect("the captures and the story are complete");
     let repeats = theirs.iter().rev().take_while(|header| **header == last).count() - 1;
     assert_eq!(repeats, repeats_upstream);
     theirs.truncate(theirs.len() - repeats + repeats.min(1));
@@ -283,7 +300,15 @@ fn sends_within_the_rules(file: &[u8]) -> usize {
     let packets = capture(file);
     let messages = messages(&packets, CLIENT);
     assert_eq!(messages.len(), 40);
-    let (first_data, lost) = (messages[0].0, packets.iter().find(|p| p.lost).unwrap().header.seqno);
+    let (first_data, lost) = (
+        messages[0].0,
+        packets
+            .iter()
+            .find(|p| p.lost)
+            .expect("the captures and the story are complete")
+            .header
+            .seqno,
+    );
     let mut replay = Replay::new();
     let (mut acked, mut highest, mut lost_sent) = (1u32, 0u32, 0);
     for (i, packet) in packets.iter().enumerate() {
@@ -301,7 +326,8 @@ fn sends_within_the_rules(file: &[u8]) -> usize {
             replay.hear(packet);
         }
         for (bytes, payload) in replay.emitted.drain(..) {
-            let (header, _) = MachnetHeader::parse(&bytes).unwrap();
+            let (header, _) =
+                MachnetHeader::parse(&bytes).expect("the captures and the story are complete");
             if header.net_flags != NetFlags::Data {
                 continue;
             }
@@ -313,12 +339,13 @@ fn sends_within_the_rules(file: &[u8]) -> usize {
                     && p.header.seqno == header.seqno
                     && p.header.net_flags == NetFlags::Data
             };
-            let theirs = packets.iter().find(like).unwrap();
+            let theirs =
+                packets.iter().find(like).expect("the captures and the story are complete");
             assert_eq!(bytes, theirs.defined());
             assert!(payload == theirs.payload);
         }
     }
-    let info = replay.flow.as_ref().unwrap().info();
+    let info = replay.flow.as_ref().expect("the captures and the story are complete").info();
     assert_eq!(info.message_acked, 40);
     assert!(!replay.events.iter().any(|e| matches!(e, FlowEvent::Ended(_))));
     lost_sent
