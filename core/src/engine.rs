@@ -228,6 +228,11 @@ impl<N: Nic, P: AppPort> Engine<N, P> {
         &mut self.port
     }
 
+    /// Getter: stack and applications' side together, for commands of the stack that need both.
+    pub const fn parts_mut(&mut self) -> (&mut Stack, &mut P) {
+        (&mut self.stack, &mut self.port)
+    }
+
     /// Getter: the NIC queue of `interface`; `None` for the loopback and for interfaces that do not exist.
     pub fn nic(&self, interface: IfIndex) -> Option<&N> {
         self.queues.get(interface.index().checked_sub(1)?).map(|queue| &queue.nic)

@@ -9,6 +9,7 @@
 //! | `lifecycle` | after every input: news to the application, timer, ready list, end |
 //! | `timers`, `resolve`, `ping`, `replies` | time, neighbours, packets without a socket |
 //! | `lookup`, `channels`, `sock`, `routing` | tables |
+//! | `export` | state written out, read back, hashed |
 
 mod channels;
 mod commands;
@@ -16,6 +17,7 @@ mod composition;
 mod config;
 mod emit;
 mod event_log;
+mod export;
 mod lifecycle;
 mod lookup;
 mod no_stream;
@@ -38,5 +40,6 @@ mod tx;
 
 pub use composition::Stack;
 pub use config::{ConfigError, StackConfig, StackConfigBuilder};
+pub use export::RestoreError;
 pub use stats::{Drops, Stats};
 pub use tx::{TxQueue, TxStop};

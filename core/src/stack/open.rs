@@ -112,7 +112,7 @@ impl Stack {
         let new = NewSocket { channel: asked.channel, tuple, hop, kind };
         let id = self.insert(now, new).ok_or(CommandError::LimitReached)?;
         let Some(stream) = port.stream_open(asked.channel, id) else {
-            self.drop_unborn(id);
+            self.drop_silently(id);
             return Err(CommandError::LimitReached);
         };
         if let Some(socket) = self.sockets.get_mut(id) {
@@ -168,9 +168,10 @@ impl Stack {
         Ok(tuple_with(port))
     }
 
-    /// Takes back a socket that nobody was told of.
-    fn drop_unborn(&mut self, id: SocketId) {
+    /// Takes a socket out of every table; nobody is told.
+    pub(super) fn drop_silently(&mut self, id: SocketId) {
         self.channels.unlink(&mut self.sockets, id);
+        self.wheel.cancel(id.index);
         if let Some(socket) = self.sockets.remove(id) {
             self.stats.sockets_closed += 1;
             self.unbind(id, &socket);

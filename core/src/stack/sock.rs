@@ -64,7 +64,7 @@ pub(super) enum Kind {
 }
 
 /// A listener's account of what it may still take.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub(super) struct Listener {
     pub(super) transport: Transport,
     backlog: u32,

@@ -1,3 +1,7 @@
 //! Stories of two hosts on one wire.
 
+mod hostile;
+mod ip_stories;
+mod machnet_stories;
+mod scale;
 mod tcp_stories;

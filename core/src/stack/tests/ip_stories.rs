@@ -1,0 +1,135 @@
+//! ARP, ICMP, and what is dropped for which reason.
+
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::vec::Vec;
+
+use crate::error::CommandError;
+use crate::nic::{Frame, MacAddr};
+use crate::port::{Completion, Op, Transport};
+use crate::stack::Drops;
+use crate::testing::{Duo, Host};
+use crate::time::Duration;
+use crate::wire::{
+    ETHERNET_HEADER_LEN, EtherType, EthernetHeader, IPV4_HEADER_LEN, IpProtocol, Ipv4Header,
+};
+
+#[test]
+fn an_echo_request_comes_back_with_its_data() {
+    let mut duo = Duo::new(4_096);
+    duo.a.ask(Op::Ping { remote: Host::address(2), sequence: 7, len: 1_000 });
+    duo.settle();
+    let reply = duo.a.take(|news| match news {
+        Completion::EchoReply { sequence, len, rtt, ttl, .. } => {
+            Some((*sequence, *len, *rtt, *ttl))
+        }
+        _ => None,
+    });
+    let (sequence, len, rtt, ttl) = reply.unwrap();
+    assert_eq!((sequence, len, ttl), (7, 1_000, 64));
+    assert!(rtt > Duration::ZERO);
+    assert_eq!(duo.b.engine.stack().stats().echo_replies_out, 1);
+}
+
+#[test]
+fn an_echo_to_nobody_times_out_and_one_that_does_not_fit_is_refused() {
+    let mut duo = Duo::new(4_096);
+    let failed = |news: &Completion| match news {
+        Completion::Failed { error, .. } => Some(*error),
+        _ => None,
+    };
+    duo.a.ask(Op::Ping { remote: Host::address(99), sequence: 1, len: 8 });
+    duo.pass(Duration::from_secs(8));
+    assert_eq!(duo.a.take(failed), Some(CommandError::TimedOut));
+    duo.a.ask(Op::Ping { remote: Host::address(2), sequence: 1, len: 1_473 });
+    duo.settle();
+    assert_eq!(duo.a.take(failed), Some(CommandError::InvalidArgument));
+    duo.a.ask(Op::Ping { remote: IpAddr::from([192, 168, 9, 9]), sequence: 1, len: 8 });
+    duo.settle();
+    assert_eq!(duo.a.take(failed), Some(CommandError::NoRoute));
+}
+
+/// A frame for host 2 with an empty datagram.
+fn frame(dst_mac: MacAddr, src: [u8; 4], dst: [u8; 4], protocol: IpProtocol) -> Vec<u8> {
+    let mut bytes = std::vec![0; ETHERNET_HEADER_LEN + IPV4_HEADER_LEN + 8];
+    let src_mac = MacAddr([2, 0, 0, 0, 0, 1]);
+    EthernetHeader { dst: dst_mac, src: src_mac, ethertype: EtherType::IPV4 }.emit(&mut bytes);
+    Ipv4Header::new(Ipv4Addr::from(src), Ipv4Addr::from(dst), protocol, 8)
+        .emit(&mut bytes[ETHERNET_HEADER_LEN..]);
+    bytes
+}
+
+#[test]
+fn what_must_not_be_is_dropped_with_its_reason() {
+    const US: MacAddr = MacAddr([2, 0, 0, 0, 0, 2]);
+    let (peer, us) = ([10, 0, 0, 1], [10, 0, 0, 2]);
+    let other = MacAddr([2, 0, 0, 0, 0, 9]);
+    let tcp = IpProtocol::TCP;
+    let none = Drops::default();
+    let one = |set: fn(&mut Drops)| {
+        let mut drops = none;
+        set(&mut drops);
+        drops
+    };
+    let mut fragment = frame(US, peer, us, tcp);
+    let header = Ipv4Header {
+        more_fragments: true,
+        dont_fragment: false,
+        ..Ipv4Header::new(peer.into(), us.into(), tcp, 8)
+    };
+    header.emit(&mut fragment[ETHERNET_HEADER_LEN..]);
+    let mut broken = frame(US, peer, us, tcp);
+    broken[ETHERNET_HEADER_LEN + 10] ^= 1;
+    let mut v6 = frame(US, peer, us, tcp);
+    v6[12..14].copy_from_slice(&EtherType::IPV6.0.to_be_bytes());
+    let cases = [
+        (frame(other, peer, us, tcp), one(|d| d.not_ours = 1)),
+        (frame(US, peer, [10, 0, 0, 3], tcp), one(|d| d.not_ours = 1)),
+        (frame(MacAddr::BROADCAST, peer, us, tcp), one(|d| d.not_ours = 1)),
+        (frame(US, [127, 0, 0, 1], us, tcp), one(|d| d.martian = 1)),
+        (frame(US, us, us, tcp), one(|d| d.martian = 1)),
+        (frame(US, [224, 0, 0, 1], us, tcp), one(|d| d.martian = 1)),
+        (frame(US, [10, 0, 0, 255], us, tcp), one(|d| d.martian = 1)),
+        (frame(US, peer, us, IpProtocol(99)), one(|d| d.protocol = 1)),
+        (frame(US, peer, us, tcp), one(|d| d.malformed = 1)),
+        (fragment, one(|d| d.fragment = 1)),
+        (broken, one(|d| d.checksum = 1)),
+        (v6, one(|d| d.protocol = 1)),
+        (std::vec![0; 9], one(|d| d.malformed = 1)),
+    ];
+    for (bytes, drops) in cases {
+        let mut duo = Duo::new(4_096);
+        duo.b.nic().inject(&bytes);
+        duo.settle();
+        assert_eq!(duo.b.engine.stack().stats().drops, drops, "{bytes:02x?}");
+        assert_eq!(duo.b.engine.stack().stats().tx_frames, 0, "nothing is answered");
+    }
+}
+
+#[test]
+fn a_datagram_for_a_closed_port_is_answered_with_port_unreachable_and_padding_is_not_part_of_it() {
+    let mut duo = Duo::new(4_096);
+    duo.a.ask(Op::Ping { remote: Host::address(2), sequence: 1, len: 8 });
+    duo.settle();
+    let mut bytes =
+        frame(MacAddr([2, 0, 0, 0, 0, 2]), [10, 0, 0, 1], [10, 0, 0, 2], IpProtocol::UDP);
+    bytes[ETHERNET_HEADER_LEN + IPV4_HEADER_LEN..].copy_from_slice(&[3, 232, 0, 9, 0, 8, 0, 0]);
+    bytes.extend([0xee; 18]);
+    duo.b.nic().inject(&bytes);
+    let now = duo.now;
+    duo.b.engine.step(now);
+    let sent = duo.b.nic().outbound.pop_front().unwrap();
+    let icmp = &sent.bytes()[ETHERNET_HEADER_LEN + IPV4_HEADER_LEN..];
+    assert_eq!((icmp[0], icmp[1]), (3, 3));
+    assert_eq!(sent.len(), ETHERNET_HEADER_LEN + IPV4_HEADER_LEN + 8 + IPV4_HEADER_LEN + 8);
+}
+
+#[test]
+fn resets_for_nobody_are_limited_in_rate() {
+    let mut duo = Duo::with(4_096, &|_| {}, &|config| config.resets_per_second(5));
+    let remote = SocketAddr::new(Host::address(2), 9);
+    for _ in 0..20 {
+        duo.a.ask(Op::Connect { transport: Transport::Tcp, local: None, remote });
+    }
+    duo.settle();
+    assert_eq!(duo.b.engine.stack().stats().tcp_resets_out, 5);
+}

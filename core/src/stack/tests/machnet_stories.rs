@@ -1,0 +1,94 @@
+//! Machnet between two engines.
+
+use core::net::SocketAddr;
+use std::vec::Vec;
+
+use crate::error::{CommandError, EndReason};
+use crate::port::{Completion, Op, Transport};
+use crate::testing::{CHANNEL, Duo, Handle, Host};
+
+const PORT: u16 = 888;
+
+fn message(len: usize, salt: usize) -> Vec<u8> {
+    (0..len).map(|i| (i * 7 + salt) as u8).collect()
+}
+
+/// `a` writes one message and asks for it to be sent.
+fn send(duo: &mut Duo, from: Handle, bytes: &[u8], id: u64) {
+    let port = duo.a.engine.port_mut();
+    let offset = port.written(from.stream);
+    assert_eq!(port.write(from.stream, bytes), bytes.len());
+    let len = bytes.len() as u32;
+    duo.a.ask(Op::SendMessage { socket: from.socket, offset, len, message: id });
+}
+
+fn take_message(duo: &mut Duo, to: Handle) -> Option<Vec<u8>> {
+    let len = duo.b.take(|news| match news {
+        Completion::Message { socket, len, .. } if *socket == to.socket => Some(*len),
+        _ => None,
+    })?;
+    let mut bytes = std::vec![0; len as usize];
+    assert_eq!(duo.b.engine.port_mut().read(to.stream, &mut bytes), bytes.len());
+    duo.b.ask(Op::Kick { socket: to.socket });
+    Some(bytes)
+}
+
+#[test]
+fn messages_of_every_length_arrive_whole_once_and_in_order() {
+    let mut duo = Duo::new(1 << 18);
+    let (a, b) = duo.connect(Transport::Machnet, PORT);
+    for (id, len) in [1, 2, 1_417, 1_418, 1_419, 2_836, 65_536, 200_000].into_iter().enumerate() {
+        let bytes = message(len, id);
+        send(&mut duo, a, &bytes, id as u64);
+        let mut arrived = None;
+        assert!(duo.run(10_000, |duo| {
+            arrived = take_message(duo, b);
+            arrived.is_some()
+        }));
+        assert!(arrived.as_ref() == Some(&bytes), "{len} bytes");
+    }
+    assert!(take_message(&mut duo, b).is_none());
+    let stats = duo.b.engine.stack().stats();
+    assert_eq!(stats.drops.total(), 0, "{stats:?}");
+}
+
+#[test]
+fn the_end_of_a_flow_reaches_the_peer() {
+    let mut duo = Duo::new(1 << 16);
+    let (a, b) = duo.connect(Transport::Machnet, PORT);
+    duo.a.ask(Op::Close { socket: a.socket });
+    duo.settle();
+    assert_eq!(duo.a.take_ended(a.socket), Some(EndReason::Closed));
+    assert!(duo.b.take_ended(b.socket).is_some());
+    assert_eq!(duo.a.engine.stack().socket_count(), 0);
+}
+
+#[test]
+fn the_death_of_a_channel_resets_its_flows() {
+    let mut duo = Duo::new(1 << 16);
+    let (_, b) = duo.connect(Transport::Machnet, PORT);
+    duo.a.engine.port_mut().kill(CHANNEL);
+    duo.settle();
+    assert_eq!(duo.a.engine.stack().socket_count(), 0);
+    assert_eq!(duo.a.engine.port().streams_open(), 0);
+    assert!(duo.b.take_ended(b.socket).is_some());
+}
+
+#[test]
+fn an_address_is_listened_on_once_and_only_ones_own() {
+    let mut duo = Duo::new(1 << 16);
+    let at = |host, port| SocketAddr::new(Host::address(host), port);
+    let transport = Transport::Machnet;
+    let mut refusal = |local| {
+        duo.b.ask(Op::Listen { transport, local, backlog: 1 });
+        duo.settle();
+        duo.b.take(|news| match news {
+            Completion::Failed { error, .. } => Some(*error),
+            _ => None,
+        })
+    };
+    assert_eq!(refusal(at(2, PORT)), None);
+    assert_eq!(refusal(at(2, PORT)), Some(CommandError::AddressInUse));
+    assert_eq!(refusal(at(2, 0)), None);
+    assert_eq!(refusal(at(1, PORT)), Some(CommandError::AddressNotAvailable));
+}
