@@ -50,6 +50,13 @@ impl FramePool {
         frame
     }
 
+    /// Command: makes buffers for `count` frames of ordinary length now, as a NIC does at its start.
+    pub fn reserve(&self, count: usize) {
+        let mut buffers = self.0.borrow_mut();
+        let missing = count.saturating_sub(buffers.small.len());
+        buffers.small.extend((0..missing).map(|_| vec![0xa5; SMALL_BYTES]));
+    }
+
     /// Getter: frames that exist at present. Zero after a test means that nobody leaks one.
     pub fn outstanding(&self) -> usize {
         self.0.borrow().outstanding
