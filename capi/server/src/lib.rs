@@ -1,13 +1,27 @@
 //! The daemon as a library: channel server, control socket, engine loop, configuration.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`config`] | TOML in, checked values out |
+//! | [`attach`] | granting a channel, without a socket: what the control socket and the simulator share |
+//! | [`port`] | [`port::ChannelPort`]: every channel of one engine behind one `AppPort` |
+//! | [`control`] | the unix socket: handshakes, credentials, hang-ups |
+//! | [`engine_loop`] | the loop around `Engine::step`: spin, sleep, stop |
+//! | [`links`] | what goes between the threads |
+//! | [`daemon`] | all of it together |
+//!
+//! The simulator uses [`attach`] and [`port`]; the rest is an operating system's.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod assembly;
 pub mod attach;
-
 pub mod config;
 pub mod control;
+pub mod daemon;
+pub mod engine_loop;
 pub mod links;
-
 pub mod port;
 
+pub use assembly::AssemblyError;
 pub use control::default_socket_path;

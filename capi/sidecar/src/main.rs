@@ -1,2 +1,63 @@
 //! The Causeway daemon and its tools.
-fn main() {}
+#![forbid(unsafe_code)]
+
+mod logging;
+mod serve;
+mod signals;
+mod version;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+/// One userspace network stack: the daemon that owns the network interfaces, and tools that use it.
+#[derive(Debug, Parser)]
+#[command(name = "causeway", version = version::VERSION, max_term_width = 100)]
+#[command(after_help = "Environment:\n  \
+    CAUSEWAY_SOCKET  control socket of the daemon, for serve and for programs that attach\n  \
+    CAUSEWAY_LOG     what is logged to stderr: error, warn, info, debug, trace, or a filter\n                   \
+    like causeway_server=debug\n\n\
+    Exit status: 0 success, 1 failure, 2 wrong usage.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Args),
+    Version,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Some(Command::Serve(args)) => serve::run(&args),
+        Some(Command::Version) => version::run(),
+        None => return help(),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            // One line, causes included, whatever the chain.
+            eprintln!("causeway: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn help() -> ExitCode {
+    match Cli::command().print_help() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -2,11 +2,12 @@
 
 use std::net::IpAddr;
 
+use causeway_core::ip::{AddressError, InterfaceAddress};
 use causeway_core::nic::{INTERFACES_MAX, MacAddr};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::check::{Integer, Prefixed, device_name, is_host_address, prefixed, word};
+use super::check::{Integer, Prefixed, device_name, prefixed, word};
 use super::error::{ConfigError, Source};
 use super::fault::{FaultConfig, RawFault};
 
@@ -39,7 +40,7 @@ pub struct InterfaceConfig {
     device: String,
     mac: MacAddr,
     mtu: u16,
-    addresses: Vec<Prefixed>,
+    addresses: Vec<InterfaceAddress>,
     fault: Option<FaultConfig>,
 }
 
@@ -70,7 +71,7 @@ impl InterfaceConfig {
     }
 
     /// Getter: the addresses that are ours, each with its network.
-    pub fn addresses(&self) -> &[Prefixed] {
+    pub fn addresses(&self) -> &[InterfaceAddress] {
         &self.addresses
     }
 
@@ -114,10 +115,10 @@ pub(super) fn build_all(
         }
         for (address, text) in interface.addresses.iter().zip(addresses.get_ref()) {
             let taken = |other: &InterfaceConfig| {
-                other.addresses.iter().any(|a| a.address == address.address)
+                other.addresses.iter().any(|a| a.addr() == address.addr())
             };
             if let Some(other) = built.iter().find(|other| taken(other)) {
-                let problem = format!("{} is an address of {:?} too", address.address, other.name);
+                let problem = format!("{} is an address of {:?} too", address.addr(), other.name);
                 return Err(source.error(
                     "interface.addresses",
                     text.span(),
@@ -166,7 +167,7 @@ impl RawInterface {
 fn addresses(
     source: &Source<'_>,
     list: &Spanned<Vec<Spanned<String>>>,
-) -> Result<Vec<Prefixed>, ConfigError> {
+) -> Result<Vec<InterfaceAddress>, ConfigError> {
     const KEY: &str = "interface.addresses";
     let count = list.get_ref().len();
     if count == 0 || count > ADDRESSES_MAX {
@@ -174,20 +175,26 @@ fn addresses(
         let advice = format!("list 1 to {ADDRESSES_MAX}");
         return Err(source.error(KEY, list.span(), problem, advice));
     }
-    let mut parsed: Vec<Prefixed> = Vec::with_capacity(count);
+    let mut parsed: Vec<InterfaceAddress> = Vec::with_capacity(count);
     for text in list.get_ref() {
-        let address = prefixed(source, KEY, text)?;
-        if !is_host_address(address.address) {
-            let problem = format!("{} cannot belong to a host", address.address);
+        let Prefixed { address, prefix_len } = prefixed(source, KEY, text)?;
+        let checked = InterfaceAddress::new(address, prefix_len);
+        let Ok(address) = checked.and_then(refuse_loopback) else {
+            let problem = format!("{address} cannot be one host's in a /{prefix_len}");
             return Err(source.error(KEY, text.span(), problem, "give a unicast address"));
-        }
-        if parsed.iter().any(|other| other.address == address.address) {
-            let problem = format!("{} is listed twice", address.address);
+        };
+        if parsed.iter().any(|other| other.addr() == address.addr()) {
+            let problem = format!("{} is listed twice", address.addr());
             return Err(source.error(KEY, text.span(), problem, "list it once"));
         }
         parsed.push(address);
     }
     Ok(parsed)
+}
+
+/// 127.0.0.0/8 and ::1 never leave a host (RFC 1122 §3.2.1.3, RFC 4291 §2.5.3).
+fn refuse_loopback(address: InterfaceAddress) -> Result<InterfaceAddress, AddressError> {
+    if address.addr().is_loopback() { Err(AddressError::NotUnicast) } else { Ok(address) }
 }
 
 fn mac(source: &Source<'_>, text: &Spanned<String>) -> Result<MacAddr, ConfigError> {
@@ -211,9 +218,9 @@ fn mac(source: &Source<'_>, text: &Spanned<String>) -> Result<MacAddr, ConfigErr
 
 /// A locally administered address that says whose it is: `02:00:` and the first IPv4 address, or the
 /// last four bytes of an IPv6 one.
-fn mac_of(addresses: &[Prefixed]) -> MacAddr {
-    let first = addresses.iter().find(|a| a.address.is_ipv4()).or(addresses.first());
-    let tail = match first.map(|a| a.address) {
+fn mac_of(addresses: &[InterfaceAddress]) -> MacAddr {
+    let first = addresses.iter().find(|a| a.addr().is_ipv4()).or(addresses.first());
+    let tail = match first.map(|a| a.addr()) {
         Some(IpAddr::V4(a)) => a.octets(),
         Some(IpAddr::V6(a)) => {
             let o = a.octets();

@@ -110,7 +110,12 @@ fn addresses_are_checked_one_by_one() {
     );
     assert_complaint(
         &with("  \"224.0.0.1/24\",\n"),
-        "c.toml:5: interface.addresses: 224.0.0.1 cannot belong to a host; \
+        "c.toml:5: interface.addresses: 224.0.0.1 cannot be one host's in a /24; \
+         give a unicast address",
+    );
+    assert_complaint(
+        &with("  \"10.0.1.255/24\",\n"),
+        "c.toml:5: interface.addresses: 10.0.1.255 cannot be one host's in a /24; \
          give a unicast address",
     );
     assert_complaint(

@@ -127,9 +127,8 @@ impl EngineLoop {
         let timeout = until.map(|until| clock::span_until(clock::now(), until));
         let nics = self.engine.nics().filter_map(AnyNic::wait_fd);
         let bells = self.engine.port().bells().fd();
-        let ready = |fd: BorrowedFd<'_>| PollFd::from_borrowed_fd(fd, PollFlags::IN);
         let watched = nics.chain(bells).chain([self.links.wake.as_fd()]);
-        let mut fds: Vec<PollFd<'_>> = watched.map(ready).collect();
+        let mut fds: Vec<PollFd<'_>> = watched.map(readable).collect();
         // Interrupted, timed out or woken: the next step finds out what there is.
         let _ = poll(&mut fds, timeout.as_ref());
         self.links.wake.drain();
@@ -147,4 +146,8 @@ impl EngineLoop {
             }
         }
     }
+}
+
+fn readable(fd: BorrowedFd<'_>) -> PollFd<'_> {
+    PollFd::from_borrowed_fd(fd, PollFlags::IN)
 }

@@ -1,0 +1,129 @@
+//! From a configuration to an engine: interfaces opened, stack built.
+
+use std::fs::File;
+use std::io::{self, Read};
+
+use causeway_backends::loopback::LoopbackConfig;
+use causeway_backends::tap::{TapConfig, TapError};
+use causeway_backends::{AnyNic, Loopback, Tap};
+use causeway_core::engine::Engine;
+use causeway_core::ip::Route;
+use causeway_core::nic::{IfIndex, Nic};
+use causeway_core::stack::{ConfigError, StackConfig};
+use causeway_core::time::Duration;
+
+use crate::config::{Backend, Config, InterfaceConfig};
+use crate::engine_loop::{EngineLoop, Waiting};
+use crate::links::EngineLinks;
+use crate::port::{Bells, ChannelPort, PortConfig};
+
+/// Why there is no engine.
+#[derive(Debug, thiserror::Error)]
+pub enum AssemblyError {
+    /// An interface cannot be opened.
+    #[error("interface {name}: {cause}")]
+    Interface {
+        /// Its name in the configuration.
+        name: String,
+        /// What the backend says.
+        cause: TapError,
+    },
+    /// The stack refuses the configuration.
+    #[error("the stack refuses the configuration: {0}")]
+    Stack(#[from] ConfigError),
+    /// The operating system refuses a descriptor or random numbers.
+    #[error("the system refuses: {0}")]
+    System(#[from] io::Error),
+}
+
+/// Events that the stack keeps between two looks, when somebody wants them.
+const EVENTS_MAX: u32 = 4096;
+
+/// Command: opens the configured interfaces and builds the engine's loop, on the thread that will run it.
+pub(crate) fn engine_loop(
+    config: &Config,
+    links: EngineLinks,
+) -> Result<EngineLoop, AssemblyError> {
+    let mut nics = Vec::new();
+    for interface in config.interfaces() {
+        nics.push(open(interface)?);
+    }
+    let channel = config.channel();
+    let bounds = PortConfig {
+        channels_max: channel.channels_max(),
+        commands_per_step: channel.commands_per_step(),
+        rx_window_bytes: channel.rx_window_bytes(),
+    };
+    let port = ChannelPort::new(bounds, Bells::epoll()?);
+    let engine = Engine::new(stack_config(config)?, nics, port)?;
+    let daemon = config.daemon();
+    let spin = Duration::from_micros(daemon.spin_us().into());
+    let waiting = Waiting { busy_poll: daemon.busy_poll(), spin };
+    let names = config.interfaces().iter().map(|i| i.name().to_owned()).collect();
+    Ok(EngineLoop::new(engine, links, waiting, names))
+}
+
+fn open(interface: &InterfaceConfig) -> Result<AnyNic, AssemblyError> {
+    let nic: AnyNic = match interface.backend() {
+        Backend::Loopback => {
+            let settings = LoopbackConfig { mtu: interface.mtu(), ..LoopbackConfig::default() };
+            Loopback::new(&settings).into()
+        }
+        Backend::Tap => {
+            let mut settings = TapConfig::new(interface.device());
+            settings.mac = Some(interface.mac());
+            settings.mtu = Some(interface.mtu());
+            let opened = Tap::open(&settings).map_err(|cause| {
+                let name = interface.name().to_owned();
+                AssemblyError::Interface { name, cause }
+            })?;
+            opened.into()
+        }
+    };
+    let nic = match interface.fault() {
+        Some(fault) => nic.with_faults(fault.seed(), fault.profile(), fault.profile()),
+        None => nic,
+    };
+    tracing::info!(
+        interface = interface.name(),
+        backend = ?interface.backend(),
+        mac = %nic.caps().mac,
+        mtu = nic.caps().mtu,
+        faults = interface.fault().is_some(),
+        "opened"
+    );
+    Ok(nic)
+}
+
+/// What the stack is told. Its keys come from the operating system's generator.
+fn stack_config(config: &Config) -> Result<StackConfig, AssemblyError> {
+    let mut entropy = [0_u8; 24];
+    File::open("/dev/urandom")?.read_exact(&mut entropy)?;
+    let (mut seed, mut secret) = ([0; 8], [0; 16]);
+    seed.copy_from_slice(&entropy[..8]);
+    secret.copy_from_slice(&entropy[8..]);
+    let events = if tracing::enabled!(tracing::Level::DEBUG) { EVENTS_MAX } else { 0 };
+    let mut builder = StackConfig::builder(u64::from_le_bytes(seed), secret)
+        .tcp(*config.tcp())
+        .machnet(*config.machnet())
+        .events_max(events);
+    for interface in config.interfaces() {
+        builder = builder.interface(interface.addresses());
+    }
+    for route in config.routes() {
+        let destination = route.destination();
+        builder = builder.route(Route {
+            destination: destination.address,
+            prefix_len: destination.prefix_len,
+            gateway: route.gateway(),
+            interface: interface_index(route.interface()),
+            source: None,
+        });
+    }
+    Ok(builder.build()?)
+}
+
+/// Interface 0 is the engine's loopback.
+fn interface_index(position: usize) -> IfIndex {
+    IfIndex(u8::try_from(position + 1).expect("the configuration has at most seven interfaces"))
+}

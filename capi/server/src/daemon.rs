@@ -1,0 +1,160 @@
+//! The parts of the daemon, put together: one engine thread, one control thread.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{channel, sync_channel};
+use std::thread::{self, JoinHandle};
+
+use crate::assembly::{self, AssemblyError};
+use crate::attach::Attach;
+use crate::config::Config;
+use crate::control::{BindError, ControlServer, ControlSocket};
+use crate::links::{EngineHandle, EngineLinks, Order, Waker, links};
+use crate::port::Slots;
+
+/// Why a daemon cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The control socket.
+    #[error(transparent)]
+    Socket(#[from] BindError),
+    /// An interface or the stack.
+    #[error(transparent)]
+    Assembly(#[from] AssemblyError),
+    /// The operating system refused a thread or a descriptor.
+    #[error("the system refuses: {0}")]
+    System(#[from] io::Error),
+}
+
+/// A running daemon. [`Daemon::stop`] ends it gracefully; dropping it does the same.
+#[derive(Debug)]
+pub struct Daemon {
+    path: std::path::PathBuf,
+    slots: Slots,
+    engine: EngineHandle,
+    control: Waker,
+    stop: Arc<AtomicBool>,
+    ended: Waker,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Daemon {
+    /// Command: opens the interfaces, listens, and serves. When it returns, applications can attach.
+    ///
+    /// # Errors
+    /// What could not be had; nothing is left behind.
+    pub fn start(config: &Config) -> Result<Self, StartError> {
+        let settings = config.daemon();
+        let socket =
+            ControlSocket::bind(settings.socket(), settings.socket_mode(), settings.socket_owner())?;
+        let path = socket.path().to_owned();
+        let slots = Slots::new(config.channel().channels_max());
+        let attach = Attach::new(config.channel().geometry(), slots.clone());
+        let (evictions, evicted) = channel();
+        let control = Waker::new()?;
+        let ended = Waker::new()?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let (engine, engine_links) = links(evictions, control.clone())?;
+        let engine_thread = start_engine(config.clone(), engine_links, ended.clone())?;
+        // From here on dropping `daemon` stops what runs.
+        let mut daemon = Self {
+            path,
+            slots,
+            engine: engine.clone(),
+            control: control.clone(),
+            stop: Arc::clone(&stop),
+            ended,
+            threads: vec![engine_thread],
+        };
+        let server = ControlServer::new(socket, attach, vec![engine], evicted, control, stop);
+        let control_thread = thread::Builder::new().name("control".to_owned());
+        let notice = EndNotice(daemon.ended.clone());
+        daemon.threads.push(control_thread.spawn(move || {
+            let _notice = notice;
+            server.run();
+        })?);
+        tracing::info!(
+            socket = %daemon.path.display(),
+            interfaces = config.interfaces().len(),
+            version = env!("CARGO_PKG_VERSION"),
+            "serving"
+        );
+        Ok(daemon)
+    }
+
+    /// Getter: the path of the control socket.
+    pub fn socket(&self) -> &Path {
+        &self.path
+    }
+
+    /// Getter: channels whose memory is still there.
+    pub fn channels(&self) -> usize {
+        self.slots.taken()
+    }
+
+    /// Getter: becomes readable when an engine stopped, by itself or by [`Daemon::stop`].
+    pub fn ended(&self) -> BorrowedFd<'_> {
+        self.ended.as_fd()
+    }
+
+    /// Command: no more applications, reset every connection, remove the socket file. Returns when it is done.
+    pub fn stop(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        // It fails when the engine is gone only.
+        let _ = self.engine.orders.send(Order::Stop);
+        self.engine.wake.wake();
+        self.control.wake();
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the daemon failed");
+            }
+        }
+        tracing::info!("stopped");
+    }
+}
+
+/// Wakes when it goes, even if its thread panics.
+struct EndNotice(Waker);
+
+impl Drop for EndNotice {
+    fn drop(&mut self) {
+        self.0.wake();
+    }
+}
+
+/// The interfaces are opened on the engine's own thread, which they belong to; this waits for the outcome.
+fn start_engine(
+    config: Config,
+    links: EngineLinks,
+    ended: Waker,
+) -> Result<JoinHandle<()>, StartError> {
+    let (report, outcome) = sync_channel(1);
+    let thread = thread::Builder::new().name("engine-0".to_owned()).spawn(move || {
+        let _notice = EndNotice(ended);
+        match assembly::engine_loop(&config, links) {
+            Ok(engine) => {
+                // The receiver waits for exactly this one message.
+                let _ = report.send(Ok(()));
+                engine.run();
+            }
+            Err(error) => {
+                let _ = report.send(Err(error));
+            }
+        }
+    })?;
+    match outcome.recv() {
+        Ok(Ok(())) => Ok(thread),
+        Ok(Err(error)) => Err(error.into()),
+        // The thread ended without a report: it panicked, and the message is on stderr.
+        Err(_) => Err(io::Error::other("the engine's thread failed").into()),
+    }
+}
