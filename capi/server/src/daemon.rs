@@ -48,8 +48,11 @@ impl Daemon {
     /// What could not be had; nothing is left behind.
     pub fn start(config: &Config) -> Result<Self, StartError> {
         let settings = config.daemon();
-        let socket =
-            ControlSocket::bind(settings.socket(), settings.socket_mode(), settings.socket_owner())?;
+        let socket = ControlSocket::bind(
+            settings.socket(),
+            settings.socket_mode(),
+            settings.socket_owner(),
+        )?;
         let path = socket.path().to_owned();
         let slots = Slots::new(config.channel().channels_max());
         let attach = Attach::new(config.channel().geometry(), slots.clone());

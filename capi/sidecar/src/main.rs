@@ -1,7 +1,10 @@
 //! The Causeway daemon and its tools.
 #![forbid(unsafe_code)]
 
+mod attach;
 mod logging;
+mod nc;
+mod ping;
 mod serve;
 mod signals;
 mod version;
@@ -26,12 +29,16 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Args),
+    Ping(ping::Args),
+    Nc(nc::Args),
     Version,
 }
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Some(Command::Serve(args)) => serve::run(&args),
+        Some(Command::Ping(args)) => ping::run(&args),
+        Some(Command::Nc(args)) => nc::run(&args),
         Some(Command::Version) => version::run(),
         None => return help(),
     };

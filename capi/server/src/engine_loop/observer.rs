@@ -63,23 +63,22 @@ impl Observer {
     }
 
     fn report_drops(&mut self, stats: &Stats) {
-        let Drops {
-            malformed,
-            checksum,
-            not_ours,
-            martian,
-            protocol,
-            no_socket,
-            limit,
-            fragment,
-        } = stats.drops;
+        let Drops { malformed, checksum, not_ours, martian, protocol, no_socket, limit, fragment } =
+            stats.drops;
         let before = std::mem::replace(&mut self.drops, stats.drops);
         let fresh = stats.drops.total() - before.total();
         // Other hosts' broadcasts and unknown protocols are daily life.
         let daily = not_ours - before.not_ours + protocol - before.protocol;
         if fresh > daily {
             tracing::warn!(
-                malformed, checksum, not_ours, martian, protocol, no_socket, limit, fragment,
+                malformed,
+                checksum,
+                not_ours,
+                martian,
+                protocol,
+                no_socket,
+                limit,
+                fragment,
                 "received frames were dropped ({fresh} since the last report; totals by reason)"
             );
         } else if fresh > 0 {
