@@ -23,6 +23,21 @@ pub fn arm(word: &AtomicU32, bits: u32) {
     fence(Ordering::SeqCst);
 }
 
+/// Command (sleeper), before it sleeps: arms, then asks `idle` (the second look). True: sleep. False: there is
+/// something to do, and the word is not armed.
+pub fn arm_and_look<E>(
+    word: &AtomicU32,
+    bits: u32,
+    idle: impl FnOnce() -> Result<bool, E>,
+) -> Result<bool, E> {
+    arm(word, bits);
+    let idle = idle();
+    if !matches!(idle, Ok(true)) {
+        disarm(word);
+    }
+    idle
+}
+
 /// Command (sleeper): awake. A signal already on its way makes one spurious wake, nothing worse.
 pub fn disarm(word: &AtomicU32) {
     word.store(0, Ordering::Relaxed);

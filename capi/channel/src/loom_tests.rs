@@ -1,1 +1,231 @@
-//! Loom's models of the algorithms: every interleaving that the memory model allows, of the code that runs.
+//! Loom's models: every interleaving that the memory model allows, of the code that runs.
+//!
+//! `RUSTFLAGS="--cfg loom" cargo test -p causeway-channel --release --target-dir target/loom loom_`
+//!
+//! Each was seen to fail with the ordering, the fence or the second look that it is about taken out.
+
+use loom::cell::UnsafeCell;
+use loom::sync::{Arc, Notify};
+use loom::thread;
+
+use crate::ring::{Consumer, Entry, Producer, RingMemory};
+use crate::sync::{AtomicU32, AtomicU64};
+use crate::{armed, coalesce, cursor};
+
+const CAPACITY: u32 = 2;
+
+/// The shared memory of the models.
+#[derive(Default)]
+struct Memory {
+    head: AtomicU32,
+    tail: AtomicU32,
+    words: [[AtomicU64; 2]; CAPACITY as usize],
+    armed: AtomicU32,
+    flag: AtomicU32,
+    written: AtomicU64,
+    wanted: AtomicU64,
+    released: AtomicU64,
+}
+
+impl RingMemory for Arc<Memory> {
+    fn head(&self) -> &AtomicU32 {
+        &self.head
+    }
+
+    fn tail(&self) -> &AtomicU32 {
+        &self.tail
+    }
+
+    fn word(&self, slot: u32, word: usize) -> &AtomicU64 {
+        &self.words[slot as usize][word]
+    }
+}
+
+fn producer(memory: &Arc<Memory>) -> Producer<Arc<Memory>> {
+    Producer::new(memory.clone(), CAPACITY)
+}
+
+fn consumer(memory: &Arc<Memory>) -> Consumer<Arc<Memory>> {
+    Consumer::new(memory.clone(), CAPACITY)
+}
+
+fn model(f: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(f);
+}
+
+#[test]
+fn loom_ring_entries_arrive_whole_in_order_and_once() {
+    model(|| {
+        let memory = Arc::new(Memory::default());
+        let (mut tx, mut rx) = (producer(&memory), consumer(&memory));
+        let writer = thread::spawn(move || {
+            let mut sent = 0;
+            while sent < 3 {
+                let entry: Entry = [sent + 1, sent + 1];
+                if tx.push(&entry).unwrap() {
+                    tx.publish();
+                    sent += 1;
+                } else {
+                    thread::yield_now();
+                }
+            }
+        });
+        let mut expected = 1;
+        while expected <= 3 {
+            match rx.pop().unwrap() {
+                Some(entry) => {
+                    assert_eq!(entry, [expected, expected]);
+                    expected += 1;
+                }
+                None => thread::yield_now(),
+            }
+        }
+        writer.join().unwrap();
+        assert_eq!(rx.pop(), Ok(None));
+    });
+}
+
+#[test]
+fn loom_doorbell_wakes_a_sleeper_for_what_it_could_not_see() {
+    model(|| {
+        let memory = Arc::new(Memory::default());
+        let bell = Arc::new(Notify::new());
+        let (mut tx, mut rx) = (producer(&memory), consumer(&memory));
+        let (shared, ring) = (memory.clone(), bell.clone());
+        let waker = thread::spawn(move || {
+            assert_eq!(tx.push(&[7, 7]), Ok(true));
+            tx.publish();
+            if armed::claim(&shared.armed, armed::EVENTS) {
+                ring.notify();
+            }
+        });
+        // A lost wake is a deadlock, which loom reports.
+        while rx.pop().unwrap().is_none() {
+            if armed::arm_and_look(&memory.armed, armed::EVENTS, || rx.is_empty()).unwrap() {
+                bell.wait();
+                armed::disarm(&memory.armed);
+            }
+        }
+        waker.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_doorbell_wakes_a_producer_when_its_ring_has_room() {
+    model(|| {
+        let memory = Arc::new(Memory::default());
+        let bell = Arc::new(Notify::new());
+        let (mut tx, mut rx) = (producer(&memory), consumer(&memory));
+        for _ in 0..CAPACITY {
+            assert_eq!(tx.push(&[1, 1]), Ok(true));
+        }
+        tx.publish();
+        let (shared, ring) = (memory.clone(), bell.clone());
+        let taker = thread::spawn(move || {
+            assert_eq!(rx.pop(), Ok(Some([1, 1])));
+            if armed::claim(&shared.armed, armed::SPACE) {
+                ring.notify();
+            }
+        });
+        let bits = armed::EVENTS | armed::SPACE;
+        while !tx.push(&[2, 2]).unwrap() {
+            let idle = armed::arm_and_look(&memory.armed, bits, || tx.has_room().map(|room| !room));
+            if idle.unwrap() {
+                bell.wait();
+                armed::disarm(&memory.armed);
+            }
+        }
+        taker.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_doorbell_wakes_a_writer_when_enough_is_released() {
+    model(|| {
+        let memory = Arc::new(Memory::default());
+        let bell = Arc::new(Notify::new());
+        let (shared, ring) = (memory.clone(), bell.clone());
+        let daemon = thread::spawn(move || {
+            for offset in 1..=2 {
+                cursor::publish(&shared.released, offset);
+                let enough = || shared.wanted.load(crate::sync::Ordering::Relaxed) <= offset;
+                if armed::claim_if(&shared.armed, armed::EVENTS, enough) {
+                    ring.notify();
+                }
+            }
+        });
+        let wanted = 2;
+        while cursor::observe(&memory.released, 0, 2).unwrap() < wanted {
+            memory.wanted.store(wanted, crate::sync::Ordering::Relaxed);
+            let idle = armed::arm_and_look(&memory.armed, armed::EVENTS, || {
+                cursor::observe(&memory.released, 0, 2).map(|offset| offset < wanted)
+            });
+            if idle.unwrap() {
+                bell.wait();
+                armed::disarm(&memory.armed);
+            }
+        }
+        daemon.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_kick_coalescing_never_loses_the_last_notice() {
+    model(|| {
+        let memory = Arc::new(Memory::default());
+        let (mut tx, mut rx) = (producer(&memory), consumer(&memory));
+        let shared = memory.clone();
+        let app = thread::spawn(move || {
+            for offset in 1..=2 {
+                cursor::publish(&shared.written, offset);
+                if coalesce::raise(&shared.flag) {
+                    assert_eq!(tx.push(&[0, 0]), Ok(true));
+                    tx.publish();
+                }
+            }
+        });
+        let mut seen = 0;
+        let mut take = |rx: &mut Consumer<Arc<Memory>>| {
+            while rx.pop().unwrap().is_some() {
+                coalesce::lower(&memory.flag);
+                seen = cursor::observe(&memory.written, seen, 2).unwrap();
+            }
+        };
+        take(&mut rx);
+        app.join().unwrap();
+        take(&mut rx);
+        assert_eq!(seen, 2, "a notice was lost");
+    });
+}
+
+#[test]
+fn loom_byte_ring_chunks_are_never_read_and_written_at_once() {
+    model(|| {
+        let memory = Arc::new(Memory::default());
+        // One chunk, used for byte 0 and, once that is released, for byte 1.
+        let chunk = Arc::new(UnsafeCell::new(0_u8));
+        let (shared, bytes) = (memory.clone(), chunk.clone());
+        let app = thread::spawn(move || {
+            for byte in 0..2_u64 {
+                while cursor::observe(&shared.released, 0, 2).unwrap() < byte {
+                    thread::yield_now();
+                }
+                // SAFETY: loom checks exactly this: that nobody else touches the chunk now.
+                bytes.with_mut(|p| unsafe { *p = byte as u8 + 1 });
+                cursor::publish(&shared.written, byte + 1);
+            }
+        });
+        for byte in 0..2_u64 {
+            while cursor::observe(&memory.written, 0, 2).unwrap() <= byte {
+                thread::yield_now();
+            }
+            // SAFETY: as above.
+            let value = chunk.with(|p| unsafe { *p });
+            assert_eq!(value, byte as u8 + 1);
+            cursor::publish(&memory.released, byte + 1);
+        }
+        app.join().unwrap();
+    });
+}

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use causeway_channel::{
     AppChannel, DaemonChannel, DaemonLane, Doorbells, Geometry, Owner, Poison, Wake, handshake,
 };
-use causeway_core::port::{ChannelId, Completion, Op, SocketId, StreamIo};
+use causeway_core::port::{ChannelId, Completion, Op, RingError, SocketId, StreamIo};
 
 #[derive(Default)]
 struct Count(AtomicUsize);
@@ -242,4 +242,24 @@ fn a_grant_crosses_a_real_socket_and_the_daemons_death_is_the_end_of_the_bell() 
     assert_eq!(rustix::io::read(wait, &mut byte), Ok(1));
     drop(lane);
     assert_eq!(rustix::io::read(wait, &mut byte), Ok(0));
+}
+
+#[test]
+fn without_a_free_chunk_nothing_is_stored_and_reading_makes_room() {
+    let mut p = pair();
+    let (first, second) = (p.open(SOCKET), p.open(SocketId { index: 8, generation: 0 }));
+    p.daemon.stream(first).rx_copy_in(0, &pattern(0, 20_000)).unwrap();
+    p.daemon.stream(first).rx_commit(20_000);
+    p.daemon.stream(second).rx_copy_in(0, &pattern(0, 8192)).unwrap();
+    // Seven of eight chunks are in use.
+    let two_chunks = p.daemon.stream(second).rx_copy_in(8192, &pattern(0, 4097));
+    assert_eq!(two_chunks, Err(RingError::NoMemory));
+    assert_eq!(p.daemon.stream(second).rx_copy_in(8192, &pattern(0, 4096)), Ok(()));
+    p.app.rx_consume(first, 20_000).unwrap();
+    p.app.kick(first).unwrap();
+    p.app.flush().unwrap();
+    p.daemon.snapshot(9).unwrap();
+    assert_eq!(p.daemon.stream(second).rx_copy_in(12_288, &pattern(0, 7000)), Ok(()));
+    let beyond = p.daemon.stream(second).rx_copy_in(19_990, &[0; 11]);
+    assert_eq!(beyond, Err(RingError::OutOfRange));
 }

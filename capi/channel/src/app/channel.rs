@@ -258,27 +258,32 @@ impl AppChannel {
     /// TX chunk. True: nothing is there, sleep on [`AppChannel::wait_end`]. False: look again; the bell
     /// is not armed. For the room of one stream use [`AppChannel::want_tx`] as well.
     pub fn arm(&mut self, pool: bool) -> Result<bool, ChannelFault> {
-        let idle = self.rearm(pool)?;
-        if !idle {
-            self.disarm();
-        }
-        Ok(idle)
+        let (mapping, bits) = (self.mapping.clone(), self.wanted_bits(pool));
+        let word = mapping.u32_at(layout::HEADER_APP_ARMED);
+        armed::arm_and_look(word, bits, || self.is_idle(pool))
     }
 
-    /// Command: as [`AppChannel::arm`], while another thread sleeps already: the bell stays armed in any case.
+    /// Command: as [`AppChannel::arm`], while another thread sleeps already: the bell stays armed in
+    /// any case.
     pub fn rearm(&mut self, pool: bool) -> Result<bool, ChannelFault> {
-        let stuck = self.lanes.iter().any(|lane| !lane.overflow.is_empty());
-        let bits = armed::EVENTS
-            | if stuck { armed::SPACE } else { 0 }
-            | if pool { armed::POOL } else { 0 };
+        let bits = self.wanted_bits(pool);
         armed::arm(self.mapping.u32_at(layout::HEADER_APP_ARMED), bits);
-        // The second look.
+        self.is_idle(pool)
+    }
+
+    fn wanted_bits(&self, pool: bool) -> u32 {
+        let stuck = self.lanes.iter().any(|lane| !lane.overflow.is_empty());
+        armed::EVENTS | if stuck { armed::SPACE } else { 0 } | if pool { armed::POOL } else { 0 }
+    }
+
+    /// The second look.
+    fn is_idle(&mut self, pool: bool) -> Result<bool, ChannelFault> {
         let mut idle = true;
         for lane in &mut self.lanes {
             idle &= lane.completions.is_empty()?;
             idle &= lane.overflow.is_empty() || !lane.commands.has_room()?;
         }
-        // Only a release since the caller's last look counts; chunks that were free then did not suffice.
+        // Only a release since the caller's last look counts; chunks free then did not suffice.
         Ok(idle && !(pool && self.tx_any_released()?))
     }
 

@@ -19,7 +19,7 @@ use crate::doorbell::Doorbell;
 use crate::layout;
 use crate::mapping::{MappedRing, Mapping};
 use crate::proto::{self, AppCommand};
-use crate::ring::{Consumer, Entry, Producer};
+use crate::ring::{Consumer, Entry, Producer, RingPoisoned};
 use crate::sync::Ordering;
 
 /// Above this many entries that the application has not taken, no more of its commands are read
@@ -425,25 +425,22 @@ impl DaemonLane {
         }
         let stuck = !self.outbox.is_empty();
         let bits = armed::EVENTS | if stuck { armed::SPACE } else { 0 };
-        armed::arm(self.armed_word(), bits);
-        // The second look. A broken ring counts as work: the next snapshot finds out.
-        let room = stuck && self.completions.has_room().unwrap_or(true);
-        // Commands that are not read for want of room are no reason to stay awake.
-        let asked = self.outbox.len() < OUTBOX_SOFT && !self.commands.is_empty().unwrap_or(false);
-        let idle = !room && !asked && self.inbox.is_empty();
-        if !idle {
-            self.disarm();
-        }
-        idle
+        let mapping = self.mapping.clone();
+        let word = mapping.u32_at(mapping.layout.lane(self.lane) + layout::LANE_ARMED);
+        let idle = armed::arm_and_look(word, bits, || -> Result<bool, RingPoisoned> {
+            let room = stuck && self.completions.has_room()?;
+            // Commands that are not read for want of room are no reason to stay awake.
+            let asked = self.outbox.len() < OUTBOX_SOFT && !self.commands.is_empty()?;
+            Ok(!room && !asked && self.inbox.is_empty())
+        });
+        // A broken ring counts as work: the next snapshot finds out.
+        idle.unwrap_or(false)
     }
 
     /// Command, after the engine woke.
     pub fn disarm(&self) {
-        armed::disarm(self.armed_word());
-    }
-
-    fn armed_word(&self) -> &crate::sync::AtomicU32 {
-        self.mapping.u32_at(self.mapping.layout.lane(self.lane) + layout::LANE_ARMED)
+        let at = self.mapping.layout.lane(self.lane) + layout::LANE_ARMED;
+        armed::disarm(self.mapping.u32_at(at));
     }
 }
 
