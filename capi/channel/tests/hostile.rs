@@ -179,10 +179,11 @@ fn noise_over_the_whole_memory_while_the_daemon_works_kills_the_channel_and_noth
 
 #[test]
 fn each_lie_has_its_name() {
-    let cases: [(&str, fn(&mut World), Poison); 3] = [
+    type Lie = fn(&mut World);
+    let cases: [(&str, Lie, Poison); 3] = [
         ("tx_written beyond the window", |w| lie(w, 0, 1 << 40), Poison::Offset),
         ("rx_consumed beyond what was committed", |w| lie(w, 8, 1), Poison::Offset),
-        ("a chunk that does not exist", |w| spoil_tx_table(w), Poison::Chunk),
+        ("a chunk that does not exist", spoil_tx_table, Poison::Chunk),
     ];
     for (name, lie, expected) in cases {
         let mut w = world();
