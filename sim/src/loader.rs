@@ -112,28 +112,28 @@ extern "C" fn on_crash(_signal: c_int) {
     });
 }
 
+/// Compiles `source` to a shared object; `extra` goes to the compiler.
+#[cfg(test)]
+pub fn build_for_test(name: &str, source: &str, extra: &[&str]) -> Vec<u8> {
+    let dir = std::env::temp_dir().join(format!("causeway-loader-{}-{name}", std::process::id()));
+    std::fs::create_dir_all(&dir).expect("a temporary directory");
+    let (c, so) = (dir.join("program.c"), dir.join("program.so"));
+    std::fs::write(&c, source).expect("the directory is ours");
+    let mut cc = std::process::Command::new("cc");
+    cc.args(["-shared", "-fPIC"]).args(extra).arg("-o").arg(&so).arg(&c);
+    assert!(cc.status().expect("a C compiler is there").success());
+    let image = std::fs::read(&so).expect("cc wrote it");
+    std::fs::remove_dir_all(&dir).expect("the directory is ours");
+    image
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::process::Command;
-
-    fn build(name: &str, source: &str) -> Vec<u8> {
-        let dir =
-            std::env::temp_dir().join(format!("causeway-loader-{}-{name}", std::process::id()));
-        std::fs::create_dir_all(&dir).expect("a temporary directory");
-        let (c, so) = (dir.join("program.c"), dir.join("program.so"));
-        std::fs::write(&c, source).expect("the directory is ours");
-        let mut cc = Command::new("cc");
-        cc.args(["-shared", "-fPIC", "-o"]).arg(&so).arg(&c);
-        assert!(cc.status().expect("a C compiler is there").success());
-        let image = std::fs::read(&so).expect("cc wrote it");
-        std::fs::remove_dir_all(&dir).expect("the directory is ours");
-        image
-    }
 
     #[test]
     fn instances_have_globals_of_their_own_even_at_the_same_time() {
-        let image = build("globals", "static int n; int main(void) { return ++n; }");
+        let image = build_for_test("globals", "static int n; int main(void) { return ++n; }", &[]);
         let threads: Vec<_> = (0..3)
             .map(|_| {
                 let image = image.clone();
@@ -149,16 +149,19 @@ mod tests {
     fn a_program_sees_its_name_and_its_arguments() {
         let source = "#include <string.h>\n#include <stdlib.h>\nint main(int argc, char **argv)\n\
                       { return strcmp(argv[0], \"adder\") || argv[argc] ? 99 : argc * 10 + atoi(argv[1]); }";
-        let code = run_main("adder", &build("args", source), &["7".to_owned(), "x".to_owned()]);
+        let code = run_main(
+            "adder",
+            &build_for_test("args", source, &[]),
+            &["7".to_owned(), "x".to_owned()],
+        );
         assert_eq!(code.expect("it loads"), 37);
     }
 
     #[test]
     fn a_missing_symbol_is_an_error_and_no_crash() {
-        let image = build(
-            "missing",
-            "int not_in_any_library(void); int main(void) { return not_in_any_library(); }",
-        );
+        let source = "int not_in_any_library(void);\n\
+                      int main(void) { return not_in_any_library(); }";
+        let image = build_for_test("missing", source, &[]);
         let error = run_main("broken", &image, &[]).expect_err("the symbol exists nowhere");
         assert!(error.to_string().contains("not_in_any_library"), "{error}");
         assert!(matches!(run_main("junk", b"no ELF", &[]), Err(LoadError::Link(_))));

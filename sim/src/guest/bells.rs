@@ -24,6 +24,11 @@ impl Bells {
         self.rung.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 
+    /// Command: the engine has something to look at.
+    pub fn ring_host(&self) {
+        self.host_rung.store(true, Ordering::Relaxed);
+    }
+
     /// Getter: true when a guest rang for the engine since the last [`Bells::take_host_rung`].
     pub fn is_host_rung(&self) -> bool {
         self.host_rung.load(Ordering::Relaxed)
@@ -82,6 +87,6 @@ impl HostBell {
 
 impl Wake for HostBell {
     fn wake(&self) {
-        self.0.host_rung.store(true, Ordering::Relaxed);
+        self.0.ring_host();
     }
 }

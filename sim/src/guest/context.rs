@@ -8,6 +8,7 @@ use causeway_channel::Grant;
 use causeway_core::time::{Duration, Instant};
 
 use super::bells::{AppBell, Bells};
+use super::env::SimEnv;
 use super::thread::{Answer, Ask, Question};
 use crate::baton::GuestEnd;
 
@@ -29,6 +30,8 @@ pub struct Context {
     calls_in_turn: Cell<u32>,
     call: Cell<&'static str>,
     draws: Cell<u64>,
+    /// The bells of this guest's channels, by their tokens.
+    channels: RefCell<Vec<(u64, Arc<AppBell>)>>,
 }
 
 /// Getter: the context of this thread; `None` outside a simulated program.
@@ -66,14 +69,17 @@ impl Context {
             calls_in_turn: Cell::new(0),
             call: Cell::new("its first instruction"),
             draws: Cell::new(0),
+            channels: RefCell::default(),
         });
         context.take_turn(&first);
         CURRENT.set(Some(Rc::clone(&context)));
+        causeway_client::set_thread_env(Some(Arc::new(SimEnv)));
         context
     }
 
     /// Command: this thread is no guest any more.
     pub(super) fn uninstall() {
+        causeway_client::set_thread_env(None);
         CURRENT.set(None);
     }
 
@@ -110,6 +116,9 @@ impl Context {
         if bell.take() {
             return true;
         }
+        if deadline.is_some_and(|at| at <= self.now()) {
+            return false;
+        }
         self.ask(Ask::Wait { bell: Arc::clone(bell), deadline });
         bell.take()
     }
@@ -118,9 +127,18 @@ impl Context {
     ///
     /// # Errors
     /// What the host says.
-    pub fn attach(&self) -> Result<(Grant, Arc<AppBell>), String> {
+    pub fn attach(&self) -> Result<Grant, String> {
         let answer = self.ask(Ask::Attach);
-        answer.attached.unwrap_or_else(|| Err("the host gave no answer".to_owned()))
+        let attached = answer.attached.unwrap_or_else(|| Err("the host gave no answer".to_owned()));
+        let (grant, token, bell) = attached?;
+        self.channels.borrow_mut().push((token, bell));
+        Ok(grant)
+    }
+
+    /// Getter: the bell that a grant named by `token`.
+    pub fn bell(&self, token: u64) -> Option<Arc<AppBell>> {
+        let channels = self.channels.borrow();
+        channels.iter().find(|(known, _)| *known == token).map(|(_, bell)| Arc::clone(bell))
     }
 
     fn ask(&self, ask: Ask) -> Answer {

@@ -2,10 +2,12 @@
 
 mod bells;
 mod context;
+mod env;
 mod program;
 mod thread;
 
 pub use bells::{AppBell, Bells, HostBell};
 pub use context::{Context, current, now, sleep};
+pub use env::{SimEnv, name_and_cost};
 pub use program::{Outcome, Program};
 pub use thread::{AttachRequest, Guest, GuestId, GuestState};

@@ -50,12 +50,17 @@ pub(super) struct Answer {
     /// Nothing else happens before this, unless the guest makes it happen.
     pub quiet_until: Instant,
     /// The answer to [`Ask::Attach`].
-    pub attached: Option<Result<(Grant, Arc<AppBell>), String>>,
+    pub attached: Option<Result<Attached, String>>,
 }
+
+/// A channel for a guest: what the host granted, and the token and bell that it waits with.
+pub(super) type Attached = (Grant, u64, Arc<AppBell>);
 
 /// A guest's wish for a channel, for [`HostEngine::attach`].
 pub struct AttachRequest {
-    /// Who: the number that [`HostEngine::detach`] names later.
+    /// Who asks; [`HostEngine::detach`] names it later.
+    pub guest: GuestId,
+    /// What the guest will wait with: `BellWait::Virtual(token)`. Unique in the world.
     pub token: u64,
     /// How the host wakes the guest.
     pub app: Arc<dyn Wake>,
@@ -93,6 +98,7 @@ pub struct Guest {
     stopped_at: Instant,
     last_call: &'static str,
     calls: u64,
+    channels: u64,
 }
 
 /// What a turn came to.
@@ -144,6 +150,7 @@ impl Guest {
             stopped_at: Instant::ZERO,
             last_call: "its first instruction",
             calls: 0,
+            channels: 0,
         })
     }
 
@@ -187,11 +194,15 @@ impl Guest {
         }
     }
 
-    fn attach(&self, engine: &mut dyn HostEngine) -> Result<(Grant, Arc<AppBell>), String> {
+    fn attach(&mut self, engine: &mut dyn HostEngine) -> Result<Attached, String> {
         let bell = Arc::new(AppBell::new(Arc::clone(&self.bells), self.id));
-        let grant = engine
-            .attach(AttachRequest { token: self.id.0 as u64, app: Arc::<AppBell>::clone(&bell) })?;
-        Ok((grant, bell))
+        let token = (self.id.0 as u64) << 32 | self.channels;
+        self.channels += 1;
+        let app = Arc::<AppBell>::clone(&bell);
+        let grant = engine.attach(AttachRequest { guest: self.id, token, app })?;
+        // As an order to a sleeping daemon does: a new channel is served without having rung.
+        self.bells.ring_host();
+        Ok((grant, token, bell))
     }
 
     fn over(&mut self, now: Instant) -> TurnEnd {

@@ -1,10 +1,15 @@
 //! One direction of one connection as it was seen on the wire, and as its sender saw it.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use causeway_core::event::RetransmitCause;
 use causeway_core::port::Transport;
 use causeway_core::time::Instant;
+use hdrhistogram::Histogram;
+
+/// The longest round trip that is told apart: 100 s.
+const RTT_NANOS_MAX: u64 = 100_000_000_000;
 
 /// What a flow's sequence numbers count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +72,10 @@ pub struct Flow {
     pub truncated: bool,
     first: Option<u32>,
     sent_to: u64,
+    again: u64,
+    /// First transmissions whose acknowledgement is awaited: (one past the last number, when).
+    timed: VecDeque<(u64, Instant)>,
+    rtt: Option<Histogram<u64>>,
 }
 
 impl Flow {
@@ -86,6 +95,9 @@ impl Flow {
             truncated: false,
             first: None,
             sent_to: 0,
+            again: 0,
+            timed: VecDeque::new(),
+            rtt: None,
         }
     }
 
@@ -108,6 +120,13 @@ impl Flow {
         let to = from + u64::from(len);
         let again = from < self.sent_to;
         self.sent_to = self.sent_to.max(to);
+        self.again += u64::from(again);
+        if again {
+            // Karn: what is acknowledged from here on may be due to either transmission (RFC 6298 §3).
+            self.timed.clear();
+        } else if self.timed.len() < Self::SAMPLES_MAX {
+            self.timed.push_back((to, at));
+        }
         if self.sent.len() < Self::SAMPLES_MAX {
             self.sent.push(Sent { at, from, to, again, lost });
         } else {
@@ -121,10 +140,39 @@ impl Flow {
             return;
         }
         let ack = self.relative(ack);
+        self.measure(at, ack);
         let is_new = self.acked.last().is_none_or(|&(_, last)| ack > last);
         if is_new && ack <= self.sent_to && self.acked.len() < Self::SAMPLES_MAX {
             self.acked.push((at, ack));
         }
+    }
+
+    /// The round trip of the newest segment that `ack` covers: one sample an acknowledgement.
+    fn measure(&mut self, at: Instant, ack: u64) {
+        let mut newest = None;
+        while let Some((_, sent_at)) = self.timed.pop_front_if(|(to, _)| *to <= ack) {
+            newest = Some(sent_at);
+        }
+        let Some(sent_at) = newest else { return };
+        let nanos = at.saturating_since(sent_at).as_nanos().clamp(1, RTT_NANOS_MAX);
+        if self.rtt.is_none() {
+            // Fails only for bounds or digits out of range, which these are not.
+            self.rtt = Histogram::new_with_bounds(1, RTT_NANOS_MAX, 3).ok();
+        }
+        if let Some(rtt) = &mut self.rtt {
+            rtt.saturating_record(nanos);
+        }
+    }
+
+    /// Getter: round trips in nanoseconds, from sending to the arrival of the acknowledgement, queues
+    /// included, repeated segments left out. `None` before the first.
+    pub fn rtt(&self) -> Option<&Histogram<u64>> {
+        self.rtt.as_ref()
+    }
+
+    /// Getter: how many segments or packets carried something that had been sent before.
+    pub fn sent_again(&self) -> u64 {
+        self.again
     }
 
     /// Input: the sender's figures.

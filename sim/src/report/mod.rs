@@ -10,3 +10,4 @@ mod thin;
 pub use flow::{Flow, Unit, WindowSample};
 pub use page::{LegPage, Page};
 pub use recorder::{FaultMark, Recorder, Recording};
+pub use segment::{Segment, parse};

@@ -19,10 +19,17 @@ pub struct Segment {
     pub len: u32,
     /// The acknowledgement that it carries.
     pub ack: Option<u32>,
+    /// It opens its direction: SYN, SYN-ACK.
+    pub opens: bool,
+    /// Where its payload lies in the frame.
+    pub payload: (usize, usize),
+    /// Machnet: the message's first packet, and its last.
+    pub message_ends: (bool, bool),
 }
 
 const ETHERNET: usize = 14;
 const MACHNET_MAGIC: u16 = 0x4e53;
+const MACHNET_HEADER: usize = 54;
 
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
@@ -49,16 +56,17 @@ pub fn parse(frame: &[u8]) -> Option<Segment> {
     let from = SocketAddr::new(from, u16_at(l4, 0)?);
     let to = SocketAddr::new(to, u16_at(l4, 2)?);
     match ip.get(9)? {
-        6 => tcp(l4, total.checked_sub(header)?, from, to),
-        17 => machnet(l4.get(8..)?, from, to),
+        6 => tcp(l4, (ETHERNET + header, ETHERNET + total), from, to),
+        17 => machnet(l4.get(8..)?, (ETHERNET + header + 8, ETHERNET + total), from, to),
         _ => None,
     }
 }
 
-fn tcp(l4: &[u8], l4_len: usize, from: SocketAddr, to: SocketAddr) -> Option<Segment> {
+/// `place` is where the TCP segment begins and ends in the frame.
+fn tcp(l4: &[u8], place: (usize, usize), from: SocketAddr, to: SocketAddr) -> Option<Segment> {
     let offset = usize::from(l4.get(12)? >> 4) * 4;
     let flags = *l4.get(13)?;
-    let payload = u32::try_from(l4_len.checked_sub(offset)?).ok()?;
+    let payload = u32::try_from(place.1.checked_sub(place.0 + offset)?).ok()?;
     let controls = u32::from(flags & 0x02 != 0) + u32::from(flags & 0x01 != 0);
     Some(Segment {
         transport: Transport::Tcp,
@@ -67,15 +75,24 @@ fn tcp(l4: &[u8], l4_len: usize, from: SocketAddr, to: SocketAddr) -> Option<Seg
         seq: u32_at(l4, 4)?,
         len: payload + controls,
         ack: if flags & 0x10 != 0 { u32_at(l4, 8) } else { None },
+        opens: flags & 0x02 != 0,
+        payload: (place.0 + offset, place.1),
+        message_ends: (false, false),
     })
 }
 
-/// The packet types of the wire format: DATA 0x00, SYN 0x01, ACK 0x02, SYN-ACK 0x03.
-fn machnet(packet: &[u8], from: SocketAddr, to: SocketAddr) -> Option<Segment> {
+/// The packet types of the wire format: DATA 0x00, SYN 0x01, ACK 0x02, SYN-ACK 0x03; the flags of DATA: first 0x01, last 0x04.
+/// `place` is where the packet begins and ends in the frame.
+fn machnet(
+    packet: &[u8],
+    place: (usize, usize),
+    from: SocketAddr,
+    to: SocketAddr,
+) -> Option<Segment> {
     if u16_at(packet, 0)? != MACHNET_MAGIC {
         return None;
     }
-    let kind = *packet.get(2)?;
+    let (kind, flags) = (*packet.get(2)?, *packet.get(3)?);
     Some(Segment {
         transport: Transport::Machnet,
         from,
@@ -83,6 +100,13 @@ fn machnet(packet: &[u8], from: SocketAddr, to: SocketAddr) -> Option<Segment> {
         seq: u32_at(packet, 4)?,
         len: u32::from(matches!(kind, 0x00 | 0x01 | 0x03)),
         ack: if matches!(kind, 0x02 | 0x03) { u32_at(packet, 8) } else { None },
+        opens: matches!(kind, 0x01 | 0x03),
+        payload: if kind == 0x00 {
+            (place.0 + MACHNET_HEADER, place.1.max(place.0 + MACHNET_HEADER))
+        } else {
+            (place.1, place.1)
+        },
+        message_ends: (flags & 0x01 != 0, flags & 0x04 != 0),
     })
 }
 

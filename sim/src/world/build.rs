@@ -4,7 +4,7 @@ use causeway_channel::Grant;
 use causeway_core::event::Stamped;
 use causeway_core::time::{Duration, Instant};
 
-use crate::guest::AttachRequest;
+use crate::guest::{AttachRequest, GuestId};
 
 /// A host of a world, in the order in which they were added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,9 +30,9 @@ pub trait HostEngine {
         Err("this host serves no channels".to_owned())
     }
 
-    /// Command: the guest that waits as `token` is over; its channel goes.
-    fn detach(&mut self, token: u64) {
-        let _ = token;
+    /// Command: a guest is over; its channels go.
+    fn detach(&mut self, guest: GuestId) {
+        let _ = guest;
     }
 }
 
@@ -43,6 +43,8 @@ pub struct WorldConfig {
     pub seed: u64,
     /// Virtual time between two iterations of a host's loop: what an iteration costs. At least 1 ns.
     pub poll_interval: Duration,
+    /// Virtual time from the ring of a bell to the first instruction of the guest that slept on it.
+    pub wake_latency: Duration,
     /// The run fails when the virtual clock passes this.
     pub end_at: Instant,
     /// The run fails after this many events.
@@ -53,11 +55,12 @@ pub struct WorldConfig {
 }
 
 impl WorldConfig {
-    /// Iterations of 500 ns, one hour of virtual time, a billion events, a minute of wall clock for a guest's turn.
+    /// Iterations of 500 ns, wake-ups of 10 us, one hour of virtual time, a billion events, a minute of wall clock for a guest's turn.
     pub fn new(seed: u64) -> Self {
         Self {
             seed,
             poll_interval: Duration::from_nanos(500),
+            wake_latency: Duration::from_micros(10),
             end_at: Instant::ZERO + Duration::from_secs(3_600),
             events_max: 1_000_000_000,
             guest_wall_limit: std::time::Duration::from_secs(60),

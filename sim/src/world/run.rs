@@ -5,7 +5,7 @@ use causeway_core::time::{Duration, Instant};
 use super::build::HostId;
 use super::error::{RunError, Waiting};
 use super::state::{Happening, World};
-use crate::guest::{GuestId, GuestState, Outcome};
+use crate::guest::{Guest, GuestId, GuestState, Outcome};
 use crate::link::Flight;
 use crate::tap::DirectionId;
 
@@ -15,10 +15,23 @@ impl World {
     /// # Errors
     /// [`RunError`]: a guest failed, or cannot finish.
     pub fn run(&mut self) -> Result<(), RunError> {
-        while self.guests.iter().any(|guest| !guest.is_over()) {
+        while !self.run_some(u64::MAX)? {}
+        Ok(())
+    }
+
+    /// Command: as [`World::run`], but returns after `events` of them. True when every guest is over: for
+    /// showing progress.
+    ///
+    /// # Errors
+    /// As [`World::run`].
+    pub fn run_some(&mut self, events: u64) -> Result<bool, RunError> {
+        for _ in 0..events {
+            if self.guests.iter().all(Guest::is_over) {
+                return Ok(true);
+            }
             self.advance(self.config.end_at)?;
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Command: runs until the virtual clock shows `until`, whether guests are over or not. What is in
@@ -144,11 +157,11 @@ impl World {
     }
 
     fn wake_guest(&mut self, id: GuestId) {
-        let now = self.now;
+        let at = self.now + self.config.wake_latency;
         if let Some(guest) = self.guests.get_mut(id.0)
             && let Some(epoch) = guest.wake()
         {
-            self.queue.push(now, Happening::GuestRuns(id, epoch));
+            self.queue.push(at, Happening::GuestRuns(id, epoch));
         }
     }
 
@@ -198,7 +211,7 @@ impl World {
                 return Err(RunError::GuestPanicked { guest: name, message });
             }
         }
-        self.hosts[host.0].engine.detach(id.0 as u64);
+        self.hosts[host.0].engine.detach(id);
         self.wake_host(host, self.now);
         Ok(())
     }
