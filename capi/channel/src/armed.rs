@@ -17,7 +17,8 @@ pub const POOL: u32 = 4;
 
 /// Command (sleeper): declares what is waited for. The caller looks again before it sleeps.
 pub fn arm(word: &AtomicU32, bits: u32) {
-    // Release: a waker that sees the word armed sees what was said before, such as an amount.
+    // Release: a waker that sees the word armed sees what was said before, such as an amount. It spares a useless wake
+    // only: what the waker misses, the second look sees.
     word.store(bits, Ordering::Release);
     // Orders the store above before the loads of the second look.
     fence(Ordering::SeqCst);

@@ -246,6 +246,16 @@ impl RingMemory for MappedRing {
         self.mapping.u32_at(self.tail)
     }
 
+    fn store_word(&self, slot: u32, word: usize, value: u64) {
+        self.word(slot, word).store(value, Ordering::Relaxed);
+    }
+
+    fn load_word(&self, slot: u32, word: usize) -> u64 {
+        self.word(slot, word).load(Ordering::Relaxed)
+    }
+}
+
+impl MappedRing {
     fn word(&self, slot: u32, word: usize) -> &AtomicU64 {
         self.mapping.u64_at(self.entries + u64::from(slot) * layout::ENTRY_BYTES + word as u64 * 8)
     }

@@ -15,7 +15,7 @@
 //! * The words are atomics as well, because a hostile peer may write them at any time: the copy
 //!   may then be garbage, but it is one private copy, validated after it was made.
 
-use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{AtomicU32, Ordering};
 
 /// Words in an entry. Two are enough for loom to see an entry torn, and spare it most of its work.
 pub const ENTRY_WORDS: usize = if cfg!(loom) { 2 } else { 8 };
@@ -29,8 +29,11 @@ pub trait RingMemory {
     fn head(&self) -> &AtomicU32;
     /// The producer's index.
     fn tail(&self) -> &AtomicU32;
-    /// One word of one slot; `slot` is below the capacity, `word` below [`ENTRY_WORDS`].
-    fn word(&self, slot: u32, word: usize) -> &AtomicU64;
+    /// Writes one word of one slot, atomically without ordering; `slot` is below the capacity, `word`
+    /// below [`ENTRY_WORDS`].
+    fn store_word(&self, slot: u32, word: usize, value: u64);
+    /// Reads one word of one slot, likewise.
+    fn load_word(&self, slot: u32, word: usize) -> u64;
 }
 
 /// The peer wrote an index that no correct peer writes.
@@ -65,7 +68,7 @@ impl<M: RingMemory> Producer<M> {
         }
         let slot = self.tail & (self.capacity - 1);
         for (word, value) in entry.iter().enumerate() {
-            self.memory.word(slot, word).store(*value, Ordering::Relaxed);
+            self.memory.store_word(slot, word, *value);
         }
         self.tail = self.tail.wrapping_add(1);
         Ok(true)
@@ -125,8 +128,7 @@ impl<M: RingMemory> Consumer<M> {
             return Ok(None);
         }
         let slot = self.head & (self.capacity - 1);
-        let entry =
-            core::array::from_fn(|word| self.memory.word(slot, word).load(Ordering::Relaxed));
+        let entry = core::array::from_fn(|word| self.memory.load_word(slot, word));
         self.head = self.head.wrapping_add(1);
         // Release: the loads above come before the index that gives the slot away.
         self.memory.head().store(self.head, Ordering::Release);

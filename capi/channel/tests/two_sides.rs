@@ -263,3 +263,19 @@ fn without_a_free_chunk_nothing_is_stored_and_reading_makes_room() {
     let beyond = p.daemon.stream(second).rx_copy_in(19_990, &[0; 11]);
     assert_eq!(beyond, Err(RingError::OutOfRange));
 }
+
+#[test]
+fn a_child_after_fork_knows_that_the_channel_is_not_its_own() {
+    let p = pair();
+    assert!(!p.app.is_forked());
+    // SAFETY: the child only loads one word of its own memory and ends without running anything else.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        // SAFETY: as above.
+        unsafe { libc::_exit(if p.app.is_forked() { 7 } else { 1 }) };
+    }
+    let mut status = 0;
+    // SAFETY: waits for the child just made; the pointer is to a live integer.
+    assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+    assert_eq!(libc::WEXITSTATUS(status), 7);
+}
