@@ -13,6 +13,8 @@ fn main() {
     println!("cargo::rerun-if-changed=programs");
     println!("cargo::rerun-if-changed={}", header.join("machnet.h").display());
     println!("cargo::rerun-if-env-changed=CC");
+    // The tests export the C library's functions, as the `causeway` executable does: the programs find them there.
+    println!("cargo::rustc-link-arg-tests=-rdynamic");
     for program in PROGRAMS {
         if let Err(why) = compile(&root.join("programs"), &header, &out, program) {
             println!("cargo::error=the demo's C program {program}.c: {why}");

@@ -3,7 +3,7 @@
 use causeway_sim::demo::{DemoOptions, DemoReport, run};
 
 fn demo(seed: u64, stream_bytes: u64) -> DemoReport {
-    let options = DemoOptions { seed, out_dir: None, stream_bytes, programs: false };
+    let options = DemoOptions { seed, out_dir: None, stream_bytes, programs: None };
     run(&options, |_| {}).expect("every byte arrives")
 }
 
@@ -41,7 +41,7 @@ fn the_clean_link_is_used_to_at_least_98_percent_in_steady_state() {
 fn the_files_are_written_and_are_what_they_claim() {
     let dir = std::env::temp_dir().join(format!("causeway-demo-{}", std::process::id()));
     let options =
-        DemoOptions { seed: 1, out_dir: Some(dir.clone()), stream_bytes: 1 << 20, programs: false };
+        DemoOptions { seed: 1, out_dir: Some(dir.clone()), stream_bytes: 1 << 20, programs: None };
     let report = run(&options, |_| {}).expect("every byte arrives");
     assert_eq!(report.files, [dir.join("demo.pcapng"), dir.join("demo.html")]);
     let capture = std::fs::read(&report.files[0]).expect("it was written");

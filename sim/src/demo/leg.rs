@@ -15,7 +15,7 @@ use causeway_core::{machnet, tcp};
 use super::programs;
 use super::stream::{Received, receiver, sender};
 use crate::fault::FaultSource;
-use crate::guest::Bells;
+use crate::guest::{Bells, Release};
 use crate::host::{Host, HostConfig};
 use crate::link::LinkConfig;
 use crate::nic::NicConfig;
@@ -48,6 +48,8 @@ pub struct MessageSpec {
     pub flow: u64,
     /// Requests under way at a time.
     pub ahead: u32,
+    /// The C library's: see [`crate::guest::Program::SharedObject`].
+    pub release: Release,
 }
 
 /// What a leg consists of.
@@ -127,14 +129,14 @@ impl LegSpec {
             let program = sender(at, spec.flow, spec.bytes);
             world.add_guest(host_a, &format!("sender {}", spec.port), client_start, program)?;
         }
-        for &MessageSpec { port, flow, ahead } in &self.messages {
+        for &MessageSpec { port, flow, ahead, release } in &self.messages {
             let count = programs::MESSAGES;
             oracle.expect_to(Transport::Machnet, server(port), flow, count);
             oracle.expect_from(Transport::Machnet, server(port), flow + 1, count);
             let (a, b) = (HOST_A.to_string(), HOST_B.to_string());
-            let program = programs::server(&b, port, flow, count);
+            let program = programs::server(&b, port, flow, count, release);
             world.add_guest(host_b, &format!("server.c {port}"), Instant::ZERO, program)?;
-            let program = programs::client(&a, &b, port, flow, count, ahead);
+            let program = programs::client(&a, &b, port, flow, count, ahead, release);
             world.add_guest(host_a, &format!("client.c {port}"), client_start, program)?;
         }
         Ok(Leg { world, directions: [there, back], received, oracle })

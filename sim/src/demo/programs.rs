@@ -1,6 +1,6 @@
 //! The C programs, and what the oracle has to know of them.
 
-use crate::guest::Program;
+use crate::guest::{Program, Release};
 
 const SERVER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/server.so"));
 const CLIENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/client.so"));
@@ -31,10 +31,10 @@ pub fn reply_size(index: u64) -> u64 {
 }
 
 /// The server: `machnet_listen`, then a reply to each request.
-pub fn server(address: &str, port: u16, flow: u64, messages: u64) -> Program {
+pub fn server(address: &str, port: u16, flow: u64, messages: u64, release: Release) -> Program {
     let arguments =
         vec![address.to_owned(), port.to_string(), flow.to_string(), messages.to_string()];
-    Program::SharedObject { image: SERVER, arguments }
+    Program::SharedObject { image: SERVER, arguments, release: Some(release) }
 }
 
 /// The client: `machnet_connect`, then requests, at most `ahead` of them without their reply.
@@ -45,6 +45,7 @@ pub fn client(
     flow: u64,
     messages: u64,
     ahead: u32,
+    release: Release,
 ) -> Program {
     let arguments = vec![
         local.to_owned(),
@@ -54,7 +55,7 @@ pub fn client(
         messages.to_string(),
         ahead.to_string(),
     ];
-    Program::SharedObject { image: CLIENT, arguments }
+    Program::SharedObject { image: CLIENT, arguments, release: Some(release) }
 }
 
 #[cfg(test)]

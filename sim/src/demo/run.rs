@@ -10,6 +10,7 @@ use causeway_core::time::Duration;
 use super::figures::{LegReport, evaluate};
 use super::leg::{LegSpec, MessageSpec, StreamSpec};
 use crate::fault::{FaultProfile, FaultSource};
+use crate::guest::Release;
 use crate::hash::RollingHash;
 use crate::link::LinkConfig;
 use crate::report::{LegPage, Page, Recorder};
@@ -29,14 +30,16 @@ pub struct DemoOptions {
     pub out_dir: Option<PathBuf>,
     /// Bytes of each TCP stream.
     pub stream_bytes: u64,
-    /// Whether the C programs run: they need an executable that exports the `machnet_*` functions.
-    pub programs: bool,
+    /// Whether the C programs run: `Some` with `machnet::release_env`, from an executable that exports the
+    /// `machnet_*` functions (`-rdynamic`), so that the loader finds them.
+    pub programs: Option<Release>,
 }
 
 impl DemoOptions {
     /// The whole demo: 64 MiB, C programs, files in `out_dir`.
-    pub fn new(seed: u64, out_dir: impl Into<PathBuf>) -> Self {
-        Self { seed, out_dir: Some(out_dir.into()), stream_bytes: 64 << 20, programs: true }
+    pub fn new(seed: u64, out_dir: impl Into<PathBuf>, release: Release) -> Self {
+        let out_dir = Some(out_dir.into());
+        Self { seed, out_dir, stream_bytes: 64 << 20, programs: Some(release) }
     }
 }
 
@@ -73,10 +76,12 @@ fn legs(options: &DemoOptions) -> anyhow::Result<Vec<LegSpec>> {
         .reorder_delay_max(Duration::from_micros(500))
         .build()?;
     let stream = StreamSpec { port: 7_000, flow: 100, bytes: options.stream_bytes };
-    let messages = vec![
-        MessageSpec { port: 7_001, flow: 200, ahead: 1 },
-        MessageSpec { port: 7_002, flow: 300, ahead: 2 },
-    ];
+    let messages = options.programs.map_or_else(Vec::new, |release| {
+        vec![
+            MessageSpec { port: 7_001, flow: 200, ahead: 1, release },
+            MessageSpec { port: 7_002, flow: 300, ahead: 2, release },
+        ]
+    });
     Ok(vec![
         LegSpec {
             name: "lossy link".to_owned(),
@@ -86,7 +91,7 @@ fn legs(options: &DemoOptions) -> anyhow::Result<Vec<LegSpec>> {
             faults: FaultSource::Drawn(profile),
             tx_ring: 512,
             streams: vec![stream],
-            messages: if options.programs { messages } else { Vec::new() },
+            messages,
         },
         LegSpec {
             name: "clean link".to_owned(),

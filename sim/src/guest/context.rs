@@ -9,7 +9,7 @@ use causeway_core::time::{Duration, Instant};
 
 use super::bells::{AppBell, Bells};
 use super::env::SimEnv;
-use super::thread::{Answer, Ask, Question};
+use super::thread::{Answer, Ask, GuestId, Question};
 use crate::baton::GuestEnd;
 
 /// A guest gives its turn back after this many calls, so that one that polls without end is seen to.
@@ -55,6 +55,7 @@ pub fn sleep(span: Duration) {
 impl Context {
     /// Waits for the first turn, then makes itself this thread's context.
     pub(super) fn install(
+        guest: GuestId,
         end: GuestEnd<Question, Answer>,
         bells: Arc<Bells>,
         seed: u64,
@@ -73,7 +74,7 @@ impl Context {
         });
         context.take_turn(&first);
         CURRENT.set(Some(Rc::clone(&context)));
-        causeway_client::set_thread_env(Some(Arc::new(SimEnv)));
+        causeway_client::set_thread_env(Some(Arc::new(SimEnv::new(guest))));
         context
     }
 

@@ -7,11 +7,22 @@ use causeway_client::{ApiCall, AttachError, Attachment, Env, WaitOutcome};
 use causeway_core::time::{Duration, Instant};
 
 use super::context::current;
+use super::thread::GuestId;
 
 /// Stands in for the operating system on a guest's thread. Everything is in the thread's
-/// [`super::Context`]; a thread that is no guest can do nothing with it.
+/// [`super::Context`]; a thread that is no guest can do nothing with it. Each guest has its own, as each process has.
 #[derive(Debug)]
-pub struct SimEnv;
+pub struct SimEnv {
+    /// Keeps the value from being empty: libraries tell environments apart by their addresses.
+    _guest: GuestId,
+}
+
+impl SimEnv {
+    /// The environment of a guest.
+    pub(super) const fn new(guest: GuestId) -> Self {
+        Self { _guest: guest }
+    }
+}
 
 /// How long copying takes: 10 bytes a nanosecond, which is what one core does from its cache.
 const COPY_BYTES_PER_NANO: u64 = 10;

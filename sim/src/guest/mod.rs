@@ -9,5 +9,5 @@ mod thread;
 pub use bells::{AppBell, Bells, HostBell};
 pub use context::{Context, current, now, sleep};
 pub use env::{SimEnv, name_and_cost};
-pub use program::{Outcome, Program};
+pub use program::{Outcome, Program, Release};
 pub use thread::{AttachRequest, Guest, GuestId, GuestState};

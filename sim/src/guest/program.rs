@@ -1,6 +1,9 @@
 //! What a guest runs, and how it ended.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use causeway_client::Env;
 
 use crate::loader;
 
@@ -16,8 +19,14 @@ pub enum Program {
         image: &'static [u8],
         /// Arguments after the name.
         arguments: Vec<String>,
+        /// What the C library does when a process ends, called with the guest's environment after `main` has
+        /// returned: it forgets the contexts that the program left behind.
+        release: Option<Release>,
     },
 }
+
+/// Forgets what a C library keeps of an environment.
+pub type Release = fn(&Arc<dyn Env>);
 
 impl Program {
     /// A closure whose panic is its only failure.
@@ -33,7 +42,7 @@ impl std::fmt::Debug for Program {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Closure(_) => f.write_str("Closure"),
-            Self::SharedObject { image, arguments } => {
+            Self::SharedObject { image, arguments, .. } => {
                 write!(f, "SharedObject({} bytes, {arguments:?})", image.len())
             }
         }
@@ -54,11 +63,15 @@ impl Program {
     pub(super) fn run(self, name: &str) -> Outcome {
         let body = AssertUnwindSafe(|| match self {
             Self::Closure(body) => Outcome::Exit(body()),
-            Self::SharedObject { image, arguments } => {
-                match loader::run_main(name, image, &arguments) {
+            Self::SharedObject { image, arguments, release } => {
+                let outcome = match loader::run_main(name, image, &arguments) {
                     Ok(code) => Outcome::Exit(code),
                     Err(error) => Outcome::Panicked(error.to_string()),
+                };
+                if let Some(release) = release {
+                    release(&causeway_client::current_env());
                 }
+                outcome
             }
         });
         catch_unwind(body).unwrap_or_else(|payload| {

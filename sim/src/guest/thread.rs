@@ -126,7 +126,7 @@ impl Guest {
         // Each guest draws from a seed of its own.
         let seed = causeway_core::rng::Stream::new(seed, 0x0200_0000).at(id.0 as u64);
         let body = move || {
-            let context = Context::install(guest_end, thread_bells, seed);
+            let context = Context::install(id, guest_end, thread_bells, seed);
             let outcome = program.run(&thread_name);
             // The library's own thread-locals may outlive this; the context must not.
             Context::uninstall();
