@@ -121,6 +121,12 @@ mod tests {
     }
 
     #[test]
+    fn a_slot_with_a_connection_in_it_fits_into_512_bytes() {
+        let size = size_of::<Socket>();
+        assert!(size <= 512, "{size} bytes");
+    }
+
+    #[test]
     fn a_backlog_of_zero_takes_nothing() {
         assert!(!Listener::new(Transport::Machnet, 0).begin());
     }

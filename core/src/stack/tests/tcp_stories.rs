@@ -4,7 +4,7 @@ use core::net::SocketAddr;
 use std::vec::Vec;
 
 use crate::error::EndReason;
-use crate::nic::NicCaps;
+use crate::nic::{Frame, NicCaps};
 use crate::port::{Completion, Op, Transport};
 use crate::testing::{Duo, Host, transfer};
 use crate::time::Duration;
@@ -205,4 +205,24 @@ fn a_nic_that_cuts_super_segments_is_given_some() {
     let sent = duo.a.engine.stack().stats().tcp_segments_out;
     assert!(sent < 300, "{sent} frames for 1 MiB");
     transfer_over(&tso, 4_096);
+}
+
+#[test]
+fn a_segment_that_was_damaged_on_the_wire_is_dropped_and_sent_again() {
+    let mut duo = Duo::new(65_536);
+    let (a, b) = duo.connect(Transport::Tcp, PORT);
+    duo.a.engine.port_mut().write(a.stream, &pattern(500));
+    duo.a.ask(Op::Kick { socket: a.socket });
+    let now = duo.now;
+    duo.a.engine.step(now);
+    let mut damaged = duo.a.nic().outbound.pop_front().unwrap();
+    let last = damaged.len() - 1;
+    damaged.segment_mut(0)[last] ^= 0x10;
+    duo.b.nic().inbound.push_back(damaged);
+    duo.pass(Duration::from_secs(2));
+    assert_eq!(duo.b.engine.stack().stats().drops.checksum, 1);
+    assert_eq!(duo.a.engine.stack().stats().retransmits, 1);
+    let mut read = [0; 600];
+    assert_eq!(duo.b.engine.port_mut().read(b.stream, &mut read), 500);
+    assert!(read[..500] == pattern(500));
 }
