@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use causeway_channel::AppChannel;
 use causeway_core::port::{Op, SocketId, SocketInfo, Transport};
+use causeway_core::time::Duration;
 
-use crate::env::{ApiCall, Env, current_env};
+use crate::env::{ApiCall, Env, WaitOutcome, current_env};
 use crate::error::{AttachError, CallError, ConnectError, InfoError, ListenError};
 use crate::sleep::{Shared, Wait};
 use crate::state::{Answer, Asked, State};
@@ -14,7 +15,8 @@ use crate::state::{Answer, Asked, State};
 /// One channel to the daemon. A handle: cloning it gives another to the same channel.
 ///
 /// Give each thread a channel of its own: calls on one take turns, and a call that waits lets the
-/// others go on. When the last handle, listener and stream of a channel is dropped, the channel is closed.
+/// others go on. When the last handle, listener and stream of a channel is dropped, everything on it is closed; the drop then waits up
+/// to a second until what was sent has been delivered.
 #[derive(Clone, Debug)]
 pub struct Channel {
     pub(crate) inner: Arc<Inner>,
@@ -59,12 +61,40 @@ impl Channel {
     }
 }
 
+/// How long the last handle's dropping waits for what was sent to arrive.
+const LINGER: Duration = Duration::from_secs(1);
+
 impl Drop for Inner {
     fn drop(&mut self) {
+        // Nobody is left to be told of an error.
+        let _ = self.linger();
+    }
+}
+
+impl Inner {
+    /// Closes everything and waits, for a bounded time, until the daemon has delivered it: once the channel is gone the
+    /// daemon resets what is left, because it cannot tell a program that is done from one that died.
+    fn linger(&self) -> Result<(), CallError> {
         let mut state = self.shared.lock();
-        if state.check().is_ok() && !state.daemon_gone {
-            // Nobody is left to be told of a broken channel.
-            let _ = state.close_all();
+        state.check()?;
+        if state.daemon_gone {
+            return Ok(());
+        }
+        state.close_all()?;
+        let deadline = self.env.now() + LINGER;
+        let bell = state.channel.wait_end();
+        loop {
+            state.pump()?;
+            state.flush()?;
+            if state.sockets.is_empty() || self.env.now() >= deadline {
+                return Ok(());
+            }
+            if state.channel.arm(false)? {
+                match self.env.wait(&bell, Some(deadline)) {
+                    WaitOutcome::Woken | WaitOutcome::TimedOut => state.channel.disarm(),
+                    WaitOutcome::Interrupted | WaitOutcome::DaemonGone => return Ok(()),
+                }
+            }
         }
     }
 }

@@ -251,3 +251,20 @@ fn the_environment_of_a_thread_is_its_own_and_comes_back() {
     let error = Channel::attach_in(std::sync::Arc::new(missing)).unwrap_err();
     assert!(matches!(error, AttachError::NoDaemon { .. }));
 }
+
+#[test]
+fn a_message_sent_just_before_the_channel_is_dropped_arrives() {
+    let daemon = FakeDaemon::start(small());
+    let server = daemon.attach();
+    server.listen_messages(ADDRESS.parse().unwrap()).unwrap();
+    for _ in 0..2 {
+        let client = daemon.attach();
+        let flow = client.connect_messages(None, ADDRESS.parse().unwrap(), Wait::Forever).unwrap();
+        client.send(flow, &[&pattern(100_000)], Wait::Forever).unwrap();
+        drop(client);
+        let mut buffer = vec![0; 100_000];
+        let (n, sender) = server.recv(&mut buffer, Wait::Forever).unwrap();
+        assert!(n == 100_000 && buffer == pattern(n));
+        let _ = server.close_flow(sender);
+    }
+}
