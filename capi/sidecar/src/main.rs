@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 mod attach;
+mod demo;
+mod exports;
 mod logging;
 mod nc;
 mod ping;
@@ -29,14 +31,17 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Args),
+    Demo(demo::Args),
     Ping(ping::Args),
     Nc(nc::Args),
     Version,
 }
 
 fn main() -> ExitCode {
+    exports::keep();
     let outcome = match Cli::parse().command {
         Some(Command::Serve(args)) => serve::run(&args),
+        Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Ping(args)) => ping::run(&args),
         Some(Command::Nc(args)) => nc::run(&args),
         Some(Command::Version) => version::run(),

@@ -192,7 +192,7 @@ fn wrong_input_is_one_clear_error() {
     let (code, out, _) = run(&[]);
     assert_eq!(code, Some(0));
     assert!(out.contains("Usage: causeway"), "{out}");
-    for command in ["serve", "ping", "nc", "version"] {
+    for command in ["serve", "demo", "ping", "nc", "version"] {
         let (code, out, _) = run(&[command, "--help"]);
         assert_eq!(code, Some(0));
         assert!(out.contains("Usage: causeway"), "{out}");

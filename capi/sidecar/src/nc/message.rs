@@ -30,9 +30,8 @@ pub fn connect(args: &Args, channel: &Channel) -> anyhow::Result<()> {
 }
 
 pub fn listen(args: &Args, channel: &Channel) -> anyhow::Result<()> {
-    let local = channel
-        .listen_messages(args.endpoint())
-        .with_context(|| format!("{}", args.endpoint()))?;
+    let local =
+        channel.listen_messages(args.endpoint()).with_context(|| format!("{}", args.endpoint()))?;
     eprintln!("listening on {local}");
     let mut served = 0;
     while args.clients().is_none_or(|most| served < most) {

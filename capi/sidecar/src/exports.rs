@@ -1,0 +1,18 @@
+//! The functions of `machnet.h`, kept in the binary.
+
+use std::hint::black_box;
+
+use machnet::abi;
+
+/// Names every function of the C ABI, so that the linker takes it out of its library and keeps it; `build.rs`
+/// has it exported. Nothing in this binary calls them: the C programs of `causeway demo` do.
+pub fn keep() {
+    macro_rules! keep {
+        ($($function:ident)*) => { $(black_box(abi::$function as *const ());)* };
+    }
+    keep! {
+        machnet_attach machnet_connect machnet_detach machnet_flow_close machnet_flow_stats
+        machnet_init machnet_listen machnet_peek_size machnet_recv machnet_send
+        machnet_set_nonblocking machnet_strerror
+    }
+}
