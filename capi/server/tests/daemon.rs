@@ -1,4 +1,5 @@
 //! A whole daemon in this process, on a loopback interface with two addresses, and clients over its socket.
+#![allow(clippy::unwrap_used, reason = "a test file: its helpers fail the test")]
 
 use std::fs::File;
 use std::net::SocketAddr;

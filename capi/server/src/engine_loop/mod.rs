@@ -62,7 +62,7 @@ impl EngineLoop {
             let (now, progress) = self.step();
             if progress.work > 0 {
                 self.worked = now;
-            } else if !progress.next.is_some_and(|(at, _)| at <= now) {
+            } else if progress.next.is_none_or(|(at, _)| at > now) {
                 self.pause(now, progress);
             }
         }
