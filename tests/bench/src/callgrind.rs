@@ -25,11 +25,18 @@ struct Counted {
 }
 
 fn count(case: Case, peer: Peer, amount: u64) -> Result<Counted> {
-    let name = |value: Option<clap::builder::PossibleValue>| value.map(|v| v.get_name().to_owned()).unwrap_or_default();
+    let name = |value: Option<clap::builder::PossibleValue>| {
+        value.map(|v| v.get_name().to_owned()).unwrap_or_default()
+    };
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(std::env::current_exe()?)
-        .args(["run", &name(case.to_possible_value()), &name(peer.to_possible_value()), &amount.to_string()])
+        .args([
+            "run",
+            &name(case.to_possible_value()),
+            &name(peer.to_possible_value()),
+            &amount.to_string(),
+        ])
         .output()
         .context("cannot run valgrind: install it (Debian: valgrind)")?;
     let log = String::from_utf8_lossy(&output.stderr);

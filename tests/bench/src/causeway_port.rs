@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 
 use causeway_checksum as checksum;
-use causeway_core::port::{AppPort, ChannelId, Command, Completion, Op, RingError, SocketId, StreamId, StreamIo};
+use causeway_core::port::{
+    AppPort, ChannelId, Command, Completion, Op, RingError, SocketId, StreamId, StreamIo,
+};
 use causeway_core::time::Instant;
 
 /// The only channel.
@@ -48,7 +50,11 @@ impl Ring {
             return sum;
         }
         let rest = dst.len() - first;
-        checksum::combine(sum, checksum::copy_sum(&self.bytes[..rest], &mut dst[first..]), first % 2 == 1)
+        checksum::combine(
+            sum,
+            checksum::copy_sum(&self.bytes[..rest], &mut dst[first..]),
+            first % 2 == 1,
+        )
     }
 }
 
@@ -82,7 +88,14 @@ impl BenchPort {
     /// Rings of `size` bytes (a power of two).
     pub fn new(size: usize) -> Self {
         assert!(size.is_power_of_two(), "ring size");
-        Self { size, streams: Vec::new(), free: Vec::new(), commands: VecDeque::new(), kicked: Vec::new(), completions: VecDeque::new() }
+        Self {
+            size,
+            streams: Vec::new(),
+            free: Vec::new(),
+            commands: VecDeque::new(),
+            kicked: Vec::new(),
+            completions: VecDeque::new(),
+        }
     }
 
     /// Queues a command for the next step.

@@ -5,6 +5,7 @@
 
 mod callgrind;
 mod causeway_pair;
+mod causeway_port;
 mod pair;
 mod report;
 mod smoltcp_pair;
@@ -113,7 +114,11 @@ impl Case {
     /// Getter: what one unit is.
     pub const fn unit(self) -> &'static str {
         match self {
-            Self::Bulk1500 | Self::Bulk1500Ts | Self::Bulk9000 | Self::BulkIdle1k | Self::BulkIdle10k => "segment",
+            Self::Bulk1500
+            | Self::Bulk1500Ts
+            | Self::Bulk9000
+            | Self::BulkIdle1k
+            | Self::BulkIdle10k => "segment",
             Self::Rpc1 | Self::Rpc1000 | Self::RpcSerial1000 => "round trip",
             Self::Churn => "connection",
         }
@@ -137,7 +142,9 @@ impl Case {
     /// Getter: the amount for a timed run, and two for counting the difference of instructions.
     pub const fn amounts(self, peer: Peer) -> (u64, [u64; 2]) {
         match (self, peer) {
-            (Self::Bulk1500 | Self::Bulk1500Ts | Self::Bulk9000, _) => (1 << 30, [4 << 20, 20 << 20]),
+            (Self::Bulk1500 | Self::Bulk1500Ts | Self::Bulk9000, _) => {
+                (1 << 30, [4 << 20, 20 << 20])
+            }
             (Self::BulkIdle1k, Peer::Smoltcp) => (16 << 20, [1 << 20, 2 << 20]),
             (Self::BulkIdle1k | Self::BulkIdle10k, _) => (256 << 20, [4 << 20, 20 << 20]),
             (Self::Rpc1, _) => (300_000, [2_000, 12_000]),
@@ -160,9 +167,11 @@ impl Case {
 
     fn perform(self, pair: &mut impl Pair, amount: u64) -> Done {
         match self {
-            Self::Bulk1500 | Self::Bulk1500Ts | Self::Bulk9000 | Self::BulkIdle1k | Self::BulkIdle10k => {
-                workload::bulk(pair, amount)
-            }
+            Self::Bulk1500
+            | Self::Bulk1500Ts
+            | Self::Bulk9000
+            | Self::BulkIdle1k
+            | Self::BulkIdle10k => workload::bulk(pair, amount),
             Self::Rpc1 => workload::rpc_serial(pair, 1, amount),
             Self::Rpc1000 => workload::rpc_all(pair, 1_000, amount),
             Self::RpcSerial1000 => workload::rpc_serial(pair, 1_000, amount),

@@ -48,7 +48,9 @@ fn find(rows: &[Row], case: Case, peer: Peer) -> Option<&Row> {
 pub fn ratios(rows: &[Row]) -> String {
     let mut text = String::from("\n                 speed x smoltcp   instructions x smoltcp\n");
     for case in Case::ALL {
-        if let (Some(ours), Some(theirs)) = (find(rows, case, Peer::Causeway), find(rows, case, Peer::Smoltcp)) {
+        if let (Some(ours), Some(theirs)) =
+            (find(rows, case, Peer::Causeway), find(rows, case, Peer::Smoltcp))
+        {
             let _ = writeln!(
                 text,
                 "{:<15} {:>16.2} {:>24.3}",
@@ -59,7 +61,10 @@ pub fn ratios(rows: &[Row]) -> String {
         }
     }
     if let Some(ratio) = idle_ratio(rows) {
-        let _ = writeln!(text, "a segment beside 10,000 idle connections: {ratio:.4} x its own instructions alone");
+        let _ = writeln!(
+            text,
+            "a segment beside 10,000 idle connections: {ratio:.4} x its own instructions alone"
+        );
     }
     text
 }
@@ -77,9 +82,9 @@ fn idle_ratio(rows: &[Row]) -> Option<f64> {
 pub fn gate(rows: &[Row]) -> Result<(), String> {
     match idle_ratio(rows) {
         None => Err("the cost beside idle connections was not measured".to_owned()),
-        Some(ratio) if ratio > IDLE_RATIO_MAX => {
-            Err(format!("a segment beside 10,000 idle connections costs {ratio:.3} x, at most {IDLE_RATIO_MAX}"))
-        }
+        Some(ratio) if ratio > IDLE_RATIO_MAX => Err(format!(
+            "a segment beside 10,000 idle connections costs {ratio:.3} x, at most {IDLE_RATIO_MAX}"
+        )),
         Some(_) => Ok(()),
     }
 }

@@ -111,14 +111,22 @@ impl Host {
         config.random_seed = u64::from(octet);
         let mut interface = Interface::new(config, &mut device, Instant::ZERO);
         interface.update_ip_addrs(|list| {
-            list.push(IpCidr::new(IpAddress::v4(10, 0, 0, octet), 24)).expect("room for one address");
+            list.push(IpCidr::new(IpAddress::v4(10, 0, 0, octet), 24))
+                .expect("room for one address");
         });
-        Self { interface, sockets: SocketSet::new(Vec::new()), connections: Vec::new(), spare: Vec::new() }
+        Self {
+            interface,
+            sockets: SocketSet::new(Vec::new()),
+            connections: Vec::new(),
+            spare: Vec::new(),
+        }
     }
 
     fn socket(&mut self, setup: &Setup) -> SocketHandle {
-        if let Some(position) =
-            self.spare.iter().position(|h| self.sockets.get::<tcp::Socket<'_>>(*h).state() == tcp::State::Closed)
+        if let Some(position) = self
+            .spare
+            .iter()
+            .position(|h| self.sockets.get::<tcp::Socket<'_>>(*h).state() == tcp::State::Closed)
         {
             return self.spare.swap_remove(position);
         }
@@ -159,24 +167,37 @@ impl Pair for SmoltcpPair {
     fn open(&mut self, count: usize) {
         for _ in 0..count {
             let server = self.server.socket(&self.setup);
-            self.server.sockets.get_mut::<tcp::Socket<'_>>(server).listen(PORT).expect("a fresh socket listens");
+            self.server
+                .sockets
+                .get_mut::<tcp::Socket<'_>>(server)
+                .listen(PORT)
+                .expect("a fresh socket listens");
             let client = self.client.socket(&self.setup);
             self.port = if self.port == 60_000 { 40_000 } else { self.port + 1 };
             self.client
                 .sockets
                 .get_mut::<tcp::Socket<'_>>(client)
-                .connect(self.client.interface.context(), (IpAddress::v4(10, 0, 0, 2), PORT), self.port)
+                .connect(
+                    self.client.interface.context(),
+                    (IpAddress::v4(10, 0, 0, 2), PORT),
+                    self.port,
+                )
                 .expect("a fresh socket connects");
             self.client.connections.push(client);
             self.server.connections.push(server);
             let index = self.client.connections.len() - 1;
             for _ in 0..1_000 {
-                if self.socket(index, Side::Server).may_send() && self.socket(index, Side::Client).may_send() {
+                if self.socket(index, Side::Server).may_send()
+                    && self.socket(index, Side::Client).may_send()
+                {
                     break;
                 }
                 self.step();
             }
-            assert!(self.socket(index, Side::Server).may_send(), "connection {index} was not established");
+            assert!(
+                self.socket(index, Side::Server).may_send(),
+                "connection {index} was not established"
+            );
         }
     }
 
@@ -195,10 +216,17 @@ impl Pair for SmoltcpPair {
             }
             self.step();
         }
-        assert_eq!(self.socket(index, Side::Server).state(), tcp::State::Closed, "connection {index} did not close");
+        assert_eq!(
+            self.socket(index, Side::Server).state(),
+            tcp::State::Closed,
+            "connection {index} did not close"
+        );
         // TIME-WAIT is cut short: the socket object is what is reused here.
         self.socket(index, Side::Client).abort();
-        let (client, server) = (self.client.connections.swap_remove(index), self.server.connections.swap_remove(index));
+        let (client, server) = (
+            self.client.connections.swap_remove(index),
+            self.server.connections.swap_remove(index),
+        );
         self.client.spare.push(client);
         self.server.spare.push(server);
     }

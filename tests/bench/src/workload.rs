@@ -38,9 +38,17 @@ pub fn rpc_serial(pair: &mut impl Pair, connections: usize, rounds: u64) -> Done
     let mut buffer = [0; MESSAGE];
     let mut index = 0;
     for _ in 0..rounds {
-        assert_eq!(pair.write(index, Side::Client, &[1; MESSAGE]), MESSAGE, "an idle connection takes a request");
+        assert_eq!(
+            pair.write(index, Side::Client, &[1; MESSAGE]),
+            MESSAGE,
+            "an idle connection takes a request"
+        );
         receive(pair, index, Side::Server, &mut buffer);
-        assert_eq!(pair.write(index, Side::Server, &[2; MESSAGE]), MESSAGE, "an idle connection takes a response");
+        assert_eq!(
+            pair.write(index, Side::Server, &[2; MESSAGE]),
+            MESSAGE,
+            "an idle connection takes a response"
+        );
         receive(pair, index, Side::Client, &mut buffer);
         index = (index + 617) % connections;
     }
