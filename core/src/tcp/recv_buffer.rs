@@ -191,8 +191,8 @@ impl RecvBuffer {
     /// Getter: the edge that may be advertised. A few units of the scale are held back for the rounding
     /// in `advertise`.
     fn edge_allowed(&self, scale: u8, io: &impl StreamIo) -> SeqNumber {
-        let slack = if scale == 0 { 0 } else { (SLACK_UNITS << scale).min(capacity(io) / 8) };
-        let room = io.rx_limit().saturating_sub(slack).saturating_sub(self.anchor.offset);
+        let room =
+            io.rx_limit().saturating_sub(slack(scale, io)).saturating_sub(self.anchor.offset);
         // At most 2^30, so it fits.
         self.rcv_nxt + room.min(65_535 << scale) as u32
     }
@@ -235,11 +235,17 @@ impl RecvBuffer {
     }
 
     /// Command: the window field of a SYN or SYN,ACK: never scaled (RFC 7323 §2.2).
-    pub(in crate::tcp) fn advertise_on_syn(&mut self, initial: u32, io: &impl StreamIo) -> u16 {
+    /// What later windows hold back for the rounding, this one does too: the first scaled one must not fall behind it.
+    pub(in crate::tcp) fn advertise_on_syn(
+        &mut self,
+        initial: u32,
+        scale: u8,
+        io: &impl StreamIo,
+    ) -> u16 {
         let room = match io.rx_limit() {
             // No rings yet.
             0 => u64::from(initial),
-            limit => limit,
+            limit => limit - slack(scale, io),
         };
         let field = u16::try_from(room).unwrap_or(u16::MAX);
         self.rcv_adv = self.rcv_nxt + u32::from(field);
@@ -270,6 +276,11 @@ impl RecvBuffer {
 }
 
 /// RCV.BUFF: what the rings may hold.
+/// What is held back of the rings so that rounding a window up to the next unit of the scale stays possible.
+fn slack(scale: u8, io: &impl StreamIo) -> u64 {
+    if scale == 0 { 0 } else { (SLACK_UNITS << scale).min(capacity(io) / 8) }
+}
+
 fn capacity(io: &impl StreamIo) -> u64 {
     io.rx_limit().saturating_sub(io.rx_consumed())
 }
