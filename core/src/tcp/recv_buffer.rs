@@ -107,6 +107,12 @@ impl RecvBuffer {
         self.assembler.as_ref().is_some_and(|a| !a.is_empty())
     }
 
+    /// Getter: one past the highest byte that was received, in order or not.
+    pub(in crate::tcp) fn stored_end(&self) -> u64 {
+        let last = self.assembler.as_ref().and_then(|a| a.intervals().last());
+        last.map_or(self.anchor.offset, |interval| interval.end)
+    }
+
     /// Input: payload whose first byte has the offset `start`, in the window, not below the in-order edge.
     pub(in crate::tcp) fn store(
         &mut self,
@@ -270,17 +276,17 @@ impl RecvBuffer {
         (self.rcv_nxt == self.anchor.seq || fin_taken)
             && self.anchor.offset < 1 << 62
             && self.rcv_adv.distance_from(self.rcv_nxt) <= 1 << 30
-            && self.fin_offset.is_none_or(|end| end >= self.anchor.offset && end < 1 << 62)
+            && self.fin_offset.is_none_or(|end| end >= self.stored_end() && end < 1 << 62)
             && self.assembler.as_ref().is_none_or(|a| a.is_valid(self.anchor.offset))
     }
 }
 
-/// RCV.BUFF: what the rings may hold.
 /// What is held back of the rings so that rounding a window up to the next unit of the scale stays possible.
 fn slack(scale: u8, io: &impl StreamIo) -> u64 {
     if scale == 0 { 0 } else { (SLACK_UNITS << scale).min(capacity(io) / 8) }
 }
 
+/// RCV.BUFF: what the rings may hold.
 fn capacity(io: &impl StreamIo) -> u64 {
     io.rx_limit().saturating_sub(io.rx_consumed())
 }
