@@ -11,8 +11,9 @@ use libfuzzer_sys::fuzz_target;
 
 const RING: u64 = 64 << 10;
 const LIMITS: TxLimits = TxLimits { mss_ip: 1_460, gso_bytes_max: 0 };
-/// Segments that one poke of the connection may call forth: more is a storm.
-const SEGMENTS_MAX: usize = 256;
+/// Segments that one poke of the connection may call forth: a whole ring in the least segments there are, and a
+/// few acknowledgements. More is a storm.
+const SEGMENTS_MAX: usize = RING as usize / 32 + 64;
 
 struct World {
     now: Instant,
