@@ -1,7 +1,7 @@
 //! The demo with its C programs: shared objects that find `machnet.h`'s functions in this executable.
 
-use machnet::abi;
 use causeway_sim::demo::{DemoOptions, DemoReport, run};
+use machnet::abi;
 
 /// The functions that the programs use: naming them links them, `-rdynamic` exports them.
 fn linked() -> [*const (); 7] {

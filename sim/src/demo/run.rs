@@ -54,7 +54,7 @@ pub struct Progress<'a> {
     pub all_bytes: u64,
 }
 
-/// What came out. Its `Display` is the table.
+/// What came out. Its `Display` is the table, without a last newline.
 #[derive(Clone, Debug)]
 pub struct DemoReport {
     /// The seed.
@@ -75,11 +75,11 @@ fn legs(options: &DemoOptions) -> anyhow::Result<Vec<LegSpec>> {
         .corrupt_ppm(1_000)
         .reorder_delay_max(Duration::from_micros(500))
         .build()?;
-    let stream = StreamSpec { port: 7_000, flow: 100, bytes: options.stream_bytes };
+    let stream = StreamSpec { port: 31_700, flow: 100, bytes: options.stream_bytes };
     let messages = options.programs.map_or_else(Vec::new, |release| {
         vec![
-            MessageSpec { port: 7_001, flow: 200, ahead: 1, release },
-            MessageSpec { port: 7_002, flow: 300, ahead: 2, release },
+            MessageSpec { port: 31_701, flow: 200, ahead: 1, release },
+            MessageSpec { port: 31_702, flow: 300, ahead: 2, release },
         ]
     });
     Ok(vec![

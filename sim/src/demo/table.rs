@@ -58,6 +58,6 @@ impl fmt::Display for DemoReport {
             grouped(frames),
             wall.as_secs_f64()
         )?;
-        writeln!(f, "seed {}, state hash {:016x}", self.seed, self.state_hash)
+        write!(f, "seed {}, state hash {:016x}", self.seed, self.state_hash)
     }
 }
