@@ -89,8 +89,9 @@ impl Connection {
             header.ack = self.rcv.rcv_nxt;
             self.rcv.ack_due = AckDue::No;
         }
-        header.window = self.rcv.advertise_on_syn(self.config.rcv_wnd_initial, io);
         header.options = self.options.syn_options(&self.config, self.timestamps(now));
+        let scale = header.options.window_scale.unwrap_or(0);
+        header.window = self.rcv.advertise_on_syn(self.config.rcv_wnd_initial, scale, io);
         self.snd.snd_nxt = self.snd.iss + 1;
         self.snd.snd_max = self.snd.snd_nxt;
         if again {

@@ -107,6 +107,12 @@ impl RecvBuffer {
         self.assembler.as_ref().is_some_and(|a| !a.is_empty())
     }
 
+    /// Getter: one past the highest byte that was received, in order or not.
+    pub(in crate::tcp) fn stored_end(&self) -> u64 {
+        let last = self.assembler.as_ref().and_then(|a| a.intervals().last());
+        last.map_or(self.anchor.offset, |interval| interval.end)
+    }
+
     /// Input: payload whose first byte has the offset `start`, in the window, not below the in-order edge.
     pub(in crate::tcp) fn store(
         &mut self,
@@ -191,8 +197,8 @@ impl RecvBuffer {
     /// Getter: the edge that may be advertised. A few units of the scale are held back for the rounding
     /// in `advertise`.
     fn edge_allowed(&self, scale: u8, io: &impl StreamIo) -> SeqNumber {
-        let slack = if scale == 0 { 0 } else { (SLACK_UNITS << scale).min(capacity(io) / 8) };
-        let room = io.rx_limit().saturating_sub(slack).saturating_sub(self.anchor.offset);
+        let room =
+            io.rx_limit().saturating_sub(slack(scale, io)).saturating_sub(self.anchor.offset);
         // At most 2^30, so it fits.
         self.rcv_nxt + room.min(65_535 << scale) as u32
     }
@@ -235,11 +241,17 @@ impl RecvBuffer {
     }
 
     /// Command: the window field of a SYN or SYN,ACK: never scaled (RFC 7323 §2.2).
-    pub(in crate::tcp) fn advertise_on_syn(&mut self, initial: u32, io: &impl StreamIo) -> u16 {
+    /// What later windows hold back for the rounding, this one does too: the first scaled one must not fall behind it.
+    pub(in crate::tcp) fn advertise_on_syn(
+        &mut self,
+        initial: u32,
+        scale: u8,
+        io: &impl StreamIo,
+    ) -> u16 {
         let room = match io.rx_limit() {
             // No rings yet.
             0 => u64::from(initial),
-            limit => limit,
+            limit => limit - slack(scale, io),
         };
         let field = u16::try_from(room).unwrap_or(u16::MAX);
         self.rcv_adv = self.rcv_nxt + u32::from(field);
@@ -264,9 +276,14 @@ impl RecvBuffer {
         (self.rcv_nxt == self.anchor.seq || fin_taken)
             && self.anchor.offset < 1 << 62
             && self.rcv_adv.distance_from(self.rcv_nxt) <= 1 << 30
-            && self.fin_offset.is_none_or(|end| end >= self.anchor.offset && end < 1 << 62)
+            && self.fin_offset.is_none_or(|end| end >= self.stored_end() && end < 1 << 62)
             && self.assembler.as_ref().is_none_or(|a| a.is_valid(self.anchor.offset))
     }
+}
+
+/// What is held back of the rings so that rounding a window up to the next unit of the scale stays possible.
+fn slack(scale: u8, io: &impl StreamIo) -> u64 {
+    if scale == 0 { 0 } else { (SLACK_UNITS << scale).min(capacity(io) / 8) }
 }
 
 /// RCV.BUFF: what the rings may hold.

@@ -39,8 +39,10 @@ impl Connection {
         }
         let disposition = self.store_text(segment, seq, io);
         if fin {
-            // Where the stream ends, whether or not all before it has arrived. The first FIN counts.
+            // Where the stream ends, whether or not all before it has arrived. The first FIN counts; one below bytes
+            // that were received contradicts them, and the bytes were first.
             let end = self.rcv.anchor.offset_of(seq + segment.payload_len);
+            let end = end.filter(|end| *end >= self.rcv.stored_end());
             self.rcv.fin_offset = self.rcv.fin_offset.or(end);
             if self.rcv.ack_due != AckDue::Now {
                 self.rcv.acknowledge_out_of_order();

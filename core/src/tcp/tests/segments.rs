@@ -188,3 +188,20 @@ fn each_segment_out_of_order_is_acknowledged_at_once_and_with_its_block_first() 
     assert_eq!(last.options.sack.as_slice(), [block(200), block(300), block(100)]);
     assert_eq!(last.ack, good.seq);
 }
+
+#[test]
+fn a_fin_below_bytes_that_were_received_is_no_end_of_the_stream() {
+    let (mut pair, good) = next_in_order();
+    let beyond = TcpHeader { seq: good.seq + 10, ..good };
+    pair.deliver(SERVER, &beyond, &[7; 20]);
+    let fin = TcpHeader { seq: good.seq + 15, flags: ACK.union(TcpFlags::FIN), ..good };
+    pair.deliver(SERVER, &fin, &[]);
+    pair.deliver(SERVER, &good, &[7; 10]);
+    pair.flush();
+    assert_eq!(pair.ends[SERVER].io.committed, 5 + 30);
+    assert_eq!(pair.ends[SERVER].state(), State::Established);
+    // The FIN that agrees with the bytes still counts.
+    let fin = TcpHeader { seq: good.seq + 30, flags: ACK.union(TcpFlags::FIN), ..good };
+    pair.deliver(SERVER, &fin, &[]);
+    assert_eq!(pair.ends[SERVER].state(), State::CloseWait);
+}

@@ -1,0 +1,177 @@
+//! Causeway's two hosts: two production engines over in-memory NICs.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use causeway_core::engine::Engine;
+use causeway_core::ip::InterfaceAddress;
+use causeway_core::nic::{IfIndex, MacAddr};
+use causeway_core::port::{Completion, Op, SocketId, StreamId, Transport};
+use causeway_core::stack::StackConfig;
+use causeway_core::tcp;
+use causeway_core::testing::{FramePool, MemNic, default_caps};
+use causeway_core::time::{Duration, Instant};
+
+use crate::causeway_port::BenchPort;
+use crate::pair::{Pair, Setup, Side};
+
+const PORT: u16 = 7;
+const INTERFACE: IfIndex = IfIndex(1);
+
+type Host = Engine<MemNic, BenchPort>;
+
+/// One end of a connection.
+#[derive(Clone, Copy)]
+struct Handle {
+    socket: SocketId,
+    stream: StreamId,
+}
+
+/// See [`Pair`].
+pub struct CausewayPair {
+    client: Host,
+    server: Host,
+    listener: SocketId,
+    connections: Vec<[Handle; 2]>,
+    now: Instant,
+    data_frames: u64,
+}
+
+fn host(octet: u8, setup: &Setup, pool: &FramePool) -> Host {
+    let tcp = tcp::Config::builder()
+        .timestamps(setup.timestamps)
+        .nodelay(true)
+        .build()
+        .expect("settings within their ranges");
+    let address = InterfaceAddress::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, octet)), 24)
+        .expect("an ordinary address");
+    let sockets = u32::try_from(setup.connections_max * 2 + 16).expect("a number of sockets");
+    let config = StackConfig::builder(u64::from(octet), [octet; 16])
+        .interface(&[address])
+        .sockets_max(sockets)
+        .checksum(causeway_checksum::Implementation::detect())
+        .tcp(tcp)
+        .build()
+        .expect("settings within their ranges");
+    let mut caps = default_caps(MacAddr([2, 0, 0, 0, 0, octet]));
+    caps.mtu = setup.mtu;
+    let nic = MemNic::new(caps, pool.clone());
+    Engine::new(config, vec![nic], BenchPort::new(setup.buffer)).expect("one NIC for one interface")
+}
+
+impl CausewayPair {
+    /// Two hosts, 10.0.0.1 and 10.0.0.2.
+    pub fn new(setup: Setup) -> Self {
+        let pool = FramePool::default();
+        let (client, mut server) = (host(1, &setup, &pool), host(2, &setup, &pool));
+        let local = SocketAddr::from(([10, 0, 0, 2], PORT));
+        server.port_mut().command(Op::Listen { transport: Transport::Tcp, local, backlog: 1_024 });
+        let now = Instant::from_nanos(1_000_000_000);
+        server.step(now);
+        let Some(Completion::Listening { socket: listener, .. }) =
+            server.port_mut().completions.pop_front()
+        else {
+            panic!("the server does not listen");
+        };
+        Self { client, server, listener, connections: Vec::new(), now, data_frames: 0 }
+    }
+
+    fn host(&mut self, side: Side) -> &mut Host {
+        match side {
+            Side::Client => &mut self.client,
+            Side::Server => &mut self.server,
+        }
+    }
+
+    fn handle(&self, index: usize, side: Side) -> Handle {
+        self.connections[index][usize::from(side == Side::Server)]
+    }
+
+    fn command(&mut self, index: usize, side: Side, op: impl FnOnce(SocketId) -> Op) {
+        let socket = self.handle(index, side).socket;
+        self.host(side).port_mut().command(op(socket));
+    }
+
+    /// Steps until the next completion of `side` that `pick` wants.
+    fn await_completion<T>(&mut self, side: Side, pick: impl Fn(&Completion) -> Option<T>) -> T {
+        for _ in 0..100_000 {
+            while let Some(completion) = self.host(side).port_mut().completions.pop_front() {
+                if let Some(found) = pick(&completion) {
+                    return found;
+                }
+            }
+            self.step();
+        }
+        panic!("{side:?}: what was waited for does not happen");
+    }
+}
+
+impl Pair for CausewayPair {
+    fn open(&mut self, count: usize) {
+        let remote = SocketAddr::from(([10, 0, 0, 2], PORT));
+        for _ in 0..count {
+            self.client.port_mut().command(Op::Connect {
+                transport: Transport::Tcp,
+                local: None,
+                remote,
+            });
+            let client = self.await_completion(Side::Client, |c| match c {
+                Completion::Connecting { socket, stream, .. } => {
+                    Some(Handle { socket: *socket, stream: *stream })
+                }
+                _ => None,
+            });
+            let server = self.await_completion(Side::Server, |c| match c {
+                Completion::Incoming { socket, stream, .. } => {
+                    Some(Handle { socket: *socket, stream: *stream })
+                }
+                _ => None,
+            });
+            let accepted = Op::Accepted { listener: self.listener, count: 1 };
+            self.server.port_mut().command(accepted);
+            self.connections.push([client, server]);
+        }
+    }
+
+    fn close(&mut self, index: usize) {
+        self.command(index, Side::Client, |socket| Op::Close { socket });
+        self.await_completion(Side::Server, |c| {
+            matches!(c, Completion::PeerClosed { .. }).then_some(())
+        });
+        self.command(index, Side::Server, |socket| Op::Close { socket });
+        self.await_completion(Side::Server, |c| {
+            matches!(c, Completion::Ended { .. }).then_some(())
+        });
+        self.connections.swap_remove(index);
+    }
+
+    fn step(&mut self) {
+        self.now += Duration::from_micros(1);
+        self.client.step(self.now);
+        let (client, server) = (
+            self.client.nic_mut(INTERFACE).expect("the client's NIC"),
+            self.server.nic_mut(INTERFACE).expect("the server's NIC"),
+        );
+        self.data_frames += client.outbound.iter().filter(|f| f.bytes().len() > 200).count() as u64;
+        MemNic::exchange(client, server);
+        self.server.step(self.now);
+        let (client, server) = (
+            self.client.nic_mut(INTERFACE).expect("the client's NIC"),
+            self.server.nic_mut(INTERFACE).expect("the server's NIC"),
+        );
+        MemNic::exchange(client, server);
+    }
+
+    fn write(&mut self, index: usize, side: Side, bytes: &[u8]) -> usize {
+        let stream = self.handle(index, side).stream;
+        self.host(side).port_mut().write(stream, bytes)
+    }
+
+    fn read(&mut self, index: usize, side: Side, bytes: &mut [u8]) -> usize {
+        let stream = self.handle(index, side).stream;
+        self.host(side).port_mut().read(stream, bytes)
+    }
+
+    fn data_frames(&self) -> u64 {
+        self.data_frames
+    }
+}
