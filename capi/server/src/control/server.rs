@@ -20,7 +20,7 @@ use crate::links::{EngineHandle, Order, Waker, clock};
 use crate::port::{Eviction, Peer};
 
 /// Connections that have not said hello yet.
-const HALF_OPEN_MAX: usize = 64;
+pub(super) const HALF_OPEN_MAX: usize = 64;
 /// How long they may take to say it.
 const HELLO_WITHIN: Duration = Duration::from_secs(2);
 /// When accepting failed for want of descriptors or memory, it is tried again after this long.
@@ -35,12 +35,12 @@ pub struct ControlServer {
     evictions: Receiver<Eviction>,
     wake: Waker,
     stop: Arc<AtomicBool>,
-    connections: Vec<Connection>,
+    pub(super) connections: Vec<Connection>,
     accept_from: Instant,
 }
 
 #[derive(Debug)]
-struct Connection {
+pub(super) struct Connection {
     fd: OwnedFd,
     peer: Peer,
     state: State,
@@ -89,7 +89,7 @@ impl ControlServer {
     }
 
     /// Waits for something and deals with it.
-    fn turn(&mut self) -> io::Result<()> {
+    pub(super) fn turn(&mut self) -> io::Result<()> {
         let now = clock::now();
         let accepting = self.may_accept(now);
         let ready = self.wait(now, accepting)?;

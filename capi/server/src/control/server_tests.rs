@@ -11,6 +11,7 @@ use std::time::Duration;
 use causeway_channel::handshake::{self, HandshakeError, Hello, Refusal};
 use causeway_channel::{AppChannel, Geometry, Grant, Poison};
 
+use super::server::HALF_OPEN_MAX;
 use super::{ControlServer, ControlSocket};
 use crate::attach::Attach;
 use crate::links::{EngineLinks, Order, Waker, links};
@@ -144,6 +145,26 @@ fn who_says_nothing_keeps_nobody_out_and_is_hung_up_on() {
     let silent: Vec<OwnedFd> = (0..100).map(|_| world.connect()).collect();
     assert!(world.attach().is_ok());
     assert!(silent.iter().all(is_hung_up));
+}
+
+#[test]
+fn connections_without_a_hello_are_bounded() {
+    let directory = format!("causeway-control-{}-bound", std::process::id());
+    let directory = std::env::temp_dir().join(directory);
+    let socket = ControlSocket::bind(&directory.join("s"), 0o600, None).unwrap();
+    let attach = Attach::new(Geometry::default(), Slots::new(1));
+    let (_evictions, evicted) = channel();
+    let stop = Arc::new(AtomicBool::new(false));
+    let wake = Waker::new().unwrap();
+    let mut server = ControlServer::new(socket, attach, Vec::new(), evicted, wake, stop);
+    let mut silent = Vec::new();
+    for _ in 0..2 * HALF_OPEN_MAX {
+        silent.push(handshake::connect(&directory.join("s")).unwrap());
+        server.turn().unwrap();
+        assert!(server.connections.len() <= HALF_OPEN_MAX);
+    }
+    drop(server);
+    std::fs::remove_dir(&directory).unwrap();
 }
 
 #[test]
