@@ -57,7 +57,7 @@ impl Stack {
             Op::Listen { transport, local, backlog } => {
                 let listener =
                     Listener::new(transport, backlog.clamp(1, self.config.backlog_max()));
-                let (socket, local) = self.listen(now, channel, listener, local)?;
+                let (socket, local) = self.listen(now, channel, listener, local, port)?;
                 port.complete(channel, Completion::Listening { tag, socket, local });
                 Ok(())
             }
@@ -101,12 +101,13 @@ impl Stack {
         }
     }
 
-    fn listen(
+    fn listen<P: AppPort>(
         &mut self,
         now: Instant,
         channel: ChannelId,
         listener: Listener,
         local: SocketAddr,
+        app: &P,
     ) -> Result<(SocketId, SocketAddr), CommandError> {
         if !local.is_ipv4() {
             return Err(CommandError::Unsupported);
@@ -120,12 +121,20 @@ impl Stack {
         };
         let at = |port| SocketAddr::new(local.ip(), port);
         let sockets = &self.sockets;
-        let is_free = |port: u16| !demux.is_listening(sockets, &at(port).into());
+        let other = |port: u16| demux.exact_listener(sockets, &at(port).into());
+        let is_free = |port: u16| other(port).is_none();
+        // Several channels of one application may receive messages on one address; each gets a share of the flows.
+        let shared = |port: u16| {
+            listener.transport == Transport::Machnet
+                && other(port).is_some_and(|o| {
+                    o.channel != channel && app.process(o.channel) == app.process(channel)
+                })
+        };
         let port = match local.port() {
             0 => {
                 self.ports.choose(&mut self.random, is_free).ok_or(CommandError::PortsExhausted)?
             }
-            port if is_free(port) => port,
+            port if is_free(port) || shared(port) => port,
             _ => return Err(CommandError::AddressInUse),
         };
         let nobody = SocketAddr::from(([0, 0, 0, 0], 0));

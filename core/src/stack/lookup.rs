@@ -41,9 +41,14 @@ impl Demux {
         sockets.id_at(slot)
     }
 
-    /// True when a listener has exactly this address and port.
-    pub(super) fn is_listening(&self, sockets: &Sockets, local: &Endpoint) -> bool {
-        self.listeners.exact(local, |slot| tuple_of(sockets, slot).local).is_some()
+    /// Getter: one that listens on exactly this address and port.
+    pub(super) fn exact_listener<'a>(
+        &self,
+        sockets: &'a Sockets,
+        local: &Endpoint,
+    ) -> Option<&'a Socket> {
+        let slot = self.listeners.exact(local, |slot| tuple_of(sockets, slot).local)?;
+        sockets.at(slot)
     }
 
     fn insert(&mut self, sockets: &Sockets, id: SocketId) -> bool {

@@ -224,6 +224,10 @@ impl AppPort for BenchPort {
         }
     }
 
+    fn process(&self, _: ChannelId) -> u64 {
+        0
+    }
+
     fn stream_open(&mut self, channel: ChannelId, socket: SocketId) -> Option<StreamId> {
         let stream = Stream {
             socket,

@@ -4,7 +4,7 @@ use core::net::SocketAddr;
 use std::vec::Vec;
 
 use crate::error::{CommandError, EndReason};
-use crate::port::{Completion, Op, Transport};
+use crate::port::{ChannelId, Completion, Op, Transport};
 use crate::testing::{CHANNEL, Duo, Handle, Host};
 
 const PORT: u16 = 888;
@@ -91,4 +91,40 @@ fn an_address_is_listened_on_once_and_only_ones_own() {
     assert_eq!(refusal(at(2, PORT)), Some(CommandError::AddressInUse));
     assert_eq!(refusal(at(2, 0)), None);
     assert_eq!(refusal(at(1, PORT)), Some(CommandError::AddressNotAvailable));
+}
+
+#[test]
+fn channels_of_one_process_share_an_address_for_messages_and_its_flows() {
+    let mut duo = Duo::new(1 << 16);
+    let local = SocketAddr::new(Host::address(2), PORT);
+    let mut refusal = |index, transport| {
+        let channel = ChannelId { index, generation: 0 };
+        duo.b.engine.port_mut().command(channel, 0, Op::Listen { transport, local, backlog: 16 });
+        duo.settle();
+        duo.b.take(|news| match news {
+            Completion::Failed { error, .. } => Some(*error),
+            _ => None,
+        })
+    };
+    assert_eq!(refusal(0, Transport::Machnet), None);
+    assert_eq!(refusal(1, Transport::Machnet), None);
+    assert_eq!(refusal(2, Transport::Machnet), Some(CommandError::AddressInUse), "another process");
+    assert_eq!(refusal(0, Transport::Tcp), None);
+    assert_eq!(
+        refusal(1, Transport::Tcp),
+        Some(CommandError::AddressInUse),
+        "connections are not shared"
+    );
+    for _ in 0..16 {
+        duo.a.ask(Op::Connect { transport: Transport::Machnet, local: None, remote: local });
+    }
+    duo.settle();
+    let took = |index| {
+        let incoming = |(channel, news): &&(ChannelId, Completion)| {
+            channel.index == index && matches!(news, Completion::Incoming { .. })
+        };
+        duo.b.news.iter().filter(incoming).count()
+    };
+    assert_eq!(took(0) + took(1), 16);
+    assert!(took(0) > 0 && took(1) > 0, "{} and {}", took(0), took(1));
 }
