@@ -109,10 +109,8 @@ int machnet_set_nonblocking(MachnetChannelCtx_t *ctx, bool nonblocking);
  *   local_ip  an address of the daemon's network interfaces, as text ("10.0.1.5")
  *   port      the port to listen on, 1 to 65535
  *
- * Several channels of one process may listen on one address; incoming flows are spread over them.
- *
  * Returns 0, or -1 on failure:
- *   EADDRINUSE     another process listens there
+ *   EADDRINUSE     this or another channel listens there
  *   EADDRNOTAVAIL  local_ip is not an address of the daemon
  *   ENOBUFS        the daemon's limit of sockets is reached
  */
@@ -128,8 +126,8 @@ int machnet_listen(MachnetChannelCtx_t *ctx, const char *local_ip, uint16_t port
  *   flow         receives the new flow
  *
  * Returns 0, or -1 on failure:
- *   ECONNREFUSED   the peer does not listen there
- *   ETIMEDOUT      the peer does not answer
+ *   ECONNREFUSED   the peer refused the flow
+ *   ETIMEDOUT      the peer does not answer; a peer on which nobody listens there may stay silent
  *   EHOSTUNREACH   the next hop does not answer address resolution
  *   ENETUNREACH    there is no route to remote_ip
  *   EADDRNOTAVAIL  local_ip is not an address of the daemon, or no local port is free

@@ -143,7 +143,7 @@ pub(crate) const fn text(error: c_int) -> &'static CStr {
         libc::EMFILE => c"too many open files in this process",
         libc::ENFILE => c"too many open files in the system",
         libc::ENOBUFS => c"a limit of the daemon is reached",
-        libc::EADDRINUSE => c"another process listens on that address",
+        libc::EADDRINUSE => c"the address is listened on already",
         libc::EADDRNOTAVAIL => c"not an address of the daemon, or no local port is free",
         libc::ETIMEDOUT => c"the peer does not answer",
         libc::EHOSTUNREACH => c"the next hop does not answer",

@@ -1,1 +1,14 @@
-//! Against the Linux kernel over a real TAP device.
+//! The daemon against the Linux kernel, over real TAP devices, in network namespaces of its own.
+//!
+//! * [`lab`] runs a test inside a fresh namespace, as root or as an ordinary user.
+//! * [`process`] starts programs that die with the test, however it ends.
+//! * [`artifacts`] builds what the tests run: the daemon, the C library and the C programs.
+//! * [`daemon`] starts `causeway serve`.
+//! * [`content`] is the payload of transfers.
+#![forbid(unsafe_code)]
+
+pub mod artifacts;
+pub mod content;
+pub mod daemon;
+pub mod lab;
+pub mod process;

@@ -1,0 +1,497 @@
+/*
+ * What machnet.h promises, one case at a time, against a daemon that owns 10.0.1.5 and 10.0.1.6.
+ *
+ *   behaviour CASE        exit status 0: as promised; else the broken promise is on stderr
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "machnet.h"
+
+#define SERVER "10.0.1.5"
+#define CLIENT "10.0.1.6"
+#define PORT 5000
+
+static void broken(int line, const char *promise) {
+  fprintf(stderr, "behaviour.c:%d: not so: %s (errno %d: %s)\n", line, promise, errno,
+          machnet_strerror(errno));
+  exit(1);
+}
+
+#define HOLDS(promise) ((promise) ? (void)0 : broken(__LINE__, #promise))
+#define FAILS(call, error) (errno = 0, HOLDS((call) == -1), HOLDS(errno == (error)))
+
+static MachnetChannelCtx_t *attached(void) {
+  HOLDS(machnet_init() == 0);
+  MachnetChannelCtx_t *ctx = machnet_attach();
+  HOLDS(ctx != NULL);
+  return ctx;
+}
+
+static MachnetFlow_t connected(MachnetChannelCtx_t *server, MachnetChannelCtx_t *client) {
+  MachnetFlow_t flow = {0};
+  HOLDS(machnet_listen(server, SERVER, PORT) == 0);
+  HOLDS(machnet_connect(client, CLIENT, SERVER, PORT, &flow) == 0);
+  HOLDS(flow.id != 0);
+  return flow;
+}
+
+static void fill(unsigned char *bytes, size_t len, unsigned seed) {
+  for (size_t i = 0; i < len; i++) bytes[i] = (unsigned char)((i * 131 + i / 251 + seed) & 0xff);
+}
+
+/* ---- lifecycle ---- */
+
+static void attach_before_init(void) {
+  errno = 0;
+  HOLDS(machnet_attach() == NULL);
+  HOLDS(errno == EINVAL);
+}
+
+static void init_twice(void) {
+  HOLDS(machnet_init() == 0);
+  HOLDS(machnet_init() == 0);
+}
+
+/* CAUSEWAY_SOCKET names nothing. */
+static void attach_without_daemon(void) {
+  HOLDS(machnet_init() == 0);
+  errno = 0;
+  HOLDS(machnet_attach() == NULL);
+  HOLDS(errno == ENOENT);
+}
+
+static void channels_are_separate(void) {
+  MachnetChannelCtx_t *one = attached(), *two = attached();
+  HOLDS(one != two);
+  MachnetFlow_t flow = connected(one, two);
+  /* The flow belongs to the channel that opened it. */
+  FAILS(machnet_send(one, flow, "x", 1, NULL), EBADF);
+  HOLDS(machnet_send(two, flow, "x", 1, NULL) == 0);
+}
+
+static void detached_context(void) {
+  MachnetChannelCtx_t *ctx = attached();
+  HOLDS(machnet_detach(ctx) == 0);
+  FAILS(machnet_detach(ctx), EINVAL);
+  FAILS(machnet_listen(ctx, SERVER, PORT), EINVAL);
+  /* What a detached channel listened on is free again. */
+  ctx = attached();
+  HOLDS(machnet_listen(ctx, SERVER, PORT) == 0);
+  HOLDS(machnet_detach(ctx) == 0);
+  ctx = attached();
+  HOLDS(machnet_listen(ctx, SERVER, PORT) == 0);
+}
+
+static void foreign_contexts(void) {
+  MachnetChannelCtx_t *ctx = attached();
+  long decoy[64] = {0};
+  MachnetChannelCtx_t *wrong[] = {NULL, (MachnetChannelCtx_t *)decoy, (MachnetChannelCtx_t *)1,
+                                  (MachnetChannelCtx_t *)((char *)ctx + 1)};
+  MachnetFlow_t flow = {1};
+  char buf[8];
+  for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+    FAILS(machnet_listen(wrong[i], SERVER, PORT), EINVAL);
+    FAILS(machnet_connect(wrong[i], CLIENT, SERVER, PORT, &flow), EINVAL);
+    FAILS(machnet_send(wrong[i], flow, "x", 1, NULL), EINVAL);
+    FAILS(machnet_recv(wrong[i], buf, sizeof(buf), &flow), EINVAL);
+    FAILS(machnet_peek_size(wrong[i], &flow), EINVAL);
+    FAILS(machnet_flow_close(wrong[i], flow), EINVAL);
+    FAILS(machnet_set_nonblocking(wrong[i], true), EINVAL);
+    FAILS(machnet_detach(wrong[i]), EINVAL);
+  }
+}
+
+/* ---- listen and connect ---- */
+
+static void listen_arguments(void) {
+  MachnetChannelCtx_t *ctx = attached();
+  FAILS(machnet_listen(ctx, NULL, PORT), EINVAL);
+  FAILS(machnet_listen(ctx, "10.0.1", PORT), EINVAL);
+  FAILS(machnet_listen(ctx, "\xff\xfe", PORT), EINVAL);
+  FAILS(machnet_listen(ctx, SERVER, 0), EINVAL);
+  FAILS(machnet_listen(ctx, "192.0.2.1", PORT), EADDRNOTAVAIL);
+  HOLDS(machnet_listen(ctx, SERVER, PORT) == 0);
+}
+
+static void connect_arguments(void) {
+  MachnetChannelCtx_t *ctx = attached();
+  MachnetFlow_t flow;
+  HOLDS(machnet_listen(ctx, SERVER, PORT) == 0);
+  FAILS(machnet_connect(ctx, NULL, SERVER, PORT, &flow), EINVAL);
+  FAILS(machnet_connect(ctx, CLIENT, NULL, PORT, &flow), EINVAL);
+  FAILS(machnet_connect(ctx, CLIENT, "nowhere", PORT, &flow), EINVAL);
+  FAILS(machnet_connect(ctx, CLIENT, SERVER, 0, &flow), EINVAL);
+  FAILS(machnet_connect(ctx, CLIENT, SERVER, PORT, NULL), EINVAL);
+  FAILS(machnet_connect(ctx, "192.0.2.1", SERVER, PORT, &flow), EADDRNOTAVAIL);
+  HOLDS(machnet_connect(ctx, CLIENT, SERVER, PORT, &flow) == 0);
+}
+
+/* The port that is listened on matters, on both sides. */
+static void ports_tell_listeners_apart(void) {
+  MachnetChannelCtx_t *one = attached(), *two = attached(), *client = attached();
+  MachnetFlow_t flow, from;
+  char buf[8];
+  HOLDS(machnet_listen(one, SERVER, PORT) == 0);
+  HOLDS(machnet_listen(two, SERVER, PORT + 1) == 0);
+  HOLDS(machnet_connect(client, CLIENT, SERVER, PORT + 1, &flow) == 0);
+  HOLDS(machnet_send(client, flow, "two", 3, NULL) == 0);
+  HOLDS(machnet_recv(two, buf, sizeof(buf), &from) == 3);
+  HOLDS(machnet_set_nonblocking(one, true) == 0);
+  FAILS(machnet_recv(one, buf, sizeof(buf), &from), EAGAIN);
+}
+
+static void connect_to_nobody(void) {
+  MachnetChannelCtx_t *ctx = attached();
+  MachnetFlow_t flow;
+  FAILS(machnet_connect(ctx, CLIENT, SERVER, PORT, &flow), ETIMEDOUT);
+}
+
+static void address_in_use(void) {
+  MachnetChannelCtx_t *ctx = attached();
+  HOLDS(machnet_listen(ctx, SERVER, PORT) == 0);
+  FAILS(machnet_listen(ctx, SERVER, PORT), EADDRINUSE);
+  pid_t child = fork();
+  HOLDS(child >= 0);
+  if (child == 0) {
+    MachnetChannelCtx_t *other = attached();
+    FAILS(machnet_listen(other, SERVER, PORT), EADDRINUSE);
+    exit(0);
+  }
+  int status = -1;
+  HOLDS(waitpid(child, &status, 0) == child);
+  HOLDS(status == 0);
+}
+
+/* ---- messages ---- */
+
+static void messages_of_all_sizes(void) {
+  static unsigned char sent[1 << 20], got[1 << 20];
+  static const size_t sizes[] = {1, 2, 1000, 1460, 1461, 65535, 65536, 100000, 1 << 20};
+  MachnetChannelCtx_t *server = attached(), *client = attached();
+  MachnetFlow_t flow = connected(server, client);
+  MachnetMsgId_t previous = 0;
+  for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+    MachnetMsgId_t id = 0;
+    MachnetFlow_t sender = {0};
+    fill(sent, sizes[i], (unsigned)i);
+    HOLDS(machnet_send(client, flow, sent, sizes[i], &id) == 0);
+    HOLDS(i == 0 || id > previous);
+    previous = id;
+    /* The buffer is ours again at once. */
+    memset(sent, 0, sizes[i]);
+    HOLDS(machnet_recv(server, got, sizeof(got), &sender) == (int)sizes[i]);
+    HOLDS(sender.id != 0);
+    fill(sent, sizes[i], (unsigned)i);
+    HOLDS(memcmp(sent, got, sizes[i]) == 0);
+    /* And back, on the flow that it came on. */
+    HOLDS(machnet_send(server, sender, got, sizes[i], NULL) == 0);
+    memset(got, 0, sizes[i]);
+    HOLDS(machnet_recv(client, got, sizeof(got), &sender) == (int)sizes[i]);
+    HOLDS(sender.id == flow.id);
+    HOLDS(memcmp(sent, got, sizes[i]) == 0);
+  }
+}
+
+static void figures_of_a_flow(void) {
+  MachnetChannelCtx_t *server = attached(), *client = attached();
+  MachnetFlow_t flow = connected(server, client), none = {0};
+  struct {
+    MachnetFlowStats_t known;
+    uint64_t later;
+  } stats;
+  MachnetMsgId_t id;
+  char buf[8];
+  HOLDS(machnet_send(client, flow, "count", 5, &id) == 0);
+  HOLDS(machnet_recv(server, buf, sizeof(buf), NULL) == 5);
+  do {
+    HOLDS(machnet_flow_stats(client, flow, &stats.known, sizeof(stats.known)) == 0);
+  } while (stats.known.msg_acked < id);
+  HOLDS(stats.known.msg_acked == id);
+  HOLDS(stats.known.bytes_sent >= 5 && stats.known.bytes_acked >= 5);
+  /* A program of a later version has a longer struct, one of an earlier version a shorter. */
+  memset(&stats, 0xee, sizeof(stats));
+  HOLDS(machnet_flow_stats(client, flow, &stats.known, sizeof(stats)) == 0);
+  HOLDS(stats.known.msg_acked == id && stats.later == 0);
+  memset(&stats, 0xee, sizeof(stats));
+  HOLDS(machnet_flow_stats(client, flow, &stats.known, sizeof(uint64_t)) == 0);
+  HOLDS(stats.known.msg_acked == id && stats.known.srtt_ns == 0xeeeeeeeeeeeeeeee);
+  FAILS(machnet_flow_stats(client, none, &stats.known, sizeof(stats.known)), EBADF);
+  FAILS(machnet_flow_stats(client, flow, NULL, sizeof(stats.known)), EINVAL);
+}
+
+static void detach_delivers_what_was_sent(void) {
+  static char buf[300000];
+  MachnetChannelCtx_t *server = attached(), *client = attached();
+  MachnetFlow_t flow = connected(server, client);
+  for (int i = 0; i < 3; i++) HOLDS(machnet_send(client, flow, buf, sizeof(buf), NULL) == 0);
+  HOLDS(machnet_detach(client) == 0);
+  for (int i = 0; i < 3; i++) HOLDS(machnet_recv(server, buf, sizeof(buf), NULL) == sizeof(buf));
+  FAILS(machnet_recv(server, buf, sizeof(buf), NULL), ECONNRESET);
+}
+
+static void messages_of_any_peer_in_order(void) {
+  MachnetChannelCtx_t *server = attached(), *one = attached(), *two = attached();
+  MachnetFlow_t first = connected(server, one), second, from, from_one = {0};
+  HOLDS(machnet_connect(two, CLIENT, SERVER, PORT, &second) == 0);
+  for (int i = 0; i < 20; i++) {
+    HOLDS(machnet_send(one, first, &i, sizeof(i), NULL) == 0);
+    HOLDS(machnet_send(two, second, &i, sizeof(i), NULL) == 0);
+  }
+  int next[2] = {0, 0};
+  for (int i = 0; i < 40; i++) {
+    int value;
+    HOLDS(machnet_recv(server, &value, sizeof(value), &from) == (int)sizeof(value));
+    if (i == 0) from_one = from;
+    int which = from.id == from_one.id;
+    HOLDS(value == next[which]);
+    next[which]++;
+  }
+  HOLDS(next[0] == 20 && next[1] == 20);
+}
+
+static void send_arguments(void) {
+  MachnetChannelCtx_t *server = attached(), *client = attached();
+  MachnetFlow_t flow = connected(server, client), none = {0}, other = {flow.id + 1000};
+  static char long_one[(8 << 20) + 1];
+  FAILS(machnet_send(client, flow, "x", 0, NULL), EINVAL);
+  FAILS(machnet_send(client, flow, NULL, 1, NULL), EINVAL);
+  FAILS(machnet_send(client, none, "x", 1, NULL), EBADF);
+  FAILS(machnet_send(client, other, "x", 1, NULL), EBADF);
+  FAILS(machnet_send(client, flow, long_one, sizeof(long_one), NULL), EMSGSIZE);
+  HOLDS(machnet_send(client, flow, "x", 1, NULL) == 0);
+}
+
+static void recv_arguments(void) {
+  MachnetChannelCtx_t *server = attached(), *client = attached();
+  MachnetFlow_t flow = connected(server, client), from = {0};
+  char buf[16];
+  HOLDS(machnet_send(client, flow, "ten bytes.", 10, NULL) == 0);
+  HOLDS(machnet_peek_size(server, &from) == 10);
+  HOLDS(from.id != 0);
+  FAILS(machnet_recv(server, NULL, sizeof(buf), &from), EINVAL);
+  FAILS(machnet_recv(server, buf, 9, &from), EMSGSIZE);
+  FAILS(machnet_recv(server, NULL, 0, NULL), EMSGSIZE);
+  memset(buf, '#', sizeof(buf));
+  HOLDS(machnet_recv(server, buf, 10, NULL) == 10);
+  HOLDS(memcmp(buf, "ten bytes.######", sizeof(buf)) == 0);
+}
+
+static void nonblocking(void) {
+  MachnetChannelCtx_t *server = attached(), *client = attached();
+  MachnetFlow_t flow = connected(server, client);
+  static char buf[100000];
+  HOLDS(machnet_set_nonblocking(server, true) == 0);
+  HOLDS(machnet_set_nonblocking(client, true) == 0);
+  FAILS(machnet_recv(server, buf, sizeof(buf), NULL), EAGAIN);
+  FAILS(machnet_peek_size(server, NULL), EAGAIN);
+  /* Nobody receives: at some time there is no room. */
+  int sent = 0;
+  while (machnet_send(client, flow, buf, sizeof(buf), NULL) == 0) HOLDS(++sent < 100000);
+  HOLDS(errno == EAGAIN);
+  HOLDS(sent > 0);
+  /* All that was accepted arrives. */
+  HOLDS(machnet_set_nonblocking(server, false) == 0);
+  for (; sent > 0; sent--) HOLDS(machnet_recv(server, buf, sizeof(buf), NULL) == (int)sizeof(buf));
+}
+
+static void blocking_send_waits_for_room(void) {
+  static char buf[1 << 20];
+  MachnetChannelCtx_t *server = attached();
+  HOLDS(machnet_listen(server, SERVER, PORT) == 0);
+  pid_t child = fork();
+  HOLDS(child >= 0);
+  if (child == 0) {
+    MachnetChannelCtx_t *client = attached();
+    MachnetFlow_t flow;
+    HOLDS(machnet_connect(client, CLIENT, SERVER, PORT, &flow) == 0);
+    for (unsigned i = 0; i < 64; i++) {
+      fill((unsigned char *)buf, sizeof(buf), i);
+      HOLDS(machnet_send(client, flow, buf, sizeof(buf), NULL) == 0);
+    }
+    HOLDS(machnet_recv(client, buf, sizeof(buf), NULL) == 4);
+    exit(0);
+  }
+  MachnetFlow_t from;
+  static char expected[sizeof(buf)];
+  for (unsigned i = 0; i < 64; i++) {
+    HOLDS(machnet_recv(server, buf, sizeof(buf), &from) == (int)sizeof(buf));
+    fill((unsigned char *)expected, sizeof(expected), i);
+    HOLDS(memcmp(buf, expected, sizeof(buf)) == 0);
+  }
+  HOLDS(machnet_send(server, from, "done", 4, NULL) == 0);
+  int status = -1;
+  HOLDS(waitpid(child, &status, 0) == child);
+  HOLDS(status == 0);
+}
+
+/* ---- the end of flows ---- */
+
+static void closed_flow(void) {
+  MachnetChannelCtx_t *server = attached(), *client = attached();
+  MachnetFlow_t flow = connected(server, client), from = {0}, dead = {0};
+  char buf[8];
+  HOLDS(machnet_send(client, flow, "last", 4, NULL) == 0);
+  HOLDS(machnet_flow_close(client, flow) == 0);
+  FAILS(machnet_send(client, flow, "x", 1, NULL), EBADF);
+  FAILS(machnet_flow_close(client, flow), EBADF);
+  /* What was sent before arrives; then the end is told once. */
+  HOLDS(machnet_recv(server, buf, sizeof(buf), &from) == 4);
+  FAILS(machnet_recv(server, buf, sizeof(buf), &dead), ECONNRESET);
+  HOLDS(dead.id == from.id);
+  HOLDS(machnet_set_nonblocking(server, true) == 0);
+  FAILS(machnet_recv(server, buf, sizeof(buf), &dead), EAGAIN);
+}
+
+static void peer_dies(void) {
+  MachnetChannelCtx_t *server = attached();
+  HOLDS(machnet_listen(server, SERVER, PORT) == 0);
+  pid_t child = fork();
+  HOLDS(child >= 0);
+  if (child == 0) {
+    MachnetChannelCtx_t *client = attached();
+    MachnetFlow_t flow;
+    HOLDS(machnet_connect(client, CLIENT, SERVER, PORT, &flow) == 0);
+    HOLDS(machnet_send(client, flow, "alive", 5, NULL) == 0);
+    pause();
+    exit(1);
+  }
+  MachnetFlow_t from, dead = {0};
+  char buf[8];
+  HOLDS(machnet_recv(server, buf, sizeof(buf), &from) == 5);
+  HOLDS(kill(child, SIGKILL) == 0);
+  FAILS(machnet_recv(server, buf, sizeof(buf), &dead), ECONNRESET);
+  HOLDS(dead.id == from.id);
+}
+
+/* The test kills the daemon when it reads "waiting". */
+static void daemon_dies(void) {
+  MachnetChannelCtx_t *ctx = attached();
+  char buf[8];
+  HOLDS(machnet_listen(ctx, SERVER, PORT) == 0);
+  printf("waiting\n");
+  fflush(stdout);
+  FAILS(machnet_recv(ctx, buf, sizeof(buf), NULL), ENETDOWN);
+  FAILS(machnet_listen(ctx, SERVER, PORT + 1), ENETDOWN);
+  HOLDS(machnet_detach(ctx) == 0);
+}
+
+/* ---- processes and signals ---- */
+
+static void after_fork(void) {
+  MachnetChannelCtx_t *server = attached(), *client = attached();
+  MachnetFlow_t flow = connected(server, client);
+  pid_t child = fork();
+  HOLDS(child >= 0);
+  if (child == 0) {
+    char buf[8];
+    FAILS(machnet_send(client, flow, "x", 1, NULL), EINVAL);
+    FAILS(machnet_recv(server, buf, sizeof(buf), NULL), EINVAL);
+    FAILS(machnet_detach(client), EINVAL);
+    exit(0);
+  }
+  int status = -1;
+  HOLDS(waitpid(child, &status, 0) == child);
+  HOLDS(status == 0);
+  /* The parent's channel is as it was. */
+  char buf[8];
+  HOLDS(machnet_send(client, flow, "still", 5, NULL) == 0);
+  HOLDS(machnet_recv(server, buf, sizeof(buf), NULL) == 5);
+}
+
+static volatile sig_atomic_t alarms;
+
+static void on_alarm(int number) {
+  (void)number;
+  alarms++;
+}
+
+static void alarm_soon(int flags) {
+  struct sigaction action;
+  memset(&action, 0, sizeof(action));
+  action.sa_handler = on_alarm;
+  action.sa_flags = flags;
+  HOLDS(sigaction(SIGALRM, &action, NULL) == 0);
+  struct itimerval soon = {{0, 0}, {0, 50000}};
+  HOLDS(setitimer(ITIMER_REAL, &soon, NULL) == 0);
+}
+
+static void interrupted(void) {
+  MachnetChannelCtx_t *ctx = attached();
+  char buf[8];
+  HOLDS(machnet_listen(ctx, SERVER, PORT) == 0);
+  alarm_soon(0);
+  FAILS(machnet_recv(ctx, buf, sizeof(buf), NULL), EINTR);
+  HOLDS(alarms == 1);
+}
+
+static void restarted(void) {
+  MachnetChannelCtx_t *server = attached();
+  char buf[8];
+  HOLDS(machnet_listen(server, SERVER, PORT) == 0);
+  pid_t child = fork();
+  HOLDS(child >= 0);
+  if (child == 0) {
+    MachnetChannelCtx_t *client = attached();
+    MachnetFlow_t flow;
+    usleep(300000);
+    HOLDS(machnet_connect(client, CLIENT, SERVER, PORT, &flow) == 0);
+    HOLDS(machnet_send(client, flow, "late", 4, NULL) == 0);
+    HOLDS(machnet_recv(client, buf, sizeof(buf), NULL) == 2);
+    exit(0);
+  }
+  MachnetFlow_t from;
+  alarm_soon(SA_RESTART);
+  HOLDS(machnet_recv(server, buf, sizeof(buf), &from) == 4);
+  HOLDS(alarms == 1);
+  HOLDS(machnet_send(server, from, "ok", 2, NULL) == 0);
+  int status = -1;
+  HOLDS(waitpid(child, &status, 0) == child);
+  HOLDS(status == 0);
+}
+
+static void error_texts(void) {
+  HOLDS(strlen(machnet_strerror(0)) > 0);
+  HOLDS(strstr(machnet_strerror(ENETDOWN), "daemon") != NULL);
+  HOLDS(strlen(machnet_strerror(-12345)) > 0);
+  HOLDS(machnet_strerror(EINVAL) == machnet_strerror(EINVAL));
+}
+
+#define CASE(name) {#name, name}
+
+static const struct {
+  const char *name;
+  void (*run)(void);
+} cases[] = {
+    CASE(attach_before_init),    CASE(init_twice),
+    CASE(attach_without_daemon), CASE(channels_are_separate),
+    CASE(detached_context),      CASE(foreign_contexts),
+    CASE(listen_arguments),      CASE(connect_arguments),
+    CASE(ports_tell_listeners_apart), CASE(connect_to_nobody),
+    CASE(address_in_use),        CASE(messages_of_all_sizes),
+    CASE(figures_of_a_flow),     CASE(detach_delivers_what_was_sent),
+    CASE(messages_of_any_peer_in_order), CASE(send_arguments),
+    CASE(recv_arguments),        CASE(nonblocking),
+    CASE(blocking_send_waits_for_room), CASE(closed_flow),
+    CASE(peer_dies),             CASE(daemon_dies),
+    CASE(after_fork),            CASE(interrupted),
+    CASE(restarted),             CASE(error_texts),
+};
+
+int main(int argc, char **argv) {
+  for (size_t i = 0; argc == 2 && i < sizeof(cases) / sizeof(cases[0]); i++) {
+    if (strcmp(argv[1], cases[i].name) == 0) {
+      alarms = 0;
+      cases[i].run();
+      return 0;
+    }
+  }
+  fprintf(stderr, "usage: behaviour CASE\n");
+  return 2;
+}
