@@ -109,8 +109,10 @@ int machnet_set_nonblocking(MachnetChannelCtx_t *ctx, bool nonblocking);
  *   local_ip  an address of the daemon's network interfaces, as text ("10.0.1.5")
  *   port      the port to listen on, 1 to 65535
  *
+ * Several channels of one process may listen on one address; incoming flows are spread over them.
+ *
  * Returns 0, or -1 on failure:
- *   EADDRINUSE     this or another channel listens there
+ *   EADDRINUSE     another process listens there, or this channel does
  *   EADDRNOTAVAIL  local_ip is not an address of the daemon
  *   ENOBUFS        the daemon's limit of sockets is reached
  */

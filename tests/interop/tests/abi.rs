@@ -92,7 +92,7 @@ fn connecting_where_nobody_listens_fails() {
 }
 
 #[test]
-fn an_address_that_is_listened_on_is_in_use() {
+fn an_address_belongs_to_one_process_and_all_its_channels() {
     holds("address_in_use");
 }
 
