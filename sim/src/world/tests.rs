@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex};
 use causeway_channel::Wake;
 use causeway_core::nic::{MacAddr, Nic};
 use causeway_core::time::{Duration, Instant};
+use rand::RngExt;
 
 use super::*;
 use crate::fault::{FaultPlan, FaultProfile, FaultSource};
 use crate::frame::SimFrame;
-use crate::guest::{AppBell, Bells, GuestId, Program, current, now, sleep};
+use crate::guest::{AppBell, Bells, GuestId, Program, Random, current, now, sleep};
 use crate::link::{LinkConfig, QueueLimit};
 use crate::nic::{NicConfig, NicPort, SimNic};
 
@@ -156,7 +157,7 @@ fn race(seed: u64) -> (Vec<(usize, u64)>, u64) {
             for round in 0..50_u64 {
                 log.lock().expect("nobody panics").push((guest, now().as_nanos()));
                 let context = current().expect("we are a guest");
-                context.enter("a call", Duration::from_nanos(100 + context.random() % 1_000));
+                context.enter("a call", Duration::from_nanos(Random.random_range(100..1_100)));
                 if round % 7 == 0 {
                     sleep(Duration::from_micros(guest as u64));
                 }

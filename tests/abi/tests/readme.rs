@@ -1,0 +1,21 @@
+//! What the README prints is what compiles and loads.
+
+use causeway_abi::toolchain::{Language, compile, root};
+
+/// The first fenced block of the README in `language`.
+fn block(language: &str) -> String {
+    let text = std::fs::read_to_string(root().join("README.md")).expect("the README");
+    let fence = format!("```{language}\n");
+    let start = text.find(&fence).unwrap_or_else(|| panic!("no {language} block")) + fence.len();
+    let end = text[start..].find("```").expect("the block ends") + start;
+    text[start..end].to_owned()
+}
+
+#[test]
+fn the_c_example_compiles_as_printed() {
+    let program = block("c");
+    assert!(program.contains("machnet_attach"), "it uses the library");
+    compile(Language::C11, "readme", &program).expect("C11");
+    let broken = program.replace("machnet_attach()", "machnet_attach(1)");
+    compile(Language::C11, "readme-broken", &broken).expect_err("a wrong call is found");
+}
