@@ -319,9 +319,9 @@ pub trait AppPort {
     /// Input: an answer or news for a channel. Never refused: the port keeps what does not fit yet
     /// (bounded: commands in flight, sockets and backlog are). Ignored for a dead channel.
     fn complete(&mut self, channel: ChannelId, completion: Completion);
-    /// Getter: the process behind a channel. Channels with equal numbers are one application and may share an
-    /// address that they receive messages on.
-    fn process(&self, channel: ChannelId) -> u64;
+    /// Getter: the process behind a channel, `None` once the channel is gone. Channels with equal numbers are one
+    /// application and may share an address that they receive messages on.
+    fn process(&self, channel: ChannelId) -> Option<u64>;
     /// Command: a pair of rings for a new socket. `None` when the channel has no room or is gone.
     fn stream_open(&mut self, channel: ChannelId, socket: SocketId) -> Option<StreamId>;
     /// Command: the socket is gone; bytes already committed stay readable until the application

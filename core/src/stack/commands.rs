@@ -124,11 +124,16 @@ impl Stack {
         let other = |port: u16| demux.exact_listener(sockets, &at(port).into());
         let is_free = |port: u16| other(port).is_none();
         // Several channels of one application may receive messages on one address; each gets a share of the flows.
+        // A listener whose channel is gone is about to end, and holds its address against nobody.
         let shared = |port: u16| {
-            listener.transport == Transport::Machnet
-                && other(port).is_some_and(|o| {
-                    o.channel != channel && app.process(o.channel) == app.process(channel)
-                })
+            other(port).is_some_and(|other| match app.process(other.channel) {
+                None => true,
+                process => {
+                    listener.transport == Transport::Machnet
+                        && other.channel != channel
+                        && process == app.process(channel)
+                }
+            })
         };
         let port = match local.port() {
             0 => {

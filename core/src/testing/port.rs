@@ -167,8 +167,8 @@ impl AppPort for VecPort {
     }
 
     /// Two channels a process: 0 and 1, 2 and 3, ...
-    fn process(&self, channel: ChannelId) -> u64 {
-        u64::from(channel.index / 2)
+    fn process(&self, channel: ChannelId) -> Option<u64> {
+        (!self.is_dead(channel)).then_some(u64::from(channel.index / 2))
     }
 
     fn stream_open(&mut self, channel: ChannelId, _socket: SocketId) -> Option<StreamId> {

@@ -224,8 +224,8 @@ impl AppPort for BenchPort {
         }
     }
 
-    fn process(&self, _: ChannelId) -> u64 {
-        0
+    fn process(&self, _: ChannelId) -> Option<u64> {
+        Some(0)
     }
 
     fn stream_open(&mut self, channel: ChannelId, socket: SocketId) -> Option<StreamId> {

@@ -142,8 +142,8 @@ impl StreamIo for NoRings {
 impl AppPort for OneCommand {
     type Stream<'a> = NoRings;
     fn snapshot(&mut self, _: Instant) {}
-    fn process(&self, _: ChannelId) -> u64 {
-        0
+    fn process(&self, _: ChannelId) -> Option<u64> {
+        Some(0)
     }
     fn poll_command(&mut self) -> Option<Command> {
         self.0.take()

@@ -323,10 +323,10 @@ impl AppPort for ChannelPort {
         }
     }
 
-    fn process(&self, channel: ChannelId) -> u64 {
-        let known = self.channels.get(channel.index as usize).and_then(Option::as_ref);
-        // No process has this number.
-        known.filter(|c| c.id() == channel).map_or(u64::MAX, |c| u64::from(c.attached.peer.pid))
+    fn process(&self, channel: ChannelId) -> Option<u64> {
+        let known = self.channels.get(channel.index as usize)?.as_ref()?;
+        let serves = known.id() == channel && known.life == Life::Alive;
+        serves.then_some(u64::from(known.attached.peer.pid))
     }
 
     fn stream_open(&mut self, channel: ChannelId, socket: SocketId) -> Option<StreamId> {

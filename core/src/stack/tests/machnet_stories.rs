@@ -128,3 +128,24 @@ fn channels_of_one_process_share_an_address_for_messages_and_its_flows() {
     assert_eq!(took(0) + took(1), 16);
     assert!(took(0) > 0 && took(1) > 0, "{} and {}", took(0), took(1));
 }
+
+#[test]
+fn a_channel_that_is_gone_holds_no_address() {
+    let mut duo = Duo::new(1 << 16);
+    let local = SocketAddr::new(Host::address(2), PORT);
+    for transport in [Transport::Machnet, Transport::Tcp] {
+        duo.b.ask(Op::Listen { transport, local, backlog: 16 });
+    }
+    duo.settle();
+    // The port knows of the death before the stack does.
+    let other = ChannelId { index: 9, generation: 0 };
+    let port = duo.b.engine.port_mut();
+    for transport in [Transport::Machnet, Transport::Tcp] {
+        port.command(other, 0, Op::Listen { transport, local, backlog: 16 });
+    }
+    port.kill(CHANNEL);
+    duo.settle();
+    let refused = duo.b.take(|news| matches!(news, Completion::Failed { .. }).then_some(()));
+    assert_eq!(refused, None);
+    assert_eq!(duo.b.engine.stack().socket_count(), 2);
+}
