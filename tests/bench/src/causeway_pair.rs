@@ -14,7 +14,8 @@ use causeway_core::time::{Duration, Instant};
 use crate::causeway_port::BenchPort;
 use crate::pair::{Pair, Setup, Side};
 
-const PORT: u16 = 7;
+/// The server's ports. One client has some 28,000 ports of its own for each: 100,000 connections need several.
+const PORTS: [u16; 8] = [7, 8, 9, 10, 11, 12, 13, 14];
 const INTERFACE: IfIndex = IfIndex(1);
 
 type Host = Engine<MemNic, BenchPort>;
@@ -30,7 +31,7 @@ struct Handle {
 pub struct CausewayPair {
     client: Host,
     server: Host,
-    listener: SocketId,
+    listeners: Vec<SocketId>,
     connections: Vec<[Handle; 2]>,
     now: Instant,
     data_frames: u64,
@@ -63,16 +64,25 @@ impl CausewayPair {
     pub fn new(setup: Setup) -> Self {
         let pool = FramePool::default();
         let (client, mut server) = (host(1, &setup, &pool), host(2, &setup, &pool));
-        let local = SocketAddr::from(([10, 0, 0, 2], PORT));
-        server.port_mut().command(Op::Listen { transport: Transport::Tcp, local, backlog: 1_024 });
+        for port in PORTS {
+            let local = SocketAddr::from(([10, 0, 0, 2], port));
+            server.port_mut().command(Op::Listen {
+                transport: Transport::Tcp,
+                local,
+                backlog: 1_024,
+            });
+        }
         let now = Instant::from_nanos(1_000_000_000);
         server.step(now);
-        let Some(Completion::Listening { socket: listener, .. }) =
-            server.port_mut().completions.pop_front()
-        else {
-            panic!("the server does not listen");
-        };
-        Self { client, server, listener, connections: Vec::new(), now, data_frames: 0 }
+        let news = server.port_mut().completions.drain(..);
+        let listeners: Vec<SocketId> = news
+            .map(|c| match c {
+                Completion::Listening { socket, .. } => socket,
+                other => panic!("the server does not listen: {other:?}"),
+            })
+            .collect();
+        assert_eq!(listeners.len(), PORTS.len());
+        Self { client, server, listeners, connections: Vec::new(), now, data_frames: 0 }
     }
 
     fn host(&mut self, side: Side) -> &mut Host {
@@ -107,8 +117,9 @@ impl CausewayPair {
 
 impl Pair for CausewayPair {
     fn open(&mut self, count: usize) {
-        let remote = SocketAddr::from(([10, 0, 0, 2], PORT));
         for _ in 0..count {
+            let which = self.connections.len() % PORTS.len();
+            let remote = SocketAddr::from(([10, 0, 0, 2], PORTS[which]));
             self.client.port_mut().command(Op::Connect {
                 transport: Transport::Tcp,
                 local: None,
@@ -126,7 +137,7 @@ impl Pair for CausewayPair {
                 }
                 _ => None,
             });
-            let accepted = Op::Accepted { listener: self.listener, count: 1 };
+            let accepted = Op::Accepted { listener: self.listeners[which], count: 1 };
             self.server.port_mut().command(accepted);
             self.connections.push([client, server]);
         }

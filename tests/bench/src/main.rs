@@ -72,6 +72,8 @@ pub enum Case {
     BulkIdle1k,
     /// Bulk, MTU 1500, beside 10,000 idle connections
     BulkIdle10k,
+    /// Bulk, MTU 1500, beside 100,000 idle connections
+    BulkIdle100k,
     /// 64 B request and response, one connection
     Rpc1,
     /// 64 B request and response on each of 1,000 connections at once
@@ -84,12 +86,13 @@ pub enum Case {
 
 impl Case {
     /// Getter: every case in the order of the report.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Bulk1500,
         Self::Bulk1500Ts,
         Self::Bulk9000,
         Self::BulkIdle1k,
         Self::BulkIdle10k,
+        Self::BulkIdle100k,
         Self::Rpc1,
         Self::Rpc1000,
         Self::RpcSerial1000,
@@ -104,6 +107,7 @@ impl Case {
             Self::Bulk9000 => "bulk9000",
             Self::BulkIdle1k => "bulk-idle1k",
             Self::BulkIdle10k => "bulk-idle10k",
+            Self::BulkIdle100k => "bulk-idle100k",
             Self::Rpc1 => "rpc1",
             Self::Rpc1000 => "rpc1000",
             Self::RpcSerial1000 => "rpc-serial1000",
@@ -118,7 +122,8 @@ impl Case {
             | Self::Bulk1500Ts
             | Self::Bulk9000
             | Self::BulkIdle1k
-            | Self::BulkIdle10k => "segment",
+            | Self::BulkIdle10k
+            | Self::BulkIdle100k => "segment",
             Self::Rpc1 | Self::Rpc1000 | Self::RpcSerial1000 => "round trip",
             Self::Churn => "connection",
         }
@@ -130,13 +135,13 @@ impl Case {
             mtu: if matches!(self, Self::Bulk9000) { 9_000 } else { 1_500 },
             buffer: if many { 64 << 10 } else { 256 << 10 },
             timestamps: matches!(self, Self::Bulk1500Ts),
-            connections_max: 10_100,
+            connections_max: 100_100,
         }
     }
 
     /// Getter: false where the peer would need minutes.
     pub const fn measured_for(self, peer: Peer) -> bool {
-        !matches!((self, peer), (Self::BulkIdle10k, Peer::Smoltcp))
+        !matches!((self, peer), (Self::BulkIdle10k | Self::BulkIdle100k, Peer::Smoltcp))
     }
 
     /// Getter: the amount for a timed run, and two for counting the difference of instructions.
@@ -146,7 +151,9 @@ impl Case {
                 (1 << 30, [4 << 20, 20 << 20])
             }
             (Self::BulkIdle1k, Peer::Smoltcp) => (16 << 20, [1 << 20, 2 << 20]),
-            (Self::BulkIdle1k | Self::BulkIdle10k, _) => (256 << 20, [4 << 20, 20 << 20]),
+            (Self::BulkIdle1k | Self::BulkIdle10k | Self::BulkIdle100k, _) => {
+                (256 << 20, [4 << 20, 20 << 20])
+            }
             (Self::Rpc1, _) => (300_000, [2_000, 12_000]),
             (Self::Rpc1000, _) => (100, [1, 3]),
             (Self::RpcSerial1000, Peer::Smoltcp) => (10_000, [50, 150]),
@@ -160,6 +167,7 @@ impl Case {
             Self::Bulk1500 | Self::Bulk1500Ts | Self::Bulk9000 | Self::Rpc1 => 1,
             Self::BulkIdle1k => 1_001,
             Self::BulkIdle10k => 10_001,
+            Self::BulkIdle100k => 100_001,
             Self::Rpc1000 | Self::RpcSerial1000 => 1_000,
             Self::Churn => 0,
         });
@@ -171,7 +179,8 @@ impl Case {
             | Self::Bulk1500Ts
             | Self::Bulk9000
             | Self::BulkIdle1k
-            | Self::BulkIdle10k => workload::bulk(pair, amount),
+            | Self::BulkIdle10k
+            | Self::BulkIdle100k => workload::bulk(pair, amount),
             Self::Rpc1 => workload::rpc_serial(pair, 1, amount),
             Self::Rpc1000 => workload::rpc_all(pair, 1_000, amount),
             Self::RpcSerial1000 => workload::rpc_serial(pair, 1_000, amount),
@@ -205,24 +214,35 @@ fn main() -> Result<()> {
     }
 }
 
+/// What gates needs no clock and no peer.
+const GATED: [Case; 2] = [Case::Bulk1500, Case::BulkIdle10k];
+
 fn core(json: bool, gate: bool) -> Result<()> {
+    let (cases, peers) = if gate {
+        (&GATED[..], &[Peer::Causeway][..])
+    } else {
+        (&Case::ALL[..], &[Peer::Causeway, Peer::Smoltcp][..])
+    };
     let mut rows = Vec::new();
-    for case in Case::ALL {
-        for peer in [Peer::Causeway, Peer::Smoltcp] {
-            if !case.measured_for(peer) {
-                continue;
+    for case in cases {
+        let peers: Vec<Peer> = peers.iter().copied().filter(|p| case.measured_for(*p)).collect();
+        let mut nanos = vec![Vec::new(); peers.len()];
+        // Interleaved, so that a machine that becomes slower is slower for both; the median of three counts.
+        for _ in 0..if gate { 1 } else { 3 } {
+            for (peer, nanos) in peers.iter().zip(&mut nanos) {
+                let (done, elapsed) = case.run(*peer, case.amounts(*peer).0);
+                nanos.push(elapsed as f64 / done.units as f64);
             }
-            let (amount, counted) = case.amounts(peer);
-            // Interleaved with the other stack's: three runs, the median.
-            let mut nanos: Vec<f64> = (0..3)
-                .map(|_| {
-                    let (done, nanos) = case.run(peer, amount);
-                    nanos as f64 / done.units as f64
-                })
-                .collect();
+        }
+        for (peer, mut nanos) in peers.into_iter().zip(nanos) {
             nanos.sort_by(f64::total_cmp);
-            let instructions = callgrind::per_unit(case, peer, counted)?;
-            rows.push(report::Row { case, peer, nanos: nanos[1], instructions });
+            let instructions = callgrind::per_unit(*case, peer, case.amounts(peer).1)?;
+            rows.push(report::Row {
+                case: *case,
+                peer,
+                nanos: nanos[nanos.len() / 2],
+                instructions,
+            });
             if !json {
                 report::progress(rows.last());
             }

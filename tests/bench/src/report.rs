@@ -60,17 +60,19 @@ pub fn ratios(rows: &[Row]) -> String {
             );
         }
     }
-    if let Some(ratio) = idle_ratio(rows) {
-        let _ = writeln!(
-            text,
-            "a segment beside 10,000 idle connections: {ratio:.4} x its own instructions alone"
-        );
+    for (case, count) in [(Case::BulkIdle10k, "10,000"), (Case::BulkIdle100k, "100,000")] {
+        if let Some(ratio) = idle_ratio(rows, case) {
+            let _ = writeln!(
+                text,
+                "a segment beside {count} idle connections: {ratio:.4} x its own instructions alone"
+            );
+        }
     }
     text
 }
 
-fn idle_ratio(rows: &[Row]) -> Option<f64> {
-    let beside = find(rows, Case::BulkIdle10k, Peer::Causeway)?;
+fn idle_ratio(rows: &[Row], beside: Case) -> Option<f64> {
+    let beside = find(rows, beside, Peer::Causeway)?;
     let alone = find(rows, Case::Bulk1500, Peer::Causeway)?;
     Some(beside.instructions / alone.instructions)
 }
@@ -80,7 +82,7 @@ fn idle_ratio(rows: &[Row]) -> Option<f64> {
 /// # Errors
 /// Names the ratio that is exceeded, or was not measured.
 pub fn gate(rows: &[Row]) -> Result<(), String> {
-    match idle_ratio(rows) {
+    match idle_ratio(rows, Case::BulkIdle10k) {
         None => Err("the cost beside idle connections was not measured".to_owned()),
         Some(ratio) if ratio > IDLE_RATIO_MAX => Err(format!(
             "a segment beside 10,000 idle connections costs {ratio:.3} x, at most {IDLE_RATIO_MAX}"
