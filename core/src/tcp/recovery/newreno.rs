@@ -47,6 +47,11 @@ impl Recovery {
         match self.phase {
             Phase::Open => {
                 self.dup_acks = 0;
+                // `recover` follows at a distance of one: left where the last loss was, it would be
+                // "after" `snd_una` again once 2^31 bytes went without one.
+                if snd_una > self.recover {
+                    self.recover = snd_una - 1;
+                }
                 Progress::Open
             }
             Phase::Loss => {
@@ -110,6 +115,18 @@ mod tests {
         let begins = [0; 6].map(|_| r.on_duplicate_ack(seq(1), seq(1001), false));
         assert_eq!(begins, [false, false, true, false, false, false]);
         assert_eq!(r.pipe(1000, MSS), 400);
+    }
+
+    #[test]
+    fn the_third_duplicate_begins_recovery_after_any_number_of_bytes_without_a_loss() {
+        let mut r = Recovery::new(seq(0));
+        let mut snd_una = seq(1);
+        for _ in 0..5 {
+            snd_una = snd_una + (1 << 29);
+            assert_eq!(r.on_progress(snd_una, 1 << 29, MSS), Progress::Open);
+        }
+        let begins = [0; 3].map(|_| r.on_duplicate_ack(snd_una, snd_una + 1000, false));
+        assert_eq!(begins, [false, false, true]);
     }
 
     #[test]
