@@ -1,7 +1,7 @@
 //! What a stack is told once: addresses, routes, limits, secrets. Every value is checked by [`StackConfigBuilder::build`].
 
 use alloc::vec::Vec;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 
 use causeway_checksum::Implementation;
 
@@ -24,6 +24,8 @@ pub enum ConfigError {
     RouteInterface,
     /// A route that the routing table refuses.
     Route(RouteError),
+    /// Too many peers whose UDP checksums may be wrong, or one that cannot be a host's address.
+    BadChecksumPeers,
     /// A limit outside its documented range.
     Limit,
 }
@@ -42,6 +44,9 @@ impl core::fmt::Display for ConfigError {
             Self::Route(RouteError::Mapped) => "an IPv4 route is written as IPv6",
             Self::Route(RouteError::Exists) => "two routes have the same prefix",
             Self::Route(RouteError::Full) => "there are too many routes",
+            Self::BadChecksumPeers => {
+                "the peers whose UDP checksums may be wrong are too many, or one is no host's address"
+            }
             Self::Limit => "a limit is out of range",
         })
     }
@@ -62,6 +67,7 @@ pub struct StackConfig {
     replies_max: u32,
     resets_per_second: u32,
     unreachables: bool,
+    accept_bad_udp_checksum: Vec<Ipv4Addr>,
     events_max: u32,
     checksum: Implementation,
     seed: u64,
@@ -92,6 +98,7 @@ impl StackConfig {
             replies_max: 256,
             resets_per_second: 1_000,
             unreachables: true,
+            accept_bad_udp_checksum: Vec::new(),
             events_max: 0,
             checksum: Implementation::detect(),
             seed,
@@ -140,6 +147,10 @@ impl StackConfig {
     /// Getter: whether ICMP port unreachable is sent.
     pub const fn unreachables(&self) -> bool {
         self.unreachables
+    }
+    /// Getter: the peers whose wrong UDP checksums are overlooked, sorted.
+    pub fn accept_bad_udp_checksum(&self) -> &[Ipv4Addr] {
+        &self.accept_bad_udp_checksum
     }
     /// Getter: most events kept, 0 when none are.
     pub const fn events_max(&self) -> u32 {
@@ -230,6 +241,16 @@ impl StackConfigBuilder {
         self.0.unreachables = on;
         self
     }
+    /// Peers whose datagrams are taken although their UDP checksum is wrong, as those of upstream Machnet on some NICs
+    /// are; each is counted in [`super::Stats::udp_checksums_overlooked`]. Default none; up to
+    /// [`BAD_CHECKSUM_PEERS_MAX`] unicast addresses. What else damages their datagrams on the way is not noticed then.
+    #[must_use]
+    pub fn accept_bad_udp_checksum(mut self, peers: &[Ipv4Addr]) -> Self {
+        self.0.accept_bad_udp_checksum = peers.to_vec();
+        self.0.accept_bad_udp_checksum.sort_unstable();
+        self.0.accept_bad_udp_checksum.dedup();
+        self
+    }
     /// Most events kept between two calls of `poll_event`. Default 0: no events; up to 2^20.
     #[must_use]
     pub const fn events_max(mut self, n: u32) -> Self {
@@ -280,6 +301,13 @@ impl StackConfigBuilder {
             (config.resets_per_second, 0, 1_000_000),
             (config.events_max, 0, 1 << 20),
         ];
+        let peers = &config.accept_bad_udp_checksum;
+        let is_host = |peer: &Ipv4Addr| {
+            !(peer.is_unspecified() || peer.is_multicast() || peer.is_broadcast())
+        };
+        if peers.len() > BAD_CHECKSUM_PEERS_MAX || !peers.iter().all(is_host) {
+            return Err(ConfigError::BadChecksumPeers);
+        }
         if ranges.iter().any(|(value, min, max)| value < min || value > max) {
             return Err(ConfigError::Limit);
         }
@@ -287,6 +315,8 @@ impl StackConfigBuilder {
     }
 }
 
+/// Most peers of [`StackConfigBuilder::accept_bad_udp_checksum`].
+pub const BAD_CHECKSUM_PEERS_MAX: usize = 64;
 /// Most routes, the interfaces' own prefixes included.
 pub(super) const ROUTES_MAX: usize = 4_096;
 
@@ -335,6 +365,11 @@ mod tests {
         let loopback = builder().interface(&[address("127.0.0.1", 8)]);
         assert_eq!(error(loopback), ConfigError::LoopbackAddress);
         assert_eq!(error(builder().sockets_max(0)), ConfigError::Limit);
+        let nobody = builder().accept_bad_udp_checksum(&[Ipv4Addr::BROADCAST]);
+        assert_eq!(error(nobody), ConfigError::BadChecksumPeers);
+        let many: Vec<_> = (1..66).map(|last| Ipv4Addr::new(10, 0, 0, last)).collect();
+        assert!(builder().accept_bad_udp_checksum(&many[1..]).build().is_ok());
+        assert_eq!(error(builder().accept_bad_udp_checksum(&many)), ConfigError::BadChecksumPeers);
         let crowd = (1..8).fold(builder(), |b, i| b.interface(&[address("10.0.1.1", 24 + i)]));
         assert_eq!(error(crowd), ConfigError::InterfacesMax);
     }

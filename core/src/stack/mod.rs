@@ -39,7 +39,7 @@ mod timers;
 mod tx;
 
 pub use composition::Stack;
-pub use config::{ConfigError, StackConfig, StackConfigBuilder};
+pub use config::{BAD_CHECKSUM_PEERS_MAX, ConfigError, StackConfig, StackConfigBuilder};
 pub use export::RestoreError;
 pub use stats::{Drops, Stats};
 pub use tx::{TxQueue, TxStop};

@@ -71,6 +71,8 @@ pub struct Stats {
     pub tcp_resets_out: u64,
     /// Machnet packets that found their flow.
     pub machnet_packets_in: u64,
+    /// Datagrams taken although their UDP checksum is wrong, from peers of whom the configuration expects it.
+    pub udp_checksums_overlooked: u64,
     /// Machnet packets sent by flows.
     pub machnet_packets_out: u64,
     /// Segments and packets sent again.

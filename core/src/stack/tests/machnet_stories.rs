@@ -1,9 +1,10 @@
 //! Machnet between two engines.
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use std::vec::Vec;
 
 use crate::error::{CommandError, EndReason};
+use crate::nic::{Frame, RxChecksum};
 use crate::port::{ChannelId, Completion, Op, Transport};
 use crate::testing::{CHANNEL, Duo, Handle, Host};
 
@@ -148,4 +149,41 @@ fn a_channel_that_is_gone_holds_no_address() {
     let refused = duo.b.take(|news| matches!(news, Completion::Failed { .. }).then_some(()));
     assert_eq!(refused, None);
     assert_eq!(duo.b.engine.stack().socket_count(), 2);
+}
+
+/// `a` connects to `b`, and everything that it sends arrives with a wrong UDP checksum. Whether `b` is told of a flow.
+fn connects_with_wrong_checksums(duo: &mut Duo, verdict: RxChecksum) -> bool {
+    let remote = SocketAddr::new(Host::address(2), PORT);
+    let transport = Transport::Machnet;
+    duo.b.ask(Op::Listen { transport, local: remote, backlog: 1 });
+    duo.settle();
+    duo.a.ask(Op::Connect { transport, local: None, remote });
+    for _ in 0..50 {
+        duo.step();
+        for frame in &mut duo.b.nic().inbound {
+            let bytes = frame.segment_mut(0);
+            if bytes[12..14] == [8, 0] {
+                bytes[14 + 20 + 6] ^= 0x40;
+                frame.meta_mut().rx_checksum = verdict;
+            }
+        }
+    }
+    let incoming = |news: &Completion| matches!(news, Completion::Incoming { .. }).then_some(());
+    duo.b.take(incoming).is_some()
+}
+
+#[test]
+fn a_wrong_udp_checksum_is_overlooked_and_counted_only_from_the_configured_peers() {
+    let IpAddr::V4(peer) = Host::address(1) else { unreachable!("hosts are IPv4") };
+    let IpAddr::V4(other) = Host::address(3) else { unreachable!("hosts are IPv4") };
+    for verdict in [RxChecksum::Unknown, RxChecksum::Bad] {
+        for listed in [peer, other] {
+            let mut duo =
+                Duo::with(1 << 16, &|_| {}, &|config| config.accept_bad_udp_checksum(&[listed]));
+            assert_eq!(connects_with_wrong_checksums(&mut duo, verdict), listed == peer);
+            let stats = duo.b.engine.stack().stats();
+            assert_eq!(stats.udp_checksums_overlooked > 0, listed == peer, "{stats:?}");
+            assert_eq!(stats.drops.checksum > 0, listed != peer, "{stats:?}");
+        }
+    }
 }
