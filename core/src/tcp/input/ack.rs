@@ -73,6 +73,11 @@ impl Connection {
         let changed = self.snd.update_window(header.seq, header.ack, wnd);
         if changed && wnd > 0 {
             self.timers.stop(TimerReason::Persist);
+            if self.snd.outstanding() == 0 {
+                // Only probes of the closed window were backed off: what is sent into the open one starts from
+                // the estimate (RFC 6298 §5.7 speaks of segments that timed out).
+                self.rtt.progress();
+            }
             self.flags.probe_due = false;
         }
         if self.snd.snd_wnd == 0 {

@@ -32,6 +32,21 @@ fn a_reader_that_stops_closes_the_window_and_probes_find_it_open_again() {
 }
 
 #[test]
+fn what_is_lost_after_a_long_closed_window_is_sent_again_as_soon_as_ever() {
+    let mut pair = Pair::established(Config::default());
+    pair.ends[SERVER].reads = false;
+    pair.ends[SERVER].io.rx_capacity = 200_000;
+    pair.write(CLIENT, &[3; 400_000]);
+    pair.run_for(Duration::from_secs(600));
+    assert_eq!(pair.ends[CLIENT].tcp().snd.snd_wnd, 0);
+    pair.ends[SERVER].reads = true;
+    pair.read(SERVER);
+    pair.run_until(|p| p.ends[CLIENT].tcp.as_ref().is_some_and(|tcp| tcp.snd.snd_wnd > 0));
+    assert_eq!(pair.ends[CLIENT].tcp().rtt.backoff(), 0);
+    assert!(pair.ends[CLIENT].tcp().rto() <= Duration::from_secs(1));
+}
+
+#[test]
 fn a_window_that_opens_is_told_at_once() {
     let mut pair = Pair::established(Config::default());
     pair.ends[SERVER].reads = false;
