@@ -125,7 +125,7 @@ impl SendBuffer {
         let slack = self.anchor.seq.distance_from(self.snd_una);
         in_order
             && fin_fits
-            && slack.abs() <= 1
+            && slack.unsigned_abs() <= 1
             && self.anchor.offset < 1 << 62
             && self.snd_wnd <= 1 << 30
             && self.snd_wnd_max <= 1 << 30

@@ -33,6 +33,15 @@ fn bytes_that_are_no_state_are_refused_with_the_reason() {
     assert_eq!(Connection::read_state(&longer), Err(StateError::Encoding));
 }
 
+#[test]
+fn a_state_whose_sequence_numbers_are_half_the_space_apart_is_refused() {
+    let mut tcp = Connection::read_state(&state_in_mid_transfer()).unwrap();
+    tcp.snd.anchor.seq = tcp.snd.snd_una + (1 << 31);
+    let mut bytes = Vec::new();
+    tcp.write_state(&mut bytes);
+    assert_eq!(Connection::read_state(&bytes), Err(StateError::Impossible));
+}
+
 proptest! {
     #[test]
     fn a_hostile_state_is_refused_or_harmless(
