@@ -25,7 +25,8 @@ pub(super) struct Ping {
 pub(super) struct Pings {
     slots: Vec<(u32, Option<Ping>)>,
     free: Vec<u16>,
-    /// Slot, its generation, and when the request in it is given up; in order of time.
+    /// Slot, its generation, and when the request in it is given up; in order of time. At most two a slot: those of
+    /// answered requests are swept out when there are more.
     deadlines: VecDeque<(Instant, u16, u32)>,
 }
 
@@ -35,13 +36,20 @@ impl Pings {
         Self {
             slots: (0..count).map(|_| (0, None)).collect(),
             free: (0..count).rev().collect(),
-            deadlines: VecDeque::with_capacity(usize::from(count)),
+            deadlines: VecDeque::with_capacity(2 * usize::from(count)),
         }
     }
 
     /// Returns the identifier for the request, or `None` when too many are under way.
     pub(super) fn begin(&mut self, now: Instant, ping: Ping) -> Option<u16> {
         let ident = self.free.pop()?;
+        if self.deadlines.len() >= 2 * self.slots.len() {
+            let slots = &self.slots;
+            self.deadlines.retain(|&(_, ident, generation)| {
+                let (current, slot) = &slots[usize::from(ident)];
+                *current == generation && slot.is_some()
+            });
+        }
         let (generation, slot) = &mut self.slots[usize::from(ident)];
         *generation = generation.wrapping_add(1);
         *slot = Some(ping);
@@ -103,6 +111,20 @@ mod tests {
         assert_eq!(pings.finish(9_999, 3, ping(0).remote), None);
         assert_eq!(pings.finish(ident, 3, ping(0).remote), Some(ping(3)));
         assert_eq!(pings.finish(ident, 3, ping(0).remote), None);
+    }
+
+    #[test]
+    fn answered_pings_leave_no_growing_trace_and_unanswered_ones_among_them_still_expire() {
+        let mut pings = Pings::new(4);
+        pings.begin(Instant::ZERO, ping(1)).unwrap();
+        for _ in 0..10_000 {
+            let ident = pings.begin(Instant::ZERO, ping(2)).unwrap();
+            pings.finish(ident, 2, ping(0).remote).unwrap();
+            assert!(pings.deadlines.len() <= 8);
+        }
+        let late = Instant::ZERO + PING_TIMEOUT;
+        assert_eq!(pings.poll_expired(late), Some(ping(1)));
+        assert_eq!(pings.poll_expired(late), None);
     }
 
     #[test]
