@@ -1,10 +1,14 @@
 //! The fuzz targets, found in `fuzz/fuzz_targets`, each run for a while from its corpus in the tree.
 
+use std::fs::File;
+use std::path::Path;
+use std::process::Child;
+
 use anyhow::{Context, Result, bail};
 
 use crate::run::{self, command, root};
 
-/// Runs each target (or only `target`) for `seconds`.
+/// Runs each target (or only `target`) for `seconds`, all side by side.
 ///
 /// # Errors
 /// When a target does not build or finds something; libFuzzer's own report names the input.
@@ -13,27 +17,45 @@ pub fn run_targets(seconds: u32, target: Option<&str>) -> Result<u64> {
         Some(name) => vec![name.to_owned()],
         None => targets()?,
     };
+    run::run(command(&["cargo", "+nightly", "fuzz", "build"]))?;
+    let mut running = Vec::new();
     for name in &names {
-        // libFuzzer writes new inputs into its first corpus: that one lies in the target directory, the
-        // tree's seeds are read only.
-        let scratch = run::target_dir().join("fuzz-corpus").join(name);
-        std::fs::create_dir_all(&scratch)?;
-        let seeds = root().join("fuzz/corpus").join(name);
-        let mut fuzz = command(&["cargo", "+nightly", "fuzz", "run", name]);
-        fuzz.arg(&scratch);
-        if seeds.is_dir() {
-            fuzz.arg(&seeds);
+        let log = run::target_dir().join(format!("fuzz-{name}.log"));
+        let child = start(name, seconds, &log)?;
+        running.push((name, log, child));
+    }
+    let mut failed = Vec::new();
+    for (name, log, mut child) in running {
+        let status = child.wait()?;
+        let text = std::fs::read_to_string(&log).unwrap_or_default();
+        let runs = text.lines().rev().find(|l| l.starts_with("Done ")).unwrap_or("no closing line");
+        println!("{name}: {runs}");
+        if !status.success() {
+            println!("{text}");
+            failed.push(name.as_str());
         }
-        fuzz.args([
-            "--",
-            &format!("-max_total_time={seconds}"),
-            "-timeout=10",
-            "-rss_limit_mb=2048",
-            "-print_final_stats=1",
-        ]);
-        run::run(fuzz).with_context(|| format!("fuzz target {name}"))?;
+    }
+    if !failed.is_empty() {
+        bail!("fuzzing found something in: {}", failed.join(", "));
     }
     Ok(names.len() as u64)
+}
+
+fn start(name: &str, seconds: u32, log: &Path) -> Result<Child> {
+    // libFuzzer writes new inputs into its first corpus: that one lies in the target directory, the
+    // tree's seeds are read only.
+    let scratch = run::target_dir().join("fuzz-corpus").join(name);
+    std::fs::create_dir_all(&scratch)?;
+    let seeds = root().join("fuzz/corpus").join(name);
+    let mut fuzz = command(&["cargo", "+nightly", "fuzz", "run", name]);
+    fuzz.arg(&scratch);
+    if seeds.is_dir() {
+        fuzz.arg(&seeds);
+    }
+    fuzz.args(["--", &format!("-max_total_time={seconds}"), "-timeout=10", "-rss_limit_mb=2048"]);
+    let file = File::create(log).with_context(|| log.display().to_string())?;
+    fuzz.stdout(file.try_clone()?).stderr(file);
+    fuzz.spawn().with_context(|| format!("fuzz target {name}"))
 }
 
 /// The command.
