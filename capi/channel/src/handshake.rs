@@ -26,6 +26,7 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
 };
 
+pub use crate::credentials::{PeerCredentials, peer_credentials};
 use crate::doorbell::{BellWait, Doorbell};
 use crate::geometry::Geometry;
 use crate::layout::{FEATURES, LAYOUT_HASH, MAJOR, MINOR};

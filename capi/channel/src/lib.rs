@@ -32,6 +32,8 @@ pub mod sync;
 #[cfg(not(loom))]
 mod app;
 #[cfg(not(loom))]
+mod credentials;
+#[cfg(not(loom))]
 mod daemon;
 #[cfg(not(loom))]
 mod doorbell;

@@ -24,6 +24,11 @@ struct World {
 
 impl World {
     fn new(name: &str) -> Self {
+        Self::under(&[], name)
+    }
+
+    /// A daemon that the command `outer` starts.
+    fn under(outer: &[&str], name: &str) -> Self {
         let directory = format!("causeway-tools-{}-{name}", std::process::id());
         let directory = std::env::temp_dir().join(directory);
         std::fs::create_dir(&directory).unwrap();
@@ -31,7 +36,16 @@ impl World {
                       addresses = [\"10.0.1.5/24\", \"10.0.1.6/24\"]\n";
         std::fs::write(directory.join("c.toml"), config).unwrap();
         let log = File::create(directory.join("log")).unwrap();
-        let mut serve = causeway(&directory, &["serve", "--config", "c.toml"]);
+        let serve = ["serve", "--config", "c.toml"];
+        let mut serve = match outer {
+            [] => causeway(&directory, &serve),
+            [first, rest @ ..] => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(env!("CARGO_BIN_EXE_causeway")).args(serve);
+                command.current_dir(&directory).env("CAUSEWAY_SOCKET", directory.join("s"));
+                command
+            }
+        };
         let daemon = serve.stderr(log).spawn().unwrap();
         let world = Self { directory, daemon };
         world.wait_for("log", "serving");
@@ -146,6 +160,15 @@ fn a_killed_daemon_ends_its_clients_with_one_line() {
     assert_eq!(late.status.code(), Some(1));
     assert!(said.starts_with("causeway: ") && said.lines().count() == 1, "{said}");
     assert!(said.contains("causeway serve"), "it says what to do: {said}");
+}
+
+#[test]
+fn a_client_of_another_pid_namespace_is_served() {
+    let world = World::under(&["unshare", "-Urpf", "--kill-child"], "namespace");
+    let output = world.run(&["ping", "-c", "1", "10.0.1.6"]).output().unwrap();
+    assert!(output.status.success(), "{:?}", text(&output));
+    let log = std::fs::read_to_string(world.directory.join("log")).unwrap();
+    assert!(log.contains("attached") && log.contains("pid=0"), "{log}");
 }
 
 #[test]

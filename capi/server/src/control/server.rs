@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TrySendError};
 
 use causeway_channel::Doorbells;
-use causeway_channel::handshake::{self, PACKET_BYTES_MAX, Refusal};
+use causeway_channel::handshake::{self, PACKET_BYTES_MAX, PeerCredentials, Refusal};
 use causeway_core::port::ChannelId;
 use causeway_core::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -273,10 +273,6 @@ impl ControlServer {
 
 /// The process at the other end, as the kernel knew it at connect.
 fn peer_of(fd: &OwnedFd) -> io::Result<Peer> {
-    let credentials = rustix::net::sockopt::socket_peercred(fd)?;
-    Ok(Peer {
-        pid: credentials.pid.as_raw_nonzero().get().unsigned_abs(),
-        uid: credentials.uid.as_raw(),
-        gid: credentials.gid.as_raw(),
-    })
+    let PeerCredentials { pid, uid, gid } = handshake::peer_credentials(fd.as_fd())?;
+    Ok(Peer { pid, uid, gid })
 }

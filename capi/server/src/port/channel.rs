@@ -10,7 +10,7 @@ use super::slots::Lease;
 /// The process at the other end of a channel, from the socket's credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {
-    /// Process id at the time it connected.
+    /// Process id at the time it connected; 0 for a process of another PID namespace, of which no more is known.
     pub pid: u32,
     /// User id.
     pub uid: u32,
@@ -73,6 +73,15 @@ impl Channel {
             empty_looks: 0,
             turn: 0,
             streams_open: 0,
+        }
+    }
+
+    /// The process behind it. Two that are not known are two.
+    pub(super) fn process(&self) -> u64 {
+        match self.attached.peer.pid {
+            // Above every process id; and of the channels that are served, each has an index of its own.
+            0 => 1 << 32 | u64::from(self.id().index),
+            pid => u64::from(pid),
         }
     }
 

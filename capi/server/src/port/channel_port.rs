@@ -326,7 +326,7 @@ impl AppPort for ChannelPort {
     fn process(&self, channel: ChannelId) -> Option<u64> {
         let known = self.channels.get(channel.index as usize)?.as_ref()?;
         let serves = known.id() == channel && known.life == Life::Alive;
-        serves.then_some(u64::from(known.attached.peer.pid))
+        serves.then(|| known.process())
     }
 
     fn stream_open(&mut self, channel: ChannelId, socket: SocketId) -> Option<StreamId> {

@@ -80,11 +80,15 @@ impl World {
     }
 
     fn client(&mut self) -> Client {
+        self.client_of(PEER)
+    }
+
+    fn client_of(&mut self, peer: Peer) -> Client {
         let bell = Arc::new(Count::default());
         let bells = |id: ChannelId, _| {
             Ok(Doorbells::simulated(bell.clone(), 1, vec![self.queue.bell(id.index)]))
         };
-        let mut granted = self.attach.grant(PEER, &Hello::ours().encode(), bells).unwrap();
+        let mut granted = self.attach.grant(peer, &Hello::ours().encode(), bells).unwrap();
         self.port.attach(granted.parts.pop().unwrap()).unwrap();
         let memory = granted.grant.memory.try_clone().unwrap().into();
         Client { id: granted.id(), app: AppChannel::map(granted.grant).unwrap(), memory, bell }
@@ -98,6 +102,18 @@ impl World {
         self.port.flush();
         commands
     }
+}
+
+#[test]
+fn channels_are_one_process_only_if_the_kernel_says_so() {
+    let mut world = World::new();
+    let unknown = Peer { pid: 0, ..PEER };
+    let clients = [PEER, PEER, unknown, unknown].map(|peer| world.client_of(peer));
+    let process = clients.map(|client| world.port.process(client.id).unwrap());
+    assert_eq!(process[0], process[1]);
+    assert_eq!(process[0], 7);
+    assert_ne!(process[2], process[3], "two processes of another PID namespace");
+    assert!(process[2..].iter().all(|process| *process > u64::from(u32::MAX)));
 }
 
 #[test]
