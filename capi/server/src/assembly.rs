@@ -29,10 +29,10 @@ pub enum AssemblyError {
         cause: TapError,
     },
     /// The stack refuses the configuration.
-    #[error("the stack refuses the configuration: {0}")]
+    #[error("the stack refuses the configuration")]
     Stack(#[from] ConfigError),
     /// The operating system refuses a descriptor or random numbers.
-    #[error("the system refuses: {0}")]
+    #[error("the system refuses")]
     System(#[from] io::Error),
 }
 
@@ -127,4 +127,20 @@ fn stack_config(config: &Config) -> Result<StackConfig, AssemblyError> {
 /// Interface 0 is the engine's loopback.
 fn interface_index(position: usize) -> IfIndex {
     IfIndex(u8::try_from(position + 1).expect("the configuration has at most seven interfaces"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::error::Error;
+
+    #[test]
+    fn an_error_says_its_cause_once() {
+        let error = AssemblyError::from(ConfigError::Limit);
+        let chain: Vec<String> =
+            std::iter::successors(Some(&error as &dyn Error), |e| (*e).source())
+                .map(ToString::to_string)
+                .collect();
+        assert_eq!(chain, ["the stack refuses the configuration", "a limit is out of range"]);
+    }
 }

@@ -31,7 +31,14 @@ pub enum AttachError {
     Refused(Refusal),
     /// The system has no memory or descriptors for it. The peer is told that there is no room.
     #[error("the system refuses: {0}")]
-    System(#[from] io::Error),
+    System(io::Error),
+}
+
+// By hand: it prints its cause itself, for the log, and so must not be the next of a chain.
+impl From<io::Error> for AttachError {
+    fn from(cause: io::Error) -> Self {
+        Self::System(cause)
+    }
 }
 
 impl AttachError {

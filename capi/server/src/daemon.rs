@@ -25,7 +25,7 @@ pub enum StartError {
     #[error(transparent)]
     Assembly(#[from] AssemblyError),
     /// The operating system refused a thread or a descriptor.
-    #[error("the system refuses: {0}")]
+    #[error("the system refuses")]
     System(#[from] io::Error),
 }
 

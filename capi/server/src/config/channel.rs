@@ -1,10 +1,10 @@
 //! `[channel]`: what applications may have.
 
-use causeway_channel::Geometry;
+use causeway_channel::{Geometry, GeometryError};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::check::Integer;
+use super::check::{Integer, first_given};
 use super::error::{ConfigError, Source};
 
 #[derive(Debug, Default, Deserialize)]
@@ -71,6 +71,11 @@ const RX_WINDOW_BYTES: Integer =
     setting("channel.rx_window_bytes", 12 << 20, 64 << 10, 1 << 30, "bytes");
 const COMMANDS_PER_STEP: Integer = setting("channel.commands_per_step", 64, 1, 256, "commands");
 
+/// The bounds of [`Geometry`], for better words than its own.
+const CHUNKS_MIN: u32 = 4;
+const CHUNKS_MAX: u32 = 1 << 20;
+const TABLE_SLOTS_MAX: u32 = 65_536;
+
 impl RawChannel {
     /// `msg_max` is the longest message: one must fit a channel's window and pools.
     pub(super) fn build(
@@ -96,9 +101,9 @@ impl RawChannel {
             Ok((bytes / u64::from(chunk_bytes)) as u32)
         };
         let (tx, rx) = (chunks(&TX_BYTES, &self.tx_bytes)?, chunks(&RX_BYTES, &self.rx_bytes)?);
-        // A window that begins within a chunk touches one chunk more.
-        let spanned = rx_window_bytes.max(msg_max.into()).div_ceil(chunk_bytes.into()) + 1;
-        let slots = u32::try_from(spanned.next_power_of_two()).unwrap_or(u32::MAX).max(4);
+        self.check_pool(source, (&TX_BYTES, &self.tx_bytes), tx, chunk_bytes, msg_max)?;
+        self.check_pool(source, (&RX_BYTES, &self.rx_bytes), rx, chunk_bytes, msg_max)?;
+        let slots = self.table_slots(source, rx_window_bytes, chunk_bytes, msg_max)?;
         let geometry = Geometry::builder()
             .ring_entries(ring_entries, ring_entries)
             .streams_per_lane(STREAMS_MAX.check_u32(source, self.streams_max.as_ref())?)
@@ -107,11 +112,7 @@ impl RawChannel {
             .table_slots(slots)
             .message_bytes_max(msg_max)
             .build()
-            .map_err(|reason| {
-                let advice = "see tx_bytes, rx_bytes, chunk_bytes and machnet.msg_max in \
-                              docs/configuration.md";
-                source.error_overall("channel", format!("does not fit: {reason}"), advice)
-            })?;
+            .map_err(|reason| self.too_large(source, reason))?;
         Ok(ChannelConfig {
             channels_max: CHANNELS_MAX.check_u32(source, self.channels_max.as_ref())?,
             geometry,
@@ -119,5 +120,75 @@ impl RawChannel {
             commands_per_step: COMMANDS_PER_STEP
                 .check_u32(source, self.commands_per_step.as_ref())?,
         })
+    }
+    /// A pool is cut into chunks, and the longest message must lie in it wherever in a chunk it begins.
+    fn check_pool(
+        &self,
+        source: &Source<'_>,
+        pool: (&Integer, &Option<Spanned<i64>>),
+        chunks: u32,
+        chunk_bytes: u32,
+        msg_max: u32,
+    ) -> Result<(), ConfigError> {
+        let least = (msg_max.div_ceil(chunk_bytes) + 1).max(CHUNKS_MIN);
+        if (least..=CHUNKS_MAX).contains(&chunks) {
+            return Ok(());
+        }
+        let (key, span) = first_given(&[pool, (&CHUNK_BYTES, &self.chunk_bytes)])
+            .expect("the default pools hold the longest message");
+        let name = pool.0.key.trim_start_matches("channel.");
+        let of = |n: u32| u64::from(n) * u64::from(chunk_bytes);
+        let (problem, advice) = if chunks < least {
+            let problem = format!(
+                "with a chunk_bytes of {chunk_bytes} and a machnet.msg_max of {msg_max}, \
+                 {name} must be {} or more",
+                of(least)
+            );
+            (problem, "raise it, or lower machnet.msg_max or chunk_bytes")
+        } else {
+            let most = of(CHUNKS_MAX);
+            let problem =
+                format!("with a chunk_bytes of {chunk_bytes}, {name} can be {most} at most");
+            (problem, "lower it, or raise chunk_bytes")
+        };
+        Err(source.error(key, span, problem, advice))
+    }
+
+    /// Chunks that one connection's ring can hold.
+    fn table_slots(
+        &self,
+        source: &Source<'_>,
+        rx_window_bytes: u64,
+        chunk_bytes: u32,
+        msg_max: u32,
+    ) -> Result<u32, ConfigError> {
+        // A window that begins within a chunk touches one chunk more.
+        let spanned = rx_window_bytes.max(msg_max.into()).div_ceil(chunk_bytes.into()) + 1;
+        let slots = u32::try_from(spanned.next_power_of_two()).unwrap_or(u32::MAX).max(4);
+        if slots <= TABLE_SLOTS_MAX {
+            return Ok(slots);
+        }
+        let settings =
+            [(&RX_WINDOW_BYTES, &self.rx_window_bytes), (&CHUNK_BYTES, &self.chunk_bytes)];
+        let (key, span) = first_given(&settings).expect("the default window fits its table");
+        let most = u64::from(TABLE_SLOTS_MAX - 1) * u64::from(chunk_bytes);
+        let problem =
+            format!("with a chunk_bytes of {chunk_bytes}, rx_window_bytes can be {most} at most");
+        Err(source.error(key, span, problem, "lower it, or raise chunk_bytes"))
+    }
+
+    /// What is left to go wrong: the parts together.
+    fn too_large(&self, source: &Source<'_>, reason: GeometryError) -> ConfigError {
+        let settings = [
+            (&STREAMS_MAX, &self.streams_max),
+            (&RX_WINDOW_BYTES, &self.rx_window_bytes),
+            (&CHUNK_BYTES, &self.chunk_bytes),
+            (&RX_BYTES, &self.rx_bytes),
+            (&TX_BYTES, &self.tx_bytes),
+        ];
+        let (key, span) = first_given(&settings).expect("the default channel is not too large");
+        let advice =
+            "lower streams_max, rx_window_bytes, rx_bytes or tx_bytes, or raise chunk_bytes";
+        source.error(key, span, reason.to_string(), advice)
     }
 }

@@ -111,14 +111,16 @@ pub(super) fn prefixed(
         let most = if address.is_ipv4() { 32 } else { 128 };
         (prefix_len <= most).then_some(Prefixed { address, prefix_len })
     });
-    parsed.ok_or_else(|| {
+    let parsed = parsed.ok_or_else(|| {
         source.error(
             key,
             value.span(),
             format!("{:?} is not an address with a prefix length", value.get_ref()),
             "write it like \"10.0.1.5/24\"",
         )
-    })
+    })?;
+    refuse_ipv6(source, key, value, parsed.address)?;
+    Ok(parsed)
 }
 
 /// One IP address.
@@ -127,14 +129,39 @@ pub(super) fn address(
     key: &str,
     value: &Spanned<String>,
 ) -> Result<IpAddr, ConfigError> {
-    value.get_ref().parse().map_err(|_| {
+    let parsed = value.get_ref().parse().map_err(|_| {
         source.error(
             key,
             value.span(),
             format!("{:?} is not an IP address", value.get_ref()),
             "write it like \"10.0.1.1\"",
         )
-    })
+    })?;
+    refuse_ipv6(source, key, value, parsed)?;
+    Ok(parsed)
+}
+
+/// The stack has no neighbour discovery: an IPv6 address would be accepted and reach nobody.
+fn refuse_ipv6(
+    source: &Source<'_>,
+    key: &str,
+    value: &Spanned<String>,
+    address: IpAddr,
+) -> Result<(), ConfigError> {
+    if address.is_ipv4() {
+        return Ok(());
+    }
+    Err(source.error(key, value.span(), "IPv6 is not served yet", "give an IPv4 address"))
+}
+
+/// Where to complain about several settings together: the first of them that the file has, with its key.
+pub(super) fn first_given(
+    settings: &[(&Integer, &Option<Spanned<i64>>)],
+) -> Option<(&'static str, Range<usize>)> {
+    let given = |(setting, value): &(&Integer, &Option<Spanned<i64>>)| {
+        value.as_ref().map(|value| (setting.key, value.span()))
+    };
+    settings.iter().find_map(given)
 }
 
 /// A name for an interface or a device: what Linux takes (IFNAMSIZ is 16 with the final NUL).

@@ -63,9 +63,8 @@ impl RawFault {
             )
             .corrupt_ppm(chance("interface.fault.corrupt_ppm", &self.corrupt_ppm)?)
             .build();
-        let profile = built.map_err(|reason| {
-            source.error_overall("interface.fault", reason.to_string(), "see docs/configuration.md")
-        })?;
+        let profile =
+            built.expect("the range of each setting is the profile's, and each stands alone");
         Ok(FaultConfig { seed, profile })
     }
 }

@@ -1,6 +1,7 @@
 //! `[[interface]]`: the network interfaces.
 
 use std::net::IpAddr;
+use std::ops::Range;
 
 use causeway_core::ip::{AddressError, InterfaceAddress};
 use causeway_core::nic::{INTERFACES_MAX, MacAddr};
@@ -103,6 +104,7 @@ pub(super) fn build_all(
     let mut built: Vec<InterfaceConfig> = Vec::new();
     for raw in raw {
         let span = raw.name.span();
+        let device = raw.device.as_ref().map_or_else(|| span.clone(), Spanned::span);
         let addresses = raw.addresses.clone();
         let interface = raw.build(source)?;
         if built.len() == most {
@@ -113,6 +115,7 @@ pub(super) fn build_all(
             let problem = format!("{:?} is the name of another interface too", interface.name);
             return Err(source.error("interface.name", span, problem, "give each its own"));
         }
+        refuse_shared_device(source, &interface, device, &built)?;
         for (address, text) in interface.addresses.iter().zip(addresses.get_ref()) {
             let taken = |other: &InterfaceConfig| {
                 other.addresses.iter().any(|a| a.addr() == address.addr())
@@ -130,6 +133,25 @@ pub(super) fn build_all(
         built.push(interface);
     }
     Ok(built)
+}
+
+/// The kernel gives a device to one opener. A loopback has none, whatever it is called.
+fn refuse_shared_device(
+    source: &Source<'_>,
+    interface: &InterfaceConfig,
+    span: Range<usize>,
+    others: &[InterfaceConfig],
+) -> Result<(), ConfigError> {
+    let device = |i: &InterfaceConfig| match i.backend {
+        Backend::Tap => Some(i.device.clone()),
+        Backend::Loopback => None,
+    };
+    let Some(own) = device(interface) else { return Ok(()) };
+    let Some(other) = others.iter().find(|other| device(other).as_ref() == Some(&own)) else {
+        return Ok(());
+    };
+    let problem = format!("{own:?} is the device of {:?} too", other.name);
+    Err(source.error("interface.device", span, problem, "give each its own"))
 }
 
 impl RawInterface {

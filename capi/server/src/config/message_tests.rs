@@ -206,3 +206,134 @@ fn an_unreadable_file_is_one_sentence() {
          give the path of a TOML file as in docs/configuration.md"
     );
 }
+
+#[test]
+fn ipv6_is_refused_by_its_name() {
+    assert_complaint(
+        &INTERFACE.replace("10.0.1.5/24", "2001:db8::5/64"),
+        "c.toml:4: interface.addresses: IPv6 is not served yet; give an IPv4 address",
+    );
+    assert_after_interface(
+        "[[route]]\ndestination = \"::/0\"\ninterface = \"lo0\"\n",
+        "c.toml:6: route.destination: IPv6 is not served yet; give an IPv4 address",
+    );
+    assert_after_interface(
+        "[[route]]\ndestination = \"0.0.0.0/0\"\ngateway = \"fe80::1\"\n",
+        "c.toml:7: route.gateway: IPv6 is not served yet; give an IPv4 address",
+    );
+}
+
+#[test]
+fn a_route_to_an_interfaces_own_network_is_superfluous() {
+    assert_after_interface(
+        "[[route]]\ndestination = \"10.0.1.0/24\"\ninterface = \"lo0\"\n",
+        "c.toml:6: route.destination: 10.0.1.0/24 is the network of \"lo0\", which is reached \
+         without a route; remove this route",
+    );
+    // A part of it may lie elsewhere.
+    let part = "[[route]]\ndestination = \"10.0.1.128/25\"\ngateway = \"10.0.1.1\"\n";
+    assert!(Config::parse("c.toml", &format!("{INTERFACE}{part}")).is_ok());
+}
+
+#[test]
+fn a_gateway_is_another_host() {
+    let assert_gateway = |gateway: &str, expected: &str| {
+        let route = "[[route]]\ndestination = \"0.0.0.0/0\"\ninterface = \"lo0\"\n";
+        assert_after_interface(
+            &format!("{route}gateway = \"{gateway}\"\n"),
+            &format!("c.toml:8: route.gateway: {gateway} {expected}"),
+        );
+    };
+    assert_gateway("10.0.1.5", "is our own address; give the router's");
+    for no_host in
+        ["224.0.0.1", "255.255.255.255", "127.0.0.1", "0.0.0.0", "10.0.1.255", "10.0.1.0"]
+    {
+        assert_gateway(no_host, "cannot be one host's; give the router's address");
+    }
+}
+
+#[test]
+fn a_route_leads_to_hosts() {
+    for nobody in ["224.0.0.0/4", "239.1.0.0/16", "240.0.0.0/4", "127.0.0.0/8"] {
+        assert_after_interface(
+            &format!("[[route]]\ndestination = \"{nobody}\"\ninterface = \"lo0\"\n"),
+            &format!(
+                "c.toml:6: route.destination: {nobody} holds no address that a route can lead to; \
+                 give a network of unicast addresses"
+            ),
+        );
+    }
+}
+
+#[test]
+fn two_interfaces_share_no_device() {
+    let tap = |name: &str, address: &str, rest: &str| {
+        format!(
+            "[[interface]]\nname = \"{name}\"\nbackend = \"tap\"\naddresses = [\"{address}/24\"]\n{rest}"
+        )
+    };
+    let other = |rest| tap("a", "10.0.1.5", "") + &tap("b", "10.0.2.5", rest);
+    assert_complaint(
+        &other("device = \"a\"\n"),
+        "c.toml:9: interface.device: \"a\" is the device of \"a\" too; give each its own",
+    );
+    assert!(Config::parse("c.toml", &other("")).is_ok());
+    // The name of a loopback is no device.
+    let loopback = INTERFACE.replace("lo0", "c") + &tap("d", "10.0.2.5", "device = \"c\"\n");
+    assert!(Config::parse("c.toml", &loopback).is_ok());
+}
+
+#[test]
+fn a_first_timeout_is_not_below_the_least_one() {
+    assert_after_interface(
+        "[tcp]\nrto_ms_initial = 100\n",
+        "c.toml:6: tcp.rto_ms_initial: an rto_ms_initial of 100 is below an rto_ms_min of 200; \
+         give 200 or more as rto_ms_initial, or lower rto_ms_min",
+    );
+    let both = "[tcp]\nrto_ms_min = 100\nrto_ms_initial = 100\n";
+    assert!(Config::parse("c.toml", &format!("{INTERFACE}{both}")).is_ok());
+}
+
+#[test]
+fn settings_of_a_channel_that_do_not_fit_each_other_are_named() {
+    let assert_channel = |rest: &str, expected: &str| {
+        assert_after_interface(
+            &format!("[channel]\n{rest}\n"),
+            &format!("c.toml:6: channel.{expected}"),
+        );
+    };
+    assert_channel(
+        "tx_bytes = 1048576",
+        "tx_bytes: with a chunk_bytes of 16384 and a machnet.msg_max of 8388608, tx_bytes must be \
+         8404992 or more; raise it, or lower machnet.msg_max or chunk_bytes",
+    );
+    assert_channel(
+        "rx_bytes = 8404991",
+        "rx_bytes: with a chunk_bytes of 16384 and a machnet.msg_max of 8388608, rx_bytes must be \
+         8404992 or more; raise it, or lower machnet.msg_max or chunk_bytes",
+    );
+    assert_channel(
+        "rx_bytes = 17179869184\nchunk_bytes = 4096",
+        "rx_bytes: with a chunk_bytes of 4096, rx_bytes can be 4294967296 at most; \
+         lower it, or raise chunk_bytes",
+    );
+    assert_channel(
+        "rx_window_bytes = 1073741824\nchunk_bytes = 4096",
+        "rx_window_bytes: with a chunk_bytes of 4096, rx_window_bytes can be 268431360 at most; \
+         lower it, or raise chunk_bytes",
+    );
+    assert_channel(
+        "streams_max = 65536\nrx_window_bytes = 1073725440\ntx_bytes = 17179869184\nrx_bytes = 17179869184",
+        "streams_max: the channel would be larger than 64 GiB; \
+         lower streams_max, rx_window_bytes, rx_bytes or tx_bytes, or raise chunk_bytes",
+    );
+    // The bounds themselves are good.
+    for good in [
+        "tx_bytes = 8404992\nrx_bytes = 8404992",
+        "rx_bytes = 4294967296\nchunk_bytes = 4096",
+        "rx_window_bytes = 268431360\nchunk_bytes = 4096\nstreams_max = 1024",
+    ] {
+        let text = format!("{INTERFACE}[channel]\n{good}\n");
+        assert_eq!(Config::parse("c.toml", &text).map(|_| ()), Ok(()), "{good}");
+    }
+}

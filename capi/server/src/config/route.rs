@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use causeway_core::ip::{InterfaceAddress, is_group_or_broadcast, is_martian_destination};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -80,12 +81,9 @@ impl RawRoute {
         let destination = network(source, &self.destination)?;
         let gateway =
             self.gateway.as_ref().map(|text| address(source, "route.gateway", text)).transpose()?;
-        if let (Some(gateway), Some(text)) = (gateway, &self.gateway)
-            && gateway.is_ipv4() != destination.address.is_ipv4()
-        {
-            let problem = format!("{gateway} is of another family than the destination");
-            let advice = "give both as IPv4 or both as IPv6";
-            return Err(source.error("route.gateway", text.span(), problem, advice));
+        refuse_own_network(source, &self.destination, destination, interfaces)?;
+        if let (Some(gateway), Some(text)) = (gateway, &self.gateway) {
+            check_gateway(source, gateway, text, interfaces)?;
         }
         let interface = match (&self.interface, gateway, &self.gateway) {
             (Some(name), _, _) => named(source, name, interfaces)?,
@@ -117,7 +115,54 @@ fn network(source: &Source<'_>, text: &Spanned<String>) -> Result<Prefixed, Conf
         let problem = format!("{} has bits beyond its prefix", text.get_ref());
         return Err(source.error(KEY, text.span(), problem, "write the network, like 10.0.2.0/24"));
     }
+    // Groups are not served (and what is behind them is reserved, RFC 1112 §4); 127/8 never leaves a host (RFC 1122 §3.2.1.3).
+    if is_group_or_broadcast(parsed.address) || parsed.address.is_loopback() {
+        let problem = format!("{} holds no address that a route can lead to", text.get_ref());
+        return Err(source.error(KEY, text.span(), problem, "give a network of unicast addresses"));
+    }
     Ok(parsed)
+}
+
+/// The stack makes these routes itself, and a destination has one route.
+fn refuse_own_network(
+    source: &Source<'_>,
+    text: &Spanned<String>,
+    destination: Prefixed,
+    interfaces: &[InterfaceConfig],
+) -> Result<(), ConfigError> {
+    let Prefixed { address, prefix_len } = destination;
+    let is_own = |i: &&InterfaceConfig| {
+        i.addresses().iter().any(|a| a.network() == address && a.prefix_len() == prefix_len)
+    };
+    let Some(interface) = interfaces.iter().find(is_own) else { return Ok(()) };
+    let problem = format!(
+        "{} is the network of {:?}, which is reached without a route",
+        text.get_ref(),
+        interface.name()
+    );
+    Err(source.error("route.destination", text.span(), problem, "remove this route"))
+}
+
+/// A gateway is another host: neither we nor a group, nor all hosts of one of our networks.
+fn check_gateway(
+    source: &Source<'_>,
+    gateway: IpAddr,
+    text: &Spanned<String>,
+    interfaces: &[InterfaceConfig],
+) -> Result<(), ConfigError> {
+    const KEY: &str = "route.gateway";
+    let ours = || interfaces.iter().flat_map(InterfaceConfig::addresses);
+    if ours().any(|own| own.addr() == gateway) {
+        let problem = format!("{gateway} is our own address");
+        return Err(source.error(KEY, text.span(), problem, "give the router's"));
+    }
+    let is_host = |prefix_len| InterfaceAddress::new(gateway, prefix_len).is_ok();
+    let is_martian = is_group_or_broadcast(gateway) || is_martian_destination(gateway, false);
+    if is_martian || ours().any(|own| own.contains(gateway) && !is_host(own.prefix_len())) {
+        let problem = format!("{gateway} cannot be one host's");
+        return Err(source.error(KEY, text.span(), problem, "give the router's address"));
+    }
+    Ok(())
 }
 
 fn named(

@@ -5,7 +5,7 @@ use causeway_core::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::check::Integer;
+use super::check::{Integer, first_given};
 use super::error::{ConfigError, Source};
 
 #[derive(Debug, Default, Deserialize)]
@@ -46,9 +46,12 @@ impl RawTcp {
         let millis = |setting: &Integer, value: &Option<Spanned<i64>>| {
             setting.check_u64(source, value.as_ref()).map(Duration::from_millis)
         };
+        let rto_initial = millis(&RTO_MS_INITIAL, &self.rto_ms_initial)?;
+        let rto_min = millis(&RTO_MS_MIN, &self.rto_ms_min)?;
+        self.check_rto(source, rto_initial.as_millis(), rto_min.as_millis())?;
         let builder = tcp::Config::builder()
-            .rto_initial(millis(&RTO_MS_INITIAL, &self.rto_ms_initial)?)
-            .rto_min(millis(&RTO_MS_MIN, &self.rto_ms_min)?)
+            .rto_initial(rto_initial)
+            .rto_min(rto_min)
             .rto_max(millis(&RTO_MS_MAX, &self.rto_ms_max)?)
             .delayed_ack(millis(&DELAYED_ACK_MS, &self.delayed_ack_ms)?)
             .time_wait(millis(&TIME_WAIT_MS, &self.time_wait_ms)?)
@@ -61,5 +64,23 @@ impl RawTcp {
         builder.build().map_err(|reason| {
             source.error_overall("tcp", format!("{reason:?}"), "see docs/configuration.md")
         })
+    }
+
+    /// The least timeout holds for the first one too (RFC 6298 §2.4 has no exception for it).
+    fn check_rto(
+        &self,
+        source: &Source<'_>,
+        initial_ms: u64,
+        min_ms: u64,
+    ) -> Result<(), ConfigError> {
+        if initial_ms >= min_ms {
+            return Ok(());
+        }
+        let settings = [(&RTO_MS_INITIAL, &self.rto_ms_initial), (&RTO_MS_MIN, &self.rto_ms_min)];
+        let (key, span) = first_given(&settings).expect("the defaults are in order");
+        let problem =
+            format!("an rto_ms_initial of {initial_ms} is below an rto_ms_min of {min_ms}");
+        let advice = format!("give {min_ms} or more as rto_ms_initial, or lower rto_ms_min");
+        Err(source.error(key, span, problem, advice))
     }
 }
