@@ -7,6 +7,7 @@ use causeway_channel::{ChannelFault, MapError};
 use causeway_core::error::{CommandError, EndReason};
 
 use crate::message::Flow;
+use crate::words;
 
 /// Why a call could not do its work now, whatever it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,7 +29,15 @@ pub enum CallError {
     DaemonGone,
     /// The daemon wrote something impossible.
     #[error("the channel is broken: {0}")]
-    Broken(#[from] ChannelFault),
+    Broken(ChannelFault),
+}
+
+// Here and below by hand: the error prints its cause itself, so that one line says everything, and a chain of
+// causes must not say it again.
+impl From<ChannelFault> for CallError {
+    fn from(fault: ChannelFault) -> Self {
+        Self::Broken(fault)
+    }
 }
 
 /// Why there is no channel.
@@ -50,7 +59,13 @@ pub enum AttachError {
     Protocol(String),
     /// A system call failed.
     #[error("cannot attach: {0}")]
-    Os(#[from] io::Error),
+    Os(io::Error),
+}
+
+impl From<io::Error> for AttachError {
+    fn from(error: io::Error) -> Self {
+        Self::Os(error)
+    }
 }
 
 impl From<HandshakeError> for AttachError {
@@ -78,7 +93,7 @@ impl From<MapError> for AttachError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ListenError {
     /// The stack refused.
-    #[error("cannot listen: {0:?}")]
+    #[error("cannot listen: {}", words::refusal(.0))]
     Refused(CommandError),
     /// The call itself failed.
     #[error(transparent)]
@@ -89,10 +104,10 @@ pub enum ListenError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectError {
     /// The stack refused.
-    #[error("cannot connect: {0:?}")]
+    #[error("cannot connect: {}", words::refusal(.0))]
     Refused(CommandError),
     /// The attempt came to its end.
-    #[error("cannot connect: {0:?}")]
+    #[error("cannot connect: {}", words::end(.0))]
     Ended(EndReason),
     /// The call itself failed. The attempt was given up.
     #[error(transparent)]
@@ -103,7 +118,7 @@ pub enum ConnectError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
     /// The connection ended otherwise than by the peer's closing, and everything that had arrived was read.
-    #[error("the connection is at its end: {0:?}")]
+    #[error("the connection is at its end: {}", words::end(.0))]
     Ended(EndReason),
     /// The call itself failed.
     #[error(transparent)]
@@ -114,7 +129,7 @@ pub enum ReadError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WriteError {
     /// The connection is at its end.
-    #[error("the connection is at its end: {0:?}")]
+    #[error("the connection is at its end: {}", words::end(.0))]
     Ended(EndReason),
     /// `shutdown_write` was called before.
     #[error("the stream was shut down for writing")]
@@ -140,7 +155,7 @@ pub enum SendError {
     #[error("no such flow")]
     UnknownFlow,
     /// The flow is at its end.
-    #[error("the flow is at its end: {0:?}")]
+    #[error("the flow is at its end: {}", words::end(.0))]
     Ended(EndReason),
     /// The call itself failed.
     #[error(transparent)]
@@ -159,7 +174,7 @@ pub enum RecvError {
         flow: Flow,
     },
     /// A flow has died, and everything that had arrived on it was delivered. Said once.
-    #[error("a flow is at its end: {reason:?}")]
+    #[error("a flow is at its end: {}", words::end(reason))]
     Ended {
         /// Which.
         flow: Flow,
@@ -175,7 +190,7 @@ pub enum RecvError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PingError {
     /// The stack refused, or no reply came in its time.
-    #[error("no echo: {0:?}")]
+    #[error("no echo: {}", words::refusal(.0))]
     Refused(CommandError),
     /// The call itself failed.
     #[error(transparent)]
@@ -186,7 +201,7 @@ pub enum PingError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InfoError {
     /// The stack does not know the socket (any more).
-    #[error("no figures: {0:?}")]
+    #[error("no figures: {}", words::refusal(.0))]
     Refused(CommandError),
     /// The call itself failed.
     #[error(transparent)]
@@ -212,3 +227,33 @@ from_fault!(
     PingError,
     InfoError
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::error::Error;
+
+    #[test]
+    fn an_error_is_one_sentence_without_names_of_rust() {
+        let said = [
+            ListenError::Refused(CommandError::AddressInUse).to_string(),
+            ConnectError::Refused(CommandError::InvalidArgument).to_string(),
+            ConnectError::Ended(EndReason::Refused).to_string(),
+            WriteError::Ended(EndReason::TimedOut).to_string(),
+        ];
+        let expected = [
+            "cannot listen: the address and port are taken",
+            "cannot connect: an argument is out of range",
+            "cannot connect: the peer refused",
+            "the connection is at its end: the peer does not answer",
+        ];
+        assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let error = AttachError::from(io::Error::from(io::ErrorKind::PermissionDenied));
+        assert_eq!(error.to_string(), "cannot attach: permission denied");
+        assert!(error.source().is_none());
+    }
+}

@@ -32,6 +32,7 @@ mod ping;
 mod sleep;
 mod state;
 mod tcp;
+pub mod words;
 
 pub use causeway_channel::handshake::Refusal;
 pub use causeway_channel::{BellWait, Grant};

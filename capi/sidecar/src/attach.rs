@@ -1,10 +1,11 @@
 //! How the tools reach the daemon.
 
+use std::fmt;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Context;
-use causeway_client::{Channel, Env, OsEnv};
+use causeway_client::{AttachError, Channel, Env, OsEnv, Refusal};
 
 /// The option that all tools share.
 #[derive(Debug, clap::Args)]
@@ -22,6 +23,68 @@ impl Daemon {
             Some(path) => Arc::new(OsEnv::with_socket(path)),
             None => Arc::new(OsEnv::new()),
         };
-        Channel::attach_in(env).context("start one with `causeway serve --config FILE`")
+        Ok(Channel::attach_in(env).map_err(Failure)?)
+    }
+}
+
+/// Why there is no channel, and what to do about it.
+#[derive(Debug)]
+struct Failure(AttachError);
+
+impl Failure {
+    fn advice(&self) -> Option<&'static str> {
+        match &self.0 {
+            AttachError::NoDaemon { error, .. } => Some(match error.kind() {
+                ErrorKind::PermissionDenied => "run as the user that daemon.socket_mode lets in",
+                _ => {
+                    "start one with `causeway serve --config FILE`, or name its socket with --socket"
+                }
+            }),
+            AttachError::Refused(Refusal::LimitReached) => {
+                Some("end a program that uses it, or raise channel.channels_max")
+            }
+            AttachError::Refused(Refusal::Version) | AttachError::Protocol(_) => {
+                Some("use the daemon and the tools of one release")
+            }
+            AttachError::Refused(Refusal::Denied) => Some("run as a user that it serves"),
+            AttachError::Refused(Refusal::ShuttingDown) => Some("try again when it has restarted"),
+            // It is not the daemon's: what the system says is all that is known.
+            AttachError::Os(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        self.advice().map_or(Ok(()), |advice| write!(f, "; {advice}"))
+    }
+}
+
+// Without a source: the words above hold it.
+impl std::error::Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_is_given_for_what_went_wrong_and_a_cause_is_said_once() {
+        let said = |error: AttachError| format!("{:#}", anyhow::Error::from(Failure(error)));
+        assert_eq!(
+            said(AttachError::Refused(Refusal::LimitReached)),
+            "the daemon has no room for another channel; end a program that uses it, or raise \
+             channel.channels_max"
+        );
+        assert_eq!(
+            said(AttachError::Os(ErrorKind::OutOfMemory.into())),
+            "cannot attach: out of memory"
+        );
+        let path = "/s".to_owned();
+        assert_eq!(
+            said(AttachError::NoDaemon { path, error: ErrorKind::NotFound.into() }),
+            "cannot reach the daemon at /s: entity not found; start one with \
+             `causeway serve --config FILE`, or name its socket with --socket"
+        );
     }
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Context;
-use causeway_client::{CommandError, Duration, PingError, Pong, Wait};
+use causeway_client::{CommandError, Duration, PingError, Pong, Wait, words};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::attach::Daemon;
@@ -70,7 +70,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
                 writeln!(out, "no reply from {}: icmp_seq={sequence}", args.address)?;
             }
             Err(PingError::Refused(reason)) => {
-                anyhow::bail!("{} cannot be asked: {}", args.address, words(reason));
+                anyhow::bail!("{} cannot be asked: {}", args.address, words::refusal(&reason));
             }
             Err(PingError::Call(error)) => return Err(error.into()),
         }
@@ -98,22 +98,6 @@ fn print(out: &mut impl Write, address: IpAddr, pong: &Pong) -> std::io::Result<
 
 fn millis(span: Duration) -> f64 {
     span.as_nanos() as f64 / 1e6
-}
-
-/// Why the stack refuses, for people.
-pub fn words(reason: CommandError) -> &'static str {
-    match reason {
-        CommandError::AddressInUse => "the address and port are taken",
-        CommandError::AddressNotAvailable => "the local address is none of the daemon's",
-        CommandError::NoRoute => "the daemon has no route to it",
-        CommandError::PortsExhausted => "no local port is free",
-        CommandError::LimitReached => "a limit of the daemon is reached",
-        CommandError::UnknownSocket => "the socket is gone",
-        CommandError::WrongState => "the socket is in the wrong state",
-        CommandError::InvalidArgument => "an argument is out of range",
-        CommandError::Unsupported => "the daemon does not support it",
-        CommandError::TimedOut => "no answer came in time",
-    }
 }
 
 /// Waits; true when a signal came meanwhile.
