@@ -1,11 +1,12 @@
 //! `causeway demo`.
 
+use std::fs::OpenOptions;
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::bail;
 use causeway_sim::demo::{self, DemoOptions, Progress};
 use indicatif::{ProgressBar, ProgressStyle};
 use tracing::Level;
@@ -34,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Runs it.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     logging::init(Level::WARN);
-    std::fs::create_dir_all(&args.out).with_context(|| format!("{}", args.out.display()))?;
+    prepare(&args.out)?;
     let options = DemoOptions::new(args.seed, &args.out, machnet::release_env);
     let mut bar = Bar::new();
     let report = demo::run(&options, |progress| bar.show(&progress))?;
@@ -42,6 +43,19 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{report}")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether the files can be written is found out before the run and not after it.
+fn prepare(out: &Path) -> anyhow::Result<()> {
+    let writable = std::fs::create_dir_all(out).and_then(|()| {
+        let mut options = OpenOptions::new();
+        options.create(true).append(true).open(out.join("demo.pcapng"))
+    });
+    if let Err(cause) = writable {
+        let out = out.display();
+        bail!("{out}: cannot write here: {cause}; give a directory of your own with --out");
+    }
+    Ok(())
 }
 
 /// A progress bar on a terminal, after a while.

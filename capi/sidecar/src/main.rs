@@ -57,6 +57,11 @@ fn main() -> ExitCode {
     }
 }
 
+/// Ends the process as clap does for what its own rules cannot say.
+fn usage(problem: &str) -> ! {
+    Cli::command().error(clap::error::ErrorKind::ValueValidation, problem).exit()
+}
+
 fn help() -> ExitCode {
     match Cli::command().print_help() {
         Ok(()) => ExitCode::SUCCESS,

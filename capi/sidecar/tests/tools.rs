@@ -213,6 +213,16 @@ fn wrong_input_is_one_clear_error() {
          socket_mode, socket_owner, busy_poll, spin_us, log\n"
     );
     assert_eq!(run(&["nc", "10.0.1.5"]).0, Some(2), "wrong usage");
+    let (code, _, said) = run(&["nc", "10.0.1.5", "0"]);
+    assert_eq!(code, Some(2));
+    assert!(said.contains("port 0 is nobody's: give the peer's port, 1 to 65535"), "{said}");
+    for out in ["/proc/x", "/dev/null"] {
+        let (code, _, said) = run(&["demo", "--out", out]);
+        assert_eq!(code, Some(1));
+        assert!(said.starts_with(&format!("causeway: {out}: cannot write here: ")), "{said}");
+        assert!(said.ends_with("; give a directory of your own with --out\n"), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
     let (code, out, _) = run(&[]);
     assert_eq!(code, Some(0));
     assert!(out.contains("Usage: causeway"), "{out}");

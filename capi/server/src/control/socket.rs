@@ -22,7 +22,7 @@ pub enum BindError {
     #[error("{} exists and is not a socket; remove it or set daemon.socket", .0.display())]
     NotASocket(PathBuf),
     /// The operating system refused.
-    #[error("{}: cannot {what}: {cause}", path.display())]
+    #[error("{}: cannot {what}: {cause}; {}", path.display(), advice(what, cause))]
     System {
         /// Of the socket.
         path: PathBuf,
@@ -31,6 +31,16 @@ pub enum BindError {
         /// Why.
         cause: io::Error,
     },
+}
+
+const SET_OWNER: &str = "set its owner";
+
+fn advice(what: &str, cause: &io::Error) -> &'static str {
+    match cause.kind() {
+        io::ErrorKind::NotFound => "make the directory that it is to be in, or set daemon.socket",
+        _ if what == SET_OWNER => "remove daemon.socket_owner, or start as root",
+        _ => "set daemon.socket to a path that this user may create",
+    }
 }
 
 /// A listening `SOCK_SEQPACKET` unix socket. Its file goes when this is dropped.
@@ -72,8 +82,7 @@ impl ControlSocket {
         let mode = Mode::from_raw_mode(mode);
         rustix::fs::chmod(path, mode).map_err(|e| system("set its mode")(e.into()))?;
         if let Some((uid, gid)) = owner {
-            std::os::unix::fs::chown(path, Some(uid), Some(gid))
-                .map_err(system("set its owner"))?;
+            std::os::unix::fs::chown(path, Some(uid), Some(gid)).map_err(system(SET_OWNER))?;
         }
         rustix::net::listen(&fd, BACKLOG).map_err(|e| system("listen")(e.into()))?;
         let meta = fs::symlink_metadata(path).map_err(system("look at its file"))?;
@@ -193,6 +202,25 @@ mod tests {
         let _listener = UnixListener::bind(&path).unwrap();
         let bound = ControlSocket::bind(&path, 0o600, None);
         assert!(matches!(bound, Err(BindError::InUse(_))), "{bound:?}");
+        fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn a_path_that_cannot_be_says_what_to_do() {
+        let dir = scratch("missing");
+        let path = dir.join("a/b/s");
+        let said = ControlSocket::bind(&path, 0o600, None).unwrap_err().to_string();
+        assert_eq!(
+            said,
+            format!(
+                "{}: cannot create its directory: No such file or directory (os error 2); make the \
+                 directory that it is to be in, or set daemon.socket",
+                path.display()
+            )
+        );
+        fs::write(dir.join("a"), "").unwrap();
+        let said = ControlSocket::bind(&path, 0o600, None).unwrap_err().to_string();
+        assert!(said.ends_with("set daemon.socket to a path that this user may create"), "{said}");
         fs::remove_dir_all(&dir).unwrap();
     }
 
