@@ -8,7 +8,7 @@ use super::no_stream::rings;
 use super::open::Asked;
 use super::ping::Ping;
 use super::routing::Hop;
-use super::sock::{Kind, Listener};
+use super::sock::{Kind, Listener, Socket};
 use crate::error::CommandError;
 use crate::machnet::SendError;
 use crate::nic::IfIndex;
@@ -120,26 +120,25 @@ impl Stack {
             Transport::Machnet => &self.machnet,
         };
         let at = |port| SocketAddr::new(local.ip(), port);
-        let sockets = &self.sockets;
-        let other = |port: u16| demux.exact_listener(sockets, &at(port).into());
-        let is_free = |port: u16| other(port).is_none();
+        let overlapping = |port| demux.overlapping(&self.sockets, at(port).into());
+        let is_free = |port: u16| overlapping(port).next().is_none();
         // Several channels of one application may receive messages on one address; each gets a share of the flows.
-        // A listener whose channel is gone is about to end, and holds its address against nobody.
-        let shared = |port: u16| {
-            other(port).is_some_and(|other| match app.process(other.channel) {
-                None => true,
-                process => {
-                    listener.transport == Transport::Machnet
-                        && other.channel != channel
-                        && process == app.process(channel)
-                }
-            })
+        // One application may also listen on all addresses and on single ones, which then go to the latter. Nobody can
+        // take another's traffic. A listener whose channel is gone is about to end, and holds its address
+        // against nobody.
+        let may_share = |other: &Socket| match app.process(other.channel) {
+            None => true,
+            process if process != app.process(channel) => false,
+            _ => {
+                other.tuple.local.address != at(0).ip().into()
+                    || (listener.transport == Transport::Machnet && other.channel != channel)
+            }
         };
         let port = match local.port() {
             0 => {
                 self.ports.choose(&mut self.random, is_free).ok_or(CommandError::PortsExhausted)?
             }
-            port if is_free(port) || shared(port) => port,
+            port if overlapping(port).all(may_share) => port,
             _ => return Err(CommandError::AddressInUse),
         };
         let nobody = SocketAddr::from(([0, 0, 0, 0], 0));

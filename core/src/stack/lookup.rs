@@ -1,5 +1,7 @@
 //! Which socket an address belongs to, and how a new socket gets its place.
 
+use alloc::collections::BTreeSet;
+
 use super::composition::Stack;
 use super::routing::Hop;
 use super::sock::{Kind, Links, Socket, Sockets};
@@ -13,6 +15,8 @@ use crate::time::Instant;
 pub(super) struct Demux {
     connections: ConnectionDemux,
     listeners: ListenerDemux,
+    /// Port and slot of every listener, for asking who else is on a port. Never looked at for a packet.
+    ports: BTreeSet<(u16, u32)>,
 }
 
 /// No socket's tuple.
@@ -28,7 +32,11 @@ fn tuple_of(sockets: &Sockets, slot: u32) -> FourTuple {
 
 impl Demux {
     pub(super) fn new(seed: u64) -> Self {
-        Self { connections: ConnectionDemux::new(seed), listeners: ListenerDemux::new(seed) }
+        Self {
+            connections: ConnectionDemux::new(seed),
+            listeners: ListenerDemux::new(seed),
+            ports: BTreeSet::new(),
+        }
     }
 
     pub(super) fn connection(&self, sockets: &Sockets, tuple: &FourTuple) -> Option<SocketId> {
@@ -41,14 +49,19 @@ impl Demux {
         sockets.id_at(slot)
     }
 
-    /// Getter: one that listens on exactly this address and port.
-    pub(super) fn exact_listener<'a>(
-        &self,
+    /// Getter: those whose first segments a listener on `local` would also get, or take away: on the same port, and on
+    /// the same address or one of the two on all addresses.
+    pub(super) fn overlapping<'a>(
+        &'a self,
         sockets: &'a Sockets,
-        local: &Endpoint,
-    ) -> Option<&'a Socket> {
-        let slot = self.listeners.exact(local, |slot| tuple_of(sockets, slot).local)?;
-        sockets.at(slot)
+        local: Endpoint,
+    ) -> impl Iterator<Item = &'a Socket> {
+        let on_port = self.ports.range((local.port, 0)..=(local.port, u32::MAX));
+        let any = local.address.unspecified();
+        on_port.filter_map(|&(_, slot)| sockets.at(slot)).filter(move |other| {
+            let address = other.tuple.local.address;
+            address == local.address || address == any || local.address == any
+        })
     }
 
     fn insert(&mut self, sockets: &Sockets, id: SocketId) -> bool {
@@ -57,7 +70,11 @@ impl Demux {
         let entered = match socket.kind {
             Kind::Listener(_) => {
                 let local = &socket.tuple.local;
-                self.listeners.insert(local, id.index, |slot| tuple_of(slot).local)
+                let entered = self.listeners.insert(local, id.index, |slot| tuple_of(slot).local);
+                if entered.is_ok() {
+                    self.ports.insert((local.port, id.index));
+                }
+                entered
             }
             Kind::Tcp { .. } | Kind::Machnet { .. } => {
                 self.connections.insert(&socket.tuple, id.index, tuple_of)
@@ -68,7 +85,10 @@ impl Demux {
 
     fn remove(&mut self, id: SocketId, socket: &Socket) {
         match socket.kind {
-            Kind::Listener(_) => self.listeners.remove(&socket.tuple.local, id.index),
+            Kind::Listener(_) => {
+                self.ports.remove(&(socket.tuple.local.port, id.index));
+                self.listeners.remove(&socket.tuple.local, id.index)
+            }
             Kind::Tcp { .. } | Kind::Machnet { .. } => {
                 self.connections.remove(&socket.tuple, id.index)
             }

@@ -151,6 +151,35 @@ fn a_channel_that_is_gone_holds_no_address() {
     assert_eq!(duo.b.engine.stack().socket_count(), 2);
 }
 
+#[test]
+fn nobody_can_take_traffic_from_under_a_listener_of_another_process() {
+    let any = IpAddr::from([0, 0, 0, 0]);
+    let one = Host::address(2);
+    for transport in [Transport::Tcp, Transport::Machnet] {
+        for (first, second) in [(any, one), (one, any)] {
+            let mut duo = Duo::new(1 << 16);
+            let mut refusal = |index, ip| {
+                let channel = ChannelId { index, generation: 0 };
+                let local = SocketAddr::new(ip, PORT);
+                let op = Op::Listen { transport, local, backlog: 1 };
+                duo.b.engine.port_mut().command(channel, 0, op);
+                duo.settle();
+                duo.b.take(|news| match news {
+                    Completion::Failed { error, .. } => Some(*error),
+                    _ => None,
+                })
+            };
+            assert_eq!(refusal(0, first), None);
+            assert_eq!(refusal(2, second), Some(CommandError::AddressInUse), "{second}");
+            assert_eq!(refusal(1, second), None, "channels 0 and 1 are one process");
+            assert_eq!(refusal(2, IpAddr::from([127, 0, 0, 1])), Some(CommandError::AddressInUse));
+            duo.b.engine.port_mut().kill(ChannelId { index: 0, generation: 0 });
+            duo.b.engine.port_mut().kill(ChannelId { index: 1, generation: 0 });
+            duo.settle();
+        }
+    }
+}
+
 /// `a` connects to `b`, and everything that it sends arrives with a wrong UDP checksum. Whether `b` is told of a flow.
 fn connects_with_wrong_checksums(duo: &mut Duo, verdict: RxChecksum) -> bool {
     let remote = SocketAddr::new(Host::address(2), PORT);
