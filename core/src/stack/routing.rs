@@ -23,6 +23,8 @@ pub(super) struct Hop {
 pub(super) struct Routing {
     /// Sorted.
     local: Vec<IpAddr>,
+    /// The broadcast addresses of our networks, sorted.
+    broadcasts: Vec<IpAddr>,
     /// Addresses of each interface; the loopback has none of its own here.
     addresses: Vec<Vec<InterfaceAddress>>,
     routes: RouteTable,
@@ -55,7 +57,14 @@ impl Routing {
         let mut local: Vec<IpAddr> =
             addresses.iter().flatten().map(InterfaceAddress::addr).collect();
         local.sort_unstable();
-        Ok(Self { local, addresses, routes })
+        let mut broadcasts: Vec<IpAddr> = addresses
+            .iter()
+            .flatten()
+            .filter_map(InterfaceAddress::broadcast)
+            .map(IpAddr::V4)
+            .collect();
+        broadcasts.sort_unstable();
+        Ok(Self { local, broadcasts, addresses, routes })
     }
 
     /// One of our addresses, the loopback's (127/8, `::1`) included.
@@ -65,9 +74,7 @@ impl Routing {
 
     /// True for the broadcast address of one of our networks (RFC 1122 §3.3.6).
     pub(super) fn is_directed_broadcast(&self, address: IpAddr) -> bool {
-        let is_broadcast =
-            |network: &InterfaceAddress| network.broadcast().map(IpAddr::V4) == Some(address);
-        self.addresses.iter().flatten().any(is_broadcast)
+        self.broadcasts.binary_search(&address).is_ok()
     }
 
     pub(super) fn addresses(&self, interface: IfIndex) -> &[InterfaceAddress] {
