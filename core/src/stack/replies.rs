@@ -3,6 +3,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::IpAddr;
+use core::ops::Range;
 
 use crate::nic::{INTERFACES_MAX, IfIndex, MacAddr};
 use crate::time::{Duration, Instant};
@@ -25,31 +26,67 @@ pub(super) struct Reply {
     pub(super) bytes: Vec<u8>,
 }
 
+/// Most replies that wait for one neighbour (RFC 1122 §2.3.2.2 asks for at least one).
+const PARKED_PER_NEIGHBOR_MAX: usize = 3;
+/// Most that wait for neighbours in all, and no more than a quarter of all buffers.
+const PARKED_MAX: usize = 64;
+
 /// The bounded queues, one for each interface, and what waits for a neighbour.
 #[derive(Debug)]
 pub(super) struct Replies {
     queues: [VecDeque<Reply>; INTERFACES_MAX],
-    parked: VecDeque<(IfIndex, Reply)>,
+    /// What waits for its neighbour, sorted by interface and neighbour, those of one neighbour in order of arrival.
+    parked: Vec<Parked>,
+    parked_max: usize,
     pool: Vec<Vec<u8>>,
     /// Buffers that are out: queued, parked or being filled.
     taken: usize,
     replies_max: usize,
+    /// Of `replies_max`, the buffers that only ARP gets: whoever fills the others cannot silence it.
+    reserve: usize,
+}
+
+/// A reply that waits.
+#[derive(Debug)]
+struct Parked {
+    interface: IfIndex,
+    neighbor: IpAddr,
+    reply: Reply,
+}
+
+impl Parked {
+    fn key(&self) -> (usize, IpAddr) {
+        (self.interface.index(), self.neighbor)
+    }
 }
 
 impl Replies {
     pub(super) fn new(replies_max: u32) -> Self {
+        let quarter = replies_max as usize / 4;
+        let parked_max = quarter.min(PARKED_MAX);
         Self {
             queues: Default::default(),
-            parked: VecDeque::new(),
+            parked: Vec::with_capacity(parked_max),
+            parked_max,
+            reserve: quarter,
             pool: Vec::new(),
             taken: 0,
             replies_max: replies_max as usize,
         }
     }
 
-    /// An empty buffer to fill, or `None` when the limit is reached. It comes back by `push` and `done`, or by `discard`.
+    /// An empty buffer to fill, or `None` when all but those for ARP are out. It comes back by `push` and `done`, or by `discard`.
     pub(super) fn buffer(&mut self) -> Option<Vec<u8>> {
-        if self.taken >= self.replies_max {
+        self.take(self.replies_max - self.reserve)
+    }
+
+    /// Like [`Self::buffer`], for ARP: its reserve is used too.
+    pub(super) fn buffer_for_arp(&mut self) -> Option<Vec<u8>> {
+        self.take(self.replies_max)
+    }
+
+    fn take(&mut self, max: usize) -> Option<Vec<u8>> {
+        if self.taken >= max {
             return None;
         }
         self.taken += 1;
@@ -69,22 +106,40 @@ impl Replies {
         self.queues[interface.index()].push_front(reply);
     }
 
-    /// The neighbour is not resolved yet.
-    pub(super) fn park(&mut self, interface: IfIndex, reply: Reply) {
-        self.parked.push_back((interface, reply));
+    /// `neighbor` is not resolved yet. False when too much waits already: the reply is dropped.
+    pub(super) fn park(&mut self, interface: IfIndex, neighbor: IpAddr, reply: Reply) -> bool {
+        let waiting = self.waiting_for(interface, neighbor);
+        if self.parked.len() >= self.parked_max || waiting.len() >= PARKED_PER_NEIGHBOR_MAX {
+            self.discard(reply.bytes);
+            return false;
+        }
+        self.parked.insert(waiting.end, Parked { interface, neighbor, reply });
+        true
     }
 
-    /// The neighbour has answered: what waits for it on this interface is queued again. Without a neighbour,
-    /// everything that waits there is.
-    pub(super) fn unpark(&mut self, interface: IfIndex, neighbor: Option<IpAddr>) {
-        for _ in 0..self.parked.len() {
-            let Some((parked_on, reply)) = self.parked.pop_front() else { break };
-            let meant = neighbor.is_none_or(|n| reply.target == LinkTarget::Neighbor(n));
-            if parked_on == interface && meant {
-                self.push(interface, reply);
-            } else {
-                self.parked.push_back((parked_on, reply));
-            }
+    /// The neighbour has answered: what waits for it on this interface is queued again.
+    pub(super) fn unpark(&mut self, interface: IfIndex, neighbor: IpAddr) {
+        let waiting = self.waiting_for(interface, neighbor);
+        self.requeue(waiting);
+    }
+
+    /// Everything that waits is queued again: it looks its neighbour up once more.
+    pub(super) fn unpark_all(&mut self) {
+        self.requeue(0..self.parked.len());
+    }
+
+    /// Where in `parked` those for this neighbour are, or would be.
+    fn waiting_for(&self, interface: IfIndex, neighbor: IpAddr) -> Range<usize> {
+        let key = (interface.index(), neighbor);
+        let start = self.parked.partition_point(|parked| parked.key() < key);
+        let count = self.parked[start..].partition_point(|parked| parked.key() == key);
+        start..start + count
+    }
+
+    fn requeue(&mut self, waiting: Range<usize>) {
+        let Self { parked, queues, .. } = self;
+        for Parked { interface, reply, .. } in parked.drain(waiting) {
+            queues[interface.index()].push_back(reply);
         }
     }
 
@@ -150,19 +205,47 @@ mod tests {
     }
 
     #[test]
-    fn only_what_waits_for_the_neighbor_is_unparked() {
+    fn the_last_buffers_are_for_arp_alone() {
         let mut replies = Replies::new(8);
-        for last in [1, 2, 1] {
-            let reply = queue_for(&mut replies, last);
-            replies.park(INTERFACE, reply);
+        while replies.buffer().is_some() {}
+        assert!(replies.buffer_for_arp().is_some() && replies.buffer_for_arp().is_some());
+        assert!(replies.buffer_for_arp().is_none());
+    }
+
+    #[test]
+    fn only_what_waits_for_the_neighbor_is_unparked_and_in_order() {
+        let mut replies = Replies::new(64);
+        for (last, mark) in [(9, 0), (1, 1), (2, 2), (1, 3)] {
+            let mut reply = queue_for(&mut replies, last);
+            reply.bytes.push(mark);
+            assert!(replies.park(INTERFACE, neighbor(last), reply));
         }
-        let queued = |replies: &mut Replies| core::iter::from_fn(|| replies.pop(INTERFACE)).count();
-        replies.unpark(IfIndex(2), Some(neighbor(1)));
-        assert_eq!(queued(&mut replies), 0);
-        replies.unpark(INTERFACE, Some(neighbor(1)));
-        assert_eq!(queued(&mut replies), 2);
-        replies.unpark(INTERFACE, None);
-        assert_eq!(queued(&mut replies), 1);
+        let queued = |replies: &mut Replies| {
+            core::iter::from_fn(|| replies.pop(INTERFACE)).map(|reply| reply.bytes[0]).collect()
+        };
+        let mut unparked = |interface, last| -> Vec<u8> {
+            replies.unpark(interface, neighbor(last));
+            queued(&mut replies)
+        };
+        assert_eq!(unparked(IfIndex(2), 1), []);
+        assert_eq!(unparked(INTERFACE, 1), [1, 3]);
+        assert_eq!(unparked(INTERFACE, 1), []);
+        replies.unpark_all();
+        let rest: Vec<u8> = queued(&mut replies);
+        assert_eq!(rest, [2, 0]);
+    }
+
+    #[test]
+    fn few_replies_wait_for_one_neighbor_and_few_in_all_and_what_is_refused_is_given_back() {
+        let mut replies = Replies::new(256);
+        let parked = |replies: &mut Replies, last| {
+            let reply = queue_for(replies, last);
+            replies.park(INTERFACE, neighbor(last), reply)
+        };
+        assert_eq!((0..10).filter(|_| parked(&mut replies, 1)).count(), PARKED_PER_NEIGHBOR_MAX);
+        let others = (2..200).filter(|&last| parked(&mut replies, last)).count();
+        assert_eq!(others, PARKED_MAX - PARKED_PER_NEIGHBOR_MAX);
+        assert_eq!(replies.taken, PARKED_MAX);
     }
 
     #[test]

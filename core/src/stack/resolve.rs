@@ -107,7 +107,7 @@ impl Stack {
     }
 
     fn queue_arp(&mut self, interface: IfIndex, station: MacAddr, packet: &ArpPacket) {
-        let Some(mut bytes) = self.replies.buffer() else {
+        let Some(mut bytes) = self.replies.buffer_for_arp() else {
             self.stats.replies_lost += 1;
             return;
         };
@@ -135,7 +135,7 @@ impl Stack {
         if let Some(reply) = outcome.reply {
             self.queue_arp(interface, reply.target_mac, &reply);
         }
-        self.replies.unpark(interface, Some(IpAddr::V4(packet.sender_ip)));
+        self.replies.unpark(interface, IpAddr::V4(packet.sender_ip));
         self.queue_solicits();
         Ok(())
     }
@@ -147,9 +147,7 @@ impl Stack {
         }
         self.neighbors.handle_timeout(now);
         // What waits looks again: it waits on, or its neighbour is given up.
-        for interface in 0..self.links.len() {
-            self.replies.unpark(IfIndex(interface as u8), None);
-        }
+        self.replies.unpark_all();
         self.queue_solicits();
         1
     }

@@ -134,7 +134,9 @@ impl Stack {
             LinkTarget::Neighbor(neighbor) => match self.look_up(now, interface, neighbor) {
                 Lookup::Resolved(station) => station,
                 Lookup::Pending => {
-                    self.replies.park(interface, reply);
+                    if !self.replies.park(interface, neighbor, reply) {
+                        self.stats.replies_lost += 1;
+                    }
                     return true;
                 }
                 Lookup::Failed => {

@@ -133,3 +133,23 @@ fn resets_for_nobody_are_limited_in_rate() {
     duo.settle();
     assert_eq!(duo.b.engine.stack().stats().tcp_resets_out, 5);
 }
+
+#[test]
+fn echo_requests_from_hosts_that_do_not_exist_leave_room_for_arp() {
+    const US: MacAddr = MacAddr([2, 0, 0, 0, 0, 2]);
+    let mut duo = Duo::with(4_096, &|_| {}, &|config| config.replies_max(64));
+    for last in 3..=200 {
+        let mut bytes = frame(US, [10, 0, 0, last], [10, 0, 0, 2], IpProtocol::ICMP);
+        // An echo request: type, code, checksum, identifier and sequence number 0.
+        bytes[ETHERNET_HEADER_LEN + IPV4_HEADER_LEN..]
+            .copy_from_slice(&[8, 0, 0xf7, 0xff, 0, 0, 0, 0]);
+        duo.b.nic().inject(&bytes);
+    }
+    duo.settle();
+    // The host at 10.0.0.1 asks for the station of 10.0.0.2, and gets answers.
+    duo.a.ask(Op::Ping { remote: Host::address(2), sequence: 7, len: 8 });
+    duo.settle();
+    let reply = duo.a.take(|news| matches!(news, Completion::EchoReply { .. }).then_some(()));
+    assert!(reply.is_some());
+    assert!(duo.b.engine.stack().stats().replies_lost > 100);
+}
