@@ -134,8 +134,13 @@ pub enum Op {
         /// Connection or flow.
         socket: SocketId,
     },
-    /// The application is gone. Not sent by applications: the port says it, last, for a dead channel.
-    Detach,
+    /// The application is gone. Not sent by applications: the port says it of a dead channel, after the commands that
+    /// the application had given. It may say it again, when it no longer trusts the memory that it lent out for delivery.
+    Detach {
+        /// What the application had handed over is delivered, for at most [`crate::stack::ORPHAN_LINGER`], from rings
+        /// that stay until then. False: their memory is not to be trusted, so every socket ends at once.
+        deliver: bool,
+    },
 }
 
 /// One command with its origin.
@@ -327,7 +332,8 @@ pub trait AppPort {
     /// Command: the socket is gone; bytes already committed stay readable until the application
     /// lets go of the stream.
     fn stream_close(&mut self, stream: StreamId);
-    /// Getter: the rings of a stream. For a stream that is gone, rings that are empty and take nothing.
+    /// Getter: the rings of a stream. The end of its application leaves them as they were, until `stream_close`. For a
+    /// stream that is gone, rings that are empty and take nothing.
     fn stream(&mut self, stream: StreamId) -> Self::Stream<'_>;
     /// Output: makes everything since `snapshot` visible and wakes the applications that sleep. At most
     /// one wake per channel and call.

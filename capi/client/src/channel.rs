@@ -72,8 +72,9 @@ impl Drop for Inner {
 }
 
 impl Inner {
-    /// Closes everything and waits, for a bounded time, until the daemon has delivered it: once the channel is gone the
-    /// daemon resets what is left, because it cannot tell a program that is done from one that died.
+    /// Closes everything and waits, for a bounded time, until the daemon has delivered it. Once the channel is gone the
+    /// daemon delivers on its own, but for half a second only and out of caution: it cannot tell a program that is done
+    /// from one that died, and resets connections that were not closed. A slow peer gets more time from us.
     fn linger(&self) -> Result<(), CallError> {
         let mut state = self.shared.lock();
         state.check()?;

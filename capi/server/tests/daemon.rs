@@ -164,6 +164,46 @@ fn when_an_application_goes_its_memory_goes_and_its_peers_are_told() {
     drop(stream);
 }
 
+/// In the child of the next test: the daemon's socket.
+const CHILD: &str = "CAUSEWAY_TEST_CHILD_SOCKET";
+
+/// The child's part: writes, and is gone with most of it in its ring. No destructor runs.
+fn write_and_exit(socket: &str, bytes: &[u8]) -> ! {
+    let channel = Channel::attach_in(Arc::new(OsEnv::with_socket(socket))).unwrap();
+    let stream = TcpStream::connect(&channel, None, at("10.0.1.5:7000"), Wait::Forever).unwrap();
+    stream.write_all(bytes, Wait::Forever).unwrap();
+    std::process::exit(0);
+}
+
+#[test]
+fn what_a_process_wrote_before_it_exited_arrives_to_the_last_byte() {
+    let bytes = pattern(3_000_001);
+    if let Ok(socket) = std::env::var(CHILD) {
+        write_and_exit(&socket, &bytes);
+    }
+    let world = World::new("exit");
+    let server = world.attach();
+    let listener = TcpListener::bind(&server, at("10.0.1.5:7000"), 8).unwrap();
+    let name = "what_a_process_wrote_before_it_exited_arrives_to_the_last_byte";
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    let child = child.args(["--exact", name]).env(CHILD, world.directory.join("s")).spawn();
+    let mut child = child.unwrap();
+    let accepted = listener.accept(Wait::Forever).unwrap();
+    let (mut got, mut buffer) = (Vec::new(), vec![0; 64 << 10]);
+    loop {
+        match accepted.read(&mut buffer, Wait::Forever) {
+            // A connection that owed nothing any more is reset.
+            Ok(0) | Err(ReadError::Ended(EndReason::Reset)) => break,
+            Ok(n) => got.extend_from_slice(&buffer[..n]),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    assert!(child.wait().unwrap().success());
+    assert!(got == bytes, "{} of {} bytes, or other ones", got.len(), bytes.len());
+    drop((accepted, listener));
+    world.wait_for_channels(1);
+}
+
 #[test]
 fn when_the_daemon_goes_every_waiting_call_says_so() {
     let mut world = World::new("stop");

@@ -58,9 +58,13 @@ impl World {
 
     /// Starts a listener and waits until it listens.
     fn listener(&self, name: &str, args: &[&str]) -> Child {
+        self.listener_with(name, args, Stdio::null())
+    }
+
+    fn listener_with(&self, name: &str, args: &[&str], stdin: Stdio) -> Child {
         let log = File::create(self.directory.join(name)).unwrap();
         let mut command = self.run(args);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(log);
         let child = command.spawn().unwrap();
         self.wait_for(name, "listening on");
         child
@@ -132,12 +136,16 @@ fn nc_pipes_a_stream_and_messages_from_process_to_process() {
 #[test]
 fn a_killed_client_leaves_nothing_behind_and_its_peer_is_told() {
     let world = World::new("kill");
-    let mut listener = world.listener("listener", &["nc", "--listen", "10.0.1.5", "7000"]);
+    let listen = ["nc", "--listen", "10.0.1.5", "7000"];
+    let mut listener = world.listener_with("listener", &listen, Stdio::piped());
     let mut connect = world.run(&["nc", "10.0.1.5", "7000"]);
-    let mut client = connect.stdin(Stdio::piped()).spawn().unwrap();
+    let mut client = connect.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     client.stdin.as_mut().unwrap().write_all(b"half a sen").unwrap();
     let mut got = [0; 10];
     listener.stdout.as_mut().unwrap().read_exact(&mut got).unwrap();
+    // The answer acknowledges the question: a client that owes nothing is reset, one that does is closed.
+    listener.stdin.as_mut().unwrap().write_all(b"?").unwrap();
+    client.stdout.as_mut().unwrap().read_exact(&mut got[..1]).unwrap();
     client.kill().unwrap();
     client.wait().unwrap();
     assert_eq!(wait(&mut listener), 1, "a conversation that was cut off is a failure");

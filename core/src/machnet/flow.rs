@@ -160,6 +160,19 @@ impl Flow {
         self.end(EndReason::Aborted);
     }
 
+    /// Command: the application is gone. A flow with messages that the peer does not have yet is closed as by
+    /// [`Flow::close`], within `deadline` at the latest; any other one ends at once.
+    pub fn detach(&mut self, now: Instant, deadline: Instant) {
+        if !self.closing && self.queue.is_empty() && self.tx.is_empty() {
+            return self.abort();
+        }
+        self.close(now);
+        if self.state != FlowState::Closed {
+            let linger = self.timers[FlowTimer::Linger as usize];
+            self.set_timer(FlowTimer::Linger, Some(linger.map_or(deadline, |at| at.min(deadline))));
+        }
+    }
+
     /// Input: the application consumed from the RX ring, or wrote to the TX ring.
     pub fn handle_app(&mut self, now: Instant, io: &mut impl StreamIo) {
         if self.state == FlowState::Closed {

@@ -9,12 +9,22 @@ use super::sock::{Links, Sockets};
 use crate::port::{ChannelId, SocketId};
 use crate::rng::Stream;
 
-/// Heads of the lists, and the channels whose sockets are still being ended.
+/// Which of its channel's two lists a socket is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Stage {
+    /// Its application is there, as far as is known.
+    Served,
+    /// Its application is gone; it delivers what it was given.
+    Orphan,
+}
+
+/// Heads of the lists, and the channels whose sockets are still being looked at after their end.
 #[derive(Debug)]
 pub(super) struct Channels {
-    heads: HashMap<ChannelId, SocketId, foldhash::fast::FixedState>,
-    /// Channels that are gone, oldest first. A channel detaches once, so there are never more than channels.
-    pub(super) detached: VecDeque<ChannelId>,
+    heads: HashMap<(ChannelId, Stage), SocketId, foldhash::fast::FixedState>,
+    /// Channels that are gone, oldest first, and whether their sockets may still deliver. A channel detaches once, and
+    /// once more when it may not deliver after all, so there are never more than twice as many as channels.
+    pub(super) detached: VecDeque<(ChannelId, bool)>,
 }
 
 impl Channels {
@@ -23,14 +33,14 @@ impl Channels {
         Self { heads: HashMap::with_hasher(state), detached: VecDeque::new() }
     }
 
-    pub(super) fn first(&self, channel: ChannelId) -> Option<SocketId> {
-        self.heads.get(&channel).copied()
+    pub(super) fn first(&self, channel: ChannelId, stage: Stage) -> Option<SocketId> {
+        self.heads.get(&(channel, stage)).copied()
     }
 
-    /// Puts a socket that is in no list at the front of its channel's.
+    /// Puts a socket that is in no list at the front of its channel's list of its stage.
     pub(super) fn link(&mut self, sockets: &mut Sockets, id: SocketId) {
         let Some(socket) = sockets.get_mut(id) else { return };
-        let next = self.heads.insert(socket.channel, id);
+        let next = self.heads.insert((socket.channel, socket.stage), id);
         socket.links = Links { prev: None, next };
         if let Some(next) = next.and_then(|next| sockets.get_mut(next)) {
             next.links.prev = Some(id);
@@ -40,7 +50,7 @@ impl Channels {
     /// Takes a socket out of its channel's list, if it is in.
     pub(super) fn unlink(&mut self, sockets: &mut Sockets, id: SocketId) {
         let Some(socket) = sockets.get_mut(id) else { return };
-        let channel = socket.channel;
+        let list = (socket.channel, socket.stage);
         let Links { prev, next } = core::mem::take(&mut socket.links);
         if let Some(next) = next.and_then(|next| sockets.get_mut(next)) {
             next.links.prev = prev;
@@ -52,12 +62,12 @@ impl Channels {
                 }
             }
             // Without a neighbour in front it is the head, or in no list any more.
-            (None, _) if self.heads.get(&channel) != Some(&id) => {}
+            (None, _) if self.heads.get(&list) != Some(&id) => {}
             (None, Some(next)) => {
-                self.heads.insert(channel, next);
+                self.heads.insert(list, next);
             }
             (None, None) => {
-                self.heads.remove(&channel);
+                self.heads.remove(&list);
             }
         }
     }

@@ -19,9 +19,6 @@ use crate::wire::IpProtocol;
 use crate::wire::icmpv4::{ICMP_HEADER_LEN, Icmpv4Header};
 use crate::wire::ipv4::IPV4_HEADER_LEN;
 
-/// Sockets of dead channels that one step ends.
-const DETACHED_PER_STEP: u32 = 64;
-
 impl From<SendError> for CommandError {
     fn from(error: SendError) -> Self {
         match error {
@@ -94,8 +91,8 @@ impl Stack {
                 self.ping(now, channel, tag, remote, sequence, len)
             }
             Op::Info { socket } => self.info(channel, tag, socket, port),
-            Op::Detach => {
-                self.channels.detached.push_back(channel);
+            Op::Detach { deliver } => {
+                self.channels.detached.push_back((channel, deliver));
                 Ok(())
             }
         }
@@ -289,30 +286,5 @@ impl Stack {
         };
         port.complete(channel, Completion::Info { tag, info });
         Ok(())
-    }
-
-    /// Command: ends some sockets of channels that are gone, found by the channels' own lists. Returns how many, and
-    /// true when more are left.
-    pub fn handle_detached<P: AppPort>(&mut self, now: Instant, port: &mut P) -> (u32, bool) {
-        let mut count = 0;
-        while let Some(&channel) = self.channels.detached.front() {
-            let Some(id) = self.channels.first(channel) else {
-                self.channels.detached.pop_front();
-                continue;
-            };
-            if count >= DETACHED_PER_STEP {
-                return (count, true);
-            }
-            count += 1;
-            self.orphan(now, id, port);
-        }
-        (count, false)
-    }
-
-    /// Ends a socket whose application is gone. It leaves the channel's list at once; what it owes its peer (RST) it
-    /// sends on its own.
-    fn orphan<P: AppPort>(&mut self, now: Instant, id: SocketId, port: &mut P) {
-        self.channels.unlink(&mut self.sockets, id);
-        self.abort(now, id, port);
     }
 }

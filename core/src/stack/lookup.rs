@@ -2,6 +2,7 @@
 
 use alloc::collections::BTreeSet;
 
+use super::channels::Stage;
 use super::composition::Stack;
 use super::routing::Hop;
 use super::sock::{Kind, Links, Socket, Sockets};
@@ -119,6 +120,7 @@ impl Stack {
         let socket = Socket {
             channel,
             links: Links::default(),
+            stage: Stage::Served,
             stream: None,
             tuple,
             interface: hop.interface,

@@ -7,6 +7,7 @@
 //! | `tx`, `emit` | output: ready sockets take turns, packets are written into the NIC's memory |
 //! | `commands`, `open` | what applications ask for |
 //! | `lifecycle` | after every input: news to the application, timer, ready list, end |
+//! | `orphans` | what becomes of the sockets of an application that is gone |
 //! | `timers`, `resolve`, `ping`, `replies` | time, neighbours, packets without a socket |
 //! | `lookup`, `channels`, `sock`, `routing` | tables |
 //! | `export` | state written out, read back, hashed |
@@ -22,6 +23,7 @@ mod lifecycle;
 mod lookup;
 mod no_stream;
 mod open;
+mod orphans;
 mod payload;
 mod ping;
 mod replies;
@@ -41,5 +43,6 @@ mod tx;
 pub use composition::Stack;
 pub use config::{BAD_CHECKSUM_PEERS_MAX, ConfigError, StackConfig, StackConfigBuilder};
 pub use export::RestoreError;
+pub use orphans::ORPHAN_LINGER;
 pub use stats::{Drops, Stats};
 pub use tx::{TxQueue, TxStop};

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 
+use super::channels::Stage;
 use crate::machnet::Flow;
 use crate::nic::IfIndex;
 use crate::port::{ChannelId, SocketId, StreamId, Transport};
@@ -24,6 +25,7 @@ pub(super) struct Socket {
     /// Whose it is.
     pub(super) channel: ChannelId,
     pub(super) links: Links,
+    pub(super) stage: Stage,
     /// Its rings; none for listeners, half-open connections and sockets whose application has let go.
     pub(super) stream: Option<StreamId>,
     /// Its ends; the remote one is nobody's for listeners.

@@ -148,7 +148,7 @@ impl Connection {
         self.flags.orphan = true;
         self.shutdown_write(now);
         if self.state == State::FinWait2 {
-            self.timers.set(TimerReason::FinWait2, now + millis(self.config.fin_wait2_ms));
+            self.timers.set_no_later(TimerReason::Orphan, now + millis(self.config.fin_wait2_ms));
         }
     }
 
@@ -226,7 +226,8 @@ impl Connection {
         self.state = next;
         match next {
             State::FinWait2 if self.flags.orphan => {
-                self.timers.set(TimerReason::FinWait2, now + millis(self.config.fin_wait2_ms));
+                self.timers
+                    .set_no_later(TimerReason::Orphan, now + millis(self.config.fin_wait2_ms));
             }
             State::TimeWait => self.enter_time_wait(now),
             State::Closed

@@ -15,6 +15,7 @@ mod input;
 mod isn;
 mod listener;
 mod options;
+mod orphan;
 mod output;
 mod recovery;
 mod recv_buffer;

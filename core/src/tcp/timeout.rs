@@ -32,11 +32,15 @@ impl Connection {
                 }
             }
             TimerReason::Keepalive => self.keepalive_timeout(now),
-            TimerReason::TimeWait | TimerReason::FinWait2 => {
-                self.advance(now, Trigger::Expire);
-                self.end(EndReason::Closed);
-            }
+            TimerReason::TimeWait => self.expire_quietly(now),
+            TimerReason::Orphan => self.orphan_timeout(now),
         }
+    }
+
+    /// Everything that was promised to the peer was done.
+    pub(in crate::tcp) fn expire_quietly(&mut self, now: Instant) {
+        self.advance(now, Trigger::Expire);
+        self.end(EndReason::Closed);
     }
 
     fn retransmission_timeout(&mut self, now: Instant) {

@@ -17,8 +17,9 @@ pub enum TimerReason {
     Keepalive,
     /// 2 MSL (RFC 9293 §3.4.2).
     TimeWait,
-    /// A closed connection whose peer does not close.
-    FinWait2,
+    /// A connection whose application is gone, and that has to come to an end: FIN-WAIT-2 that the peer does not leave,
+    /// or the deadline of [`super::Connection::detach`].
+    Orphan,
 }
 
 impl TimerReason {
@@ -29,7 +30,7 @@ impl TimerReason {
         Self::DelayedAck,
         Self::Keepalive,
         Self::TimeWait,
-        Self::FinWait2,
+        Self::Orphan,
     ];
 }
 
@@ -48,6 +49,12 @@ impl Timers {
 
     pub(in crate::tcp) fn set(&mut self, timer: TimerReason, at: Instant) {
         self.deadlines[timer as usize] = at;
+    }
+
+    /// Command: sets `timer`, unless it is set to something earlier.
+    pub(in crate::tcp) fn set_no_later(&mut self, timer: TimerReason, at: Instant) {
+        let deadline = &mut self.deadlines[timer as usize];
+        *deadline = at.min(*deadline);
     }
 
     pub(in crate::tcp) fn stop(&mut self, timer: TimerReason) {

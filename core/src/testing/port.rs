@@ -42,6 +42,7 @@ pub struct VecPort {
     /// Slots of the streams that the application touched since the last snapshot.
     touched: Vec<u32>,
     dead: Vec<ChannelId>,
+    poisoned: Vec<ChannelId>,
     ring_bytes: usize,
     streams_max: usize,
     wakes: u64,
@@ -59,6 +60,7 @@ impl VecPort {
             streams_open: 0,
             touched: Vec::new(),
             dead: Vec::new(),
+            poisoned: Vec::new(),
             ring_bytes,
             streams_max: usize::MAX,
             wakes: 0,
@@ -75,11 +77,18 @@ impl VecPort {
         self.commands.push_back(Command { channel, tag, op });
     }
 
-    /// Command (application): the channel dies without a word; the port tells the stack.
+    /// Command (application): the channel dies without a word; the port tells the stack, after what it was asked before.
     pub fn kill(&mut self, channel: ChannelId) {
         self.dead.push(channel);
+        self.command(channel, 0, Op::Detach { deliver: true });
+    }
+
+    /// Command (application): the channel's memory is found to be nonsense, whether its application lives or not.
+    pub fn poison(&mut self, channel: ChannelId) {
+        self.dead.push(channel);
+        self.poisoned.push(channel);
         self.commands.retain(|command| command.channel != channel);
-        self.command(channel, 0, Op::Detach);
+        self.command(channel, 0, Op::Detach { deliver: false });
     }
 
     /// Output (application): the next completion, whosesoever it is.
@@ -202,9 +211,9 @@ impl AppPort for VecPort {
     }
 
     fn stream(&mut self, stream: StreamId) -> VecStreamIo<'_> {
-        let dead = self.is_dead(stream.channel);
+        let poisoned = self.poisoned.contains(&stream.channel);
         let found = self.streams.get_mut(stream.slot as usize);
-        VecStreamIo { stream: found.filter(|stream| stream.open && !dead) }
+        VecStreamIo { stream: found.filter(|stream| stream.open && !poisoned) }
     }
 
     fn flush(&mut self) {

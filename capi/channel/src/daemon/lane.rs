@@ -184,6 +184,22 @@ impl DaemonLane {
         Ok(taken)
     }
 
+    /// Command: the application is gone. What it left in the command ring is still read, whether or not it had taken its
+    /// answers; nobody will take those that are left.
+    pub fn hang_up(&mut self) {
+        self.outbox.clear();
+    }
+
+    /// Getter: the most commands that its ring holds.
+    pub fn commands_max(&self) -> u32 {
+        self.mapping.geometry.command_entries()
+    }
+
+    /// Getter: every command of the snapshots was polled.
+    pub fn is_drained(&self) -> bool {
+        self.inbox.is_empty()
+    }
+
     fn take_command(&mut self) -> Result<bool, Poison> {
         let Some(entry) = self.commands.pop()? else { return Ok(false) };
         let decoded = proto::decode_command(&entry).map_err(Poison::Command)?;
@@ -457,7 +473,7 @@ fn socket_of(op: &Op) -> Option<SocketId> {
         | Op::Connect { .. }
         | Op::Accepted { .. }
         | Op::Ping { .. }
-        | Op::Detach => None,
+        | Op::Detach { .. } => None,
     }
 }
 

@@ -89,7 +89,7 @@ pub fn encode_command(tag: u64, op: &Op, slot: Option<u32>) -> Option<Entry> {
             [head, tag, ip[0], ip[1], u64::from(len), 0, 0, 0]
         }
         Op::Info { socket } => plain(INFO, socket),
-        Op::Detach => return None,
+        Op::Detach { .. } => return None,
     })
 }
 

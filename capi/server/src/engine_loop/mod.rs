@@ -11,6 +11,7 @@ use std::sync::mpsc::TryRecvError;
 use causeway_backends::AnyNic;
 use causeway_core::engine::{Engine, Progress};
 use causeway_core::nic::{Nic, WaitSource};
+use causeway_core::stack::ORPHAN_LINGER;
 use causeway_core::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, poll};
 
@@ -30,8 +31,9 @@ pub struct Waiting {
 
 /// A NIC that must be polled is polled this often when there is nothing else to do.
 const POLL_PERIOD: Duration = Duration::from_micros(20);
-/// How long a stopping engine goes on, so that its RST segments leave.
-const FAREWELL: Duration = Duration::from_millis(200);
+/// How long a stopping engine goes on at most, so that what its applications handed over is delivered, and then its
+/// RST segments leave.
+const FAREWELL: Duration = Duration::from_nanos(ORPHAN_LINGER.as_nanos() + 100_000_000);
 
 /// An engine and what its thread needs.
 #[derive(Debug)]
@@ -116,14 +118,14 @@ impl EngineLoop {
             // On a busy machine this lets the application run that is about to have work for us.
             std::thread::yield_now();
         } else if self.engine.port_mut().prepare_sleep() {
-            self.sleep(now, progress);
+            self.sleep(now, progress.next.map(|(at, _)| at));
         }
     }
 
-    fn sleep(&self, now: Instant, progress: Progress) {
+    fn sleep(&self, now: Instant, next: Option<Instant>) {
         let must_poll = self.engine.nics().any(|nic| nic.wait_source() == WaitSource::Poll);
         let poll_at = must_poll.then(|| now + POLL_PERIOD);
-        let until = [progress.next.map(|(at, _)| at), poll_at].into_iter().flatten().min();
+        let until = [next, poll_at].into_iter().flatten().min();
         let timeout = until.map(|until| clock::span_until(clock::now(), until));
         let nics = self.engine.nics().filter_map(AnyNic::wait_fd);
         let bells = self.engine.port().bells().fd();
@@ -134,7 +136,7 @@ impl EngineLoop {
         self.links.wake.drain();
     }
 
-    /// Ends every socket and lets the segments leave that tell the peers.
+    /// Ends every socket, and lets the segments leave that are owed to the peers or tell them.
     fn say_farewell(&mut self) {
         self.engine.port_mut().detach_all();
         let until = clock::now() + FAREWELL;
@@ -143,6 +145,9 @@ impl EngineLoop {
             let due = progress.next.is_some_and(|(at, _)| at <= now);
             if now >= until || progress.work == 0 && !due && self.engine.port().channels() == 0 {
                 return;
+            }
+            if progress.work == 0 && !due && self.engine.port_mut().prepare_sleep() {
+                self.sleep(now, Some(progress.next.map_or(until, |(at, _)| at.min(until))));
             }
         }
     }

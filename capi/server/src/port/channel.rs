@@ -41,9 +41,14 @@ impl Attached {
 pub(super) enum Life {
     /// Served.
     Alive,
-    /// Its end is decided, and the stack will be told by the next command.
-    Leaving,
-    /// The stack was told. Its streams are being closed; then the memory goes.
+    /// Its application is gone. The stack is given the commands that it left, so many at most, then told of the end.
+    Leaving {
+        /// Commands that may still be taken.
+        commands: u32,
+    },
+    /// The stack will be told of the end by the next command.
+    Drained,
+    /// The stack was told. Its streams deliver what they were given and are being closed; then the memory goes.
     Gone,
 }
 
@@ -60,6 +65,8 @@ pub(super) struct Channel {
     /// Commands that it may still give before it is another channel's turn.
     pub(super) turn: u32,
     pub(super) streams_open: u32,
+    /// Its memory obeys the rules, so that what lies in it may be delivered when its application is gone.
+    pub(super) trusted: bool,
 }
 
 impl Channel {
@@ -73,6 +80,7 @@ impl Channel {
             empty_looks: 0,
             turn: 0,
             streams_open: 0,
+            trusted: true,
         }
     }
 

@@ -52,8 +52,10 @@ pub struct ChannelPort {
     ready: VecDeque<u32>,
     /// Not hot, and the stack had something for them in this step.
     touched: Vec<u32>,
-    /// The stack must be told that they are gone.
-    leaving: VecDeque<u32>,
+    /// Their applications are gone, and left commands that the stack is given first.
+    leaving: Vec<u32>,
+    /// The stack must be told that they are gone, or that they may not deliver what they left.
+    drained: VecDeque<u32>,
     evictions: VecDeque<Eviction>,
     rung: Vec<u32>,
     steps_until_bells: u32,
@@ -71,7 +73,8 @@ impl ChannelPort {
             hot: Vec::with_capacity(most),
             ready: VecDeque::with_capacity(most),
             touched: Vec::with_capacity(most),
-            leaving: VecDeque::with_capacity(most),
+            leaving: Vec::with_capacity(most),
+            drained: VecDeque::with_capacity(most),
             evictions: VecDeque::new(),
             rung: Vec::with_capacity(most),
             steps_until_bells: 0,
@@ -96,8 +99,9 @@ impl ChannelPort {
         Ok(())
     }
 
-    /// Command: the application of `channel` is gone. Its sockets end in the next step, its memory
-    /// goes with the last of them. Nothing happens for a channel that is gone already.
+    /// Command: the application of `channel` is gone. In the next steps the stack is given the commands that it left in
+    /// its ring, then told of the end; the memory goes with the last of its streams, which is within
+    /// [`causeway_core::stack::ORPHAN_LINGER`] of that. Nothing happens for a channel that is gone already.
     pub fn detach(&mut self, channel: ChannelId) {
         if self.alive(channel).is_some() {
             self.leave(channel.index);
@@ -119,7 +123,7 @@ impl ChannelPort {
     /// Command, before the driver sleeps: arms every doorbell. False: there is something to do now.
     /// After true, [`Bells::fd`] becomes readable (or the queue's wake is called) when an application has news.
     pub fn prepare_sleep(&mut self) -> bool {
-        if !self.ready.is_empty() || !self.leaving.is_empty() {
+        if !(self.ready.is_empty() && self.leaving.is_empty() && self.drained.is_empty()) {
             return false;
         }
         self.hear_bells();
@@ -180,32 +184,79 @@ impl ChannelPort {
         }
     }
 
-    /// Decides a channel's end. The stack hears of it by the next `poll_command`.
+    /// Decides a channel's end. The stack hears of it when it has the commands that the application left.
     fn leave(&mut self, index: u32) {
         let Some(Some(channel)) = self.channels.get_mut(index as usize) else { return };
         if channel.life == Life::Alive {
-            channel.life = Life::Leaving;
             self.bells.remove(channel.attached.lane.bell());
-            self.leaving.push_back(index);
+            channel.attached.lane.hang_up();
+            // Who shares its memory may go on writing: a ring's worth is what it can have left.
+            channel.life = Life::Leaving { commands: channel.attached.lane.commands_max() };
+            self.leaving.push(index);
         }
     }
 
+    /// Ends a channel whose memory is nonsense, whether its application is there or not. The stack hears of it by the next
+    /// `poll_command`, and once only.
     fn evict(&mut self, index: u32, poison: Poison) {
         let Some(Some(channel)) = self.channels.get_mut(index as usize) else { return };
-        if channel.life == Life::Alive {
-            self.evictions.push_back(Eviction { channel: channel.id(), poison });
-            self.leave(index);
+        if !std::mem::replace(&mut channel.trusted, false) {
+            return;
         }
+        let life = channel.life;
+        match life {
+            Life::Alive => {
+                self.evictions.push_back(Eviction { channel: channel.id(), poison });
+                self.bells.remove(channel.attached.lane.bell());
+            }
+            Life::Leaving { .. } => self.leaving.retain(|i| *i != index),
+            Life::Drained => return,
+            Life::Gone => {}
+        }
+        if life != Life::Gone {
+            channel.life = Life::Drained;
+        }
+        self.drained.push_back(index);
     }
 
     /// Says the next channel's end to the stack.
-    fn say_leaving(&mut self) -> Option<Command> {
-        let index = self.leaving.pop_front()?;
+    fn say_end(&mut self) -> Option<Command> {
+        let index = self.drained.pop_front()?;
         let channel = self.channels[index as usize].as_mut()?;
         channel.life = Life::Gone;
-        let id = channel.id();
+        let (id, deliver) = (channel.id(), channel.trusted);
         self.forget_if_over(index);
-        Some(Command { channel: id, tag: 0, op: Op::Detach })
+        Some(Command { channel: id, tag: 0, op: Op::Detach { deliver } })
+    }
+
+    /// Takes what an application left. True when there may be more of it.
+    fn look_at_leaving(&mut self, index: u32) -> bool {
+        let Some(channel) = self.channels[index as usize].as_mut() else { return false };
+        let Life::Leaving { commands } = channel.life else { return false };
+        if !channel.attached.lane.is_drained() {
+            // What the last snapshots brought was more than one step does.
+            return true;
+        }
+        let budget = commands.min(self.config.commands_per_step);
+        match channel.attached.lane.snapshot(budget) {
+            Ok(0) => {
+                channel.life = Life::Drained;
+                self.drained.push_back(index);
+                false
+            }
+            Ok(taken) => {
+                channel.life = Life::Leaving { commands: commands - taken };
+                if !std::mem::replace(&mut channel.ready, true) {
+                    channel.turn = TURN_COMMANDS;
+                    self.ready.push_back(index);
+                }
+                true
+            }
+            Err(poison) => {
+                self.evict(index, poison);
+                false
+            }
+        }
     }
 
     /// Unmaps the memory of a channel that the stack has let go of.
@@ -218,6 +269,7 @@ impl ChannelPort {
             self.hot.retain(|i| *i != index);
             self.ready.retain(|i| *i != index);
             self.touched.retain(|i| *i != index);
+            self.drained.retain(|i| *i != index);
         }
     }
 
@@ -268,10 +320,9 @@ impl ChannelPort {
 
     fn flush_channel(&mut self, index: u32) {
         let Some(Some(channel)) = self.channels.get_mut(index as usize) else { return };
-        if channel.life != Life::Alive {
-            return;
+        if channel.life == Life::Alive {
+            channel.attached.lane.flush();
         }
-        channel.attached.lane.flush();
         if let Some(poison) = channel.attached.lane.poison() {
             self.evict(index, poison);
         }
@@ -289,15 +340,20 @@ impl AppPort for ChannelPort {
         let mut hot = std::mem::take(&mut self.hot);
         hot.retain(|index| self.look(*index));
         self.hot = hot;
+        let mut leaving = std::mem::take(&mut self.leaving);
+        leaving.retain(|index| self.look_at_leaving(*index));
+        self.leaving = leaving;
     }
 
     fn poll_command(&mut self) -> Option<Command> {
-        if let Some(command) = self.say_leaving() {
+        if let Some(command) = self.say_end() {
             return Some(command);
         }
         while let Some(&index) = self.ready.front() {
             let channel = self.channels[index as usize].as_mut();
-            let Some(channel) = channel.filter(|c| c.life == Life::Alive) else {
+            let gives =
+                |c: &&mut Box<Channel>| matches!(c.life, Life::Alive | Life::Leaving { .. });
+            let Some(channel) = channel.filter(gives) else {
                 self.ready.pop_front();
                 continue;
             };

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use causeway_channel::handshake::Hello;
 use causeway_channel::{AppChannel, Doorbells, Geometry, Wake};
-use causeway_core::port::{AppPort, ChannelId, Completion, Op, SocketId, SocketInfo};
+use causeway_core::port::{AppPort, ChannelId, Completion, Op, SocketId, SocketInfo, StreamIo};
 use causeway_core::time::Instant;
 
 use super::{BellQueue, Bells, ChannelPort, Peer, PortConfig, Slots};
@@ -15,6 +15,7 @@ use crate::attach::{Attach, AttachError};
 
 const PEER: Peer = Peer { pid: 7, uid: 8, gid: 9 };
 const SOCKET: SocketId = SocketId { index: 3, generation: 1 };
+const GONE: Op = Op::Detach { deliver: true };
 const INFO: Op = Op::Info { socket: SOCKET };
 
 #[derive(Default)]
@@ -237,7 +238,7 @@ fn a_hang_up_is_said_once_and_the_memory_goes_with_the_last_stream() {
     world.port.detach(client.id);
     world.port.detach(client.id);
     assert!(!world.port.prepare_sleep(), "the stack has to hear of it");
-    assert_eq!(world.step(), [(client.id, Op::Detach)]);
+    assert_eq!(world.step(), [(client.id, GONE)]);
     assert_eq!(world.step(), []);
     assert_eq!(world.port.stream_open(client.id, SOCKET), None);
     assert_eq!(world.attach.slots().taken(), 2, "a stream is open");
@@ -254,6 +255,84 @@ fn a_hang_up_is_said_once_and_the_memory_goes_with_the_last_stream() {
 }
 
 #[test]
+fn the_commands_that_an_application_left_come_before_its_end_and_are_a_ring_at_most() {
+    let mut world = World::new();
+    let (mut client, mut busy) = (world.client(), world.client());
+    client.ask(1000);
+    world.port.detach(client.id);
+    let mut seen = 0;
+    for _ in 0..1000 {
+        // Who shares its memory goes on asking: this is not what the application left.
+        client.ask(8);
+        busy.ask(8);
+        let commands = world.step();
+        seen += commands.iter().filter(|c| **c == (client.id, INFO)).count();
+        assert!(commands.iter().filter(|(id, _)| *id == client.id).count() <= 32, "its share");
+        if commands.contains(&(client.id, GONE)) {
+            assert!((1000..=1024).contains(&seen), "{seen}");
+            assert_eq!(world.attach.slots().taken(), 1);
+            return;
+        }
+    }
+    panic!("{seen} commands and no end");
+}
+
+#[test]
+fn an_application_that_never_took_its_answers_is_heard_to_the_end_too() {
+    let mut world = World::new();
+    let mut client = world.client();
+    for tag in 0..20_000 {
+        let info = SocketInfo::default();
+        world.port.complete(client.id, Completion::Info { tag, info });
+    }
+    client.ask(5);
+    assert_eq!(world.step(), [], "it has to take some first");
+    world.port.detach(client.id);
+    let commands: Vec<Op> = (0..3).flat_map(|_| world.step()).map(|(_, op)| op).collect();
+    assert_eq!(commands, [INFO, INFO, INFO, INFO, INFO, GONE]);
+}
+
+#[test]
+fn memory_that_turns_out_to_be_nonsense_after_the_end_delivers_nothing() {
+    let mut world = World::new();
+    let (mut client, mut other) = (world.client(), world.client());
+    let stream = world.port.stream_open(client.id, SOCKET).unwrap();
+    let local = ([10, 0, 0, 1], 9).into();
+    let connecting = Completion::Connecting { tag: 0, socket: SOCKET, stream, local };
+    world.port.complete(client.id, connecting);
+    world.port.flush();
+    assert!(client.app.pop_completion().unwrap().is_some());
+    client.app.stream_attach(stream.slot, SOCKET).unwrap();
+    assert_eq!(client.app.tx_stage(stream.slot, b"the last", 4096), Ok(8));
+    client.app.tx_publish(stream.slot);
+    client.app.kick(stream.slot).unwrap();
+    client.app.flush().unwrap();
+    world.port.detach(client.id);
+    let kick = Op::Kick { socket: SOCKET };
+    assert_eq!(world.step(), [(client.id, kick)]);
+    assert_eq!(world.step(), [(client.id, GONE)]);
+    let mut bytes = [0; 8];
+    world.port.stream(stream).tx_copy_out_sum(0, &mut bytes);
+    assert_eq!(&bytes, b"the last", "it delivers");
+    assert_eq!(world.step(), []);
+    // Found out while what an application left is being read.
+    other.ask(1);
+    world.port.detach(other.id);
+    other.spoil();
+    let refused = Op::Detach { deliver: false };
+    assert_eq!(world.step(), [(other.id, refused.clone())]);
+    // Found out while it is being delivered.
+    client.spoil();
+    world.port.stream(stream).tx_copy_out_sum(0, &mut bytes);
+    world.port.flush();
+    assert_eq!(world.step(), [(client.id, refused)]);
+    assert_eq!(world.step(), []);
+    assert_eq!(world.port.poll_eviction(), None, "nobody is there to be put out");
+    world.port.stream_close(stream);
+    assert_eq!(world.attach.slots().taken(), 0);
+}
+
+#[test]
 fn a_channel_that_writes_nonsense_is_put_out_and_the_others_go_on() {
     let mut world = World::new();
     let (mut bad, mut good) = (world.client(), world.client());
@@ -262,7 +341,7 @@ fn a_channel_that_writes_nonsense_is_put_out_and_the_others_go_on() {
     assert_eq!(world.step().len(), 2);
     bad.spoil();
     good.ask(1);
-    assert_eq!(world.step(), [(bad.id, Op::Detach), (good.id, INFO)]);
+    assert_eq!(world.step(), [(bad.id, Op::Detach { deliver: false }), (good.id, INFO)]);
     assert_eq!(world.port.poll_eviction().map(|e| e.channel), Some(bad.id));
     assert_eq!(world.port.poll_eviction(), None);
     good.ask(1);
@@ -317,6 +396,7 @@ fn the_kernels_bells_wake_the_sleeper_and_say_who_rang() {
     // Armed, so that the next command rings.
     assert!(port.prepare_sleep());
     port.detach(ChannelId { index: 1, generation: 0 });
+    port.snapshot(Instant::ZERO);
     assert!(port.poll_command().is_some());
     // The application keeps its bell and goes on ringing it: nobody hears.
     apps[1].push_command(0, 1, &INFO, None).unwrap();

@@ -3,5 +3,6 @@
 mod hostile;
 mod ip_stories;
 mod machnet_stories;
+mod orphan_stories;
 mod scale;
 mod tcp_stories;

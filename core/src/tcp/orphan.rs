@@ -1,0 +1,55 @@
+//! A connection whose application is gone: what it had handed over is delivered, within a deadline.
+
+use super::connection::Connection;
+use super::state::State;
+use super::timer::TimerReason;
+use crate::error::EndReason;
+use crate::port::StreamIo;
+use crate::time::Instant;
+
+impl Connection {
+    /// Command: the application is gone, and will neither read nor write any more. A connection that owes the peer
+    /// bytes or a FIN is closed as by [`Connection::close`], and what is not acknowledged at `deadline` ends with RST. One that
+    /// owes nothing is aborted, so that the peer is told at once. TIME-WAIT goes on.
+    pub fn detach(&mut self, now: Instant, deadline: Instant, io: &impl StreamIo) {
+        match self.state {
+            State::Closed | State::TimeWait => return,
+            State::SynSent | State::SynReceived => return self.abort(now),
+            State::Established | State::CloseWait
+                if self.snd.outstanding() == 0 && !self.has_unsent(io) =>
+            {
+                return self.abort(now);
+            }
+            State::Established
+            | State::CloseWait
+            | State::FinWait1
+            | State::FinWait2
+            | State::Closing
+            | State::LastAck => {}
+        }
+        if !self.flags.orphan {
+            self.close(now, self.rcv.anchor.offset > io.rx_consumed());
+        }
+        if self.state != State::Closed {
+            self.timers.set_no_later(TimerReason::Orphan, deadline);
+        }
+    }
+
+    /// In FIN-WAIT-2 everything is delivered, and a peer that still sends is answered with RST by whoever gets it. In any
+    /// other state something is lost, of which the peer must know: also in CLOSING and LAST-ACK, where RFC 9293 §3.10.5 is
+    /// content to forget, because there the application would not have been told either.
+    pub(in crate::tcp) fn orphan_timeout(&mut self, now: Instant) {
+        match self.state {
+            State::FinWait2 => self.expire_quietly(now),
+            State::Established
+            | State::FinWait1
+            | State::CloseWait
+            | State::Closing
+            | State::LastAck => {
+                self.end(EndReason::Aborted);
+                self.flags.rst_due = true;
+            }
+            State::Closed | State::SynSent | State::SynReceived | State::TimeWait => {}
+        }
+    }
+}
