@@ -189,12 +189,16 @@ fn what_a_process_wrote_before_it_exited_arrives_to_the_last_byte() {
     let child = child.args(["--exact", name]).env(CHILD, world.directory.join("s")).spawn();
     let mut child = child.unwrap();
     let accepted = listener.accept(Wait::Forever).unwrap();
-    let (mut got, mut buffer) = (Vec::new(), vec![0; 64 << 10]);
+    // In small bites: the writer is done long before the reader, and both windows are full then.
+    let (mut got, mut buffer) = (Vec::new(), vec![0; 1 << 10]);
     loop {
         match accepted.read(&mut buffer, Wait::Forever) {
             // A connection that owed nothing any more is reset.
             Ok(0) | Err(ReadError::Ended(EndReason::Reset)) => break,
-            Ok(n) => got.extend_from_slice(&buffer[..n]),
+            Ok(n) => {
+                got.extend_from_slice(&buffer[..n]);
+                std::thread::sleep(Duration::from_micros(20));
+            }
             Err(other) => panic!("{other:?}"),
         }
     }
