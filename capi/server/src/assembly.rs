@@ -106,6 +106,7 @@ fn stack_config(config: &Config) -> Result<StackConfig, AssemblyError> {
     let mut builder = StackConfig::builder(u64::from_le_bytes(seed), secret)
         .tcp(*config.tcp())
         .machnet(*config.machnet())
+        .accept_bad_udp_checksum(config.accept_bad_udp_checksum())
         .checksum(causeway_checksum::Implementation::detect())
         .events_max(events);
     for interface in config.interfaces() {

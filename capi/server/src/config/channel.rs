@@ -6,6 +6,7 @@ use toml::Spanned;
 
 use super::check::{Integer, first_given};
 use super::error::{ConfigError, Source};
+use super::tcp::WINDOW_BYTES_MAX;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -68,7 +69,7 @@ const RX_BYTES: Integer = setting("channel.rx_bytes", 32 << 20, 64 << 10, 1 << 3
 const CHUNK_BYTES: Integer = setting("channel.chunk_bytes", 16 << 10, 4 << 10, 1 << 20, "bytes");
 const RING_ENTRIES: Integer = setting("channel.ring_entries", 1024, 16, 65_536, "entries");
 const RX_WINDOW_BYTES: Integer =
-    setting("channel.rx_window_bytes", 12 << 20, 64 << 10, 1 << 30, "bytes");
+    setting("channel.rx_window_bytes", 12 << 20, 64 << 10, WINDOW_BYTES_MAX, "bytes");
 const COMMANDS_PER_STEP: Integer = setting("channel.commands_per_step", 64, 1, 256, "commands");
 
 /// The bounds of [`Geometry`], for better words than its own.

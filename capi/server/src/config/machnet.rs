@@ -1,11 +1,15 @@
 //! `[machnet]`: settings of every flow of messages.
 
+use std::net::{IpAddr, Ipv4Addr};
+
+use causeway_core::ip::is_group_or_broadcast;
 use causeway_core::machnet;
+use causeway_core::stack::BAD_CHECKSUM_PEERS_MAX;
 use causeway_core::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::check::Integer;
+use super::check::{Integer, address};
 use super::error::{ConfigError, Source};
 
 #[derive(Debug, Default, Deserialize)]
@@ -18,6 +22,7 @@ pub(super) struct RawMachnet {
     syn_attempts_max: Option<Spanned<i64>>,
     retries_max: Option<Spanned<i64>>,
     linger_ms: Option<Spanned<i64>>,
+    accept_bad_udp_checksum: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
 const fn setting(
@@ -40,6 +45,40 @@ const RETRIES_MAX: Integer = setting("machnet.retries_max", 10, 1, 64, "timeouts
 const LINGER_MS: Integer = setting("machnet.linger_ms", 30_000, 0, 3_600_000, "milliseconds");
 
 impl RawMachnet {
+    /// Each of the peers once, in the order of the file.
+    pub(super) fn accept_bad_udp_checksum(
+        &self,
+        source: &Source<'_>,
+    ) -> Result<Vec<Ipv4Addr>, ConfigError> {
+        const KEY: &str = "machnet.accept_bad_udp_checksum";
+        let Some(list) = &self.accept_bad_udp_checksum else { return Ok(Vec::new()) };
+        let count = list.get_ref().len();
+        if count > BAD_CHECKSUM_PEERS_MAX {
+            let problem = format!("{count} peers are listed");
+            let advice = format!("list at most {BAD_CHECKSUM_PEERS_MAX}");
+            return Err(source.error(KEY, list.span(), problem, advice));
+        }
+        let mut peers = Vec::with_capacity(count);
+        for text in list.get_ref() {
+            let complain = |problem: &str, advice: &str| {
+                source.error(KEY, text.span(), format!("{} {problem}", text.get_ref()), advice)
+            };
+            let peer = match address(source, KEY, text)? {
+                IpAddr::V4(peer)
+                    if !is_group_or_broadcast(peer.into()) && !peer.is_unspecified() =>
+                {
+                    peer
+                }
+                _ => return Err(complain("cannot be one host's", "give the peer's address")),
+            };
+            if peers.contains(&peer) {
+                return Err(complain("is listed twice", "list it once"));
+            }
+            peers.push(peer);
+        }
+        Ok(peers)
+    }
+
     pub(super) fn build(self, source: &Source<'_>) -> Result<machnet::Config, ConfigError> {
         let micros = |setting: &Integer, value: &Option<Spanned<i64>>| {
             setting.check_u64(source, value.as_ref()).map(Duration::from_micros)

@@ -318,7 +318,7 @@ fn settings_of_a_channel_that_do_not_fit_each_other_are_named() {
          lower it, or raise chunk_bytes",
     );
     assert_channel(
-        "rx_window_bytes = 1073741824\nchunk_bytes = 4096",
+        "rx_window_bytes = 1073725440\nchunk_bytes = 4096",
         "rx_window_bytes: with a chunk_bytes of 4096, rx_window_bytes can be 268431360 at most; \
          lower it, or raise chunk_bytes",
     );
@@ -336,4 +336,39 @@ fn settings_of_a_channel_that_do_not_fit_each_other_are_named() {
         let text = format!("{INTERFACE}[channel]\n{good}\n");
         assert_eq!(Config::parse("c.toml", &text).map(|_| ()), Ok(()), "{good}");
     }
+}
+
+#[test]
+fn peers_with_bad_checksums_are_hosts_and_listed_once() {
+    let text = format!("{INTERFACE}[machnet]\naccept_bad_udp_checksum = [\"10.0.1.9\"]\n");
+    let config = Config::parse("c.toml", &text).unwrap();
+    assert_eq!(config.accept_bad_udp_checksum(), [std::net::Ipv4Addr::new(10, 0, 1, 9)]);
+    assert!(Config::parse("c.toml", INTERFACE).unwrap().accept_bad_udp_checksum().is_empty());
+    let assert_list = |list: &str, expected: &str| {
+        assert_after_interface(
+            &format!("[machnet]\naccept_bad_udp_checksum = {list}\n"),
+            &format!("c.toml:6: machnet.accept_bad_udp_checksum: {expected}"),
+        );
+    };
+    assert_list("[\"nobody\"]", "\"nobody\" is not an IP address; write it like \"10.0.1.1\"");
+    assert_list("[\"224.0.0.1\"]", "224.0.0.1 cannot be one host's; give the peer's address");
+    assert_list("[\"10.0.1.9\", \"10.0.1.9\"]", "10.0.1.9 is listed twice; list it once");
+    let many: Vec<String> = (0..65).map(|i| format!("10.0.2.{i}")).collect();
+    assert_list(&format!("{many:?}"), "65 peers are listed; list at most 64");
+}
+
+#[test]
+fn the_whole_window_can_be_advertised() {
+    let with = |window: u64| {
+        let text = format!("{INTERFACE}[channel]\nrx_window_bytes = {window}\n");
+        *Config::parse("c.toml", &text).unwrap().tcp()
+    };
+    let scaled = |shift| causeway_core::tcp::Config::builder().window_scale(shift).build().unwrap();
+    assert_eq!(with(64 << 20), scaled(11));
+    assert_eq!(with(1_073_725_440), scaled(14));
+    assert_after_interface(
+        "[channel]\nrx_window_bytes = 1073741824\n",
+        "c.toml:6: channel.rx_window_bytes: 1073741824 is out of range; \
+         give 65536 to 1073725440 bytes",
+    );
 }

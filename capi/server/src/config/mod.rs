@@ -17,6 +17,7 @@ mod message_tests;
 mod route;
 mod tcp;
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -56,6 +57,7 @@ pub struct Config {
     routes: Vec<RouteConfig>,
     tcp: causeway_core::tcp::Config,
     machnet: causeway_core::machnet::Config,
+    accept_bad_udp_checksum: Vec<Ipv4Addr>,
     channel: ChannelConfig,
 }
 
@@ -73,14 +75,17 @@ impl Config {
         let raw: RawConfig = toml::from_str(text).map_err(|e| source.error_from_toml(&e))?;
         let interfaces = interface::build_all(&source, raw.interface)?;
         let routes = route::build_all(&source, raw.route, &interfaces)?;
+        let accept_bad_udp_checksum = raw.machnet.accept_bad_udp_checksum(&source)?;
         let machnet = raw.machnet.build(&source)?;
+        let channel = raw.channel.build(&source, machnet.msg_max())?;
         Ok(Self {
             daemon: raw.daemon.build(&source)?,
             interfaces,
             routes,
-            tcp: raw.tcp.build(&source)?,
-            channel: raw.channel.build(&source, machnet.msg_max())?,
+            tcp: raw.tcp.build(&source, channel.rx_window_bytes())?,
             machnet,
+            accept_bad_udp_checksum,
+            channel,
         })
     }
 
@@ -107,6 +112,11 @@ impl Config {
     /// Getter: `[machnet]`.
     pub fn machnet(&self) -> &causeway_core::machnet::Config {
         &self.machnet
+    }
+
+    /// Getter: `machnet.accept_bad_udp_checksum`, peers whose wrong UDP checksums are overlooked; default none.
+    pub fn accept_bad_udp_checksum(&self) -> &[Ipv4Addr] {
+        &self.accept_bad_udp_checksum
     }
 
     /// Getter: `[channel]`.

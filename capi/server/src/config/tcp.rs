@@ -42,7 +42,12 @@ const RETRIES_MAX: Integer = count("tcp.retries_max", 15);
 const SYN_RETRIES_MAX: Integer = count("tcp.syn_retries_max", 6);
 
 impl RawTcp {
-    pub(super) fn build(self, source: &Source<'_>) -> Result<tcp::Config, ConfigError> {
+    /// `rx_window_bytes` is the largest window that is to be advertised.
+    pub(super) fn build(
+        self,
+        source: &Source<'_>,
+        rx_window_bytes: u64,
+    ) -> Result<tcp::Config, ConfigError> {
         let millis = |setting: &Integer, value: &Option<Spanned<i64>>| {
             setting.check_u64(source, value.as_ref()).map(Duration::from_millis)
         };
@@ -58,6 +63,7 @@ impl RawTcp {
             .keepalive_idle(millis(&KEEPALIVE_IDLE_MS, &self.keepalive_idle_ms)?)
             .retries_max(RETRIES_MAX.check_u8(source, self.retries_max.as_ref())?)
             .syn_retries_max(SYN_RETRIES_MAX.check_u8(source, self.syn_retries_max.as_ref())?)
+            .window_scale(scale_for(rx_window_bytes))
             .timestamps(self.timestamps.unwrap_or(true))
             .window_scaling(self.window_scaling.unwrap_or(true))
             .sack(self.sack.unwrap_or(true));
@@ -82,5 +88,24 @@ impl RawTcp {
             format!("an rto_ms_initial of {initial_ms} is below an rto_ms_min of {min_ms}");
         let advice = format!("give {min_ms} or more as rto_ms_initial, or lower rto_ms_min");
         Err(source.error(key, span, problem, advice))
+    }
+}
+
+/// The largest window that TCP can advertise: 16 bits, shifted by 14 at most (RFC 7323 §2.3).
+pub(super) const WINDOW_BYTES_MAX: i64 = 65_535 << 14;
+
+/// The least shift with which `window` bytes can be advertised: the steps are as fine as they can be.
+fn scale_for(window: u64) -> u8 {
+    (0..14).find(|shift| 65_535 << shift >= window).unwrap_or(14)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scale_is_the_least_that_reaches_the_window() {
+        let scales = [65_535, 65_536, 131_070, 131_071, 12 << 20, WINDOW_BYTES_MAX as u64];
+        assert_eq!(scales.map(scale_for), [0, 1, 1, 2, 8, 14]);
     }
 }
