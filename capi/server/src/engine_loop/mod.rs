@@ -10,7 +10,7 @@ use std::sync::mpsc::TryRecvError;
 
 use causeway_backends::AnyNic;
 use causeway_core::engine::{Engine, Progress};
-use causeway_core::nic::{Nic, WaitSource};
+use causeway_core::nic::{INTERFACES_MAX, Nic, WaitSource};
 use causeway_core::stack::ORPHAN_LINGER;
 use causeway_core::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -29,6 +29,8 @@ pub struct Waiting {
     pub spin: Duration,
 }
 
+/// What one sleep waits for at most: each NIC, the bells of the channels, the orders.
+const WATCHED_MAX: usize = INTERFACES_MAX + 2;
 /// A NIC that must be polled is polled this often when there is nothing else to do.
 const POLL_PERIOD: Duration = Duration::from_micros(20);
 /// How long a stopping engine goes on at most, so that what its applications handed over is delivered, and then its
@@ -130,9 +132,15 @@ impl EngineLoop {
         let nics = self.engine.nics().filter_map(AnyNic::wait_fd);
         let bells = self.engine.port().bells().fd();
         let watched = nics.chain(bells).chain([self.links.wake.as_fd()]);
-        let mut fds: Vec<PollFd<'_>> = watched.map(readable).collect();
+        // On the stack: a sleep allocates nothing. What is not filled in is not polled.
+        let mut fds = [(); WATCHED_MAX].map(|()| readable(self.links.wake.as_fd()));
+        let mut count = 0;
+        for (slot, fd) in fds.iter_mut().zip(watched) {
+            *slot = readable(fd);
+            count += 1;
+        }
         // Interrupted, timed out or woken: the next step finds out what there is.
-        let _ = poll(&mut fds, timeout.as_ref());
+        let _ = poll(&mut fds[..count], timeout.as_ref());
         self.links.wake.drain();
     }
 
