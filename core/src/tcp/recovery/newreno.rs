@@ -74,8 +74,9 @@ impl Recovery {
                 let segments = acked.div_ceil(mss.max(1)).saturating_sub(1);
                 let counted = u16::try_from(segments).unwrap_or(u16::MAX);
                 self.dup_acks = self.dup_acks.saturating_sub(counted);
-                // With selective acknowledgements the scoreboard knows the holes.
-                self.retransmit_due = self.scoreboard.as_ref().is_none_or(|b| b.is_empty());
+                // With selective acknowledgements the scoreboard knows the holes (RFC 6675 §5 step B): while
+                // it is empty nothing says that what is at `snd_una` is missing.
+                self.retransmit_due = self.scoreboard.is_none();
                 Progress::Partial
             }
         }

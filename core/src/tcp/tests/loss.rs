@@ -119,3 +119,32 @@ fn hostile_sack_blocks_change_nothing() {
         assert!(board.is_empty(), "{left:?} {right:?}");
     }
 }
+
+#[test]
+fn an_acknowledgement_that_leaves_no_hole_in_recovery_sends_nothing_again() {
+    let mut pair = Pair::established(config(true));
+    pair.write(CLIENT, &[5; 14_480]);
+    let mut ack = *pair.ends[SERVER].sent.last().unwrap();
+    ack.flags = crate::wire::tcp::TcpFlags::ACK;
+    ack.seq += 1;
+    pair.link.queue.clear();
+    let una = pair.ends[CLIENT].tcp().snd.snd_una;
+    // The first segment is late: three behind it arrive first, and recovery begins.
+    for segments in 2..5 {
+        ack.ack = una;
+        ack.options.sack = crate::wire::tcp::SackBlocks::default();
+        ack.options.sack.push(una + 1_448, una + segments * 1_448);
+        pair.deliver(CLIENT, &ack, &[]);
+    }
+    pair.flush();
+    assert_eq!(pair.ends[CLIENT].tcp().info().retransmits, 1, "the hole");
+    // Then it arrives, and what is behind comes in order: acknowledged piece by piece, short of where recovery ends.
+    ack.options.sack = crate::wire::tcp::SackBlocks::default();
+    for segments in 4..9 {
+        ack.ack = una + segments * 1_448;
+        pair.deliver(CLIENT, &ack, &[]);
+        pair.flush();
+    }
+    assert_eq!(pair.ends[CLIENT].tcp().recovery.phase, crate::tcp::recovery::Phase::Fast);
+    assert_eq!(pair.ends[CLIENT].tcp().info().retransmits, 1, "nothing else is missing");
+}
