@@ -123,7 +123,7 @@ mod tests {
         let mut r = Recovery::new(seq(0));
         let mut snd_una = seq(1);
         for _ in 0..5 {
-            snd_una = snd_una + (1 << 29);
+            snd_una += 1 << 29;
             assert_eq!(r.on_progress(snd_una, 1 << 29, MSS), Progress::Open);
         }
         let begins = [0; 3].map(|_| r.on_duplicate_ack(snd_una, snd_una + 1000, false));
