@@ -107,6 +107,7 @@ fn stack_config(config: &Config) -> Result<StackConfig, AssemblyError> {
         .tcp(*config.tcp())
         .machnet(*config.machnet())
         .accept_bad_udp_checksum(config.accept_bad_udp_checksum())
+        .sockets_per_channel_max(config.channel().sockets_per_channel_max())
         .checksum(causeway_checksum::Implementation::detect())
         .events_max(events);
     for interface in config.interfaces() {

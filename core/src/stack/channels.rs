@@ -21,10 +21,17 @@ pub(super) enum Stage {
 /// Heads of the lists, and the channels whose sockets are still being looked at after their end.
 #[derive(Debug)]
 pub(super) struct Channels {
-    heads: HashMap<(ChannelId, Stage), SocketId, foldhash::fast::FixedState>,
+    heads: HashMap<(ChannelId, Stage), Head, foldhash::fast::FixedState>,
     /// Channels that are gone, oldest first, and whether their sockets may still deliver. A channel detaches once, and
     /// once more when it may not deliver after all, so there are never more than twice as many as channels.
     pub(super) detached: VecDeque<(ChannelId, bool)>,
+}
+
+/// One list: never empty.
+#[derive(Clone, Copy, Debug)]
+struct Head {
+    first: SocketId,
+    count: u32,
 }
 
 impl Channels {
@@ -34,13 +41,21 @@ impl Channels {
     }
 
     pub(super) fn first(&self, channel: ChannelId, stage: Stage) -> Option<SocketId> {
-        self.heads.get(&(channel, stage)).copied()
+        self.heads.get(&(channel, stage)).map(|head| head.first)
+    }
+
+    /// Sockets of the channel whose application is there.
+    pub(super) fn count(&self, channel: ChannelId) -> u32 {
+        self.heads.get(&(channel, Stage::Served)).map_or(0, |head| head.count)
     }
 
     /// Puts a socket that is in no list at the front of its channel's list of its stage.
     pub(super) fn link(&mut self, sockets: &mut Sockets, id: SocketId) {
         let Some(socket) = sockets.get_mut(id) else { return };
-        let next = self.heads.insert((socket.channel, socket.stage), id);
+        let fresh = Head { first: id, count: 0 };
+        let head = self.heads.entry((socket.channel, socket.stage)).or_insert(fresh);
+        let next = (head.count > 0).then_some(head.first);
+        *head = Head { first: id, count: head.count + 1 };
         socket.links = Links { prev: None, next };
         if let Some(next) = next.and_then(|next| sockets.get_mut(next)) {
             next.links.prev = Some(id);
@@ -55,17 +70,19 @@ impl Channels {
         if let Some(next) = next.and_then(|next| sockets.get_mut(next)) {
             next.links.prev = prev;
         }
-        match (prev, next) {
-            (Some(prev), _) => {
-                if let Some(prev) = sockets.get_mut(prev) {
-                    prev.links.next = next;
-                }
+        if let Some(prev) = prev {
+            if let Some(prev) = sockets.get_mut(prev) {
+                prev.links.next = next;
             }
+        } else if self.heads.get(&list).map(|head| head.first) != Some(id) {
             // Without a neighbour in front it is the head, or in no list any more.
-            (None, _) if self.heads.get(&list) != Some(&id) => {}
-            (None, Some(next)) => {
-                self.heads.insert(list, next);
-            }
+            return;
+        }
+        let Some(head) = self.heads.get_mut(&list) else { return };
+        head.count -= 1;
+        match (prev, next) {
+            (Some(_), _) => {}
+            (None, Some(next)) => head.first = next,
             (None, None) => {
                 self.heads.remove(&list);
             }

@@ -60,6 +60,7 @@ pub struct StackConfig {
     interfaces: Vec<Vec<InterfaceAddress>>,
     routes: Vec<Route>,
     sockets_max: u32,
+    sockets_per_channel_max: u32,
     backlog_max: u32,
     time_wait_max: u32,
     neighbors_max: u32,
@@ -91,6 +92,7 @@ impl StackConfig {
             interfaces: Vec::new(),
             routes: Vec::new(),
             sockets_max: 65_536,
+            sockets_per_channel_max: SOCKETS_MAX_MAX,
             backlog_max: 4_096,
             time_wait_max: 16_384,
             neighbors_max: 1_024,
@@ -119,6 +121,10 @@ impl StackConfig {
     /// Getter: most sockets.
     pub const fn sockets_max(&self) -> u32 {
         self.sockets_max
+    }
+    /// Getter: most sockets of one channel.
+    pub const fn sockets_per_channel_max(&self) -> u32 {
+        self.sockets_per_channel_max
     }
     /// Getter: most that a listener's backlog can be.
     pub const fn backlog_max(&self) -> u32 {
@@ -195,6 +201,13 @@ impl StackConfigBuilder {
     #[must_use]
     pub const fn sockets_max(mut self, n: u32) -> Self {
         self.0.sockets_max = n;
+        self
+    }
+    /// Most sockets of one channel, counted as in [`Self::sockets_max`], of which it should be a fraction where channels
+    /// must not be able to starve each other. Default 2^24: no limit besides `sockets_max`; 1 to 2^24.
+    #[must_use]
+    pub const fn sockets_per_channel_max(mut self, n: u32) -> Self {
+        self.0.sockets_per_channel_max = n;
         self
     }
     /// Most that the backlog of one listener can be, whatever the application asks. Default 4,096; 1 to 2^20.
@@ -292,7 +305,8 @@ impl StackConfigBuilder {
             }
         }
         let ranges = [
-            (config.sockets_max, 1, 1 << 24),
+            (config.sockets_max, 1, SOCKETS_MAX_MAX),
+            (config.sockets_per_channel_max, 1, SOCKETS_MAX_MAX),
             (config.backlog_max, 1, 1 << 20),
             (config.time_wait_max, 1, 1 << 24),
             (config.neighbors_max, 8, 65_536),
@@ -315,6 +329,8 @@ impl StackConfigBuilder {
     }
 }
 
+/// The upper end of the range of `sockets_max`.
+const SOCKETS_MAX_MAX: u32 = 1 << 24;
 /// Most peers of [`StackConfigBuilder::accept_bad_udp_checksum`].
 pub const BAD_CHECKSUM_PEERS_MAX: usize = 64;
 /// Most routes, the interfaces' own prefixes included.
@@ -365,6 +381,7 @@ mod tests {
         let loopback = builder().interface(&[address("127.0.0.1", 8)]);
         assert_eq!(error(loopback), ConfigError::LoopbackAddress);
         assert_eq!(error(builder().sockets_max(0)), ConfigError::Limit);
+        assert_eq!(error(builder().sockets_per_channel_max(0)), ConfigError::Limit);
         let nobody = builder().accept_bad_udp_checksum(&[Ipv4Addr::BROADCAST]);
         assert_eq!(error(nobody), ConfigError::BadChecksumPeers);
         let many: Vec<_> = (1..66).map(|last| Ipv4Addr::new(10, 0, 0, last)).collect();

@@ -114,9 +114,13 @@ impl Stack {
         }
     }
 
-    /// Enters a socket into every table. `None` when the table is full or its address is taken.
+    /// Enters a socket into every table. `None` when the table is full, its address is taken or its channel has as many
+    /// as it may.
     pub(super) fn insert(&mut self, now: Instant, new: NewSocket) -> Option<SocketId> {
         let NewSocket { channel, tuple, hop, kind } = new;
+        if self.channels.count(channel) >= self.config.sockets_per_channel_max() {
+            return None;
+        }
         let socket = Socket {
             channel,
             links: Links::default(),

@@ -13,6 +13,7 @@ use super::tcp::WINDOW_BYTES_MAX;
 pub(super) struct RawChannel {
     channels_max: Option<Spanned<i64>>,
     streams_max: Option<Spanned<i64>>,
+    sockets_per_channel_max: Option<Spanned<i64>>,
     tx_bytes: Option<Spanned<i64>>,
     rx_bytes: Option<Spanned<i64>>,
     chunk_bytes: Option<Spanned<i64>>,
@@ -25,6 +26,7 @@ pub(super) struct RawChannel {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChannelConfig {
     channels_max: u32,
+    sockets_per_channel_max: u32,
     geometry: Geometry,
     rx_window_bytes: u64,
     commands_per_step: u32,
@@ -34,6 +36,11 @@ impl ChannelConfig {
     /// Getter: most channels at a time, default 256.
     pub fn channels_max(&self) -> u32 {
         self.channels_max
+    }
+
+    /// Getter: most sockets of one channel, listeners and connections that still open or end included, default 16,384.
+    pub fn sockets_per_channel_max(&self) -> u32 {
+        self.sockets_per_channel_max
     }
 
     /// Getter: the sizes of each channel, one lane.
@@ -64,6 +71,8 @@ const fn setting(
 
 const CHANNELS_MAX: Integer = setting("channel.channels_max", 256, 1, 4096, "channels");
 const STREAMS_MAX: Integer = setting("channel.streams_max", 1024, 1, 65_536, "streams");
+const SOCKETS_PER_CHANNEL_MAX: Integer =
+    setting("channel.sockets_per_channel_max", 16_384, 1, 65_536, "sockets");
 const TX_BYTES: Integer = setting("channel.tx_bytes", 16 << 20, 64 << 10, 1 << 34, "bytes");
 const RX_BYTES: Integer = setting("channel.rx_bytes", 32 << 20, 64 << 10, 1 << 34, "bytes");
 const CHUNK_BYTES: Integer = setting("channel.chunk_bytes", 16 << 10, 4 << 10, 1 << 20, "bytes");
@@ -116,6 +125,8 @@ impl RawChannel {
             .map_err(|reason| self.too_large(source, reason))?;
         Ok(ChannelConfig {
             channels_max: CHANNELS_MAX.check_u32(source, self.channels_max.as_ref())?,
+            sockets_per_channel_max: SOCKETS_PER_CHANNEL_MAX
+                .check_u32(source, self.sockets_per_channel_max.as_ref())?,
             geometry,
             rx_window_bytes,
             commands_per_step: COMMANDS_PER_STEP
