@@ -46,4 +46,6 @@ pub enum CommandError {
     Unsupported,
     /// No answer came in time (echo requests).
     TimedOut,
+    /// Machnet needs a link with an MTU of at least 1500 bytes ([`crate::wire::machnet::MTU_MIN`]).
+    MtuTooSmall,
 }

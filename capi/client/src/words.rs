@@ -15,6 +15,7 @@ pub const fn refusal(reason: &CommandError) -> &'static str {
         CommandError::InvalidArgument => "an argument is out of range",
         CommandError::Unsupported => "the daemon does not support it",
         CommandError::TimedOut => "no answer came in time",
+        CommandError::MtuTooSmall => "Machnet needs a link with an MTU of 1500 bytes or more",
     }
 }
 

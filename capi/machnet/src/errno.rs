@@ -49,6 +49,7 @@ impl From<CommandError> for Errno {
             CommandError::WrongState | CommandError::InvalidArgument => libc::EINVAL,
             CommandError::Unsupported => libc::ENOTSUP,
             CommandError::TimedOut => libc::ETIMEDOUT,
+            CommandError::MtuTooSmall => libc::EMSGSIZE,
         })
     }
 }

@@ -112,6 +112,9 @@ impl Stack {
         if !local.ip().is_unspecified() && !self.is_local(local.ip()) {
             return Err(CommandError::AddressNotAvailable);
         }
+        if listener.transport == Transport::Machnet && !self.may_receive_machnet(local.ip()) {
+            return Err(CommandError::MtuTooSmall);
+        }
         let demux = match listener.transport {
             Transport::Tcp => &self.tcp,
             Transport::Machnet => &self.machnet,

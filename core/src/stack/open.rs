@@ -10,11 +10,12 @@ use super::sock::{Kind, Listener};
 use crate::error::CommandError;
 use crate::event::DropReason;
 use crate::machnet::Flow;
+use crate::nic::IfIndex;
 use crate::port::{AppPort, ChannelId, Completion, SocketId, Transport};
 use crate::socket::FourTuple;
 use crate::tcp::{Connection, IsnSecret, State, initial_sequence, timestamp_offset};
 use crate::time::Instant;
-use crate::wire::machnet::MachnetHeader;
+use crate::wire::machnet::{MTU_MIN, MachnetHeader};
 use crate::wire::tcp::TcpHeader;
 
 /// The packet that begins a connection or flow.
@@ -37,6 +38,9 @@ impl Stack {
         let Some(hop) = self.next_hop(tuple.remote.address.ip()) else {
             return Err(DropReason::NoSocket);
         };
+        if matches!(first, First::Machnet(_)) && !self.carries_machnet(hop.interface) {
+            return Err(DropReason::Protocol);
+        }
         let Some(listener) = self.listener_mut(listener_id) else {
             return Err(DropReason::NoSocket);
         };
@@ -94,6 +98,9 @@ impl Stack {
         port: &mut P,
     ) -> Result<(), CommandError> {
         let hop = self.check_remote(asked.remote)?;
+        if asked.transport == Transport::Machnet && !self.carries_machnet(hop.interface) {
+            return Err(CommandError::MtuTooSmall);
+        }
         let local = self.source_address(asked, hop)?;
         let tuple = self.choose_tuple(asked, local)?;
         let listener = None;
@@ -124,6 +131,23 @@ impl Stack {
         port.complete(asked.channel, Completion::Connecting { tag, socket: id, stream, local });
         self.settle(now, id, Some(State::Closed), port);
         Ok(())
+    }
+
+    /// Machnet's full packets fit the link.
+    fn carries_machnet(&self, interface: IfIndex) -> bool {
+        self.links.get(interface.index()).is_some_and(|link| link.mtu >= MTU_MIN)
+    }
+
+    /// Machnet can arrive at this address from other hosts. At the unspecified one it can if any link carries it, or if
+    /// there is none but the loopback.
+    pub(super) fn may_receive_machnet(&self, local: IpAddr) -> bool {
+        let mut links = (1..self.links.len()).map(|index| IfIndex(index as u8));
+        if local.is_unspecified() {
+            return self.links.len() == 1 || links.any(|link| self.carries_machnet(link));
+        }
+        let has_it =
+            |link: &IfIndex| self.routing.addresses(*link).iter().any(|own| own.addr() == local);
+        links.find(has_it).is_none_or(|link| self.carries_machnet(link))
     }
 
     /// RFC 1122 §3.2.1.3 and RFC 9293 MUST-46: a connection goes to one host.

@@ -21,6 +21,9 @@ pub const HEADER_LEN: usize = 54;
 pub const MAGIC: u16 = 0x4e53;
 /// Most payload bytes of one packet: an MTU of 1500 less IPv4, UDP and this header.
 pub const PAYLOAD_MAX: u16 = 1418;
+/// The least MTU of a link that carries Machnet: a full packet with its IPv4 and UDP headers. The cut is the
+/// protocol's, so that smaller links carry none of it.
+pub const MTU_MIN: u16 = 20 + 8 + HEADER_LEN as u16 + PAYLOAD_MAX;
 /// What a DATA packet carries as `ackno`: upstream never acknowledges with data.
 pub const DATA_ACKNO: u32 = 0xffff_ffff;
 

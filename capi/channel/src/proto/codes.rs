@@ -41,4 +41,5 @@ codes!(command_error_code, command_error, CommandError, {
     InvalidArgument = 8,
     Unsupported = 9,
     TimedOut = 10,
+    MtuTooSmall = 11,
 });

@@ -180,6 +180,41 @@ fn nobody_can_take_traffic_from_under_a_listener_of_another_process() {
     }
 }
 
+#[test]
+fn one_channel_cannot_take_the_sockets_of_all() {
+    let mut duo = Duo::with(1 << 16, &|_| {}, &|config| config.sockets_per_channel_max(3));
+    let mut refusal = |index, port| {
+        let channel = ChannelId { index, generation: 0 };
+        let local = SocketAddr::new(Host::address(2), port);
+        let op = Op::Listen { transport: Transport::Tcp, local, backlog: 1 };
+        duo.b.engine.port_mut().command(channel, 0, op);
+        duo.settle();
+        match duo.b.take(|news| Some(news.clone())) {
+            Some(Completion::Listening { socket, .. }) => Ok(socket),
+            Some(Completion::Failed { error, .. }) => Err(Some(error)),
+            _ => Err(None),
+        }
+    };
+    let sockets = [1, 2, 3].map(|port| refusal(0, port).unwrap());
+    assert_eq!(refusal(0, 4), Err(Some(CommandError::LimitReached)));
+    assert!(refusal(2, 4).is_ok(), "others have their own");
+    // One from the middle of the list, one from its front: what is given back can be had again.
+    for (port, socket) in [(5, sockets[1]), (6, sockets[2])] {
+        duo.b.ask(Op::Close { socket });
+        duo.settle();
+        for (port, expected) in [(port, None), (port + 10, Some(CommandError::LimitReached))] {
+            let local = SocketAddr::new(Host::address(2), port);
+            duo.b.ask(Op::Listen { transport: Transport::Machnet, local, backlog: 1 });
+            duo.settle();
+            let refused = duo.b.take(|news| match news {
+                Completion::Failed { error, .. } => Some(*error),
+                _ => None,
+            });
+            assert_eq!(refused, expected);
+        }
+    }
+}
+
 /// `a` connects to `b`, and everything that it sends arrives with a wrong UDP checksum. Whether `b` is told of a flow.
 fn connects_with_wrong_checksums(duo: &mut Duo, verdict: RxChecksum) -> bool {
     let remote = SocketAddr::new(Host::address(2), PORT);
@@ -213,6 +248,31 @@ fn a_wrong_udp_checksum_is_overlooked_and_counted_only_from_the_configured_peers
             let stats = duo.b.engine.stack().stats();
             assert_eq!(stats.udp_checksums_overlooked > 0, listed == peer, "{stats:?}");
             assert_eq!(stats.drops.checksum > 0, listed != peer, "{stats:?}");
+        }
+    }
+}
+
+#[test]
+fn machnet_is_refused_on_a_link_that_its_packets_do_not_fit_and_goes_over_one_that_they_just_fit() {
+    for (mtu, expected) in [(1_499, Some(CommandError::MtuTooSmall)), (1_500, None)] {
+        let mut duo = Duo::with(1 << 16, &|caps| caps.mtu = mtu, &|config| config);
+        let remote = SocketAddr::new(Host::address(2), PORT);
+        let transport = Transport::Machnet;
+        let any = SocketAddr::from(([0, 0, 0, 0], PORT + 1));
+        for op in [
+            Op::Listen { transport, local: remote, backlog: 1 },
+            Op::Listen { transport, local: any, backlog: 1 },
+            Op::Connect { transport, local: None, remote: SocketAddr::new(Host::address(1), PORT) },
+        ] {
+            duo.b.ask(op.clone());
+            let now = duo.now;
+            duo.b.engine.step(now);
+            let refused =
+                duo.b.engine.port_mut().poll_completion().and_then(|(_, news)| match news {
+                    Completion::Failed { error, .. } => Some(error),
+                    _ => None,
+                });
+            assert_eq!(refused, expected, "{mtu}: {op:?}");
         }
     }
 }
