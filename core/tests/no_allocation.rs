@@ -37,9 +37,9 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// `a` sends `total` bytes of stream, `b` reads them; nothing here allocates by itself.
-fn stream(duo: &mut Duo, a: Handle, b: Handle, total: usize) {
-    let (mut sent, mut read) = (0, 0);
+/// `a` sends `total` bytes of stream, `b` reads them; nothing here allocates by itself. A `bad` wire loses and reorders.
+fn stream(duo: &mut Duo, a: Handle, b: Handle, total: usize, bad: bool) {
+    let (mut sent, mut read, mut steps) = (0, 0, 0);
     let chunk = [3; 4_096];
     let mut buffer = [0; 4_096];
     while read < total {
@@ -58,8 +58,25 @@ fn stream(duo: &mut Duo, a: Handle, b: Handle, total: usize) {
             duo.b.ask(Op::Kick { socket: b.socket });
         }
         duo.step();
+        steps += 1;
+        if bad {
+            disturb(duo, steps);
+        }
         duo.a.news.clear();
         duo.b.news.clear();
+    }
+}
+
+/// What the wire does to the frames that have just arrived at either host: some get lost, some overtake others.
+fn disturb(duo: &mut Duo, step: u64) {
+    for host in [&mut duo.a, &mut duo.b] {
+        let inbound = &mut host.nic().inbound;
+        if step.is_multiple_of(11) && inbound.len() > 1 {
+            inbound.swap(0, 1);
+        }
+        if step.is_multiple_of(97) {
+            inbound.pop_front();
+        }
     }
 }
 
@@ -93,10 +110,17 @@ fn nothing_is_allocated_per_packet_after_warm_up() {
     duo.a.nic().pool.reserve(1_024);
     duo.b.nic().pool.reserve(1_024);
     let (tcp_a, tcp_b) = duo.connect(Transport::Tcp, 80);
-    stream(&mut duo, tcp_a, tcp_b, 8 << 20);
+    stream(&mut duo, tcp_a, tcp_b, 8 << 20, false);
     let before = ALLOCATIONS.load(Ordering::Relaxed);
-    stream(&mut duo, tcp_a, tcp_b, 8 << 20);
+    stream(&mut duo, tcp_a, tcp_b, 8 << 20, false);
     assert_eq!(ALLOCATIONS.load(Ordering::Relaxed) - before, 0, "TCP");
+
+    stream(&mut duo, tcp_a, tcp_b, 8 << 20, true);
+    let resent = duo.a.engine.stack().stats().retransmits;
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    stream(&mut duo, tcp_a, tcp_b, 8 << 20, true);
+    assert_eq!(ALLOCATIONS.load(Ordering::Relaxed) - before, 0, "TCP over a bad wire");
+    assert!(duo.a.engine.stack().stats().retransmits > resent + 10, "the wire was bad");
 
     let (flow_a, flow_b) = duo.connect(Transport::Machnet, 888);
     messages(&mut duo, flow_a, flow_b, 0, 200);

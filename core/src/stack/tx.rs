@@ -12,6 +12,7 @@ use crate::nic::{Frame, IfIndex, MacAddr, Medium, Nic, NicCaps};
 use crate::port::{AppPort, SocketId, StreamIo};
 use crate::tcp::TxLimits;
 use crate::time::Instant;
+use crate::wire::ETHERNET_HEADER_LEN;
 use crate::wire::ipv4::IPV4_HEADER_LEN;
 use crate::wire::tcp::{TCP_HEADER_LEN, TCP_OPTIONS_MAX};
 
@@ -24,15 +25,15 @@ const DATAGRAM_BYTES_MAX: usize = 65_535;
 #[derive(Debug)]
 pub struct TxQueue<F> {
     frames: VecDeque<F>,
-    /// Allocated and not needed: frames are allocated before it is known whether there is something to send, so that
-    /// a failed allocation loses nothing.
-    spare: Option<F>,
+    /// Allocated and not needed, ordinary and super-segment: frames are allocated before it is known whether there is
+    /// something to send, so that a failed allocation loses nothing.
+    spares: [Option<F>; 2],
 }
 
 impl<F: Frame> TxQueue<F> {
     /// An empty queue.
     pub const fn new() -> Self {
-        Self { frames: VecDeque::new(), spare: None }
+        Self { frames: VecDeque::new(), spares: [None, None] }
     }
 
     /// Getter: true when every frame was accepted by the NIC.
@@ -47,10 +48,17 @@ impl<F: Frame> TxQueue<F> {
 
     /// A frame of `len` bytes.
     fn alloc<N: Nic<Frame = F>>(&mut self, nic: &mut N, len: usize) -> Option<F> {
-        match self.spare.take() {
-            Some(frame) if frame.len() == len => Some(frame),
-            _ => nic.alloc(len),
+        let fits = |spare: &mut F| spare.len() == len;
+        match self.spares[size_class(nic.caps(), len)].take_if(fits) {
+            Some(frame) => Some(frame),
+            None => nic.alloc(len),
         }
+    }
+
+    /// Takes a frame back that was not needed. One of each class is kept.
+    fn keep(&mut self, caps: &NicCaps, frame: F) {
+        let class = size_class(caps, frame.len());
+        self.spares[class] = Some(frame);
     }
 }
 
@@ -58,6 +66,11 @@ impl<F: Frame> Default for TxQueue<F> {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Which of the spare frames has about this length: 0 for what the MTU allows, 1 for super-segments.
+fn size_class(caps: &NicCaps, len: usize) -> usize {
+    usize::from(len > usize::from(caps.mtu) + ETHERNET_HEADER_LEN)
 }
 
 /// Why [`Stack::poll_transmit`] returned.
@@ -253,7 +266,7 @@ impl Stack {
                 Turn::Yield
             }
             Err(unused) => {
-                tx.spare = Some(unused);
+                tx.keep(nic.caps(), unused);
                 Turn::Done
             }
         }
@@ -275,4 +288,28 @@ fn tcp_room(caps: &NicCaps, link: &LinkHeader, unacked: u64) -> Room {
     }
     let gso_bytes_max = (super_len - link.len() - headers) as u32;
     Room { frame_len: super_len, limits: TxLimits { mss_ip, gso_bytes_max } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{FramePool, MemNic, default_caps};
+
+    #[test]
+    fn a_frame_that_was_not_needed_survives_those_of_other_lengths() {
+        let mut caps = default_caps(MacAddr::default());
+        caps.tso_bytes_max = 40_000;
+        let mut nic = MemNic::new(caps, FramePool::default());
+        let mut tx = TxQueue::new();
+        for len in [1_514, 30_000] {
+            let unused = tx.alloc(&mut nic, len).unwrap();
+            tx.keep(nic.caps(), unused);
+        }
+        let reply = tx.alloc(&mut nic, 60).unwrap();
+        assert_eq!(nic.pool.outstanding(), 3);
+        nic.memory = false;
+        assert!(tx.alloc(&mut nic, 1_514).is_some(), "the NIC is not asked");
+        assert!(tx.alloc(&mut nic, 30_000).is_some(), "nor for a super-segment");
+        drop(reply);
+    }
 }
