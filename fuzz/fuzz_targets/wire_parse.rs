@@ -3,14 +3,61 @@
 
 use std::net::Ipv6Addr;
 
-use causeway_core::tcp::Connection;
+use causeway_core::tcp::{Config, Connection, Ecn, SegmentIn, SeqNumber, State, TxLimits};
+use causeway_core::time::Instant;
 use causeway_core::wire::machnet::MachnetHeader;
-use causeway_core::wire::tcp::TcpHeader;
+use causeway_core::wire::tcp::{TcpFlags, TcpHeader};
 use causeway_core::wire::{
     ArpPacket, EthernetHeader, Icmpv4Header, Icmpv6Header, Ipv4Header, Ipv6Header, QuotedPacket,
     UdpHeader, VlanTag,
 };
+use causeway_fuzz::{Bytes, CheckedRings};
 use libfuzzer_sys::fuzz_target;
+
+/// Magic and version of a connection's state.
+const HEADER_LEN: usize = 6;
+
+/// The state of an established connection with bytes under way, a hole in what it received, and options.
+fn written_connection() -> Vec<u8> {
+    let now = Instant::from_nanos(1_000_000_000);
+    let mut rings = CheckedRings::new(64 << 10);
+    let mut tcp = Connection::connect(now, &Config::default(), 1_000, 7);
+    let limits = TxLimits { mss_ip: 1_460, gso_bytes_max: 0 };
+    let syn = tcp.poll_transmit(now, &limits, &rings).expect("a SYN comes first").header;
+    let mut header = TcpHeader {
+        flags: TcpFlags::SYN.union(TcpFlags::ACK),
+        seq: SeqNumber(5_000),
+        ack: syn.seq + 1,
+        window: 60_000,
+        ..TcpHeader::default()
+    };
+    header.options.mss = Some(1_460);
+    header.options.window_scale = Some(7);
+    header.options.sack_permitted = true;
+    handle(&mut tcp, now, &header, &[], &mut rings);
+    header = TcpHeader { flags: TcpFlags::ACK, seq: SeqNumber(5_101), ..header };
+    header.options = TcpHeader::default().options;
+    handle(&mut tcp, now, &header, &[0; 500], &mut rings);
+    rings.write(20_000);
+    tcp.handle_app(now, &rings);
+    while tcp.poll_transmit(now, &limits, &rings).is_some() {}
+    assert_eq!(tcp.state(), State::Established);
+    let mut state = Vec::new();
+    tcp.write_state(&mut state);
+    state
+}
+
+fn handle(
+    tcp: &mut Connection,
+    now: Instant,
+    header: &TcpHeader,
+    payload: &[u8],
+    rings: &mut CheckedRings,
+) {
+    let payload_len = payload.len() as u32;
+    let segment = SegmentIn { header, payload: &[payload], payload_len, ecn: Ecn::NotEct };
+    let _ = tcp.handle_segment(now, &segment, rings);
+}
 
 fuzz_target!(|input: &[u8]| {
     let Some((kind, bytes)) = input.split_first() else { return };
@@ -77,7 +124,22 @@ fuzz_target!(|input: &[u8]| {
         }
         _ => {
             // A written-out connection is hostile too: what is read back must hold together.
-            let _ = Connection::read_state(bytes);
+            let mut state = written_connection();
+            let (header, body) = state.split_at_mut(HEADER_LEN);
+            let mut bytes = Bytes(bytes);
+            while !bytes.is_empty() {
+                let at = usize::from(bytes.u16()) % body.len();
+                body[at] = bytes.u8();
+            }
+            assert!(header.starts_with(b"CWTC"), "the changes lie behind magic and version");
+            if let Ok(connection) = Connection::read_state(&state) {
+                let mut again = Vec::new();
+                connection.write_state(&mut again);
+                assert!(
+                    Connection::read_state(&again) == Ok(connection),
+                    "read back once, read back twice"
+                );
+            }
         }
     }
 });
