@@ -327,8 +327,14 @@ pub trait AppPort {
     /// Getter: the process behind a channel, `None` once the channel is gone. Channels with equal numbers are one
     /// application and may share an address that they receive messages on.
     fn process(&self, channel: ChannelId) -> Option<u64>;
-    /// Command: a pair of rings for a new socket. `None` when the channel has no room or is gone.
-    fn stream_open(&mut self, channel: ChannelId, socket: SocketId) -> Option<StreamId>;
+    /// Command: a pair of rings for a new socket. What a TCP window promises must be backed; a flow must be able to
+    /// hold one longest message. `None` when the channel has no room or is gone.
+    fn stream_open(
+        &mut self,
+        channel: ChannelId,
+        socket: SocketId,
+        transport: Transport,
+    ) -> Option<StreamId>;
     /// Command: the socket is gone; bytes already committed stay readable until the application
     /// lets go of the stream.
     fn stream_close(&mut self, stream: StreamId);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use causeway_channel::{
     DaemonChannel, DaemonLane, Doorbells, Geometry, LaneStream, Owner, Wake, handshake,
 };
-use causeway_core::port::{ChannelId, Completion, SocketId, StreamIo};
+use causeway_core::port::{ChannelId, Completion, SocketId, StreamIo, Transport};
 use causeway_fuzz::Bytes;
 use libfuzzer_sys::fuzz_target;
 use rustix::fd::OwnedFd;
@@ -32,7 +32,7 @@ impl World {
             .streams_per_lane(4)
             .table_slots(8)
             .chunk_bytes(4096)
-            .chunks(8, 8)
+            .chunks(8, 16)
             .message_bytes_max(16 << 10)
             .build()
             .expect("a geometry within its ranges");
@@ -76,7 +76,9 @@ impl World {
             4 => {
                 self.sockets += 1;
                 let socket = SocketId { index: self.sockets, generation: 0 };
-                if let Some(slot) = self.daemon.stream_open(socket, 16 << 10) {
+                let transport =
+                    if self.sockets % 2 == 0 { Transport::Tcp } else { Transport::Machnet };
+                if let Some(slot) = self.daemon.stream_open(socket, transport, 16 << 10) {
                     self.slots.push(slot);
                 }
             }

@@ -1,5 +1,7 @@
 //! The sizes of a channel, validated.
 
+use crate::daemon::budget::FLOOR_CHUNKS;
+
 /// How large the parts of one channel's memory are. Built with [`Geometry::builder`]; both sides keep a private copy
 /// and never read it back from the shared memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,14 +60,17 @@ impl Default for Geometry {
             table_slots: 1024,
             chunk_bytes: 16 << 10,
             tx_chunks: 1024,
-            rx_chunks_per_lane: 2048,
+            rx_chunks_per_lane: 4096,
             message_bytes_max: 8 << 20,
         }
     }
 }
 
 impl Geometry {
-    /// A builder with the defaults: one lane, rings of 1024 entries, 1024 streams, chunks of 16 KiB, 16 MiB for TX, 32 MiB
+    /// RX chunks that each TCP stream begins with and always has.
+    pub const RX_FLOOR_CHUNKS: u32 = FLOOR_CHUNKS;
+
+    /// A builder with the defaults: one lane, rings of 1024 entries, 1024 streams, chunks of 16 KiB, 16 MiB for TX, 64 MiB
     /// for RX, messages to 8 MiB. Pages are only taken from the machine when they are touched.
     pub fn builder() -> GeometryBuilder {
         GeometryBuilder(Self::default())
@@ -132,6 +137,16 @@ impl Geometry {
     /// chunk touches one chunk more, so it is one chunk less than the table.
     pub const fn window_bytes_max(&self) -> u64 {
         (self.table_slots as u64 - 1) * self.chunk_bytes as u64
+    }
+
+    /// Getter: RX chunks that the longest message may touch.
+    pub(crate) const fn message_chunks(&self) -> u32 {
+        self.message_bytes_max.div_ceil(self.chunk_bytes) + 1
+    }
+
+    /// Getter: the window that each TCP stream begins with and always has.
+    pub const fn rx_floor_bytes(&self) -> u32 {
+        FLOOR_CHUNKS * self.chunk_bytes
     }
 
     /// The fields in their order in the handshake and the header.
@@ -202,14 +217,15 @@ impl GeometryBuilder {
         self
     }
 
-    /// Chunks for TX, of the whole channel, and for RX, of each lane. Default 1024 and 2048, range 4..=1048576.
+    /// Chunks for TX, of the whole channel, and for RX, of each lane. Default 1024 and 4096, range 4..=1048576.
     pub const fn chunks(mut self, tx: u32, rx_per_lane: u32) -> Self {
         self.0.tx_chunks = tx;
         self.0.rx_chunks_per_lane = rx_per_lane;
         self
     }
 
-    /// The longest message in bytes. Default 8 MiB, at least 1; one chunk less than the table and both pools hold.
+    /// The longest message in bytes. Default 8 MiB, at least 1; one chunk less than the table and the TX pool hold,
+    /// three less than the RX pool: beside a message there is room for a TCP stream.
     pub const fn message_bytes_max(mut self, n: u32) -> Self {
         self.0.message_bytes_max = n;
         self
@@ -238,7 +254,7 @@ impl GeometryBuilder {
         if !chunks.contains(&g.tx_chunks) || !chunks.contains(&g.rx_chunks_per_lane) {
             return Err(GeometryError::Chunks);
         }
-        let slots = g.table_slots.min(g.tx_chunks).min(g.rx_chunks_per_lane);
+        let slots = g.table_slots.min(g.tx_chunks).min(g.rx_chunks_per_lane - FLOOR_CHUNKS);
         let longest = (u64::from(slots) - 1) * u64::from(g.chunk_bytes);
         if g.message_bytes_max == 0 || u64::from(g.message_bytes_max) > longest {
             return Err(GeometryError::MessageBytesMax);

@@ -27,7 +27,9 @@ pub mod armed;
 pub mod coalesce;
 pub mod cursor;
 pub mod ring;
+mod rx_chunks;
 pub mod sync;
+mod table;
 
 #[cfg(not(loom))]
 mod app;

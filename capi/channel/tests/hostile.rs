@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use causeway_channel::{
     AppChannel, DaemonChannel, DaemonLane, Doorbells, Geometry, Owner, Poison, Wake,
 };
-use causeway_core::port::{ChannelId, Completion, Op, SocketId, StreamIo};
+use causeway_core::port::{ChannelId, Completion, Op, SocketId, StreamIo, Transport};
 
 struct Silent;
 
@@ -43,7 +43,7 @@ fn geometry() -> Geometry {
         .streams_per_lane(4)
         .table_slots(4)
         .chunk_bytes(4096)
-        .chunks(4, 6)
+        .chunks(4, 14)
         .message_bytes_max(8 << 10)
         .build()
         .unwrap()
@@ -72,7 +72,11 @@ fn world() -> World {
     let bytes = rustix::fs::fstat(&memory).unwrap().st_size as u64;
     let mut app = AppChannel::map(grant).unwrap();
     let mut daemon = daemon.into_lanes().pop().unwrap();
-    let slots: Vec<u32> = (0..3).map(|n| daemon.stream_open(socket(n), 9_000).unwrap()).collect();
+    let transports = [Transport::Tcp, Transport::Machnet, Transport::Tcp];
+    let slots: Vec<u32> = (0..)
+        .zip(transports)
+        .map(|(n, transport)| daemon.stream_open(socket(n), transport, 9_000).unwrap())
+        .collect();
     for (n, slot) in (0..).zip(&slots) {
         app.stream_attach(*slot, socket(n)).unwrap();
     }

@@ -118,7 +118,7 @@ impl Stack {
         };
         let new = NewSocket { channel: asked.channel, tuple, hop, kind };
         let id = self.insert(now, new).ok_or(CommandError::LimitReached)?;
-        let Some(stream) = port.stream_open(asked.channel, id) else {
+        let Some(stream) = port.stream_open(asked.channel, id, asked.transport) else {
             self.drop_silently(id);
             return Err(CommandError::LimitReached);
         };

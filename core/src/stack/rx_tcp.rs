@@ -13,7 +13,7 @@ use super::rx::Packet;
 use super::sock::Kind;
 use crate::event::DropReason;
 use crate::nic::Frame;
-use crate::port::{AppPort, SocketId};
+use crate::port::{AppPort, SocketId, Transport};
 use crate::socket::FourTuple;
 use crate::tcp::{Disposition, Ecn, ListenDecision, Rst, SegmentIn};
 use crate::wire::IpProtocol;
@@ -70,7 +70,7 @@ impl Stack {
         if socket.stream.is_none() && !socket.ended && connection.completes_handshake(header) {
             // The rings come before the payload that may ride on this ACK. Without room for them the
             // segment is as good as lost: the peer sends it again.
-            let Some(stream) = port.stream_open(socket.channel, id) else {
+            let Some(stream) = port.stream_open(socket.channel, id, Transport::Tcp) else {
                 return Err(DropReason::Limit);
             };
             socket.stream = Some(stream);

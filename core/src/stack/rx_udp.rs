@@ -11,7 +11,7 @@ use super::sock::Kind;
 use crate::event::DropReason;
 use crate::machnet::{Disposition, Flow, FlowState, ListenDisposition, PacketIn};
 use crate::nic::Frame;
-use crate::port::{AppPort, SocketId};
+use crate::port::{AppPort, SocketId, Transport};
 use crate::wire::machnet::{HEADER_LEN, MachnetHeader, NetFlags};
 use crate::wire::{UDP_HEADER_LEN, UdpHeader};
 
@@ -85,7 +85,7 @@ impl Stack {
         };
         if socket.stream.is_none() && !socket.ended && completes_handshake(flow, header) {
             // As for TCP: the rings come before the payload.
-            let Some(stream) = port.stream_open(socket.channel, id) else {
+            let Some(stream) = port.stream_open(socket.channel, id, Transport::Machnet) else {
                 return Err(DropReason::Limit);
             };
             socket.stream = Some(stream);

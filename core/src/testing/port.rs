@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::ring::Ring;
 use crate::port::{
-    AppPort, ChannelId, Command, Completion, Op, RingError, SocketId, StreamId, StreamIo,
+    AppPort, ChannelId, Command, Completion, Op, RingError, SocketId, StreamId, StreamIo, Transport,
 };
 use crate::time::Instant;
 
@@ -180,7 +180,12 @@ impl AppPort for VecPort {
         (!self.is_dead(channel)).then_some(u64::from(channel.index / 2))
     }
 
-    fn stream_open(&mut self, channel: ChannelId, _socket: SocketId) -> Option<StreamId> {
+    fn stream_open(
+        &mut self,
+        channel: ChannelId,
+        _socket: SocketId,
+        _: Transport,
+    ) -> Option<StreamId> {
         if self.is_dead(channel) || self.streams_open() >= self.streams_max {
             return None;
         }

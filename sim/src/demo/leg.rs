@@ -144,12 +144,15 @@ impl LegSpec {
 
     fn host_config(&self, address: Ipv4Addr) -> anyhow::Result<HostConfig> {
         let mac = MacAddr([2, 0, 0, 0, 0, address.octets()[3]]);
+        let geometry = Geometry::builder().build()?;
+        // What a SYN promises, the channel backs.
+        let tcp = tcp::Config::builder().rcv_wnd_initial(geometry.rx_floor_bytes());
         Ok(HostConfig {
             addresses: vec![refused("address", InterfaceAddress::new(IpAddr::V4(address), 24))?],
             nic: NicConfig { tx_ring: self.tx_ring, ..NicConfig::new(mac) },
-            tcp: refused("TCP settings", tcp::Config::builder().build())?,
+            tcp: refused("TCP settings", tcp.build())?,
             machnet: refused("Machnet settings", machnet::Config::builder().build())?,
-            geometry: Geometry::builder().build()?,
+            geometry,
             rx_window_bytes: 4 << 20,
             events_max: 4_096,
         })

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use causeway_checksum as checksum;
 use causeway_core::port::{
-    AppPort, ChannelId, Command, Completion, Op, RingError, SocketId, StreamId, StreamIo,
+    AppPort, ChannelId, Command, Completion, Op, RingError, SocketId, StreamId, StreamIo, Transport,
 };
 use causeway_core::time::Instant;
 
@@ -228,7 +228,12 @@ impl AppPort for BenchPort {
         Some(0)
     }
 
-    fn stream_open(&mut self, channel: ChannelId, socket: SocketId) -> Option<StreamId> {
+    fn stream_open(
+        &mut self,
+        channel: ChannelId,
+        socket: SocketId,
+        _: Transport,
+    ) -> Option<StreamId> {
         let stream = Stream {
             socket,
             tx: Ring::default(),

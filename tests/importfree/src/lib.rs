@@ -16,7 +16,7 @@ use causeway_core::engine::Engine;
 use causeway_core::ip::InterfaceAddress;
 use causeway_core::nic::{Frame, FrameMeta, MacAddr, Medium, Nic, NicCaps, WaitSource};
 use causeway_core::port::{
-    AppPort, ChannelId, Command, Completion, RingError, SocketId, StreamId, StreamIo,
+    AppPort, ChannelId, Command, Completion, RingError, SocketId, StreamId, StreamIo, Transport,
 };
 use causeway_core::stack::StackConfig;
 use causeway_core::time::Instant;
@@ -149,7 +149,7 @@ impl AppPort for OneCommand {
         self.0.take()
     }
     fn complete(&mut self, _: ChannelId, _: Completion) {}
-    fn stream_open(&mut self, channel: ChannelId, _: SocketId) -> Option<StreamId> {
+    fn stream_open(&mut self, channel: ChannelId, _: SocketId, _: Transport) -> Option<StreamId> {
         Some(StreamId { channel, slot: 0 })
     }
     fn stream_close(&mut self, _: StreamId) {}

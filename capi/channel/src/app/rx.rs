@@ -4,7 +4,7 @@ use super::channel::{AppChannel, AppStream, ChannelFault};
 use crate::cursor;
 use crate::daemon::pieces;
 use crate::layout;
-use crate::sync::Ordering;
+use crate::table;
 
 impl AppChannel {
     fn rx_stream(&self, slot: u32) -> Option<&AppStream> {
@@ -33,10 +33,9 @@ impl AppChannel {
         for (at, piece) in pieces(start, len, self.chunk_bytes) {
             let index = (at / self.chunk_bytes % self.table_slots) as u32;
             let place = self.mapping.layout.rx_table(slot, index);
-            let chunk = self.mapping.u32_at(place).load(Ordering::Relaxed);
-            if chunk >= self.mapping.geometry.rx_chunks() {
-                return Err(ChannelFault::Stream);
-            }
+            let chunks = self.mapping.geometry.rx_chunks();
+            let chunk = table::look_up(self.mapping.u32_at(place), chunks);
+            let chunk = chunk.ok_or(ChannelFault::Stream)?;
             let base = self.mapping.layout.rx_chunk(chunk) + at % self.chunk_bytes;
             self.mapping.copy_out(base, &mut dst[piece]);
         }

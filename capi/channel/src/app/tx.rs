@@ -7,6 +7,7 @@ use crate::armed;
 use crate::cursor;
 use crate::layout;
 use crate::sync::Ordering;
+use crate::table;
 
 impl AppChannel {
     fn tx_stream(&mut self, slot: u32) -> Option<&mut AppStream> {
@@ -78,10 +79,7 @@ impl AppChannel {
         let chunk = self.tx_free.pop().expect("tx_room counted the free chunks");
         stream.tx_chunks.push_back(chunk);
         let shared = (ordinal % self.table_slots) as u32;
-        // Relaxed: published by the Release of tx_written.
-        self.mapping
-            .u32_at(self.mapping.layout.tx_table(slot, shared))
-            .store(chunk, Ordering::Relaxed);
+        table::name(self.mapping.u32_at(self.mapping.layout.tx_table(slot, shared)), chunk);
         chunk
     }
 

@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering as StdOrdering};
 
-use causeway_core::port::{ChannelId, Completion, Op, SocketId};
+use causeway_core::port::{ChannelId, Completion, Op, SocketId, Transport};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use super::chunks::ChunkPool;
+use super::budget::{RxBudget, RxShare};
 use super::stream::{LaneStream, StreamState};
 use super::{Owner, Poison};
 use crate::armed;
@@ -20,6 +20,7 @@ use crate::layout;
 use crate::mapping::{MappedRing, Mapping};
 use crate::proto::{self, AppCommand};
 use crate::ring::{Consumer, Entry, Producer, RingPoisoned};
+use crate::rx_chunks::RxChunks;
 use crate::sync::Ordering;
 
 /// Above this many entries that the application has not taken, no more of its commands are read
@@ -53,16 +54,14 @@ pub struct DaemonLane {
     inbox: VecDeque<(u64, Op)>,
     outbox: VecDeque<Entry>,
     pub(super) first_slot: u32,
-    streams: Vec<Option<StreamState>>,
+    pub(super) streams: Vec<Option<StreamState>>,
     free_slots: Vec<u32>,
     slots_by_socket: HashMap<SocketId, u32, FixedState>,
     dirty: Vec<u32>,
     pub(super) released_any: bool,
     popped_any: bool,
-    pub(super) pool: ChunkPool,
-    /// For each stream of the lane its `table_slots` entries: RX chunk + 1, or 0. One zeroed allocation: pages
-    /// of streams that were never used are never touched.
-    pub(super) rx_table: Vec<u32>,
+    pub(super) rx_chunks: RxChunks,
+    pub(super) rx_budget: RxBudget,
     pub(super) chunk_bytes: u64,
     pub(super) table_slots: u64,
     poison: Cell<Option<Poison>>,
@@ -100,8 +99,13 @@ impl DaemonLane {
             dirty: Vec::with_capacity(streams as usize),
             released_any: false,
             popped_any: false,
-            pool: ChunkPool::new(lane * g.rx_chunks_per_lane(), g.rx_chunks_per_lane()),
-            rx_table: vec![0; streams as usize * g.table_slots() as usize],
+            rx_chunks: RxChunks::new(
+                streams,
+                (lane * g.rx_chunks_per_lane(), g.rx_chunks_per_lane()),
+                g.chunk_bytes(),
+                g.table_slots(),
+            ),
+            rx_budget: RxBudget::new(streams, g.rx_chunks_per_lane(), g.message_chunks()),
             chunk_bytes: u64::from(g.chunk_bytes()),
             table_slots: u64::from(g.table_slots()),
             poison: Cell::new(None),
@@ -252,6 +256,7 @@ impl DaemonLane {
             state.rx_consumed = consumed;
         }
         self.rx_recycle(slot, before, consumed);
+        self.rx_promise(slot);
         Ok(())
     }
 
@@ -293,12 +298,29 @@ impl DaemonLane {
         }
     }
 
-    /// Command: rings for a new socket. `rx_window_bytes` is what may lie in the RX ring at a time (at
-    /// most [`crate::Geometry::window_bytes_max`], and at least one message for a flow). `None`: every slot is in use. Returns the slot.
-    pub fn stream_open(&mut self, socket: SocketId, rx_window_bytes: u64) -> Option<u32> {
-        if self.poison().is_some() {
+    /// Command: rings for a new socket. `rx_window_bytes` is the most that may lie in the RX ring at a time (at most
+    /// [`crate::Geometry::window_bytes_max`]; for a flow at least one longest message). A TCP stream begins with
+    /// [`crate::Geometry::rx_floor_bytes`] and gets more as its peer makes use of it. `None`: every slot or every floor is in use. Returns the slot.
+    pub fn stream_open(
+        &mut self,
+        socket: SocketId,
+        transport: Transport,
+        rx_window_bytes: u64,
+    ) -> Option<u32> {
+        if self.poison().is_some() || self.free_slots.is_empty() {
             return None;
         }
+        let rx_share = match transport {
+            Transport::Tcp if !self.rx_budget.take_floor() => return None,
+            Transport::Tcp => RxShare::Stream { limit: 0, elastic: 0 },
+            Transport::Machnet => RxShare::Flow { elastic: 0, lent: 0 },
+        };
+        let rx_window = match transport {
+            Transport::Tcp => rx_window_bytes,
+            Transport::Machnet => {
+                rx_window_bytes.max(self.mapping.geometry.message_bytes_max().into())
+            }
+        };
         let slot = self.free_slots.pop()?;
         let at = self.mapping.layout.stream(slot);
         // The application learns of the slot by a completion, whose Release publishes these.
@@ -326,10 +348,12 @@ impl DaemonLane {
             rx_consumed: 0,
             rx_committed: 0,
             rx_high: 0,
-            rx_window: rx_window_bytes.min(self.mapping.geometry.window_bytes_max()),
+            rx_window: rx_window.min(self.mapping.geometry.window_bytes_max()),
+            rx_share,
             message_end: 0,
         });
         self.slots_by_socket.insert(socket, slot);
+        self.rx_promise(slot);
         Some(slot)
     }
 
@@ -338,8 +362,11 @@ impl DaemonLane {
     pub fn stream_close(&mut self, slot: u32) {
         let Some(state) = self.state_mut(slot) else { return };
         state.open = false;
-        if state.released {
+        let released = state.released;
+        if released {
             self.stream_free(slot);
+        } else {
+            self.rx_promise(slot);
         }
     }
 
@@ -362,6 +389,7 @@ impl DaemonLane {
         state.released = true;
         let closed = !state.open;
         self.rx_free_all(slot);
+        self.rx_promise(slot);
         if closed {
             self.stream_free(slot);
         }
@@ -371,6 +399,9 @@ impl DaemonLane {
         let local = (slot - self.first_slot) as usize;
         if let Some(state) = self.streams[local].take() {
             self.slots_by_socket.remove(&state.socket);
+            if let RxShare::Stream { .. } = state.rx_share {
+                self.rx_budget.give_floor();
+            }
             if state.dirty {
                 self.dirty.retain(|s| *s != slot);
             }

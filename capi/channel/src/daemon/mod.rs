@@ -15,7 +15,7 @@
 //! lane.poison() is Some               the application broke a rule: detach the channel
 //! ```
 
-mod chunks;
+pub(crate) mod budget;
 mod lane;
 mod stream;
 

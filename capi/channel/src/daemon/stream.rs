@@ -7,11 +7,12 @@
 
 use causeway_core::port::{RingError, SocketId, StreamIo};
 
+use super::budget::{FLOOR_CHUNKS, RxShare};
 use super::lane::DaemonLane;
 use super::{Owner, Poison};
 use crate::cursor;
 use crate::layout;
-use crate::sync::Ordering;
+use crate::table;
 
 /// What the daemon knows about one slot.
 #[derive(Clone, Debug)]
@@ -33,8 +34,19 @@ pub(super) struct StreamState {
     /// One past the highest byte ever stored.
     pub(super) rx_high: u64,
     pub(super) rx_window: u64,
+    pub(super) rx_share: RxShare,
     /// Where the last message ended: they must not overlap.
     pub(super) message_end: u64,
+}
+
+impl StreamState {
+    /// One past the last byte that may be stored.
+    fn rx_limit(&self) -> u64 {
+        match self.rx_share {
+            RxShare::Stream { limit, .. } => limit,
+            RxShare::Flow { .. } => self.rx_consumed + self.rx_window,
+        }
+    }
 }
 
 /// The byte rings of a stream for the length of a borrow: the [`StreamIo`] of the channel.
@@ -74,7 +86,7 @@ impl StreamIo for LaneStream<'_> {
     }
 
     fn rx_limit(&self) -> u64 {
-        self.state().map_or(0, |s| s.rx_consumed + s.rx_window)
+        self.state().map_or(0, StreamState::rx_limit)
     }
 
     fn rx_consumed(&self) -> u64 {
@@ -145,12 +157,11 @@ impl DaemonLane {
     fn tx_chunk(&self, slot: u32, at: u64) -> Option<u64> {
         let index = (at / self.chunk_bytes % self.table_slots) as u32;
         let place = self.mapping.layout.tx_table(slot, index);
-        // Read once, validated, used. Relaxed: the acquire of tx_written made an honest entry visible.
-        let chunk = self.mapping.u32_at(place).load(Ordering::Relaxed);
-        if chunk >= self.mapping.geometry.tx_chunks() {
+        let chunks = self.mapping.geometry.tx_chunks();
+        let Some(chunk) = table::look_up(self.mapping.u32_at(place), chunks) else {
             self.poison_by(Poison::Chunk);
             return None;
-        }
+        };
         Some(self.mapping.layout.tx_chunk(chunk))
     }
 
@@ -171,7 +182,7 @@ impl DaemonLane {
         let message_room = self.message_room();
         let state = self.state(slot).filter(|s| !s.released).ok_or(RingError::Gone)?;
         let end = offset.checked_add(src.len() as u64).ok_or(RingError::OutOfRange)?;
-        if end > state.rx_consumed + state.rx_window {
+        if end > state.rx_limit() {
             return Err(RingError::OutOfRange);
         }
         // What is committed may be read at this moment, what is consumed has no chunk any more: such
@@ -180,16 +191,16 @@ impl DaemonLane {
         if start >= end {
             return Ok(());
         }
-        if !message_room {
+        // Each message is news of its own; a stream's readiness is kept once, however late it is read.
+        if !message_room && matches!(state.rx_share, RxShare::Flow { .. }) {
             return Err(RingError::NoMemory);
         }
         let src = &src[(start - offset) as usize..];
         let high = state.rx_high.max(end);
         self.rx_attach(slot, start, end)?;
         for (at, piece) in pieces(start, src.len(), self.chunk_bytes) {
-            let chunk = self.rx_table[self.rx_index(slot, at / self.chunk_bytes)]
-                .checked_sub(1)
-                .expect("rx_attach gave every piece its chunk");
+            let chunk = self.rx_chunks.chunk(slot - self.first_slot, at);
+            let chunk = chunk.expect("rx_attach gave every piece its chunk");
             let base = self.mapping.layout.rx_chunk(chunk);
             self.mapping.copy_in(base + at % self.chunk_bytes, &src[piece]);
         }
@@ -199,24 +210,21 @@ impl DaemonLane {
         Ok(())
     }
 
-    /// Gives every part of `start .. end` a chunk, or changes nothing.
+    /// Gives every part of `start .. end` a chunk, or changes nothing. Never fails for a TCP stream: a chunk
+    /// is reserved for every part below its limit.
     fn rx_attach(&mut self, slot: u32, start: u64, end: u64) -> Result<(), RingError> {
-        let ordinals = start / self.chunk_bytes..end.div_ceil(self.chunk_bytes);
-        let missing = |o: &u64| self.rx_table[self.rx_index(slot, *o)] == 0;
-        if ordinals.clone().filter(missing).count() > self.pool.available() {
+        let local = slot - self.first_slot;
+        let missing = self.rx_chunks.missing(local, start, end);
+        let state = self.streams[local as usize].as_mut().ok_or(RingError::Gone)?;
+        if matches!(state.rx_share, RxShare::Flow { .. })
+            && !self.rx_budget.draw(slot, &mut state.rx_share, missing)
+        {
             return Err(RingError::NoMemory);
         }
-        for ordinal in ordinals {
-            let index = self.rx_index(slot, ordinal);
-            if self.rx_table[index] == 0 {
-                let chunk = self.pool.take().expect("counted above");
-                self.rx_table[index] = chunk + 1;
-                let shared = (ordinal % self.table_slots) as u32;
-                let place = self.mapping.layout.rx_table(slot, shared);
-                // Relaxed: published by the Release of rx_committed, before which nobody looks.
-                self.mapping.u32_at(place).store(chunk, Ordering::Relaxed);
-            }
-        }
+        let mapping = &self.mapping;
+        self.rx_chunks.attach(local, start, end, |index, chunk| {
+            table::name(mapping.u32_at(mapping.layout.rx_table(slot, index)), chunk);
+        });
         Ok(())
     }
 
@@ -229,38 +237,64 @@ impl DaemonLane {
         state.rx_committed = offset;
         let at = self.mapping.layout.stream(slot) + layout::STREAM_RX_COMMITTED;
         cursor::publish(self.mapping.u64_at(at), offset);
+        self.rx_promise(slot);
     }
 
-    /// Where the private table of this lane holds an ordinal of a slot.
-    fn rx_index(&self, slot: u32, ordinal: u64) -> usize {
-        let local = u64::from(slot - self.first_slot);
-        (local * self.table_slots + ordinal % self.table_slots) as usize
+    /// Moves the limit of a TCP stream on, as far as chunks are to be had for it. What the application has read comes back first.
+    ///
+    /// The window begins with the floor and is twice what was received beyond it, so that it doubles where a sender in slow start does
+    /// (RFC 5681 section 3.1), and an idle connection reserves its floor only.
+    pub(super) fn rx_promise(&mut self, slot: u32) {
+        let (chunk_bytes, budget) = (self.chunk_bytes, &mut self.rx_budget);
+        let state = self.streams.get_mut((slot - self.first_slot) as usize);
+        let Some(state) = state.and_then(Option::as_mut) else { return };
+        let RxShare::Stream { limit, elastic } = &mut state.rx_share else { return };
+        let first = state.rx_consumed / chunk_bytes;
+        // At most the table's slots.
+        let beyond_floor = |limit: u64| {
+            let span = limit.div_ceil(chunk_bytes).saturating_sub(first);
+            span.saturating_sub(FLOOR_CHUNKS.into()) as u32
+        };
+        // What the application let go of takes nothing any more; of what the stack let go of, only what is stored needs chunks.
+        let needed = match (state.released, state.open) {
+            (true, _) => 0,
+            (false, true) => *elastic,
+            (false, false) => beyond_floor(state.rx_high),
+        };
+        let needed = needed.min(beyond_floor(*limit)).min(*elastic);
+        budget.shrink(*elastic - needed);
+        *elastic = needed;
+        if !state.open || state.released {
+            return;
+        }
+        let floor = u64::from(FLOOR_CHUNKS) * chunk_bytes;
+        let window =
+            state.rx_window.min(floor.saturating_add(state.rx_committed.saturating_mul(2)));
+        let wanted = state.rx_consumed + window;
+        *elastic = budget.grow(*elastic, beyond_floor(wanted));
+        let backed = (first + u64::from(FLOOR_CHUNKS) + u64::from(*elastic)) * chunk_bytes;
+        *limit = wanted.min(backed).max(*limit);
     }
 
-    /// Gives the chunks below `to` back, and the last one too when nothing else is in it.
+    /// Gives back what the application has read since it had read up to `from`.
     pub(super) fn rx_recycle(&mut self, slot: u32, from: u64, to: u64) {
         let high = self.state(slot).map_or(0, |s| s.rx_high);
-        let whole = from / self.chunk_bytes..to / self.chunk_bytes;
-        let last = (to == high && !to.is_multiple_of(self.chunk_bytes)).then_some(whole.end);
-        for ordinal in whole.chain(last) {
-            self.rx_free(slot, ordinal);
-        }
+        let freed = self.rx_chunks.recycle(slot - self.first_slot, from, to, high);
+        self.rx_freed(slot, freed);
     }
 
     /// Gives every chunk of a stream back.
     pub(super) fn rx_free_all(&mut self, slot: u32) {
         let Some(state) = self.state(slot) else { return };
-        let ordinals =
-            state.rx_consumed / self.chunk_bytes..state.rx_high.div_ceil(self.chunk_bytes);
-        for ordinal in ordinals {
-            self.rx_free(slot, ordinal);
-        }
+        let (from, high) = (state.rx_consumed, state.rx_high);
+        let freed = self.rx_chunks.free_all(slot - self.first_slot, from, high);
+        self.rx_freed(slot, freed);
     }
 
-    fn rx_free(&mut self, slot: u32, ordinal: u64) {
-        let index = self.rx_index(slot, ordinal);
-        if let Some(chunk) = std::mem::take(&mut self.rx_table[index]).checked_sub(1) {
-            self.pool.give(chunk);
+    fn rx_freed(&mut self, slot: u32, freed: u32) {
+        let state = self.streams[(slot - self.first_slot) as usize].as_mut();
+        if let Some(state) = state {
+            self.rx_budget.give(slot, &mut state.rx_share, freed);
         }
     }
 }

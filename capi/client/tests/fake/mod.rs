@@ -213,7 +213,8 @@ impl Stack {
     }
 
     fn open(&mut self, channel: usize, socket: SocketId, peer: SocketId) -> StreamId {
-        let slot = self.channels[channel].0.stream_open(socket, 1 << 20).unwrap();
+        let slot =
+            self.channels[channel].0.stream_open(socket, Transport::Machnet, 1 << 20).unwrap();
         let sock = Sock {
             channel,
             slot,

@@ -53,6 +53,12 @@ impl ChannelConfig {
         self.rx_window_bytes
     }
 
+    /// Getter: the window that a connection promises before it has rings: what each is sure to have.
+    pub fn rcv_wnd_initial(&self) -> u32 {
+        let window = u32::try_from(self.rx_window_bytes).unwrap_or(u32::MAX);
+        self.geometry.rx_floor_bytes().min(window).min(65_535)
+    }
+
     /// Getter: commands of one channel per step, default 64.
     pub fn commands_per_step(&self) -> u32 {
         self.commands_per_step
@@ -74,7 +80,7 @@ const STREAMS_MAX: Integer = setting("channel.streams_max", 1024, 1, 65_536, "st
 const SOCKETS_PER_CHANNEL_MAX: Integer =
     setting("channel.sockets_per_channel_max", 16_384, 1, 65_536, "sockets");
 const TX_BYTES: Integer = setting("channel.tx_bytes", 16 << 20, 64 << 10, 1 << 34, "bytes");
-const RX_BYTES: Integer = setting("channel.rx_bytes", 32 << 20, 64 << 10, 1 << 34, "bytes");
+const RX_BYTES: Integer = setting("channel.rx_bytes", 64 << 20, 64 << 10, 1 << 34, "bytes");
 const CHUNK_BYTES: Integer = setting("channel.chunk_bytes", 16 << 10, 4 << 10, 1 << 20, "bytes");
 const RING_ENTRIES: Integer = setting("channel.ring_entries", 1024, 16, 65_536, "entries");
 const RX_WINDOW_BYTES: Integer =
@@ -142,7 +148,9 @@ impl RawChannel {
         chunk_bytes: u32,
         msg_max: u32,
     ) -> Result<(), ConfigError> {
-        let least = (msg_max.div_ceil(chunk_bytes) + 1).max(CHUNKS_MIN);
+        // Beside it, a TCP stream must have room.
+        let beside = if pool.0.key == RX_BYTES.key { Geometry::RX_FLOOR_CHUNKS } else { 0 };
+        let least = (msg_max.div_ceil(chunk_bytes) + 1 + beside).max(CHUNKS_MIN);
         if (least..=CHUNKS_MAX).contains(&chunks) {
             return Ok(());
         }

@@ -308,9 +308,9 @@ fn settings_of_a_channel_that_do_not_fit_each_other_are_named() {
          8404992 or more; raise it, or lower machnet.msg_max or chunk_bytes",
     );
     assert_channel(
-        "rx_bytes = 8404991",
+        "rx_bytes = 8437759",
         "rx_bytes: with a chunk_bytes of 16384 and a machnet.msg_max of 8388608, rx_bytes must be \
-         8404992 or more; raise it, or lower machnet.msg_max or chunk_bytes",
+         8437760 or more; raise it, or lower machnet.msg_max or chunk_bytes",
     );
     assert_channel(
         "rx_bytes = 17179869184\nchunk_bytes = 4096",
@@ -329,7 +329,7 @@ fn settings_of_a_channel_that_do_not_fit_each_other_are_named() {
     );
     // The bounds themselves are good.
     for good in [
-        "tx_bytes = 8404992\nrx_bytes = 8404992",
+        "tx_bytes = 8404992\nrx_bytes = 8437760",
         "rx_bytes = 4294967296\nchunk_bytes = 4096",
         "rx_window_bytes = 268431360\nchunk_bytes = 4096\nstreams_max = 1024",
     ] {
@@ -363,7 +363,11 @@ fn the_whole_window_can_be_advertised() {
         let text = format!("{INTERFACE}[channel]\nrx_window_bytes = {window}\n");
         *Config::parse("c.toml", &text).unwrap().tcp()
     };
-    let scaled = |shift| causeway_core::tcp::Config::builder().window_scale(shift).build().unwrap();
+    // What is promised before there are rings is what every connection is sure of: two chunks.
+    let scaled = |shift| {
+        let tcp = causeway_core::tcp::Config::builder().rcv_wnd_initial(2 * 16_384);
+        tcp.window_scale(shift).build().unwrap()
+    };
     assert_eq!(with(64 << 20), scaled(11));
     assert_eq!(with(1_073_725_440), scaled(14));
     assert_after_interface(

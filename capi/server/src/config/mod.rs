@@ -82,7 +82,7 @@ impl Config {
             daemon: raw.daemon.build(&source)?,
             interfaces,
             routes,
-            tcp: raw.tcp.build(&source, channel.rx_window_bytes())?,
+            tcp: raw.tcp.build(&source, &channel)?,
             machnet,
             accept_bad_udp_checksum,
             channel,

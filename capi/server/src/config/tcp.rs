@@ -5,6 +5,7 @@ use causeway_core::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::channel::ChannelConfig;
 use super::check::{Integer, first_given};
 use super::error::{ConfigError, Source};
 
@@ -42,11 +43,11 @@ const RETRIES_MAX: Integer = count("tcp.retries_max", 15);
 const SYN_RETRIES_MAX: Integer = count("tcp.syn_retries_max", 6);
 
 impl RawTcp {
-    /// `rx_window_bytes` is the largest window that is to be advertised.
+    /// `channel` says how large a window may become, and what its memory backs from the first moment.
     pub(super) fn build(
         self,
         source: &Source<'_>,
-        rx_window_bytes: u64,
+        channel: &ChannelConfig,
     ) -> Result<tcp::Config, ConfigError> {
         let millis = |setting: &Integer, value: &Option<Spanned<i64>>| {
             setting.check_u64(source, value.as_ref()).map(Duration::from_millis)
@@ -55,6 +56,7 @@ impl RawTcp {
         let rto_min = millis(&RTO_MS_MIN, &self.rto_ms_min)?;
         self.check_rto(source, rto_initial.as_millis(), rto_min.as_millis())?;
         let builder = tcp::Config::builder()
+            .rcv_wnd_initial(channel.rcv_wnd_initial())
             .rto_initial(rto_initial)
             .rto_min(rto_min)
             .rto_max(millis(&RTO_MS_MAX, &self.rto_ms_max)?)
@@ -63,7 +65,7 @@ impl RawTcp {
             .keepalive_idle(millis(&KEEPALIVE_IDLE_MS, &self.keepalive_idle_ms)?)
             .retries_max(RETRIES_MAX.check_u8(source, self.retries_max.as_ref())?)
             .syn_retries_max(SYN_RETRIES_MAX.check_u8(source, self.syn_retries_max.as_ref())?)
-            .window_scale(scale_for(rx_window_bytes))
+            .window_scale(scale_for(channel.rx_window_bytes()))
             .timestamps(self.timestamps.unwrap_or(true))
             .window_scaling(self.window_scaling.unwrap_or(true))
             .sack(self.sack.unwrap_or(true));

@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::io;
 
 use causeway_channel::{LaneStream, Poison};
-use causeway_core::port::{AppPort, ChannelId, Command, Completion, Op, SocketId, StreamId};
+use causeway_core::port::{
+    AppPort, ChannelId, Command, Completion, Op, SocketId, StreamId, Transport,
+};
 use causeway_core::time::Instant;
 
 use super::bells::Bells;
@@ -385,10 +387,15 @@ impl AppPort for ChannelPort {
         serves.then(|| known.process())
     }
 
-    fn stream_open(&mut self, channel: ChannelId, socket: SocketId) -> Option<StreamId> {
+    fn stream_open(
+        &mut self,
+        channel: ChannelId,
+        socket: SocketId,
+        transport: Transport,
+    ) -> Option<StreamId> {
         let window = self.config.rx_window_bytes;
         let known = self.alive(channel)?;
-        let slot = known.attached.lane.stream_open(socket, window)?;
+        let slot = known.attached.lane.stream_open(socket, transport, window)?;
         known.streams_open += 1;
         self.touch(channel.index);
         Some(StreamId { channel, slot })

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use causeway_channel::handshake::Hello;
 use causeway_channel::{AppChannel, Doorbells, Geometry, Wake};
-use causeway_core::port::{AppPort, ChannelId, Completion, Op, SocketId, SocketInfo, StreamIo};
+use causeway_core::port::{
+    AppPort, ChannelId, Completion, Op, SocketId, SocketInfo, StreamIo, Transport,
+};
 use causeway_core::time::Instant;
 
 use super::{BellQueue, Bells, ChannelPort, Peer, PortConfig, Slots};
@@ -234,13 +236,13 @@ fn a_hang_up_is_said_once_and_the_memory_goes_with_the_last_stream() {
     let other = world.client();
     client.ask(1);
     world.step();
-    let stream = world.port.stream_open(client.id, SOCKET).unwrap();
+    let stream = world.port.stream_open(client.id, SOCKET, Transport::Tcp).unwrap();
     world.port.detach(client.id);
     world.port.detach(client.id);
     assert!(!world.port.prepare_sleep(), "the stack has to hear of it");
     assert_eq!(world.step(), [(client.id, GONE)]);
     assert_eq!(world.step(), []);
-    assert_eq!(world.port.stream_open(client.id, SOCKET), None);
+    assert_eq!(world.port.stream_open(client.id, SOCKET, Transport::Tcp), None);
     assert_eq!(world.attach.slots().taken(), 2, "a stream is open");
     world.port.stream_close(stream);
     assert_eq!(world.attach.slots().taken(), 1);
@@ -296,7 +298,7 @@ fn an_application_that_never_took_its_answers_is_heard_to_the_end_too() {
 fn memory_that_turns_out_to_be_nonsense_after_the_end_delivers_nothing() {
     let mut world = World::new();
     let (mut client, mut other) = (world.client(), world.client());
-    let stream = world.port.stream_open(client.id, SOCKET).unwrap();
+    let stream = world.port.stream_open(client.id, SOCKET, Transport::Tcp).unwrap();
     let local = ([10, 0, 0, 1], 9).into();
     let connecting = Completion::Connecting { tag: 0, socket: SOCKET, stream, local };
     world.port.complete(client.id, connecting);
