@@ -30,6 +30,7 @@ pub mod ring;
 mod rx_chunks;
 pub mod sync;
 mod table;
+mod tx_chunks;
 
 #[cfg(not(loom))]
 mod app;

@@ -9,8 +9,10 @@ use loom::sync::{Arc, Notify};
 use loom::thread;
 
 use crate::ring::{Consumer, Entry, Producer, RingMemory};
+use crate::rx_chunks::RxChunks;
 use crate::sync::{AtomicU32, AtomicU64};
-use crate::{armed, coalesce, cursor};
+use crate::tx_chunks::TxChunks;
+use crate::{armed, coalesce, cursor, table};
 
 const CAPACITY: u32 = 2;
 
@@ -210,32 +212,107 @@ fn loom_kick_coalescing_never_loses_the_last_notice() {
     });
 }
 
-#[test]
-fn loom_byte_ring_chunks_are_never_read_and_written_at_once() {
-    model(|| {
-        let memory = Arc::new(Memory::default());
-        // One chunk, used for byte 0 and, once that is released, for byte 1.
-        let chunk = Arc::new(UnsafeCell::new(0_u8));
-        let (shared, bytes) = (memory.clone(), chunk.clone());
-        let app = thread::spawn(move || {
-            for byte in 0..2_u64 {
-                while cursor::observe(&shared.released, 0, 2).unwrap() < byte {
-                    thread::yield_now();
-                }
-                // SAFETY: loom checks exactly this: that nobody else touches the chunk now.
-                bytes.with_mut(|p| unsafe { *p = byte as u8 + 1 });
-                cursor::publish(&shared.written, byte + 1);
-            }
-        });
-        for byte in 0..2_u64 {
-            while cursor::observe(&memory.written, 0, 2).unwrap() <= byte {
+/// A byte ring of two table entries over two chunks of one byte: what is filled third needs a chunk that was emptied, and an entry that
+/// was named before.
+#[derive(Default)]
+struct ByteRing {
+    /// tx_written or rx_committed.
+    filled: AtomicU64,
+    /// tx_released or rx_consumed.
+    emptied: AtomicU64,
+    table: [AtomicU32; SLOTS as usize],
+    /// Not atomics: loom then reports a chunk that is read and written at once.
+    chunks: [UnsafeCell<u8>; CHUNKS as usize],
+}
+
+const SLOTS: u32 = 2;
+const CHUNKS: u32 = 2;
+const BYTES: u64 = 3;
+
+// SAFETY: the chunks are shared as the channel shares them, and loom checks that.
+unsafe impl Sync for ByteRing {}
+
+impl ByteRing {
+    fn write(&self, chunk: u32, byte: u64) {
+        // SAFETY: loom checks exactly this: that nobody else touches the chunk now.
+        self.chunks[chunk as usize].with_mut(|p| unsafe { *p = byte as u8 + 1 });
+    }
+
+    /// The reading side, as both sides have it: cursor, table, chunk, cursor.
+    fn read_all(&self) {
+        let mut at = 0;
+        while at < BYTES {
+            let end = cursor::observe(&self.filled, at, BYTES).unwrap();
+            if at == end {
                 thread::yield_now();
             }
-            // SAFETY: as above.
-            let value = chunk.with(|p| unsafe { *p });
-            assert_eq!(value, byte as u8 + 1);
-            cursor::publish(&memory.released, byte + 1);
+            while at < end {
+                let entry = &self.table[(at % u64::from(SLOTS)) as usize];
+                let chunk = table::look_up(entry, CHUNKS).unwrap();
+                // SAFETY: as above.
+                let byte = self.chunks[chunk as usize].with(|p| unsafe { *p });
+                assert_eq!(u64::from(byte), at + 1, "another chunk than the one that holds it");
+                at += 1;
+            }
+            cursor::publish(&self.emptied, at);
         }
+    }
+}
+
+#[test]
+fn loom_tx_chunks_are_named_before_they_are_read_and_filled_again_only_after() {
+    model(|| {
+        let ring = Arc::new(ByteRing::default());
+        let shared = ring.clone();
+        let app = thread::spawn(move || {
+            let (mut chunks, mut free) = (TxChunks::default(), vec![1, 0]);
+            let (mut staged, mut released) = (0, 0);
+            while staged < BYTES {
+                let name = |ordinal: u64, chunk| {
+                    table::name(&shared.table[(ordinal % u64::from(SLOTS)) as usize], chunk);
+                };
+                if let Some(chunk) = chunks.hold(staged, 1, &mut free, name) {
+                    shared.write(chunk, staged);
+                    staged += 1;
+                    cursor::publish(&shared.filled, staged);
+                } else {
+                    thread::yield_now();
+                    released = cursor::observe(&shared.emptied, released, staged).unwrap();
+                    chunks.reap(released, staged, 1, &mut free);
+                }
+            }
+        });
+        ring.read_all();
         app.join().unwrap();
+    });
+}
+
+#[test]
+fn loom_rx_chunks_are_recycled_only_after_they_were_read() {
+    model(|| {
+        let ring = Arc::new(ByteRing::default());
+        let shared = ring.clone();
+        let daemon = thread::spawn(move || {
+            let mut chunks = RxChunks::new(1, (0, CHUNKS), 1, SLOTS);
+            let (mut stored, mut consumed) = (0, 0);
+            while stored < BYTES {
+                // The window: at most what the table holds.
+                if stored == consumed + u64::from(SLOTS) {
+                    thread::yield_now();
+                    let seen = cursor::observe(&shared.emptied, consumed, stored).unwrap();
+                    chunks.recycle(0, consumed, seen, stored);
+                    consumed = seen;
+                    continue;
+                }
+                chunks.attach(0, stored, stored + 1, |index, chunk| {
+                    table::name(&shared.table[index as usize], chunk);
+                });
+                shared.write(chunks.chunk(0, stored).unwrap(), stored);
+                stored += 1;
+                cursor::publish(&shared.filled, stored);
+            }
+        });
+        ring.read_all();
+        daemon.join().unwrap();
     });
 }

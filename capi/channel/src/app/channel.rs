@@ -14,6 +14,7 @@ use crate::layout;
 use crate::mapping::{Grant, MapError, MappedRing, Mapping};
 use crate::proto::{self, CompletionDecoder, DecodedCompletion, ProtoError};
 use crate::ring::{Consumer, Entry, Producer, RingPoisoned};
+use crate::tx_chunks::TxChunks;
 use causeway_core::port::Completion;
 
 /// The daemon's side of the channel is broken. Nothing more can be done with the channel.
@@ -55,9 +56,7 @@ pub(super) struct AppStream {
     pub(super) tx_staged: u64,
     pub(super) tx_published: u64,
     pub(super) tx_released: u64,
-    /// TX chunks attached, the lowest part of the stream first, and that part's ordinal.
-    pub(super) tx_chunks: VecDeque<u32>,
-    pub(super) tx_first: u64,
+    pub(super) tx_chunks: TxChunks,
     pub(super) rx_consumed: u64,
 }
 
@@ -224,8 +223,7 @@ impl AppChannel {
             tx_staged: 0,
             tx_published: 0,
             tx_released: 0,
-            tx_chunks: VecDeque::new(),
-            tx_first: 0,
+            tx_chunks: TxChunks::default(),
             rx_consumed: 0,
         });
         Ok(())
@@ -236,7 +234,7 @@ impl AppChannel {
     pub fn stream_release(&mut self, slot: u32) -> Result<(), ChannelFault> {
         self.check_slot(slot)?;
         let Some(stream) = self.streams[slot as usize].take() else { return Ok(()) };
-        self.tx_free.extend(stream.tx_chunks);
+        stream.tx_chunks.free_all(&mut self.tx_free);
         let lane = self.lane_of(slot);
         self.push_entry(lane, proto::encode_release(slot, stream.socket))
     }

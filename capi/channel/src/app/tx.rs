@@ -33,7 +33,7 @@ impl AppChannel {
         let window = window_bytes.min(self.mapping.geometry.window_bytes_max());
         let (free, chunk_bytes) = (self.tx_free.len() as u64, self.chunk_bytes);
         let Some(stream) = self.tx_stream(slot) else { return (0, 0) };
-        let attached = (stream.tx_first + stream.tx_chunks.len() as u64) * chunk_bytes;
+        let attached = stream.tx_chunks.end(chunk_bytes);
         let holds = !stream.tx_chunks.is_empty();
         let tail = if holds { attached - stream.tx_staged } else { 0 };
         // Without a tail, the first free chunk begins where the staged bytes end, perhaps inside it.
@@ -68,19 +68,14 @@ impl AppChannel {
 
     /// The chunk that the next staged byte goes to.
     fn tx_chunk(&mut self, slot: u32, stream: &mut AppStream) -> u32 {
-        let ordinal = stream.tx_staged / self.chunk_bytes;
-        if stream.tx_chunks.is_empty() {
-            stream.tx_first = ordinal;
-        }
-        let index = (ordinal - stream.tx_first) as usize;
-        if let Some(chunk) = stream.tx_chunks.get(index) {
-            return *chunk;
-        }
-        let chunk = self.tx_free.pop().expect("tx_room counted the free chunks");
-        stream.tx_chunks.push_back(chunk);
-        let shared = (ordinal % self.table_slots) as u32;
-        table::name(self.mapping.u32_at(self.mapping.layout.tx_table(slot, shared)), chunk);
-        chunk
+        let (mapping, table_slots) = (&self.mapping, self.table_slots);
+        let (staged, chunk_bytes) = (stream.tx_staged, self.chunk_bytes);
+        let chunk =
+            stream.tx_chunks.hold(staged, chunk_bytes, &mut self.tx_free, |ordinal, chunk| {
+                let place = mapping.layout.tx_table(slot, (ordinal % table_slots) as u32);
+                table::name(mapping.u32_at(place), chunk);
+            });
+        chunk.expect("tx_room counted the free chunks")
     }
 
     /// Getter: the stream offset of the next byte to be staged.
@@ -129,19 +124,9 @@ impl AppChannel {
     fn tx_reap(&mut self, slot: u32) -> Result<(), ChannelFault> {
         let released = self.tx_released(slot)?;
         let chunk_bytes = self.chunk_bytes;
-        let Some(mut stream) = self.streams[slot as usize].take() else { return Ok(()) };
+        let Some(stream) = self.streams[slot as usize].as_mut() else { return Ok(()) };
         stream.tx_released = released;
-        while let Some(chunk) = stream.tx_chunks.front() {
-            let end = (stream.tx_first + 1) * chunk_bytes;
-            // The last chunk is free as well when everything that is in it was released.
-            if end > released && stream.tx_staged != released {
-                break;
-            }
-            self.tx_free.push(*chunk);
-            stream.tx_chunks.pop_front();
-            stream.tx_first += 1;
-        }
-        self.streams[slot as usize] = Some(stream);
+        stream.tx_chunks.reap(released, stream.tx_staged, chunk_bytes, &mut self.tx_free);
         Ok(())
     }
 
