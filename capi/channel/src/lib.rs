@@ -27,9 +27,11 @@ pub mod armed;
 pub mod coalesce;
 pub mod cursor;
 pub mod ring;
+#[cfg_attr(loom, allow(dead_code, reason = "the models use the part that races"))]
 mod rx_chunks;
 pub mod sync;
 mod table;
+#[cfg_attr(loom, allow(dead_code, reason = "the models use the part that races"))]
 mod tx_chunks;
 
 #[cfg(not(loom))]
