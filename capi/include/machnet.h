@@ -114,6 +114,7 @@ int machnet_set_nonblocking(MachnetChannelCtx_t *ctx, bool nonblocking);
  * Returns 0, or -1 on failure:
  *   EADDRINUSE     another process listens there, or this channel does
  *   EADDRNOTAVAIL  local_ip is not an address of the daemon
+ *   EMSGSIZE       the link's MTU is below 1500: the transport's packets do not fit
  *   ENOBUFS        the daemon's limit of sockets is reached
  */
 int machnet_listen(MachnetChannelCtx_t *ctx, const char *local_ip, uint16_t port);
@@ -133,6 +134,7 @@ int machnet_listen(MachnetChannelCtx_t *ctx, const char *local_ip, uint16_t port
  *   EHOSTUNREACH   the next hop does not answer address resolution
  *   ENETUNREACH    there is no route to remote_ip
  *   EADDRNOTAVAIL  local_ip is not an address of the daemon, or no local port is free
+ *   EMSGSIZE       the link's MTU is below 1500: the transport's packets do not fit
  *   ENOBUFS        the daemon's limit of sockets is reached
  */
 int machnet_connect(MachnetChannelCtx_t *ctx, const char *local_ip, const char *remote_ip,

@@ -150,7 +150,7 @@ pub(crate) const fn text(error: c_int) -> &'static CStr {
         libc::EHOSTUNREACH => c"the next hop does not answer",
         libc::ENETUNREACH => c"no route to the peer",
         libc::EBADF => c"no such flow on this channel",
-        libc::EMSGSIZE => c"the message is too long",
+        libc::EMSGSIZE => c"the message is too long, or the link's MTU is below 1500",
         libc::EAGAIN => c"it would have to wait",
         libc::ECONNRESET => c"the peer closed the flow",
         libc::ENOTSUP => c"not supported by this daemon",

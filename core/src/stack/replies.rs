@@ -107,9 +107,14 @@ impl Replies {
     }
 
     /// `neighbor` is not resolved yet. False when too much waits already: the reply is dropped.
+    /// Getter: there is room for one more reply that waits for a neighbour.
+    pub(super) fn may_park(&self) -> bool {
+        self.parked.len() < self.parked_max
+    }
+
     pub(super) fn park(&mut self, interface: IfIndex, neighbor: IpAddr, reply: Reply) -> bool {
         let waiting = self.waiting_for(interface, neighbor);
-        if self.parked.len() >= self.parked_max || waiting.len() >= PARKED_PER_NEIGHBOR_MAX {
+        if !self.may_park() || waiting.len() >= PARKED_PER_NEIGHBOR_MAX {
             self.discard(reply.bytes);
             return false;
         }
@@ -151,7 +156,7 @@ impl Replies {
     }
 }
 
-/// A token bucket: at most `per_second` in any second, in a burst or spread out.
+/// At most `per_second` in each window of a second, which begins with its first: in a burst or spread out.
 #[derive(Debug)]
 pub(super) struct RateLimit {
     per_second: u32,

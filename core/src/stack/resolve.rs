@@ -36,6 +36,22 @@ impl Stack {
         lookup
     }
 
+    /// The station that a reply goes to. A question is asked on behalf of a reply only while replies may wait for the
+    /// answer: whoever sends from addresses where nobody is must not fill the table that our own connections need.
+    pub(super) fn look_up_for_reply(
+        &mut self,
+        now: Instant,
+        interface: IfIndex,
+        address: IpAddr,
+    ) -> Lookup {
+        let known = self.neighbors.contains(&NeighborKey { interface, address });
+        let asks = self.links[interface.index()].medium == Medium::Ethernet && !known;
+        if asks && !self.replies.may_park() {
+            return Lookup::Failed;
+        }
+        self.look_up(now, interface, address)
+    }
+
     /// The station that a socket's packets go to. `None`: the socket waits for its neighbour, or has ended because
     /// it does not answer.
     pub(super) fn resolve_for<P: AppPort>(

@@ -144,20 +144,22 @@ impl Stack {
     ) -> bool {
         let station = match reply.target {
             LinkTarget::Station(station) => station,
-            LinkTarget::Neighbor(neighbor) => match self.look_up(now, interface, neighbor) {
-                Lookup::Resolved(station) => station,
-                Lookup::Pending => {
-                    if !self.replies.park(interface, neighbor, reply) {
-                        self.stats.replies_lost += 1;
+            LinkTarget::Neighbor(neighbor) => {
+                match self.look_up_for_reply(now, interface, neighbor) {
+                    Lookup::Resolved(station) => station,
+                    Lookup::Pending => {
+                        if !self.replies.park(interface, neighbor, reply) {
+                            self.stats.replies_lost += 1;
+                        }
+                        return true;
                     }
-                    return true;
+                    Lookup::Failed => {
+                        self.replies.discard(reply.bytes);
+                        self.stats.replies_lost += 1;
+                        return true;
+                    }
                 }
-                Lookup::Failed => {
-                    self.replies.discard(reply.bytes);
-                    self.stats.replies_lost += 1;
-                    return true;
-                }
-            },
+            }
         };
         let link = self.link_header(nic.caps(), station, reply.ether_type);
         let Some(mut frame) = tx.alloc(nic, link.len() + reply.bytes.len()) else {

@@ -19,3 +19,11 @@ fn the_c_example_compiles_as_printed() {
     let broken = program.replace("machnet_attach()", "machnet_attach(1)");
     compile(Language::C11, "readme-broken", &broken).expect_err("a wrong call is found");
 }
+
+#[test]
+fn the_demo_is_shown_with_what_it_printed() {
+    let table = block("text");
+    for word in ["TCP goodput", "messages of C programs", "state hash"] {
+        assert!(table.contains(word), "no `{word}` in the README's table");
+    }
+}

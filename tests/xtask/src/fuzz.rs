@@ -1,4 +1,5 @@
-//! The fuzz targets, found in `fuzz/fuzz_targets`, each run for a while from its corpus in the tree.
+//! The fuzz targets, found in `fuzz/fuzz_targets`, each run for a while from what earlier runs found, and from seeds
+//! in `fuzz/corpus` where a target has some.
 
 use std::fs::File;
 use std::path::Path;

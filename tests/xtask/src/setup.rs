@@ -22,7 +22,6 @@ const TOOLS: &[(&str, &str)] = &[
     ("ping", "iputils-ping"),
     ("valgrind", "valgrind"),
     ("tshark", "tshark"),
-    ("capinfos", "wireshark-common"),
 ];
 
 const CARGO_FUZZ_VERSION: &str = "0.13.1";
@@ -34,6 +33,7 @@ const CARGO_FUZZ_VERSION: &str = "0.13.1";
 pub fn everything() -> Result<()> {
     debian_packages()?;
     tun_device()?;
+    components()?;
     nightly()?;
     cargo_fuzz()
 }
@@ -71,6 +71,21 @@ fn tun_device() -> Result<()> {
     }
     std::fs::create_dir_all("/dev/net").context("cannot make /dev/net")?;
     run(command(&["mknod", "-m", "0666", "/dev/net/tun", "c", "10", "200"]))
+}
+
+/// A minimal installation of Rust has neither.
+fn components() -> Result<()> {
+    let missing: Vec<&str> = ["fmt", "clippy"]
+        .into_iter()
+        .filter(|tool| read(command(&["cargo", tool, "--version"])).is_err())
+        .map(|tool| if tool == "fmt" { "rustfmt" } else { "clippy" })
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let mut add = command(&["rustup", "component", "add"]);
+    add.args(missing);
+    run(add)
 }
 
 fn nightly() -> Result<()> {

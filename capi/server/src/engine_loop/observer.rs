@@ -48,6 +48,7 @@ impl Observer {
             tx_frames = stats.tx_frames,
             sockets = stats.sockets_opened,
             dropped = stats.drops.total(),
+            udp_checksums_overlooked = stats.udp_checksums_overlooked,
             "engine stopped"
         );
     }

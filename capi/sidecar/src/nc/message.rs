@@ -8,6 +8,7 @@ use anyhow::{Context, anyhow, bail};
 use causeway_client::{Channel, EndReason, Flow, MsgId, RecvError, Wait};
 
 use super::Args;
+use super::traffic::TRAFFIC;
 
 /// How long a client that has sent everything waits for the acknowledgement.
 const LINGER: Duration = Duration::from_secs(60);
@@ -61,6 +62,7 @@ fn receive(channel: &Channel) -> anyhow::Result<Option<Flow>> {
     };
     let mut buffer = vec![0; len];
     let (len, flow) = channel.recv(&mut buffer, Wait::Forever)?;
+    TRAFFIC.received(len);
     let mut out = std::io::stdout().lock();
     out.write_all(&buffer[..len])?;
     out.flush()?;
@@ -99,6 +101,7 @@ fn send(channel: &Channel, flow: Flow, size: u32) -> anyhow::Result<Option<MsgId
             return Ok(last);
         }
         last = Some(channel.send(flow, &[&message], Wait::Forever)?);
+        TRAFFIC.sent(message.len());
     }
 }
 

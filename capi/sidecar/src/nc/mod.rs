@@ -2,6 +2,7 @@
 
 mod message;
 mod tcp;
+mod traffic;
 
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
@@ -73,11 +74,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         crate::usage(problem);
     }
     let channel = args.daemon.attach()?;
-    match (args.message, args.listen) {
-        (false, false) => tcp::connect(args, &channel)?,
-        (false, true) => tcp::listen(args, &channel)?,
-        (true, false) => message::connect(args, &channel)?,
-        (true, true) => message::listen(args, &channel)?,
-    }
-    Ok(ExitCode::SUCCESS)
+    let outcome = match (args.message, args.listen) {
+        (false, false) => tcp::connect(args, &channel),
+        (false, true) => tcp::listen(args, &channel),
+        (true, false) => message::connect(args, &channel),
+        (true, true) => message::listen(args, &channel),
+    };
+    traffic::TRAFFIC.clear();
+    outcome.map(|()| ExitCode::SUCCESS)
 }

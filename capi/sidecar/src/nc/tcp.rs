@@ -9,6 +9,7 @@ use anyhow::{Context, anyhow};
 use causeway_client::{Channel, TcpListener, TcpStream, Wait, WriteError};
 
 use super::Args;
+use super::traffic::TRAFFIC;
 
 const BUFFER_BYTES: usize = 256 << 10;
 /// How long a conversation that is over waits for the acknowledgement of its last bytes.
@@ -64,6 +65,7 @@ fn receive(stream: &TcpStream) -> anyhow::Result<()> {
         if n == 0 {
             return Ok(out.flush()?);
         }
+        TRAFFIC.received(n);
         out.write_all(&buffer[..n])?;
         // What has arrived is to be seen at once.
         out.flush()?;
@@ -83,6 +85,7 @@ fn send_stdin(stream: Arc<TcpStream>) -> JoinHandle<anyhow::Result<u64>> {
             }
             stream.write_all(&buffer[..n], Wait::Forever)?;
             sent += n as u64;
+            TRAFFIC.sent(n);
         }
         match stream.shutdown_write() {
             // The peer was quicker; whether that was an error, the receiving side says.

@@ -164,6 +164,11 @@ impl NeighborTable {
         }
     }
 
+    /// Getter: an entry for `key` exists, whatever its state.
+    pub fn contains(&self, key: &NeighborKey) -> bool {
+        self.find(key).is_some()
+    }
+
     /// Command: `socket` wants to be woken when `key`, just looked up as pending, is resolved or given up.
     /// Returns false when nothing is pending or too many wait: then the socket's own timer must try again.
     pub fn park(&mut self, key: NeighborKey, socket: SocketId) -> bool {
