@@ -31,7 +31,7 @@ pub struct Config {
 /// Why a [`ConfigBuilder`] refuses to build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ConfigError {
-    /// A retransmission timeout of zero, over 120 s, or a minimum above the maximum.
+    /// A retransmission timeout of zero or over 120 s, or a minimum or a first one above the maximum.
     RtoRange,
     /// The delayed acknowledgement may be at most 500 ms (RFC 9293 MUST-40).
     DelayedAckRange,
@@ -86,7 +86,7 @@ impl Config {
         if ![self.rto_ms_initial, self.rto_ms_min, self.rto_ms_max]
             .iter()
             .all(|ms| rto.contains(ms))
-            || self.rto_ms_min > self.rto_ms_max
+            || self.rto_ms_min.max(self.rto_ms_initial) > self.rto_ms_max
         {
             return Err(ConfigError::RtoRange);
         }
@@ -124,7 +124,7 @@ impl ConfigBuilder {
         })
     }
 
-    /// Retransmission timeout before the first sample. Default 1 s (RFC 6298 §2.1), 1 ms to 120 s.
+    /// Retransmission timeout before the first sample. Default 1 s (RFC 6298 §2.1), 1 ms to 120 s, at most [`Self::rto_max`].
     #[must_use]
     pub fn rto_initial(mut self, span: Duration) -> Self {
         self.config.rto_ms_initial = self.millis(span);
@@ -276,6 +276,10 @@ mod tests {
         assert_eq!(build(|c| c), Ok(Config::default()));
         assert_eq!(build(|c| c.window_scale(15)), Err(ConfigError::WindowScaleRange));
         assert_eq!(build(|c| c.rto_min(Duration::ZERO)), Err(ConfigError::RtoRange));
+        assert_eq!(
+            build(|c| c.rto_initial(Duration::from_secs(3)).rto_max(Duration::from_secs(2))),
+            Err(ConfigError::RtoRange)
+        );
         assert_eq!(
             build(|c| c.rto_min(Duration::from_secs(3)).rto_max(Duration::from_secs(2))),
             Err(ConfigError::RtoRange)

@@ -295,6 +295,18 @@ fn a_first_timeout_is_not_below_the_least_one() {
 }
 
 #[test]
+fn a_first_timeout_is_not_above_the_greatest_one() {
+    assert_after_interface(
+        "[tcp]\nrto_ms_max = 60000\nrto_ms_initial = 60001\n",
+        "c.toml:7: tcp.rto_ms_initial: an rto_ms_initial of 60001 is above an rto_ms_max of 60000; \
+         give 60000 or less as rto_ms_initial, or raise rto_ms_max",
+    );
+    for ends in ["rto_ms_initial = 120000", "rto_ms_initial = 60000\nrto_ms_max = 60000"] {
+        assert!(Config::parse("c.toml", &format!("{INTERFACE}[tcp]\n{ends}\n")).is_ok());
+    }
+}
+
+#[test]
 fn settings_of_a_channel_that_do_not_fit_each_other_are_named() {
     let assert_channel = |rest: &str, expected: &str| {
         assert_after_interface(

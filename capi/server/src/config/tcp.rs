@@ -1,5 +1,7 @@
 //! `[tcp]`: settings of every TCP connection.
 
+use std::ops::RangeInclusive;
+
 use causeway_core::tcp;
 use causeway_core::time::Duration;
 use serde::Deserialize;
@@ -54,12 +56,14 @@ impl RawTcp {
         };
         let rto_initial = millis(&RTO_MS_INITIAL, &self.rto_ms_initial)?;
         let rto_min = millis(&RTO_MS_MIN, &self.rto_ms_min)?;
-        self.check_rto(source, rto_initial.as_millis(), rto_min.as_millis())?;
+        let rto_max = millis(&RTO_MS_MAX, &self.rto_ms_max)?;
+        let rto_range = rto_min.as_millis()..=rto_max.as_millis();
+        self.check_rto(source, rto_initial.as_millis(), rto_range)?;
         let builder = tcp::Config::builder()
             .rcv_wnd_initial(channel.rcv_wnd_initial())
             .rto_initial(rto_initial)
             .rto_min(rto_min)
-            .rto_max(millis(&RTO_MS_MAX, &self.rto_ms_max)?)
+            .rto_max(rto_max)
             .delayed_ack(millis(&DELAYED_ACK_MS, &self.delayed_ack_ms)?)
             .time_wait(millis(&TIME_WAIT_MS, &self.time_wait_ms)?)
             .keepalive_idle(millis(&KEEPALIVE_IDLE_MS, &self.keepalive_idle_ms)?)
@@ -69,26 +73,30 @@ impl RawTcp {
             .timestamps(self.timestamps.unwrap_or(true))
             .window_scaling(self.window_scaling.unwrap_or(true))
             .sack(self.sack.unwrap_or(true));
-        builder.build().map_err(|reason| {
-            source.error_overall("tcp", format!("{reason:?}"), "see docs/configuration.md")
-        })
+        Ok(builder.build().expect("each value is in its range, and the timeouts are in order"))
     }
 
-    /// The least timeout holds for the first one too (RFC 6298 §2.4 has no exception for it).
+    /// The bounds of the timeout hold for the first one too (RFC 6298 §2.4 has no exception for it).
     fn check_rto(
         &self,
         source: &Source<'_>,
         initial_ms: u64,
-        min_ms: u64,
+        range_ms: RangeInclusive<u64>,
     ) -> Result<(), ConfigError> {
-        if initial_ms >= min_ms {
+        let (setting, value, bound_ms, side, other_way) = if initial_ms < *range_ms.start() {
+            (&RTO_MS_MIN, &self.rto_ms_min, range_ms.start(), "below", "lower")
+        } else if initial_ms > *range_ms.end() {
+            (&RTO_MS_MAX, &self.rto_ms_max, range_ms.end(), "above", "raise")
+        } else {
             return Ok(());
-        }
-        let settings = [(&RTO_MS_INITIAL, &self.rto_ms_initial), (&RTO_MS_MIN, &self.rto_ms_min)];
+        };
+        let settings = [(&RTO_MS_INITIAL, &self.rto_ms_initial), (setting, value)];
         let (key, span) = first_given(&settings).expect("the defaults are in order");
-        let problem =
-            format!("an rto_ms_initial of {initial_ms} is below an rto_ms_min of {min_ms}");
-        let advice = format!("give {min_ms} or more as rto_ms_initial, or lower rto_ms_min");
+        let name = setting.key.trim_start_matches("tcp.");
+        let problem = format!("an rto_ms_initial of {initial_ms} is {side} an {name} of {bound_ms}");
+        let more_or_less = if side == "below" { "more" } else { "less" };
+        let advice =
+            format!("give {bound_ms} or {more_or_less} as rto_ms_initial, or {other_way} {name}");
         Err(source.error(key, span, problem, advice))
     }
 }
