@@ -17,6 +17,8 @@ pub(super) struct Observer {
     names: Vec<String>,
     links: Vec<Option<bool>>,
     drops: Drops,
+    /// The operator knows that wrong UDP checksums are being overlooked.
+    overlooking_told: bool,
     next: Instant,
 }
 
@@ -24,7 +26,13 @@ impl Observer {
     /// `names` are those of the interfaces, interface 1 first.
     pub(super) fn new(names: Vec<String>) -> Self {
         let links = vec![None; names.len()];
-        Self { names, links, drops: Drops::default(), next: Instant::ZERO }
+        Self {
+            names,
+            links,
+            drops: Drops::default(),
+            overlooking_told: false,
+            next: Instant::ZERO,
+        }
     }
 
     /// Command: after a step.
@@ -32,11 +40,24 @@ impl Observer {
         while let Some(stamped) = engine.stack_mut().poll_event() {
             log_event(&stamped.event);
         }
+        let overlooked = engine.stack().stats().udp_checksums_overlooked;
+        if self.begins_to_overlook(overlooked) {
+            tracing::warn!(
+                "a datagram with a wrong UDP checksum was taken, as machnet.accept_bad_udp_checksum \
+                 says; from now on they are only counted"
+            );
+        }
         if now >= self.next {
             self.next = now + PERIOD;
             self.watch_links(engine);
             self.report_drops(engine.stack().stats());
         }
+    }
+
+    /// True once: when the count of overlooked checksums is no longer zero. One word for a peer that may send
+    /// thousands a second.
+    fn begins_to_overlook(&mut self, overlooked: u64) -> bool {
+        overlooked > 0 && !std::mem::replace(&mut self.overlooking_told, true)
     }
 
     /// Command: when the engine ends.
@@ -116,5 +137,17 @@ fn log_event(event: &Event) {
         Event::Dropped { interface, reason } => {
             tracing::trace!(interface = interface.0, ?reason, "dropped");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_overlooked_checksum_is_told_and_no_other() {
+        let mut observer = Observer::new(Vec::new());
+        let told = [0, 0, 1, 1, 900].map(|count| observer.begins_to_overlook(count));
+        assert_eq!(told, [false, false, true, false, false]);
     }
 }
