@@ -2,7 +2,7 @@
 //! in `fuzz/corpus` where a target has some.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Child;
 
 use anyhow::{Context, Result, bail};
@@ -42,12 +42,22 @@ pub fn run_targets(seconds: u32, target: Option<&str>) -> Result<u64> {
     Ok(names.len() as u64)
 }
 
+/// Where fuzzing writes what it finds.
+pub fn scratch(name: &str) -> PathBuf {
+    run::target_dir().join("fuzz-corpus").join(name)
+}
+
+/// The seeds in the tree.
+pub fn seeds(name: &str) -> PathBuf {
+    root().join("fuzz/corpus").join(name)
+}
+
 fn start(name: &str, seconds: u32, log: &Path) -> Result<Child> {
     // libFuzzer writes new inputs into its first corpus: that one lies in the target directory, the
     // tree's seeds are read only.
-    let scratch = run::target_dir().join("fuzz-corpus").join(name);
+    let scratch = scratch(name);
     std::fs::create_dir_all(&scratch)?;
-    let seeds = root().join("fuzz/corpus").join(name);
+    let seeds = seeds(name);
     let mut fuzz = command(&["cargo", "+nightly", "fuzz", "run", name]);
     fuzz.arg(&scratch);
     if seeds.is_dir() {
@@ -68,7 +78,11 @@ pub fn run(seconds: u32, target: Option<&str>) -> Result<()> {
         .map(|count| println!("{count} fuzz targets, {seconds} s each: nothing found"))
 }
 
-fn targets() -> Result<Vec<String>> {
+/// The names of the targets.
+///
+/// # Errors
+/// When there is none.
+pub fn targets() -> Result<Vec<String>> {
     let directory = root().join("fuzz/fuzz_targets");
     let mut names = Vec::new();
     for entry in std::fs::read_dir(&directory).context("fuzz/fuzz_targets")? {

@@ -4,6 +4,7 @@
 //! stage and prints how long each took and how many tests ran. `full` adds the long stages and can be resumed.
 
 mod bench;
+mod corpus;
 mod counts;
 mod fuzz;
 mod run;
@@ -42,6 +43,8 @@ enum Command {
         /// One target instead of all
         target: Option<String>,
     },
+    /// Renew the seeds in `fuzz/corpus`: what fuzzing has found so far, minimised
+    Corpus,
     /// Measure: ns and instructions of our stack and of its peers in one run
     Bench {
         /// What to measure
@@ -66,6 +69,7 @@ fn main() -> Result<()> {
         }
         Command::Setup => setup::everything(),
         Command::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),
+        Command::Corpus => corpus::renew(),
         Command::Bench { name, json, gate } => bench::run(name, json, gate),
     }
 }

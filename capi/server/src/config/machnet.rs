@@ -96,6 +96,8 @@ impl RawMachnet {
             .syn_attempts_max(syn_attempts)
             .retries_max(RETRIES_MAX.check_u8(source, self.retries_max.as_ref())?)
             .linger(millis(&LINGER_MS, &self.linger_ms)?);
-        Ok(builder.build().expect("each value is in its range, the least timeout below the greatest"))
+        Ok(builder
+            .build()
+            .expect("each value is in its range, the least timeout below the greatest"))
     }
 }

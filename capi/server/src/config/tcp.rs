@@ -93,7 +93,8 @@ impl RawTcp {
         let settings = [(&RTO_MS_INITIAL, &self.rto_ms_initial), (setting, value)];
         let (key, span) = first_given(&settings).expect("the defaults are in order");
         let name = setting.key.trim_start_matches("tcp.");
-        let problem = format!("an rto_ms_initial of {initial_ms} is {side} an {name} of {bound_ms}");
+        let problem =
+            format!("an rto_ms_initial of {initial_ms} is {side} an {name} of {bound_ms}");
         let more_or_less = if side == "below" { "more" } else { "less" };
         let advice =
             format!("give {bound_ms} or {more_or_less} as rto_ms_initial, or {other_way} {name}");

@@ -26,13 +26,7 @@ impl Observer {
     /// `names` are those of the interfaces, interface 1 first.
     pub(super) fn new(names: Vec<String>) -> Self {
         let links = vec![None; names.len()];
-        Self {
-            names,
-            links,
-            drops: Drops::default(),
-            overlooking_told: false,
-            next: Instant::ZERO,
-        }
+        Self { names, links, drops: Drops::default(), overlooking_told: false, next: Instant::ZERO }
     }
 
     /// Command: after a step.
