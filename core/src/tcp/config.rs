@@ -65,7 +65,7 @@ impl Default for Config {
             timestamps: true,
             sack: true,
             nodelay: false,
-            congestion: Algorithm::NewReno,
+            congestion: Algorithm::Reno,
         }
     }
 }
@@ -247,7 +247,7 @@ impl ConfigBuilder {
         self
     }
 
-    /// The congestion control. Default NewReno.
+    /// The congestion control. Default Reno.
     #[must_use]
     pub fn congestion(mut self, algorithm: Algorithm) -> Self {
         self.config.congestion = algorithm;

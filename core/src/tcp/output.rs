@@ -1,10 +1,9 @@
 //! What to send next (RFC 9293 §3.8.6.2.1, RFC 5681): `poll_transmit`.
 
-use super::congestion::CongestionControl;
 use super::connection::Connection;
 use super::recovery::Phase;
 use super::recv_buffer::AckDue;
-use super::seq::SeqNumber;
+use super::seq::{SeqNumber, StreamEnd};
 use super::state::State;
 use super::timer::TimerReason;
 use crate::event::RetransmitCause;
@@ -298,7 +297,7 @@ impl Connection {
     /// RFC 5681 §4.1.
     fn restart_after_idle(&mut self, now: Instant, mss: u32) {
         if now.saturating_since(self.counters.last_tx) > self.rto() {
-            self.congestion.control().on_idle(mss);
+            self.congestion.on_idle_restart(mss);
         }
     }
 
@@ -319,7 +318,7 @@ impl Connection {
         }
         if fin {
             header.flags = header.flags.union(TcpFlags::FIN);
-            self.snd.fin_offset = Some(end);
+            self.snd.fin_offset = StreamEnd::at(end);
         }
         let mss = self.options.mss();
         let next = seq + len + u32::from(fin);

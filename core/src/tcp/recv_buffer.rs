@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::assembler::Assembler;
 use super::options::{MSS_DEFAULT, Negotiated};
-use super::seq::{Anchor, SeqNumber};
+use super::seq::{Anchor, SeqNumber, StreamEnd};
 use crate::port::StreamIo;
 use crate::wire::tcp::SackBlocks;
 
@@ -39,7 +39,7 @@ pub(in crate::tcp) struct RecvBuffer {
     /// The next data byte in order.
     pub(in crate::tcp) anchor: Anchor,
     /// Where the peer's stream ends, once its FIN was seen, in order or not.
-    pub(in crate::tcp) fin_offset: Option<u64>,
+    pub(in crate::tcp) fin_offset: StreamEnd,
     /// Made with the first segment out of order, then kept.
     pub(in crate::tcp) assembler: Option<Box<Assembler>>,
     /// TS.Recent (RFC 7323 §4.3) and when it was taken, in ms.
@@ -75,7 +75,7 @@ impl RecvBuffer {
             rcv_adv: zero,
             last_ack_sent: zero,
             anchor: Anchor { seq: zero, offset: 0 },
-            fin_offset: None,
+            fin_offset: StreamEnd::UNKNOWN,
             assembler: None,
             ts_recent: 0,
             ts_recent_ms: 0,
@@ -276,7 +276,7 @@ impl RecvBuffer {
         (self.rcv_nxt == self.anchor.seq || fin_taken)
             && self.anchor.offset < 1 << 62
             && self.rcv_adv.distance_from(self.rcv_nxt) <= 1 << 30
-            && self.fin_offset.is_none_or(|end| end >= self.stored_end() && end < 1 << 62)
+            && self.fin_offset.known().is_none_or(|end| end >= self.stored_end() && end < 1 << 62)
             && self.assembler.as_ref().is_none_or(|a| a.is_valid(self.anchor.offset))
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::seq::{Anchor, SeqNumber};
+use super::seq::{Anchor, SeqNumber, StreamEnd};
 use crate::port::StreamIo;
 
 /// SND.* of RFC 9293 §3.3.1.
@@ -24,7 +24,7 @@ pub(in crate::tcp) struct SendBuffer {
     /// The first data byte that is not acknowledged.
     pub(in crate::tcp) anchor: Anchor,
     /// Where the stream ends; known once FIN was sent.
-    pub(in crate::tcp) fin_offset: Option<u64>,
+    pub(in crate::tcp) fin_offset: StreamEnd,
     /// The application will write no more.
     pub(in crate::tcp) fin_queued: bool,
     /// The congestion window, and nothing else, held back data when last asked (RFC 7661).
@@ -44,7 +44,7 @@ impl SendBuffer {
             snd_wl2: iss,
             snd_sml: iss,
             anchor: Anchor::after_syn(iss),
-            fin_offset: None,
+            fin_offset: StreamEnd::UNKNOWN,
             fin_queued: false,
             cwnd_limited: false,
         }
@@ -62,7 +62,7 @@ impl SendBuffer {
 
     /// Getter: where the stream ends as far as is known: at the FIN, or at what the application wrote so far.
     pub(in crate::tcp) fn end(&self, io: &impl StreamIo) -> u64 {
-        self.fin_offset.unwrap_or_else(|| io.tx_end().max(self.anchor.offset))
+        self.fin_offset.known().unwrap_or_else(|| io.tx_end().max(self.anchor.offset))
     }
 
     /// Getter: the stream offset of `seq`, which lies between `snd_una` and `snd_max`.
@@ -72,12 +72,12 @@ impl SendBuffer {
 
     /// Getter: our FIN was sent at some time.
     pub(in crate::tcp) const fn fin_sent(&self) -> bool {
-        self.fin_offset.is_some()
+        self.fin_offset.is_known()
     }
 
     /// Getter: our FIN was sent and is acknowledged.
     pub(in crate::tcp) fn fin_acked(&self) -> bool {
-        self.fin_offset.is_some_and(|end| self.snd_una == self.anchor.seq_of(end) + 1)
+        self.fin_offset.known().is_some_and(|end| self.snd_una == self.anchor.seq_of(end) + 1)
     }
 
     /// Input: everything below `ack` (`snd_una < ack <= snd_max`) is acknowledged. Returns the data bytes among it.
@@ -85,7 +85,7 @@ impl SendBuffer {
         self.snd_una = ack;
         self.snd_nxt = self.snd_nxt.max(ack);
         self.snd_sml = self.snd_sml.max(ack);
-        let covered = self.offset_of(ack).min(self.fin_offset.unwrap_or(u64::MAX));
+        let covered = self.offset_of(ack).min(self.fin_offset.known().unwrap_or(u64::MAX));
         let bytes = covered.saturating_sub(self.anchor.offset);
         if bytes > 0 {
             self.anchor.advance(bytes);
@@ -118,7 +118,7 @@ impl SendBuffer {
         let in_order = self.snd_una <= self.snd_nxt
             && self.snd_nxt <= self.snd_max
             && self.outstanding() <= 1 << 30;
-        let fin_fits = self.fin_offset.is_none_or(|end| {
+        let fin_fits = self.fin_offset.known().is_none_or(|end| {
             end >= self.anchor.offset && self.anchor.seq_of(end) + 1 == self.snd_max
         });
         // The anchor is the first unacknowledged data byte: snd_una itself, but for SYN and FIN.

@@ -88,6 +88,31 @@ impl Anchor {
     }
 }
 
+/// Where a stream ends, if that is known. Eight bytes, where an `Option<u64>` takes sixteen: each
+/// connection holds two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::tcp) struct StreamEnd(u64);
+
+impl StreamEnd {
+    /// Not known yet. Streams are shorter than 2^62 bytes.
+    pub(in crate::tcp) const UNKNOWN: Self = Self(u64::MAX);
+
+    /// The stream ends at `offset`.
+    pub(in crate::tcp) const fn at(offset: u64) -> Self {
+        Self(offset)
+    }
+
+    /// Getter: the offset.
+    pub(in crate::tcp) const fn known(self) -> Option<u64> {
+        if self.is_known() { Some(self.0) } else { None }
+    }
+
+    /// Getter: whether it is known.
+    pub(in crate::tcp) const fn is_known(self) -> bool {
+        self.0 != Self::UNKNOWN.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -1,6 +1,5 @@
 //! What happens when a timer expires (RFC 6298 §5.4 to 5.7; RFC 9293 §3.8.3, §3.8.4, §3.8.6.1).
 
-use super::congestion::CongestionControl;
 use super::connection::{Connection, millis};
 use super::event::Events;
 use super::recv_buffer::AckDue;
@@ -61,8 +60,8 @@ impl Connection {
         if handshake {
             self.flags.syn_lost = true;
         } else {
-            let flight = self.snd.outstanding();
-            self.congestion.control().on_timeout(now, flight, self.options.mss(), again);
+            let event = self.loss_event(now);
+            self.congestion.on_timeout(&event, again);
             self.recovery.on_timeout(self.snd.snd_max);
             self.events.raise(Events::CONGESTION);
         }

@@ -1,6 +1,6 @@
 //! The ACK field (RFC 9293 §3.10.7.4, fifth): progress, duplicates, the send window, round-trip samples.
 
-use super::super::congestion::{AckSample, CongestionControl};
+use super::super::congestion::{AckPhase, AckSample, LossEvent};
 use super::super::connection::Connection;
 use super::super::disposition::Disposition;
 use super::super::event::Events;
@@ -89,7 +89,8 @@ impl Connection {
 
     /// SND.UNA < SEG.ACK =< SND.NXT.
     pub(super) fn acknowledge(&mut self, now: Instant, header: &TcpHeader, io: &mut impl StreamIo) {
-        self.sample_rtt(now, header);
+        let rtt = self.sample_rtt(now, header);
+        let in_flight_before = self.snd.in_flight();
         let acked = self.snd.acknowledge(header.ack, io);
         if let Some(board) = self.recovery.scoreboard.as_mut() {
             board.advance(self.snd.anchor.offset);
@@ -97,22 +98,32 @@ impl Connection {
         self.rtt.progress();
         let mss = self.options.mss();
         let before = (self.congestion.cwnd(), self.congestion.ssthresh());
-        match self.recovery.on_progress(self.snd.snd_una, acked, mss) {
-            Progress::Open | Progress::Loss => {
-                let sample = AckSample {
-                    now,
-                    acked_bytes: acked,
-                    mss,
-                    srtt: self.rtt.srtt(),
-                    cwnd_limited: self.snd.cwnd_limited,
-                };
-                self.congestion.control().on_ack(&sample);
-            }
-            Progress::Partial => {}
-            Progress::Recovered => {
-                let flight = self.snd.outstanding();
-                self.congestion.control().on_recovered(now, flight, mss);
-            }
+        let progress = self.recovery.on_progress(self.snd.snd_una, acked, mss);
+        self.congestion.on_ack(&AckSample {
+            now,
+            phase: match progress {
+                Progress::Open => AckPhase::Open,
+                Progress::Loss => AckPhase::Loss,
+                Progress::Partial | Progress::Recovered => AckPhase::Recovery,
+            },
+            acked_bytes: acked,
+            delivered_bytes: acked,
+            lost_bytes: 0,
+            in_flight_before,
+            in_flight: self.snd.in_flight(),
+            mss,
+            rtt,
+            srtt: self.rtt.srtt(),
+            min_rtt: Duration::ZERO,
+            snd_una: self.snd.snd_una,
+            snd_max: self.snd.snd_max,
+            delivered_seq: self.snd.snd_una,
+            ece: false,
+            cwnd_limited: self.snd.cwnd_limited,
+        });
+        if progress == Progress::Recovered {
+            let event = self.loss_event(now);
+            self.congestion.on_recovered(&event);
         }
         if before != (self.congestion.cwnd(), self.congestion.ssthresh()) {
             self.events.raise(Events::CONGESTION);
@@ -138,8 +149,8 @@ impl Connection {
         if let Some(board) = self.recovery.scoreboard.as_mut() {
             board.begin(una);
         }
-        let flight = self.snd.outstanding();
-        self.congestion.control().on_loss(now, flight, mss);
+        let event = self.loss_event(now);
+        self.congestion.on_loss(&event);
         self.events.raise(Events::CONGESTION);
     }
 
@@ -174,20 +185,33 @@ impl Connection {
 
     /// A round-trip sample, if the acknowledgement gives one: the timed segment, or after a
     /// retransmission, when Karn's algorithm forbids that, the echoed timestamp (RFC 7323 §4).
-    pub(super) fn sample_rtt(&mut self, now: Instant, header: &TcpHeader) {
+    pub(super) fn sample_rtt(&mut self, now: Instant, header: &TcpHeader) -> Option<Duration> {
         if let Some(rtt) = self.rtt.take_timed(header.ack, now) {
-            return self.rtt.sample(rtt, &self.config);
+            self.rtt.sample(rtt, &self.config);
+            return Some(rtt);
         }
         let doubtful = self.rtt.backoff() > 0 || self.recovery.phase != Phase::Open;
         if !doubtful || !self.options.timestamps {
-            return;
+            return None;
         }
-        if let Some(timestamps) = header.options.timestamps {
-            let ms = self.timestamp(now).wrapping_sub(timestamps.echo);
-            // An echo from the future, or of more than RTO's maximum ago, is not ours.
-            if ms <= self.config.rto_ms_max {
-                self.rtt.sample(Duration::from_millis(u64::from(ms)), &self.config);
-            }
+        let ms = self.timestamp(now).wrapping_sub(header.options.timestamps?.echo);
+        // An echo from the future, or of more than RTO's maximum ago, is not ours.
+        if ms > self.config.rto_ms_max {
+            return None;
+        }
+        let rtt = Duration::from_millis(u64::from(ms));
+        self.rtt.sample(rtt, &self.config);
+        Some(rtt)
+    }
+
+    /// Getter: what congestion control is told when something goes wrong, or is over.
+    pub(in crate::tcp) fn loss_event(&self, now: Instant) -> LossEvent {
+        LossEvent {
+            now,
+            flight: self.snd.outstanding(),
+            mss: self.options.mss(),
+            snd_una: self.snd.snd_una,
+            snd_max: self.snd.snd_max,
         }
     }
 
@@ -223,7 +247,7 @@ impl Connection {
         if segment.payload_len > 0
             && (self.flags.orphan
                 || self.rcv.has_gap()
-                || self.rcv.fin_offset.is_some()
+                || self.rcv.fin_offset.is_known()
                 || segment.payload_len > self.rcv.rcv_wnd())
         {
             return None;

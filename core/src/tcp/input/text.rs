@@ -4,7 +4,7 @@ use super::super::connection::Connection;
 use super::super::disposition::Disposition;
 use super::super::event::Events;
 use super::super::recv_buffer::{AckDue, Payload, Stored};
-use super::super::seq::SeqNumber;
+use super::super::seq::{SeqNumber, StreamEnd};
 use super::super::state::State;
 use super::super::transition::Trigger;
 use super::SegmentIn;
@@ -43,7 +43,9 @@ impl Connection {
             // that were received contradicts them, and the bytes were first.
             let end = self.rcv.anchor.offset_of(seq + segment.payload_len);
             let end = end.filter(|end| *end >= self.rcv.stored_end());
-            self.rcv.fin_offset = self.rcv.fin_offset.or(end);
+            if let Some(end) = end.filter(|_| !self.rcv.fin_offset.is_known()) {
+                self.rcv.fin_offset = StreamEnd::at(end);
+            }
             if self.rcv.ack_due != AckDue::Now {
                 self.rcv.acknowledge_out_of_order();
             }
@@ -78,7 +80,7 @@ impl Connection {
         let room = u32::try_from(self.rcv.rcv_adv.distance_from(first)).unwrap_or(0);
         let mut len = (segment.payload_len - skip).min(room);
         let Some(start) = self.rcv.anchor.offset_of(first) else { return Disposition::Ignore };
-        if let Some(end) = self.rcv.fin_offset {
+        if let Some(end) = self.rcv.fin_offset.known() {
             len = len.min(u32::try_from(end.saturating_sub(start)).unwrap_or(u32::MAX));
         }
         if len == 0 {
@@ -114,7 +116,7 @@ impl Connection {
 
     /// The peer's FIN, once everything before it is here.
     fn take_fin(&mut self, now: Instant) {
-        if self.rcv.fin_offset != Some(self.rcv.anchor.offset)
+        if self.rcv.fin_offset.known() != Some(self.rcv.anchor.offset)
             || self.rcv.rcv_nxt != self.rcv.anchor.seq
         {
             return;

@@ -1,0 +1,42 @@
+//! The interface of an algorithm.
+
+use super::sample::{AckSample, LossEvent};
+use super::window::{Window, initial_window};
+
+/// What an algorithm decides. Every method says which event of RFC 5681 or of its successors it answers, and
+/// changes `window`.
+pub trait CongestionControl {
+    /// Input: something was delivered.
+    fn on_ack(&mut self, window: &mut Window, ack: &AckSample);
+
+    /// Input: a loss was found by acknowledgements, and recovery begins (RFC 5681 §3.2): the threshold, and the
+    /// window that holds once recovery is over. How fast the window gets there is recovery's (RFC 6937).
+    fn on_loss(&mut self, window: &mut Window, event: &LossEvent);
+
+    /// Input: recovery ended: everything outstanding at the loss is acknowledged.
+    fn on_recovered(&mut self, window: &mut Window, event: &LossEvent) {
+        let _ = event;
+        window.cwnd = window.ssthresh;
+    }
+
+    /// Input: the retransmission timer expired; `again` when it did for data that it had expired for
+    /// (RFC 5681 §3.1: the threshold is held constant then).
+    fn on_timeout(&mut self, window: &mut Window, event: &LossEvent, again: bool);
+
+    /// Input: the peer echoes congestion for the first time in this round trip (RFC 3168 §6.1.2). As a loss, but
+    /// nothing is to be sent again.
+    fn on_ecn(&mut self, window: &mut Window, event: &LossEvent) {
+        self.on_loss(window, event);
+    }
+
+    /// Input: nothing was sent for longer than the RTO (RFC 5681 §4.1): the window falls to the restart window, the
+    /// threshold remembers three quarters of it (RFC 7661 §4.4.2).
+    fn on_idle_restart(&mut self, window: &mut Window, mss: u32) {
+        window.ssthresh = window.ssthresh.max(window.cwnd / 4 * 3);
+        window.cwnd = window.cwnd.min(initial_window(mss, false));
+    }
+
+    /// Input: the last loss was none (RFC 4015, RFC 5682, RFC 3708): what an algorithm keeps beside the window
+    /// goes back to what it was before. The window itself [`super::Congestion`] restores.
+    fn on_spurious(&mut self) {}
+}
