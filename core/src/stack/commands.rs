@@ -3,6 +3,7 @@
 use core::net::{IpAddr, SocketAddr};
 
 use super::composition::Stack;
+use super::datagram::{Datagram, ip_header_len};
 use super::lookup::NewSocket;
 use super::no_stream::rings;
 use super::open::Asked;
@@ -15,9 +16,8 @@ use crate::nic::IfIndex;
 use crate::port::{AppPort, ChannelId, Command, Completion, Op, SocketId, StreamIo, Transport};
 use crate::socket::FourTuple;
 use crate::time::Instant;
-use crate::wire::IpProtocol;
 use crate::wire::icmpv4::{ICMP_HEADER_LEN, Icmpv4Header};
-use crate::wire::ipv4::IPV4_HEADER_LEN;
+use crate::wire::{Icmpv6Header, IpProtocol, TTL_DEFAULT};
 
 impl From<SendError> for CommandError {
     fn from(error: SendError) -> Self {
@@ -251,14 +251,12 @@ impl Stack {
     ) -> Result<(), CommandError> {
         // Port 1 stands for "any": an echo request has none.
         let hop = self.check_remote(SocketAddr::new(remote, 1))?;
-        let total = IPV4_HEADER_LEN + ICMP_HEADER_LEN + usize::from(len);
+        let at = ip_header_len(remote);
+        let total = at + ICMP_HEADER_LEN + usize::from(len);
         if total > usize::from(self.links[hop.interface.index()].mtu) {
             return Err(CommandError::InvalidArgument);
         }
         let source = self.source_for(hop).ok_or(CommandError::AddressNotAvailable)?;
-        let (IpAddr::V4(src), IpAddr::V4(dst)) = (source, remote) else {
-            return Err(CommandError::Unsupported);
-        };
         let mut bytes = self.replies.buffer().ok_or(CommandError::LimitReached)?;
         let ping = Ping { channel, tag, remote, sequence, sent_at: now };
         let Some(identifier) = self.pings.begin(now, ping) else {
@@ -266,11 +264,14 @@ impl Stack {
             return Err(CommandError::LimitReached);
         };
         bytes.resize(total, 0);
-        for (index, byte) in bytes[IPV4_HEADER_LEN + ICMP_HEADER_LEN..].iter_mut().enumerate() {
+        for (index, byte) in bytes[at + ICMP_HEADER_LEN..].iter_mut().enumerate() {
             *byte = index as u8;
         }
-        Icmpv4Header::EchoRequest { identifier, sequence }.emit(&mut bytes[IPV4_HEADER_LEN..]);
-        self.send_ipv4(src, dst, IpProtocol::ICMP, bytes);
+        let protocol = emit_echo_request(&mut bytes[at..], source, remote, identifier, sequence);
+        let link = Some(hop.interface);
+        let hop_limit = TTL_DEFAULT;
+        let datagram = Datagram { src: source, dst: remote, protocol, hop_limit, link };
+        self.send_ip(&datagram, bytes);
         Ok(())
     }
 
@@ -289,5 +290,25 @@ impl Stack {
         };
         port.complete(channel, Completion::Info { tag, info });
         Ok(())
+    }
+}
+
+/// Completes an echo request of either family; `message` has its data already.
+fn emit_echo_request(
+    message: &mut [u8],
+    src: IpAddr,
+    dst: IpAddr,
+    identifier: u16,
+    sequence: u16,
+) -> IpProtocol {
+    match (src, dst) {
+        (IpAddr::V6(src), IpAddr::V6(dst)) => {
+            Icmpv6Header::EchoRequest { identifier, sequence }.emit(message, src, dst);
+            IpProtocol::ICMPV6
+        }
+        (IpAddr::V4(_), _) | (IpAddr::V6(_), IpAddr::V4(_)) => {
+            Icmpv4Header::EchoRequest { identifier, sequence }.emit(message);
+            IpProtocol::ICMP
+        }
     }
 }

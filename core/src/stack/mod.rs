@@ -8,7 +8,7 @@
 //! | `commands`, `open` | what applications ask for |
 //! | `lifecycle` | after every input: news to the application, timer, ready list, end |
 //! | `orphans` | what becomes of the sockets of an application that is gone |
-//! | `timers`, `resolve`, `ping`, `replies` | time, neighbours, packets without a socket |
+//! | `timers`, `resolve`, `ping`, `replies`, `datagram` | time, neighbours, packets without a socket |
 //! | `lookup`, `channels`, `sock`, `routing` | tables |
 //! | `export` | state written out, read back, hashed |
 
@@ -16,6 +16,7 @@ mod channels;
 mod commands;
 mod composition;
 mod config;
+mod datagram;
 mod emit;
 mod event_log;
 mod export;

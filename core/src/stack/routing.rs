@@ -1,7 +1,7 @@
 //! Which interface a packet leaves by, to whom on that link, and from which address.
 
 use alloc::vec::Vec;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv6Addr};
 
 use super::composition::Stack;
 use super::config::{ConfigError, ROUTES_MAX, StackConfig};
@@ -82,6 +82,11 @@ impl Routing {
     }
 }
 
+/// The address names somebody only together with a link: link-local hosts and groups (RFC 4007 §4).
+pub(super) const fn is_link_scoped(address: Ipv6Addr) -> bool {
+    address.is_unicast_link_local() || address.is_multicast()
+}
+
 impl Stack {
     /// Getter: true for addresses of this host, those of its loopback included.
     pub fn is_local(&self, address: IpAddr) -> bool {
@@ -96,6 +101,16 @@ impl Stack {
         }
         let hit = self.routing.routes.lookup(remote)?;
         Some(Hop { interface: hit.interface, address: hit.next_hop, source: hit.source })
+    }
+
+    /// The way to `remote`, which is on `link` if its address alone does not say where it is (RFC 4007 §6).
+    pub(super) fn next_hop_on(&self, remote: IpAddr, link: Option<IfIndex>) -> Option<Hop> {
+        match (remote, link) {
+            (IpAddr::V6(v6), Some(interface)) if is_link_scoped(v6) && !self.is_local(remote) => {
+                Some(Hop { interface, address: remote, source: None })
+            }
+            (IpAddr::V4(_) | IpAddr::V6(_), _) => self.next_hop(remote),
+        }
     }
 
     /// The address to send from: what the route prefers, else one in the next hop's network, else the interface's first.

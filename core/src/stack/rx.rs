@@ -1,6 +1,6 @@
 //! From a frame to its protocol: link layer, IP, and who may talk to whom.
 
-use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::net::{IpAddr, SocketAddr};
 
 use super::composition::Stack;
 use crate::event::{DropReason, Event};
@@ -20,8 +20,10 @@ const VLAN_ID_MASK: u16 = 0x0fff;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Packet {
     pub(super) now: Instant,
-    pub(super) src: Ipv4Addr,
-    pub(super) dst: Ipv4Addr,
+    /// Where it came from: a link-local address means something on this link only.
+    pub(super) interface: IfIndex,
+    pub(super) src: IpAddr,
+    pub(super) dst: IpAddr,
     pub(super) ttl: u8,
     pub(super) ecn: u8,
     /// Where the IP header begins in the frame.
@@ -133,8 +135,9 @@ impl Stack {
         }
         let packet = Packet {
             now,
-            src: ip.src,
-            dst: ip.dst,
+            interface,
+            src: IpAddr::V4(ip.src),
+            dst: IpAddr::V4(ip.dst),
             ttl: ip.ttl,
             ecn: ip.ecn(),
             ip_at,

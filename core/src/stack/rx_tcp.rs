@@ -1,10 +1,9 @@
 //! TCP segments: to their connection, to a listener, or answered with RST.
 
-use core::net::IpAddr;
-
 use causeway_checksum::finish;
 
 use super::composition::Stack;
+use super::datagram::Datagram;
 use super::emit::TCP_CHECKSUM_AT;
 use super::no_stream::rings;
 use super::open::First;
@@ -31,8 +30,7 @@ impl Stack {
         if !packet.verified {
             let segment = Payload::of(frame, packet.at, packet.len);
             let sum = self.sum(&segment);
-            let (src, dst) = (IpAddr::V4(packet.src), IpAddr::V4(packet.dst));
-            verify_sum(src, dst, IpProtocol::TCP, segment.len(), sum)?;
+            verify_sum(packet.src, packet.dst, IpProtocol::TCP, segment.len(), sum)?;
         }
         let payload = Payload::of(frame, packet.at + header_len, packet.len - header_len);
         let tuple = packet.tuple(header.dst_port, header.src_port);
@@ -147,14 +145,15 @@ impl Stack {
         }
         let mut bytes = [0; TCP_HEADER_LEN];
         header.emit(&mut bytes);
-        let (src, dst) = (IpAddr::V4(packet.dst), IpAddr::V4(packet.src));
-        let pseudo = pseudo_header(src, dst, IpProtocol::TCP, bytes.len()).unwrap_or(0);
+        let reply = Datagram::answer(packet, IpProtocol::TCP);
+        let pseudo = pseudo_header(reply.src, reply.dst, IpProtocol::TCP, bytes.len());
+        let pseudo = pseudo.unwrap_or(0);
         let mut sum = RunningSum::new();
         sum.add_sum(pseudo, 0);
         sum.add_sum(self.config.checksum().sum(&bytes), bytes.len());
         bytes[TCP_CHECKSUM_AT..TCP_CHECKSUM_AT + 2]
             .copy_from_slice(&finish(sum.sum()).to_be_bytes());
-        if self.reply_ipv4(packet.dst, packet.src, IpProtocol::TCP, &[&bytes]) {
+        if self.send_datagram(&reply, &[&bytes]) {
             self.stats.tcp_resets_out += 1;
         }
     }

@@ -28,8 +28,10 @@ impl Stack {
         let datagram_len = usize::from(udp.payload_len);
         if !packet.verified {
             let sum = self.sum(&Payload::of(frame, at, datagram_len));
-            let verdict = udp.verify(IpAddr::V4(packet.src), IpAddr::V4(packet.dst), sum);
-            if verdict.is_err() && self.overlooks_checksums_of(packet.src) {
+            let verdict = udp.verify(packet.src, packet.dst, sum);
+            let overlooked =
+                matches!(packet.src, IpAddr::V4(peer) if self.overlooks_checksums_of(peer));
+            if verdict.is_err() && overlooked {
                 self.stats.udp_checksums_overlooked += 1;
             } else {
                 verdict?;
