@@ -65,7 +65,7 @@ impl Default for Config {
             timestamps: true,
             sack: true,
             nodelay: false,
-            congestion: Algorithm::Reno,
+            congestion: Algorithm::Cubic,
         }
     }
 }
@@ -247,7 +247,7 @@ impl ConfigBuilder {
         self
     }
 
-    /// The congestion control. Default Reno.
+    /// The congestion control. Default CUBIC (RFC 9438).
     #[must_use]
     pub fn congestion(mut self, algorithm: Algorithm) -> Self {
         self.config.congestion = algorithm;

@@ -5,24 +5,39 @@ use serde::{Deserialize, Serialize};
 /// The algorithms, chosen by name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Algorithm {
-    /// RFC 5681, with the recovery of RFC 6582.
+    /// RFC 9438, with the slow start of RFC 9406.
     #[default]
+    Cubic,
+    /// RFC 5681.
     Reno,
+    /// RFC 8257: for data centers whose switches mark early (ECN).
+    Dctcp,
 }
 
 impl Algorithm {
     /// Every algorithm.
-    pub const ALL: [Self; 1] = [Self::Reno];
+    pub const ALL: [Self; 3] = [Self::Cubic, Self::Reno, Self::Dctcp];
 
     /// The algorithm that Linux calls `name` in tcp_congestion_control; `None` for one that is not built in.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
     }
 
+    /// Getter: it reacts to how much is marked, and not to whether: ECN is asked for and granted whatever the
+    /// configuration says, and every packet but SYN may be marked (RFC 8257 §3, as tcp_ca_needs_ecn in Linux).
+    pub const fn needs_ecn(self) -> bool {
+        match self {
+            Self::Dctcp => true,
+            Self::Cubic | Self::Reno => false,
+        }
+    }
+
     /// Getter: its name.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Cubic => "cubic",
             Self::Reno => "reno",
+            Self::Dctcp => "dctcp",
         }
     }
 }
@@ -37,6 +52,7 @@ mod tests {
             assert_eq!(Algorithm::from_name(algorithm.name()), Some(algorithm));
         }
         assert_eq!(Algorithm::from_name("reno"), Some(Algorithm::Reno));
+        assert_eq!(Algorithm::from_name("cubic"), Some(Algorithm::default()));
         assert_eq!(Algorithm::from_name("vegas"), None);
     }
 }

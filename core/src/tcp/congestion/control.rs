@@ -1,7 +1,7 @@
 //! The interface of an algorithm.
 
 use super::sample::{AckSample, LossEvent};
-use super::window::{Window, initial_window};
+use super::window::Window;
 
 /// What an algorithm decides. Every method says which event of RFC 5681 or of its successors it answers, and
 /// changes `window`.
@@ -29,11 +29,9 @@ pub trait CongestionControl {
         self.on_loss(window, event);
     }
 
-    /// Input: nothing was sent for longer than the RTO (RFC 5681 §4.1): the window falls to the restart window, the
-    /// threshold remembers three quarters of it (RFC 7661 §4.4.2).
+    /// Input: nothing was sent for longer than the RTO (RFC 5681 §4.1).
     fn on_idle_restart(&mut self, window: &mut Window, mss: u32) {
-        window.ssthresh = window.ssthresh.max(window.cwnd / 4 * 3);
-        window.cwnd = window.cwnd.min(initial_window(mss, false));
+        window.restart_after_idle(mss);
     }
 
     /// Input: the last loss was none (RFC 4015, RFC 5682, RFC 3708): what an algorithm keeps beside the window

@@ -6,15 +6,21 @@
 
 mod algorithm;
 mod control;
+mod cubic;
+mod dctcp;
+mod hystart;
 mod reno;
 mod sample;
 mod state;
 #[cfg(test)]
 pub(in crate::tcp) mod testing;
+mod usage;
 mod window;
 
 pub use algorithm::Algorithm;
 pub use control::CongestionControl;
+pub use cubic::Cubic;
+pub use dctcp::Dctcp;
 pub use reno::Reno;
 pub use sample::{AckPhase, AckSample, LossEvent};
 pub use state::Congestion;

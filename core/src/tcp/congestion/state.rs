@@ -6,8 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::algorithm::Algorithm;
 use super::control::CongestionControl;
+use super::cubic::Cubic;
+use super::dctcp::Dctcp;
 use super::reno::Reno;
 use super::sample::{AckSample, LossEvent};
+use super::usage::Usage;
 use super::window::{CWND_MAX, Window, initial_window};
 
 /// The congestion control of a connection. Sixteen bytes until a window fills for the first time: most
@@ -31,31 +34,43 @@ pub struct Attached {
     window: Window,
     /// The window before the last reduction.
     prior: Window,
+    usage: Usage,
     machine: Machine,
 }
 
 /// One match instead of a virtual call, and plain data that can be written out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Machine {
+    Cubic(Cubic),
     Reno(Reno),
+    Dctcp(Dctcp),
+}
+
+/// Calls a method of whichever algorithm it is.
+macro_rules! each {
+    ($machine:expr, $control:ident => $call:expr) => {
+        match $machine {
+            Machine::Cubic($control) => $call,
+            Machine::Reno($control) => $call,
+            Machine::Dctcp($control) => $call,
+        }
+    };
 }
 
 impl Machine {
     fn new(algorithm: Algorithm) -> Self {
         match algorithm {
+            Algorithm::Cubic => Self::Cubic(Cubic::default()),
             Algorithm::Reno => Self::Reno(Reno::default()),
+            Algorithm::Dctcp => Self::Dctcp(Dctcp::default()),
         }
     }
 
     const fn algorithm(&self) -> Algorithm {
         match self {
+            Self::Cubic(_) => Algorithm::Cubic,
             Self::Reno(_) => Algorithm::Reno,
-        }
-    }
-
-    fn control(&mut self) -> &mut impl CongestionControl {
-        match self {
-            Self::Reno(reno) => reno,
+            Self::Dctcp(_) => Algorithm::Dctcp,
         }
     }
 }
@@ -104,24 +119,26 @@ impl Congestion {
     }
 
     /// Input: something was delivered; call it for each acknowledgement that moved something, whatever the phase.
+    #[inline]
     pub fn on_ack(&mut self, ack: &AckSample) {
-        if let Self::Fresh { .. } = self {
-            // RFC 7661: a window that was not used says nothing about the path.
-            if !ack.cwnd_limited {
-                return;
-            }
+        // RFC 7661: a window that was not used says nothing about the path.
+        if matches!(self, Self::Fresh { cwnd, .. } if !Usage::new(ack).may_grow(&Window::new(*cwnd)))
+        {
+            return;
         }
-        let Attached { window, machine, .. } = self.attach();
-        machine.control().on_ack(window, ack);
+        let Attached { window, usage, machine, .. } = self.attach();
+        usage.on_ack(ack);
+        window.validated = usage.may_grow(window);
+        each!(machine, control => control.on_ack(window, ack));
     }
 
     /// Input: a loss was found by acknowledgements, and recovery begins (RFC 5681 §3.2). Returns the threshold that
     /// recovery shall bring the window to; the window is that at once, unless recovery says otherwise with
     /// [`Congestion::set_cwnd`].
     pub fn on_loss(&mut self, event: &LossEvent) -> u32 {
-        let Attached { window, prior, machine } = self.attach();
+        let Attached { window, prior, machine, .. } = self.attach();
         *prior = *window;
-        machine.control().on_loss(window, event);
+        each!(machine, control => control.on_loss(window, event));
         window.ssthresh
     }
 
@@ -133,29 +150,29 @@ impl Congestion {
     /// Input: recovery ended: everything outstanding at the loss is acknowledged.
     pub fn on_recovered(&mut self, event: &LossEvent) {
         let Attached { window, machine, .. } = self.attach();
-        machine.control().on_recovered(window, event);
+        each!(machine, control => control.on_recovered(window, event));
     }
 
     /// Input: the retransmission timer expired; `again` when it did for data that it had expired for.
     pub fn on_timeout(&mut self, event: &LossEvent, again: bool) {
-        let Attached { window, prior, machine } = self.attach();
+        let Attached { window, prior, machine, .. } = self.attach();
         if !again {
             *prior = *window;
         }
-        machine.control().on_timeout(window, event, again);
+        each!(machine, control => control.on_timeout(window, event, again));
     }
 
     /// Input: the peer echoes congestion for the first time in this round trip (RFC 3168 §6.1.2).
     pub fn on_ecn(&mut self, event: &LossEvent) {
         let Attached { window, machine, .. } = self.attach();
-        machine.control().on_ecn(window, event);
+        each!(machine, control => control.on_ecn(window, event));
     }
 
     /// Input: nothing was sent for longer than the RTO (RFC 5681 §4.1).
     pub fn on_idle_restart(&mut self, mss: u32) {
         if let Self::Attached(attached) = self {
             let Attached { window, machine, .. } = &mut **attached;
-            machine.control().on_idle_restart(window, mss);
+            each!(machine, control => control.on_idle_restart(window, mss));
         }
     }
 
@@ -163,10 +180,10 @@ impl Congestion {
     /// least what they were before.
     pub fn on_spurious(&mut self) {
         if let Self::Attached(attached) = self {
-            let Attached { window, prior, machine } = &mut **attached;
+            let Attached { window, prior, machine, .. } = &mut **attached;
             window.cwnd = window.cwnd.max(prior.cwnd);
             window.ssthresh = window.ssthresh.max(prior.ssthresh);
-            machine.control().on_spurious();
+            each!(machine, control => control.on_spurious());
         }
     }
 
@@ -174,7 +191,8 @@ impl Congestion {
         if let Self::Fresh { algorithm, cwnd } = *self {
             let window = Window::new(cwnd);
             let machine = Machine::new(algorithm);
-            *self = Self::Attached(Box::new(Attached { window, prior: window, machine }));
+            let usage = Usage::default();
+            *self = Self::Attached(Box::new(Attached { window, prior: window, usage, machine }));
         }
         match self {
             Self::Attached(attached) => attached,

@@ -12,17 +12,32 @@ pub struct Window {
     pub cwnd: u32,
     /// Below it slow start, from it on congestion avoidance.
     pub ssthresh: u32,
+    /// The window was used, so that what is delivered says something about the path: only then it may grow
+    /// (RFC 7661 §4.3).
+    pub validated: bool,
 }
 
 impl Window {
     /// A new connection's: the threshold is out of reach (RFC 5681 §3.1).
     pub const fn new(cwnd: u32) -> Self {
-        Self { cwnd, ssthresh: CWND_MAX }
+        Self { cwnd, ssthresh: CWND_MAX, validated: true }
     }
 
     /// Getter: RFC 5681 §3.1: which of the two regimes it is.
     pub const fn in_slow_start(&self) -> bool {
         self.cwnd < self.ssthresh
+    }
+
+    /// Getter: nothing was ever lost, and slow start was never left.
+    pub const fn is_initial(&self) -> bool {
+        self.ssthresh == CWND_MAX
+    }
+
+    /// Command: falls to the restart window (RFC 5681 §4.1); the threshold remembers three quarters of what the
+    /// window was (RFC 7661 §4.4.2).
+    pub fn restart_after_idle(&mut self, mss: u32) {
+        self.ssthresh = self.ssthresh.max(self.cwnd / 4 * 3);
+        self.cwnd = self.cwnd.min(initial_window(mss, false));
     }
 
     /// Command: grows by `bytes`, within bounds.
@@ -69,9 +84,10 @@ mod tests {
     #[test]
     fn slow_start_grows_by_the_bytes_acknowledged_however_they_are_split_and_ends_at_the_threshold()
     {
-        let mut whole = Window { cwnd: 10_000, ssthresh: 12_000 };
+        let mut whole = Window { ssthresh: 12_000, ..Window::new(10_000) };
+        let whole_before = whole;
         assert_eq!(whole.slow_start(1_000), 0);
-        let mut split = Window { cwnd: 10_000, ssthresh: 12_000 };
+        let mut split = whole_before;
         for _ in 0..1_000 {
             assert_eq!(split.slow_start(1), 0);
         }
