@@ -1,5 +1,11 @@
 //! The payload of transfers: bytes that repeat nowhere near, the same each time for a seed.
 
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+
+use crate::process::{command, finish};
+
 /// Output: `len` bytes.
 pub fn bytes(seed: u64, len: usize) -> Vec<u8> {
     let mut content = Vec::with_capacity(len + 8);
@@ -26,6 +32,16 @@ pub fn difference(got: &[u8], expected: &[u8]) -> Option<String> {
     }
     let place = got.iter().zip(expected).position(|(a, b)| a != b)?;
     Some(format!("byte {place} is {:#04x} instead of {:#04x}", got[place], expected[place]))
+}
+
+/// Output: the SHA-256 digest of `content`, by coreutils; `file` is written on the way.
+pub fn sha256(file: &Path, content: &[u8]) -> Result<String> {
+    std::fs::write(file, content)?;
+    let output = finish(command("sha256sum").arg("--").arg(file))?;
+    let text = String::from_utf8(output.stdout)?;
+    let digest = text.split_whitespace().next().unwrap_or_default();
+    ensure!(digest.len() == 64, "sha256sum: {text}");
+    Ok(digest.to_owned())
 }
 
 #[cfg(test)]

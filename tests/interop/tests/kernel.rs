@@ -1,11 +1,11 @@
 //! One daemon on a TAP, the kernel at the other end of it.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
-use causeway_interop::content::{bytes, difference};
+use causeway_interop::content::{bytes, difference, sha256};
 use causeway_interop::daemon::Daemon;
 use causeway_interop::lab::Lab;
 use causeway_interop::process::{Running, command, finish, sh, wait_for};
@@ -66,6 +66,17 @@ fn kernel_counter(protocol: &str, name: &str) -> Result<u64> {
     anyhow::bail!("the kernel has no counter {protocol} {name}")
 }
 
+/// Equal byte by byte, and by a digest that none of our code has computed.
+fn same(lab: &Lab, got: &[u8], expected: &[u8]) -> Result<()> {
+    if let Some(difference) = difference(got, expected) {
+        anyhow::bail!("{difference}");
+    }
+    let (ours, theirs) =
+        (sha256(&lab.path("got.bytes"), got)?, sha256(&lab.path("sent"), expected)?);
+    ensure!(ours == theirs, "sha256 {ours} instead of {theirs}");
+    Ok(())
+}
+
 fn kernel_fetches(lab: &Lab, faults: &str) -> Result<()> {
     let daemon = network(lab, faults)?;
     let body = bytes(1, TRANSFER_BYTES);
@@ -76,10 +87,7 @@ fn kernel_fetches(lab: &Lab, faults: &str) -> Result<()> {
     curl.arg("--output").arg(&got).arg("http://10.0.1.5:8080/");
     finish(&mut curl).with_context(|| daemon.log())?;
     ensure!(server.output()?.status.success(), "the server failed\n{}", daemon.log());
-    match difference(&std::fs::read(&got)?, &body) {
-        None => Ok(()),
-        Some(difference) => anyhow::bail!("{difference}"),
-    }
+    same(lab, &std::fs::read(&got)?, &body)
 }
 
 fn we_fetch(lab: &Lab, faults: &str) -> Result<()> {
@@ -109,10 +117,7 @@ fn we_fetch(lab: &Lab, faults: &str) -> Result<()> {
     );
     let request = server.join().ok().context("the kernel's side panicked")??;
     ensure!(request == b"give\n", "what we sent arrived as {request:?}");
-    match difference(&output.stdout, &body) {
-        None => Ok(()),
-        Some(difference) => anyhow::bail!("{difference}"),
-    }
+    same(lab, &output.stdout, &body)
 }
 
 #[test]
@@ -168,8 +173,24 @@ fn we_fetch_64_mib_from_the_kernel_despite_loss_and_reordering() {
     });
 }
 
+/// The one connection that matches `filter`, as the kernel sees it, uses the options of RFC 7323.
+fn options_are_in_use(filter: &str, peer: &str) -> Result<()> {
+    let ss = "ss --no-header --tcp --info --options --numeric state connected";
+    let shown = wait_for("the connection", || {
+        sh(&format!("{ss} {filter}")).ok().filter(|shown| !shown.trim().is_empty())
+    })?;
+    ensure!(shown.contains(peer), "the connection: {shown}");
+    let words: Vec<_> = shown.split_whitespace().collect();
+    ensure!(words.contains(&"ts"), "timestamps (RFC 7323): {shown}");
+    // What each side announced, both other than zero.
+    let scales = words.iter().find_map(|word| word.strip_prefix("wscale:"));
+    let scales = scales.with_context(|| format!("window scaling (RFC 7323): {shown}"))?;
+    ensure!(scales.split(',').all(|scale| scale != "0"), "window scaling: {shown}");
+    Ok(())
+}
+
 #[test]
-fn timestamps_and_window_scaling_are_in_use_as_the_kernel_sees_it() {
+fn timestamps_and_window_scaling_are_in_use_on_a_connection_that_we_open() {
     Lab::run(|lab| {
         let daemon = network(lab, "")?;
         let listener = TcpListener::bind(SocketAddr::from(([10, 0, 1, 1], 8081)))?;
@@ -178,15 +199,18 @@ fn timestamps_and_window_scaling_are_in_use_as_the_kernel_sees_it() {
         nc.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let _nc = Running::start(&mut nc)?;
         let (_peer, _) = listener.accept()?;
-        let filter = "state established src 10.0.1.1:8081";
-        let shown = sh(&format!("ss --no-header --tcp --info --options --numeric {filter}"))?;
-        ensure!(shown.contains("10.0.1.5"), "the connection: {shown}");
-        let words: Vec<_> = shown.split_whitespace().collect();
-        ensure!(words.contains(&"ts"), "timestamps (RFC 7323): {shown}");
-        ensure!(
-            words.iter().any(|w| w.starts_with("wscale:")),
-            "window scaling (RFC 7323): {shown}"
-        );
-        Ok(())
+        options_are_in_use("src 10.0.1.1:8081", "10.0.1.5")
+    });
+}
+
+#[test]
+fn timestamps_and_window_scaling_are_in_use_on_a_connection_that_the_kernel_opens() {
+    Lab::run(|lab| {
+        let daemon = network(lab, "")?;
+        let _server = http_server(lab, &daemon, b"hello")?;
+        let mut peer = TcpStream::connect(SocketAddr::from(([10, 0, 1, 5], 8080)))?;
+        let mut first = [0; 4];
+        peer.read_exact(&mut first)?;
+        options_are_in_use("dst 10.0.1.5:8080", "10.0.1.1")
     });
 }

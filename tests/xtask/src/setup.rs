@@ -16,6 +16,7 @@ const TOOLS: &[(&str, &str)] = &[
     ("ip", "iproute2"),
     ("ss", "iproute2"),
     ("curl", "curl"),
+    ("sha256sum", "coreutils"),
     ("python3", "python3"),
     ("unshare", "util-linux"),
     ("setpriv", "util-linux"),
