@@ -109,9 +109,18 @@ pub fn with_thread_env<T>(env: Arc<dyn Env>, f: impl FnOnce() -> T) -> T {
 
 /// Getter: the environment of this thread.
 pub fn current_env() -> Arc<dyn Env> {
-    // Not state, only the absence of a simulator: what it needs it reads at each attach.
+    THREAD_ENV.with(|cell| cell.borrow().clone()).unwrap_or_else(|| Arc::clone(os()) as _)
+}
+
+/// Getter: the address of the environment of this thread, `Arc::as_ptr` of [`current_env`]. Names it as long as it
+/// lives, and costs no count that other threads count too.
+pub fn current_env_addr() -> usize {
+    let own = THREAD_ENV.with(|cell| cell.borrow().as_ref().map(|env| Arc::as_ptr(env).addr()));
+    own.unwrap_or_else(|| Arc::as_ptr(os()).addr())
+}
+
+/// Not state, only the absence of a simulator: what it needs it reads at each attach.
+fn os() -> &'static Arc<OsEnv> {
     static OS: OnceLock<Arc<OsEnv>> = OnceLock::new();
-    THREAD_ENV
-        .with(|cell| cell.borrow().clone())
-        .unwrap_or_else(|| OS.get_or_init(|| Arc::new(OsEnv::new())).clone())
+    OS.get_or_init(|| Arc::new(OsEnv::new()))
 }

@@ -41,7 +41,8 @@ pub use causeway_core::port::SocketInfo;
 pub use causeway_core::time::{Duration, Instant};
 pub use channel::Channel;
 pub use env::{
-    ApiCall, Attachment, Env, WaitOutcome, current_env, set_thread_env, with_thread_env,
+    ApiCall, Attachment, Env, WaitOutcome, current_env, current_env_addr, set_thread_env,
+    with_thread_env,
 };
 pub use error::{
     AttachError, CallError, ConnectError, InfoError, ListenError, PingError, ReadError, RecvError,

@@ -2,15 +2,19 @@
 //!
 //! A process of an operating system has one environment. In the simulator one process plays several hosts, each
 //! of which must see its own contexts only, under names that do not depend on what the others do.
+//!
+//! The table has one lock for the process. A thread remembers the context of its last call, so that threads that
+//! use a channel each do not meet at that lock.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use causeway_client::{Channel, Env, Wait, current_env};
+use causeway_client::{Channel, Env, Wait, current_env, current_env_addr};
 
 use crate::errno::Errno;
-use crate::registry::{MachnetChannelCtx, Registry};
+use crate::registry::{Entry, MachnetChannelCtx, Recent, Registry};
 
 /// By the address of the environment, which cannot be used again while `Host::_env` keeps it.
 static HOSTS: Mutex<BTreeMap<usize, Host>> = Mutex::new(BTreeMap::new());
@@ -55,7 +59,7 @@ pub(crate) fn init() {
 
 /// Getter: true after [`init`].
 pub(crate) fn is_initialised() -> bool {
-    hosts().contains_key(&address(&current_env()))
+    hosts().contains_key(&current_env_addr())
 }
 
 /// Command: a name for a new context.
@@ -81,8 +85,34 @@ pub(crate) fn with<R>(
     ctx: *mut MachnetChannelCtx,
     body: impl FnOnce(&Context) -> Result<R, Errno>,
 ) -> Result<R, Errno> {
-    let entry = contexts(|registry| registry.find(ctx))?;
+    let host = current_env_addr();
+    let entry = match recall(host, ctx) {
+        Some(entry) => entry,
+        None => {
+            let entry = contexts(|registry| registry.find(ctx))?;
+            remember(Recent::new(host, ctx, &entry));
+            entry
+        }
+    };
     entry.with(body)
+}
+
+thread_local! {
+    /// The context of this thread's last call.
+    static RECENT: RefCell<Option<Recent<Context>>> = const { RefCell::new(None) };
+}
+
+fn recall(host: usize, ctx: *mut MachnetChannelCtx) -> Option<Arc<Entry<Context>>> {
+    // When the thread is ending there is no place to look in.
+    let look = |place: &RefCell<Option<Recent<Context>>>| {
+        place.try_borrow().ok()?.as_ref()?.recall(host, ctx)
+    };
+    RECENT.try_with(look).ok()?
+}
+
+fn remember(recent: Recent<Context>) {
+    // Without a place it is not remembered; nor by a signal handler that interrupts the looking.
+    let _ = RECENT.try_with(|place| place.try_borrow_mut().map(|mut place| *place = Some(recent)));
 }
 
 /// Command: forgets everything about an environment, its contexts included. For drivers that play several
@@ -94,7 +124,7 @@ pub fn release_env(env: &Arc<dyn Env>) {
 }
 
 fn contexts<R>(body: impl FnOnce(&mut Registry<Context>) -> Result<R, Errno>) -> Result<R, Errno> {
-    match hosts().get_mut(&address(&current_env())) {
+    match hosts().get_mut(&current_env_addr()) {
         Some(host) => body(&mut host.contexts),
         None => Err(Errno::INVALID),
     }

@@ -5,8 +5,8 @@
 //! without touching what it points to.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
 use crate::errno::Errno;
 
@@ -39,7 +39,7 @@ impl<T> Registry<T> {
     pub(crate) fn insert(&mut self, value: T) -> *mut MachnetChannelCtx {
         let name = self.next;
         self.next += STEP;
-        self.live.insert(name, Arc::new(Entry { value, poisoned: AtomicBool::new(false) }));
+        self.live.insert(name, Arc::new(Entry::new(value)));
         std::ptr::without_provenance_mut(name)
     }
 
@@ -50,7 +50,17 @@ impl<T> Registry<T> {
 
     /// Command: the name means nothing from now on.
     pub(crate) fn remove(&mut self, ctx: *mut MachnetChannelCtx) -> Result<Arc<Entry<T>>, Errno> {
-        self.live.remove(&ctx.addr()).ok_or(Errno::INVALID)
+        let entry = self.live.remove(&ctx.addr()).ok_or(Errno::INVALID)?;
+        entry.ended.store(true, Ordering::Release);
+        Ok(entry)
+    }
+}
+
+impl<T> Drop for Registry<T> {
+    fn drop(&mut self) {
+        for entry in self.live.values() {
+            entry.ended.store(true, Ordering::Release);
+        }
     }
 }
 
@@ -60,9 +70,15 @@ pub(crate) struct Entry<T> {
     value: T,
     /// A panic passed through a call on it.
     poisoned: AtomicBool,
+    /// Its name means nothing any more.
+    ended: AtomicBool,
 }
 
 impl<T> Entry<T> {
+    const fn new(value: T) -> Self {
+        Self { value, poisoned: AtomicBool::new(false), ended: AtomicBool::new(false) }
+    }
+
     /// Runs `body` on the context. A panic in it makes the context unusable.
     pub(crate) fn with<R>(&self, body: impl FnOnce(&T) -> Result<R, Errno>) -> Result<R, Errno> {
         if self.poisoned.load(Ordering::Acquire) {
@@ -75,6 +91,31 @@ impl<T> Entry<T> {
     /// Getter: the context even if a panic passed through it; for the call that ends it.
     pub(crate) const fn whatever_its_state(&self) -> &T {
         &self.value
+    }
+}
+
+/// A context that was found before, for those who will ask for it again. It keeps no context alive: what is detached
+/// meanwhile is closed there and then.
+#[derive(Debug)]
+pub(crate) struct Recent<T> {
+    host: usize,
+    name: usize,
+    entry: Weak<Entry<T>>,
+}
+
+impl<T> Recent<T> {
+    /// `entry` is what `ctx` names in the registry of `host`.
+    pub(crate) fn new(host: usize, ctx: *mut MachnetChannelCtx, entry: &Arc<Entry<T>>) -> Self {
+        Self { host, name: ctx.addr(), entry: Arc::downgrade(entry) }
+    }
+
+    /// Getter: what `ctx` names in the registry of `host`, if it is this one and the registry would still say so: a
+    /// name is never given again, and a host keeps its number as long as a context of it lives.
+    pub(crate) fn recall(&self, host: usize, ctx: *mut MachnetChannelCtx) -> Option<Arc<Entry<T>>> {
+        if self.name != ctx.addr() || self.host != host {
+            return None;
+        }
+        self.entry.upgrade().filter(|entry| !entry.ended.load(Ordering::Acquire))
     }
 }
 
@@ -102,6 +143,25 @@ mod tests {
         assert!(registry.find(first).is_err());
         assert!(registry.remove(first).is_err());
         assert_eq!(registry.find(second).unwrap().with(|v| Ok(*v)), Ok(2));
+    }
+
+    #[test]
+    fn what_is_remembered_is_forgotten_with_its_context() {
+        let mut registry = Registry::new();
+        let (a, b) = (registry.insert(1), registry.insert(2));
+        let under_way = registry.find(a).unwrap();
+        let recent = Recent::new(7, a, &under_way);
+        assert_eq!(recent.recall(7, a).unwrap().with(|v| Ok(*v)), Ok(1));
+        assert!(recent.recall(7, b).is_none(), "another name");
+        assert!(recent.recall(8, a).is_none(), "the same name on another host");
+        assert!(registry.remove(a).is_ok());
+        assert!(recent.recall(7, a).is_none(), "a call is under way on it, but its name is dead");
+
+        let other = Recent::new(7, b, &registry.find(b).unwrap());
+        let under_way = registry.find(b).unwrap();
+        drop(registry);
+        assert!(other.recall(7, b).is_none(), "the host is gone");
+        assert_eq!(Arc::strong_count(&under_way), 1, "remembering keeps nothing alive");
     }
 
     #[test]

@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,6 +88,35 @@ static void detached_context(void) {
   HOLDS(machnet_detach(ctx) == 0);
   ctx = attached();
   HOLDS(machnet_listen(ctx, SERVER, PORT) == 0);
+}
+
+/* What a thread did with a context last helps it no longer once another thread has detached it. */
+static pthread_barrier_t turns;
+
+static void *uses_then_finds_it_dead(void *ctx) {
+  HOLDS(machnet_listen(ctx, SERVER, PORT) == 0);
+  pthread_barrier_wait(&turns);
+  pthread_barrier_wait(&turns);
+  FAILS(machnet_listen(ctx, SERVER, PORT + 1), EINVAL);
+  pthread_barrier_wait(&turns);
+  pthread_barrier_wait(&turns);
+  return NULL;
+}
+
+static void detached_by_another_thread(void) {
+  MachnetChannelCtx_t *ctx = attached();
+  pthread_t thread;
+  HOLDS(pthread_barrier_init(&turns, NULL, 2) == 0);
+  HOLDS(pthread_create(&thread, NULL, uses_then_finds_it_dead, ctx) == 0);
+  pthread_barrier_wait(&turns);
+  HOLDS(machnet_detach(ctx) == 0);
+  pthread_barrier_wait(&turns);
+  pthread_barrier_wait(&turns);
+  /* The other thread lives, and keeps nothing of the channel. */
+  ctx = attached();
+  HOLDS(machnet_listen(ctx, SERVER, PORT) == 0);
+  pthread_barrier_wait(&turns);
+  HOLDS(pthread_join(thread, NULL) == 0);
 }
 
 static void foreign_contexts(void) {
@@ -473,7 +503,8 @@ static const struct {
 } cases[] = {
     CASE(attach_before_init),    CASE(init_twice),
     CASE(attach_without_daemon), CASE(channels_are_separate),
-    CASE(detached_context),      CASE(foreign_contexts),
+    CASE(detached_context),      CASE(detached_by_another_thread),
+    CASE(foreign_contexts),
     CASE(listen_arguments),      CASE(connect_arguments),
     CASE(ports_tell_listeners_apart), CASE(connect_to_nobody),
     CASE(address_in_use),        CASE(messages_of_all_sizes),

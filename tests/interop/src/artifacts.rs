@@ -60,7 +60,12 @@ fn build() -> Result<Artifacts> {
         .arg(format!("OUT={}", programs.canonicalize()?.display()))
         .env("PROFILE", "dev"))?;
     traced_hello(&root, &programs)?;
-    compile(&root, "tests/interop/c/behaviour.c", &programs.join("behaviour"), &["-Wextra"])?;
+    compile(
+        &root,
+        "tests/interop/c/behaviour.c",
+        &programs.join("behaviour"),
+        &["-Wextra", "-pthread"],
+    )?;
     Ok(Artifacts { causeway: target.join("debug/causeway").canonicalize()?, programs })
 }
 

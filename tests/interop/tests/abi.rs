@@ -61,6 +61,11 @@ fn a_detached_context_is_dead_and_its_address_free() {
     holds("detached_context");
 }
 
+#[test]
+fn a_context_that_another_thread_detached_is_dead_and_its_address_free() {
+    holds("detached_by_another_thread");
+}
+
 /// Contract: machnet_listen.ctx, machnet_connect.ctx, machnet_send.ctx, machnet_recv.ctx
 /// Contract: machnet_listen.failure, machnet_connect.failure, machnet_send.failure, machnet_recv.failure
 #[test]
