@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{CommandError, EndReason};
 use crate::time::{Duration, Instant};
 
+pub use crate::socket::{SocketInfo, SocketOption};
+
 /// One application's channel. The port checks that it is alive; the generation makes reuse safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ChannelId {
@@ -128,6 +130,14 @@ pub enum Op {
         sequence: u16,
         /// Payload bytes.
         len: u16,
+    },
+    /// Set an option. Answered only where it is refused.
+    SetOption {
+        /// Listener or connection; `None` for what the channel's next [`Op::Listen`] or [`Op::Connect`] opens. These take what
+        /// was set so, and the one after begins from the stack's defaults again, whatever became of the first.
+        socket: Option<SocketId>,
+        /// Which, and its value.
+        option: SocketOption,
     },
     /// Ask for a socket's figures; completes with [`Completion::Info`].
     Info {
@@ -248,29 +258,6 @@ pub enum Completion {
         /// The figures.
         info: SocketInfo,
     },
-}
-
-/// Figures of one connection or flow.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SocketInfo {
-    /// Smoothed round-trip time; zero before the first sample.
-    pub srtt: Duration,
-    /// Round-trip time variation.
-    pub rttvar: Duration,
-    /// Congestion window in bytes (packets x payload for Machnet).
-    pub cwnd_bytes: u32,
-    /// Slow-start threshold in bytes.
-    pub ssthresh_bytes: u32,
-    /// Segments or packets that were sent again.
-    pub retransmits: u64,
-    /// Payload bytes sent, retransmissions included.
-    pub bytes_sent: u64,
-    /// Payload bytes acknowledged by the peer.
-    pub bytes_acked: u64,
-    /// Payload bytes received in order.
-    pub bytes_received: u64,
-    /// Highest message id acknowledged by the peer (Machnet).
-    pub message_acked: u64,
 }
 
 /// A ring could not take the bytes; nothing was stored.

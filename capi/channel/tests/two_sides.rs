@@ -8,7 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use causeway_channel::{
     AppChannel, DaemonChannel, DaemonLane, Doorbells, Geometry, Owner, Poison, Wake, handshake,
 };
-use causeway_core::port::{ChannelId, Completion, Op, RingError, SocketId, StreamIo, Transport};
+use causeway_core::port::{
+    ChannelId, Completion, Op, RingError, SocketId, SocketInfo, SocketOption, StreamIo, Transport,
+};
+use causeway_core::socket::INFO_WORDS;
+use causeway_core::tcp::congestion::Algorithm;
 
 #[derive(Default)]
 struct Count(AtomicUsize);
@@ -96,6 +100,35 @@ fn commands_and_completions_cross_and_only_a_sleeper_is_rung() {
     assert_eq!(p.app_bell.taken(), 1);
     let (lane, got) = p.app.pop_completion().unwrap().unwrap();
     assert_eq!((lane, got.completion), (0, Completion::Info { tag: 5, info: Default::default() }));
+}
+
+#[test]
+fn socket_options_and_all_figures_cross_the_channel() {
+    let mut p = pair();
+    let options = [
+        SocketOption::NoDelay(true),
+        SocketOption::Linger(None),
+        SocketOption::Linger2(-1),
+        SocketOption::Congestion(Algorithm::Reno),
+        SocketOption::MaxPacingRate(u64::MAX),
+    ];
+    for (tag, option) in (0..).zip(options) {
+        let socket = (tag != 1).then_some(SOCKET);
+        p.app.push_command(0, tag, &Op::SetOption { socket, option }, None).unwrap();
+    }
+    p.app.flush().unwrap();
+    assert_eq!(p.daemon.snapshot(10), Ok(5));
+    for (tag, option) in (0..).zip(options) {
+        let socket = (tag != 1).then_some(SOCKET);
+        assert_eq!(p.daemon.poll_command(), Some((tag, Op::SetOption { socket, option })));
+    }
+    let mut words = [1; INFO_WORDS];
+    words[INFO_WORDS - 1] = u64::MAX;
+    let info = SocketInfo::from_words(&words);
+    p.daemon.push_completion(&Completion::Info { tag: 9, info });
+    p.daemon.flush();
+    let (_, got) = p.app.pop_completion().unwrap().unwrap();
+    assert_eq!(got.completion, Completion::Info { tag: 9, info });
 }
 
 #[test]

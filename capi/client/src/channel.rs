@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use causeway_channel::AppChannel;
-use causeway_core::port::{Op, SocketId, SocketInfo, Transport};
+use causeway_core::port::{Op, SocketId, SocketInfo, SocketOption, Transport};
 use causeway_core::time::Duration;
 
 use crate::env::{ApiCall, Env, WaitOutcome, current_env};
@@ -107,13 +107,15 @@ impl Inner {
         transport: Transport,
         local: SocketAddr,
         backlog: u32,
+        options: &[SocketOption],
     ) -> Result<(Vec<SocketId>, SocketAddr), ListenError> {
         self.env.enter(ApiCall::Listen);
+        options.iter().try_for_each(SocketOption::check).map_err(ListenError::Refused)?;
         let lanes = self.shared.lock().channel.geometry().lanes();
         let mut listeners = Vec::new();
         let mut local = local;
         for lane in 0..lanes {
-            match self.listen_on(lane, transport, local, backlog) {
+            match self.listen_on(lane, transport, local, backlog, options) {
                 Ok((id, at)) => {
                     listeners.push(id);
                     // The port that the first lane chose is the one for all.
@@ -134,10 +136,12 @@ impl Inner {
         transport: Transport,
         local: SocketAddr,
         backlog: u32,
+        options: &[SocketOption],
     ) -> Result<(SocketId, SocketAddr), ListenError> {
         let mut tag = None;
         let result = self.resume(Wait::Forever, |state| {
             let Some(tag) = tag else {
+                state.stage_options(lane, options)?;
                 let op = Op::Listen { transport, local, backlog };
                 tag = Some(state.request(lane, Asked::Listen(transport), &op, None)?);
                 return Ok(None);
@@ -167,13 +171,16 @@ impl Inner {
         transport: Transport,
         local: Option<std::net::IpAddr>,
         remote: SocketAddr,
+        options: &[SocketOption],
         wait: Wait,
     ) -> Result<SocketId, ConnectError> {
+        options.iter().try_for_each(SocketOption::check).map_err(ConnectError::Refused)?;
         let mut tag = None;
         let mut socket = None;
         let result = self.wait_for(ApiCall::Connect, wait, |state| {
             let Some(tag) = tag else {
                 let lane = state.pick_lane();
+                state.stage_options(lane, options)?;
                 let op = Op::Connect { transport, local, remote };
                 tag = Some(state.request(lane, Asked::Connect(transport, remote), &op, None)?);
                 return Ok(None);

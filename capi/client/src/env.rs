@@ -55,6 +55,8 @@ pub enum ApiCall {
     Close,
     /// Ask for figures.
     Info,
+    /// Set a socket option.
+    SetOption,
     /// Send an echo request.
     Ping,
 }

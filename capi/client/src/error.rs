@@ -208,6 +208,17 @@ pub enum InfoError {
     Call(#[from] CallError),
 }
 
+/// Why an option was not set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OptionError {
+    /// Its value is outside the documented range.
+    #[error("the option is not set: {}", words::refusal(.0))]
+    Refused(CommandError),
+    /// The call itself failed.
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
 macro_rules! from_fault {
     ($($error:ty),*) => {$(
         impl From<ChannelFault> for $error {
@@ -225,7 +236,8 @@ from_fault!(
     SendError,
     RecvError,
     PingError,
-    InfoError
+    InfoError,
+    OptionError
 );
 
 #[cfg(test)]

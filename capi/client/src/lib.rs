@@ -37,7 +37,8 @@ pub mod words;
 pub use causeway_channel::handshake::Refusal;
 pub use causeway_channel::{BellWait, Grant};
 pub use causeway_core::error::{CommandError, EndReason};
-pub use causeway_core::port::SocketInfo;
+pub use causeway_core::port::{SocketInfo, SocketOption};
+pub use causeway_core::tcp::congestion::Algorithm;
 pub use causeway_core::time::{Duration, Instant};
 pub use channel::Channel;
 pub use env::{
@@ -45,8 +46,8 @@ pub use env::{
     with_thread_env,
 };
 pub use error::{
-    AttachError, CallError, ConnectError, InfoError, ListenError, PingError, ReadError, RecvError,
-    SendError, WriteError,
+    AttachError, CallError, ConnectError, InfoError, ListenError, OptionError, PingError,
+    ReadError, RecvError, SendError, WriteError,
 };
 pub use message::{Flow, MsgId};
 pub use os::{DEFAULT_SOCKET, OsEnv, SOCKET_VARIABLE};

@@ -37,7 +37,7 @@ impl Channel {
     /// Command: accepts flows on an address, from now on and without further calls; their messages come out of
     /// [`Channel::recv`]. Returns the address, its port filled in where it was 0.
     pub fn listen_messages(&self, local: SocketAddr) -> Result<SocketAddr, ListenError> {
-        self.inner.listen(Transport::Machnet, local, BACKLOG).map(|(_, local)| local)
+        self.inner.listen(Transport::Machnet, local, BACKLOG, &[]).map(|(_, local)| local)
     }
 
     /// Command: opens a flow and waits for the peer's answer. `local`: the address to send from, chosen by the route when `None`.
@@ -47,7 +47,7 @@ impl Channel {
         remote: SocketAddr,
         wait: Wait,
     ) -> Result<Flow, ConnectError> {
-        self.inner.connect(Transport::Machnet, local, remote, wait).map(Flow)
+        self.inner.connect(Transport::Machnet, local, remote, &[], wait).map(Flow)
     }
 
     /// Command: sends one message, the concatenation of `parts`: 1 to [`Channel::message_bytes_max`] bytes. The bytes are

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 
 use causeway_channel::{AppChannel, ChannelFault};
 use causeway_core::error::{CommandError, EndReason};
-use causeway_core::port::{Op, SocketId, SocketInfo, Transport};
+use causeway_core::port::{Op, SocketId, SocketInfo, SocketOption, Transport};
 use causeway_core::time::Instant;
 
 use crate::error::CallError;
@@ -136,6 +136,19 @@ impl State {
         self.channel.push_command(lane, tag, op, slot)?;
         self.requests.insert(tag, Request { what, answer: None });
         Ok(tag)
+    }
+
+    /// Command: options of what the next listen or connect on `lane` opens. Both are pushed under one lock, so that
+    /// no other thread's socket takes them.
+    pub(crate) fn stage_options(
+        &mut self,
+        lane: u32,
+        options: &[SocketOption],
+    ) -> Result<(), ChannelFault> {
+        options.iter().try_for_each(|option| {
+            let op = Op::SetOption { socket: None, option: *option };
+            self.channel.push_command(lane, 0, &op, None)
+        })
     }
 
     /// Output: the answer to a request, once.

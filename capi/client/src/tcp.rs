@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use causeway_channel::ChannelFault;
 use causeway_core::error::EndReason;
-use causeway_core::port::{Op, SocketId, SocketInfo, Transport};
+use causeway_core::port::{Op, SocketId, SocketInfo, SocketOption, Transport};
 
 use crate::channel::{Channel, Inner};
 use crate::env::ApiCall;
-use crate::error::{CallError, ConnectError, InfoError, ListenError, ReadError, WriteError};
+use crate::error::{
+    CallError, ConnectError, InfoError, ListenError, OptionError, ReadError, WriteError,
+};
 use crate::sleep::Wait;
 use crate::state::State;
 
@@ -40,7 +42,17 @@ impl TcpListener {
     /// Command: listens on an address of the daemon; port 0 lets the stack choose one. `backlog`: most
     /// connections that wait to be accepted.
     pub fn bind(channel: &Channel, local: SocketAddr, backlog: u32) -> Result<Self, ListenError> {
-        let (listeners, local) = channel.inner.listen(Transport::Tcp, local, backlog)?;
+        Self::bind_with(channel, local, backlog, &[])
+    }
+
+    /// Command: as [`TcpListener::bind`], with socket options, which the connections inherit.
+    pub fn bind_with(
+        channel: &Channel,
+        local: SocketAddr,
+        backlog: u32,
+        options: &[SocketOption],
+    ) -> Result<Self, ListenError> {
+        let (listeners, local) = channel.inner.listen(Transport::Tcp, local, backlog, options)?;
         Ok(Self { inner: channel.inner.clone(), listeners, local, backlog })
     }
 
@@ -91,8 +103,19 @@ impl TcpStream {
         remote: SocketAddr,
         wait: Wait,
     ) -> Result<Self, ConnectError> {
+        Self::connect_with(channel, local, remote, &[], wait)
+    }
+
+    /// Command: as [`TcpStream::connect`], with socket options that hold from the SYN on.
+    pub fn connect_with(
+        channel: &Channel,
+        local: Option<IpAddr>,
+        remote: SocketAddr,
+        options: &[SocketOption],
+        wait: Wait,
+    ) -> Result<Self, ConnectError> {
         let inner = &channel.inner;
-        let id = inner.connect(Transport::Tcp, local, remote, wait)?;
+        let id = inner.connect(Transport::Tcp, local, remote, options, wait)?;
         Self::new(inner, &inner.shared.lock(), id)
             .ok_or(ConnectError::Call(crate::channel::broken()))
     }
@@ -202,6 +225,18 @@ impl TcpStream {
     fn end(&self, abort: bool) -> Result<(), CallError> {
         self.inner.call(ApiCall::Close, |state| {
             state.close(self.id, abort).map_err(|fault: ChannelFault| fault.into())
+        })
+    }
+
+    /// Command: sets a socket option.
+    pub fn set_option(&self, option: SocketOption) -> Result<(), OptionError> {
+        option.check().map_err(OptionError::Refused)?;
+        self.inner.call(ApiCall::SetOption, |state| {
+            let Some(lane) = state.sockets.get(&self.id).map(|socket| socket.lane) else {
+                return Ok(());
+            };
+            let op = Op::SetOption { socket: Some(self.id), option };
+            Ok(state.channel.push_command(lane, 0, &op, Some(self.slot))?)
         })
     }
 

@@ -254,6 +254,7 @@ impl Flow {
             bytes_acked: self.figures.bytes_acked,
             bytes_received: self.figures.bytes_received,
             message_acked: self.figures.message_acked,
+            ..SocketInfo::default()
         }
     }
 

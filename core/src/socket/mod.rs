@@ -3,13 +3,17 @@
 //! Everything here holds slot indices of the one [`Table`]; nothing costs more with more sockets.
 
 mod demux;
+mod info;
 mod key;
+mod option;
 mod ports;
 mod ready;
 mod table;
 
 pub use demux::{ConnectionDemux, DemuxError, LISTENERS_PER_ENDPOINT_MAX, ListenerDemux};
+pub use info::{INFO_WORDS, SocketInfo};
 pub use key::{Address, Endpoint, FourTuple};
+pub use option::{MtuDiscover, SocketOption};
 pub use ports::{EphemeralPorts, PROBES_MAX, PortRangeError};
 pub use ready::ReadyQueue;
 pub use table::{PAGE_SLOTS, Table};

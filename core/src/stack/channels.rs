@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 use super::sock::{Links, Sockets};
 use crate::port::{ChannelId, SocketId};
 use crate::rng::Stream;
+use crate::tcp::SharedConfig;
 
 /// Which of its channel's two lists a socket is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,6 +26,9 @@ pub(super) struct Channels {
     /// Channels that are gone, oldest first, and whether their sockets may still deliver. A channel detaches once, and
     /// once more when it may not deliver after all, so there are never more than twice as many as channels.
     pub(super) detached: VecDeque<(ChannelId, bool)>,
+    /// What the next socket of a channel is opened with, where options were set for it. One a channel, until it is opened
+    /// or the channel is gone.
+    pub(super) staged: HashMap<ChannelId, SharedConfig, foldhash::fast::FixedState>,
 }
 
 /// One list: never empty.
@@ -37,7 +41,11 @@ struct Head {
 impl Channels {
     pub(super) fn new(seed: u64) -> Self {
         let state = foldhash::fast::FixedState::with_seed(Stream::new(seed, 0xc4a2).at(0));
-        Self { heads: HashMap::with_hasher(state), detached: VecDeque::new() }
+        Self {
+            heads: HashMap::with_hasher(state.clone()),
+            detached: VecDeque::new(),
+            staged: HashMap::with_hasher(state),
+        }
     }
 
     pub(super) fn first(&self, channel: ChannelId, stage: Stage) -> Option<SocketId> {

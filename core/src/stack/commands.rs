@@ -52,8 +52,9 @@ impl Stack {
     ) -> Result<(), CommandError> {
         match op {
             Op::Listen { transport, local, backlog } => {
-                let listener =
-                    Listener::new(transport, backlog.clamp(1, self.config.backlog_max()));
+                let config = self.take_staged(channel);
+                let backlog = backlog.clamp(1, self.config.backlog_max());
+                let listener = Listener::new(transport, config, backlog);
                 let (socket, local) = self.listen(now, channel, listener, local, port)?;
                 port.complete(channel, Completion::Listening { tag, socket, local });
                 Ok(())
@@ -90,8 +91,10 @@ impl Stack {
             Op::Ping { remote, sequence, len } => {
                 self.ping(now, channel, tag, remote, sequence, len)
             }
-            Op::Info { socket } => self.info(channel, tag, socket, port),
+            Op::SetOption { socket, option } => self.set_option(now, channel, socket, option, port),
+            Op::Info { socket } => self.info(now, channel, tag, socket, port),
             Op::Detach { deliver } => {
+                self.channels.staged.remove(&channel);
                 self.channels.detached.push_back((channel, deliver));
                 Ok(())
             }
@@ -213,7 +216,7 @@ impl Stack {
             Kind::Tcp { connection, .. } => {
                 // What was written before the close is taken note of first: FIN comes after it.
                 connection.handle_app(now, &io);
-                let unread = connection.info().bytes_received > io.rx_consumed();
+                let unread = connection.bytes_received() > io.rx_consumed();
                 connection.close(now, unread);
             }
             Kind::Machnet { flow, .. } => {
@@ -277,6 +280,7 @@ impl Stack {
 
     fn info<P: AppPort>(
         &mut self,
+        now: Instant,
         channel: ChannelId,
         tag: u64,
         id: SocketId,
@@ -285,7 +289,7 @@ impl Stack {
         let socket = self.owned(channel, id).ok_or(CommandError::UnknownSocket)?;
         let info = match &socket.kind {
             Kind::Listener(_) => return Err(CommandError::WrongState),
-            Kind::Tcp { connection, .. } => connection.info(),
+            Kind::Tcp { connection, .. } => connection.info_at(now, &rings(port, socket.stream)),
             Kind::Machnet { flow, .. } => flow.info(),
         };
         port.complete(channel, Completion::Info { tag, info });

@@ -18,6 +18,7 @@ use crate::nic::{INTERFACES_MAX, MacAddr, Medium, NicCaps};
 use crate::port::SocketId;
 use crate::rng::Stream;
 use crate::socket::{EphemeralPorts, ReadyQueue, Table};
+use crate::tcp::SharedConfig;
 use crate::wheel::TimerWheel;
 
 /// What the stack needs to know of an interface.
@@ -36,6 +37,8 @@ pub(super) struct Link {
 #[derive(Debug)]
 pub struct Stack {
     pub(super) config: StackConfig,
+    /// The settings of TCP connections without options of their own.
+    pub(super) tcp_config: SharedConfig,
     pub(super) links: Vec<Link>,
     pub(super) routing: Routing,
     pub(super) neighbors: NeighborTable,
@@ -88,6 +91,7 @@ impl Stack {
             pings: Pings::new(config.pings_max()),
             events: EventLog::new(config.events_max()),
             stats: Stats::default(),
+            tcp_config: config.tcp().into(),
             config,
         })
     }

@@ -5,7 +5,7 @@
 //! | `composition` | [`Stack`]: the tables |
 //! | `rx`, `rx_tcp`, `rx_udp`, `rx_icmp` | input: a frame finds its socket, or is answered, or is dropped and counted |
 //! | `tx`, `emit` | output: ready sockets take turns, packets are written into the NIC's memory |
-//! | `commands`, `open` | what applications ask for |
+//! | `commands`, `open`, `set_option` | what applications ask for |
 //! | `lifecycle` | after every input: news to the application, timer, ready list, end |
 //! | `orphans` | what becomes of the sockets of an application that is gone |
 //! | `timers`, `resolve`, `ping`, `replies`, `datagram` | time, neighbours, packets without a socket |
@@ -34,6 +34,7 @@ mod rx;
 mod rx_icmp;
 mod rx_tcp;
 mod rx_udp;
+mod set_option;
 mod sock;
 mod stats;
 #[cfg(test)]

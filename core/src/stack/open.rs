@@ -48,12 +48,12 @@ impl Stack {
             self.stats.backlog_overflows += 1;
             return Err(DropReason::Limit);
         }
+        let config = listener.config.clone();
         let channel = self.sockets.get(listener_id).map(|socket| socket.channel);
         let listener = Some(listener_id);
         let kind = match first {
             First::Tcp(syn) => {
                 let (iss, ts_offset) = self.sequence_start(now, &tuple);
-                let config = self.config.tcp();
                 let connection = Connection::accept(now, config, iss, ts_offset, syn);
                 Kind::Tcp { connection, listener }
             }
@@ -97,6 +97,7 @@ impl Stack {
         asked: &Asked,
         port: &mut P,
     ) -> Result<(), CommandError> {
+        let config = self.take_staged(asked.channel);
         let hop = self.check_remote(asked.remote)?;
         if asked.transport == Transport::Machnet && !self.carries_machnet(hop.interface) {
             return Err(CommandError::MtuTooSmall);
@@ -107,7 +108,7 @@ impl Stack {
         let kind = match asked.transport {
             Transport::Tcp => {
                 let (iss, ts_offset) = self.sequence_start(now, &tuple);
-                let connection = Connection::connect(now, self.config.tcp(), iss, ts_offset);
+                let connection = Connection::connect(now, config, iss, ts_offset);
                 Kind::Tcp { connection, listener }
             }
             // The first number is 0 towards upstream, whose peers assume it.

@@ -7,7 +7,7 @@ use crate::machnet::Flow;
 use crate::nic::IfIndex;
 use crate::port::{ChannelId, SocketId, StreamId, Transport};
 use crate::socket::{Address, FourTuple, Table};
-use crate::tcp::Connection;
+use crate::tcp::{Connection, SharedConfig};
 
 /// All sockets of a stack.
 pub(super) type Sockets = Table<Socket>;
@@ -66,17 +66,19 @@ pub(super) enum Kind {
 }
 
 /// A listener's account of what it may still take.
-#[derive(Clone, Copy, Debug, Hash)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Listener {
     pub(super) transport: Transport,
+    /// What its connections begin with: options are inherited.
+    pub(super) config: SharedConfig,
     backlog: u32,
     half_open: u32,
     handed_over: u32,
 }
 
 impl Listener {
-    pub(super) const fn new(transport: Transport, backlog: u32) -> Self {
-        Self { transport, backlog, half_open: 0, handed_over: 0 }
+    pub(super) const fn new(transport: Transport, config: SharedConfig, backlog: u32) -> Self {
+        Self { transport, config, backlog, half_open: 0, handed_over: 0 }
     }
 
     /// Takes room for one more half-open connection; false when there is none.
@@ -111,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_listener_holds_no_more_than_its_backlog_until_the_application_takes_some() {
-        let mut listener = Listener::new(Transport::Tcp, 2);
+        let mut listener = Listener::new(Transport::Tcp, SharedConfig::default(), 2);
         assert!(listener.begin() && listener.begin());
         assert!(!listener.begin(), "two half-open ones fill a backlog of two");
         listener.give_up();
@@ -130,6 +132,6 @@ mod tests {
 
     #[test]
     fn a_backlog_of_zero_takes_nothing() {
-        assert!(!Listener::new(Transport::Machnet, 0).begin());
+        assert!(!Listener::new(Transport::Machnet, SharedConfig::default(), 0).begin());
     }
 }

@@ -235,7 +235,7 @@ impl Stack {
         let sent = match &mut socket.kind {
             Kind::Listener(_) => return Turn::Done,
             Kind::Tcp { connection, .. } => {
-                let unacked = io.tx_end().saturating_sub(connection.info().bytes_acked);
+                let unacked = io.tx_end().saturating_sub(connection.bytes_acked());
                 let room = tcp_room(nic.caps(), link, unacked);
                 let Some(mut frame) = tx.alloc(nic, room.frame_len) else { return Turn::NoMemory };
                 match connection.poll_transmit(now, &room.limits, &io) {

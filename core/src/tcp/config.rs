@@ -3,10 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::congestion::Algorithm;
+use crate::socket::MtuDiscover;
 use crate::time::Duration;
 
+/// Time to live, or hop limit, of what is sent (RFC 1700's recommendation).
+const HOPS_DEFAULT: u8 = 64;
+
 /// Settings of connections. Made by [`ConfigBuilder`]; a connection keeps its own copy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Config {
     pub(in crate::tcp) rto_ms_initial: u32,
     pub(in crate::tcp) rto_ms_min: u32,
@@ -26,6 +30,34 @@ pub struct Config {
     pub(in crate::tcp) sack: bool,
     pub(in crate::tcp) nodelay: bool,
     pub(in crate::tcp) congestion: Algorithm,
+    /// Socket options, see [`super::set_option`].
+    pub(in crate::tcp) keepalive: bool,
+    pub(in crate::tcp) cork: bool,
+    pub(in crate::tcp) oob_inline: bool,
+    pub(in crate::tcp) fast_open_connect: bool,
+    /// TCP_MAXSEG, 0 for none.
+    pub(in crate::tcp) max_segment: u16,
+    /// SO_LINGER in seconds.
+    pub(in crate::tcp) linger_s: Option<u16>,
+    /// TCP_USER_TIMEOUT, 0 for none.
+    pub(in crate::tcp) user_timeout_ms: u32,
+    pub(in crate::tcp) defer_accept_s: u32,
+    /// TCP_NOTSENT_LOWAT, `u32::MAX` for none.
+    pub(in crate::tcp) notsent_lowat: u32,
+    /// TCP_WINDOW_CLAMP, 0 for none.
+    pub(in crate::tcp) window_clamp: u32,
+    /// SO_RCVBUF, 0 for what the rings give.
+    pub(in crate::tcp) rcv_buffer: u32,
+    /// SO_SNDBUF, 0 for what the rings give.
+    pub(in crate::tcp) snd_buffer: u32,
+    /// TCP_FASTOPEN of a listener.
+    pub(in crate::tcp) fast_open_queue: u32,
+    /// SO_MAX_PACING_RATE in bytes a second, `u64::MAX` for none.
+    pub(in crate::tcp) max_pacing_rate: u64,
+    /// IP_TOS or IPV6_TCLASS without its ECN bits, and IP_TTL or IPV6_UNICAST_HOPS.
+    pub(in crate::tcp) traffic_class: u8,
+    pub(in crate::tcp) hops: u8,
+    pub(in crate::tcp) mtu_discover: MtuDiscover,
 }
 
 /// Why a [`ConfigBuilder`] refuses to build.
@@ -54,7 +86,7 @@ impl Default for Config {
             delayed_ack_ms: 40,
             time_wait_ms: 60_000,
             fin_wait2_ms: 60_000,
-            keepalive_idle_ms: 0,
+            keepalive_idle_ms: 7_200_000,
             keepalive_interval_ms: 75_000,
             rcv_wnd_initial: 65_535,
             keepalive_probes: 9,
@@ -66,6 +98,23 @@ impl Default for Config {
             sack: true,
             nodelay: false,
             congestion: Algorithm::Cubic,
+            keepalive: false,
+            cork: false,
+            oob_inline: false,
+            fast_open_connect: false,
+            max_segment: 0,
+            linger_s: None,
+            user_timeout_ms: 0,
+            defer_accept_s: 0,
+            notsent_lowat: u32::MAX,
+            window_clamp: 0,
+            rcv_buffer: 0,
+            snd_buffer: 0,
+            fast_open_queue: 0,
+            max_pacing_rate: u64::MAX,
+            traffic_class: 0,
+            hops: HOPS_DEFAULT,
+            mtu_discover: MtuDiscover::Want,
         }
     }
 }
@@ -81,6 +130,26 @@ impl Config {
         self.nodelay
     }
 
+    /// Getter: the DS field of the packets' IP headers; its ECN bits are zero (IP_TOS, IPV6_TCLASS).
+    pub const fn traffic_class(&self) -> u8 {
+        self.traffic_class
+    }
+
+    /// Getter: time to live or hop limit of the packets (IP_TTL, IPV6_UNICAST_HOPS).
+    pub const fn hops(&self) -> u8 {
+        self.hops
+    }
+
+    /// Getter: how the path MTU is discovered (IP_MTU_DISCOVER).
+    pub const fn mtu_discover(&self) -> MtuDiscover {
+        self.mtu_discover
+    }
+
+    /// Getter: most bytes a second (SO_MAX_PACING_RATE); `u64::MAX` for no limit.
+    pub const fn max_pacing_rate(&self) -> u64 {
+        self.max_pacing_rate
+    }
+
     pub(in crate::tcp) fn check(&self) -> Result<(), ConfigError> {
         let rto = 1..=120_000;
         if ![self.rto_ms_initial, self.rto_ms_min, self.rto_ms_max]
@@ -93,7 +162,8 @@ impl Config {
         if self.delayed_ack_ms > 500 {
             return Err(ConfigError::DelayedAckRange);
         }
-        if self.time_wait_ms == 0 || self.fin_wait2_ms == 0 || self.keepalive_interval_ms == 0 {
+        if self.time_wait_ms == 0 || self.keepalive_idle_ms == 0 || self.keepalive_interval_ms == 0
+        {
             return Err(ConfigError::SpanRange);
         }
         if self.window_scale > 14 {
@@ -161,14 +231,21 @@ impl ConfigBuilder {
     }
 
     /// How long a closed connection waits in FIN-WAIT-2 for the peer's FIN (tcp_fin_timeout). Default
-    /// 60 s, at least 1 ms.
+    /// 60 s; zero does not wait at all (TCP_LINGER2 below zero).
     #[must_use]
     pub fn fin_wait2(mut self, span: Duration) -> Self {
         self.config.fin_wait2_ms = self.millis(span);
         self
     }
 
-    /// Silence after which probes begin (TCP_KEEPIDLE); zero, the default, for none (RFC 9293 MUST-25).
+    /// Whether silent peers are probed (SO_KEEPALIVE). Default false (RFC 9293 MUST-25).
+    #[must_use]
+    pub fn keepalive(mut self, on: bool) -> Self {
+        self.config.keepalive = on;
+        self
+    }
+
+    /// Silence after which probes begin where keepalive is on (TCP_KEEPIDLE). Default 2 hours, at least 1 ms.
     #[must_use]
     pub fn keepalive_idle(mut self, span: Duration) -> Self {
         self.config.keepalive_idle_ms = self.millis(span);

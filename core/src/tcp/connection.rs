@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::config::Config;
 use super::congestion::Congestion;
 use super::event::{ConnectionEvent, Events};
 use super::options::Negotiated;
@@ -11,6 +10,7 @@ use super::recv_buffer::{AckDue, RecvBuffer};
 use super::rto::RttEstimator;
 use super::send_buffer::SendBuffer;
 use super::seq::SeqNumber;
+use super::shared_config::SharedConfig;
 use super::state::State;
 use super::timer::{TimerReason, Timers};
 use super::transition::Trigger;
@@ -29,7 +29,7 @@ use crate::wire::tcp::{TcpFlags, TcpHeader};
 pub struct Connection {
     pub(in crate::tcp) state: State,
     pub(in crate::tcp) flags: Flags,
-    pub(in crate::tcp) config: Config,
+    pub(in crate::tcp) config: SharedConfig,
     pub(in crate::tcp) options: Negotiated,
     pub(in crate::tcp) snd: SendBuffer,
     pub(in crate::tcp) rcv: RecvBuffer,
@@ -77,8 +77,13 @@ pub(in crate::tcp) struct Counters {
 impl Connection {
     /// Command: an active open. The SYN is due: ask `poll_transmit`. `iss` and `ts_offset` come from
     /// [`super::initial_sequence`] and [`super::timestamp_offset`].
-    pub fn connect(now: Instant, config: &Config, iss: u32, ts_offset: u32) -> Self {
-        let mut connection = Self::new(now, config, iss, ts_offset, State::SynSent);
+    pub fn connect(
+        now: Instant,
+        config: impl Into<SharedConfig>,
+        iss: u32,
+        ts_offset: u32,
+    ) -> Self {
+        let mut connection = Self::new(now, config.into(), iss, ts_offset, State::SynSent);
         connection.flags.active = true;
         connection
     }
@@ -86,28 +91,28 @@ impl Connection {
     /// Command: a passive open, for a segment that [`super::listen`] said to accept. The SYN,ACK is due.
     pub fn accept(
         now: Instant,
-        config: &Config,
+        config: impl Into<SharedConfig>,
         iss: u32,
         ts_offset: u32,
         syn: &TcpHeader,
     ) -> Self {
-        let mut connection = Self::new(now, config, iss, ts_offset, State::SynReceived);
+        let mut connection = Self::new(now, config.into(), iss, ts_offset, State::SynReceived);
         connection.take_syn(now, syn);
         connection
     }
 
-    fn new(now: Instant, config: &Config, iss: u32, ts_offset: u32, state: State) -> Self {
+    fn new(now: Instant, config: SharedConfig, iss: u32, ts_offset: u32, state: State) -> Self {
         let iss = SeqNumber(iss);
-        let options = Negotiated::offer(config, ts_offset);
+        let options = Negotiated::offer(&config, ts_offset);
         Self {
             state,
             flags: Flags::default(),
-            config: *config,
             congestion: Congestion::new(config.congestion, options.mss(), false),
             options,
             snd: SendBuffer::new(iss),
             rcv: RecvBuffer::new(),
-            rtt: RttEstimator::new(config),
+            rtt: RttEstimator::new(&config),
+            config,
             recovery: Recovery::new(iss),
             timers: Timers::new(),
             events: Events::default(),
@@ -184,6 +189,11 @@ impl Connection {
     /// Getter: the next deadline and its reason. Call `handle_timeout` then, or later.
     pub fn poll_timeout(&self) -> Option<(Instant, TimerReason)> {
         self.timers.earliest()
+    }
+
+    /// Getter: the settings, socket options included.
+    pub fn config(&self) -> &SharedConfig {
+        &self.config
     }
 
     /// Getter: the state.

@@ -1,22 +1,92 @@
 //! The figures of a connection.
 
-use super::connection::Connection;
-use crate::port::SocketInfo;
+use super::connection::{Connection, millis};
+use super::state::State;
+use crate::port::{SocketInfo, StreamIo};
+use crate::time::Instant;
+
+impl State {
+    /// Getter: Linux's number of the state (`tcpi_state`).
+    pub const fn linux_number(self) -> u8 {
+        match self {
+            Self::Established => 1,
+            Self::SynSent => 2,
+            Self::SynReceived => 3,
+            Self::FinWait1 => 4,
+            Self::FinWait2 => 5,
+            Self::TimeWait => 6,
+            Self::Closed => 7,
+            Self::CloseWait => 8,
+            Self::LastAck => 9,
+            Self::Closing => 11,
+        }
+    }
+}
 
 impl Connection {
-    /// Getter: figures for the application and for the observer.
-    pub fn info(&self) -> SocketInfo {
+    /// Getter: all figures, as of `now`.
+    pub fn info_at(&self, now: Instant, io: &impl StreamIo) -> SocketInfo {
+        let sent = self.snd.offset_of(self.snd.snd_max);
+        let notsent = io.tx_end().saturating_sub(sent);
         SocketInfo {
+            last_data_sent: now.saturating_since(self.counters.last_tx),
+            last_ack_recv: now.saturating_since(self.counters.last_rx),
+            last_data_recv: now.saturating_since(self.counters.last_rx),
+            notsent_bytes: u32::try_from(notsent).unwrap_or(u32::MAX),
+            ..self.info()
+        }
+    }
+
+    /// Getter: the figures that neither time nor the rings have a part in; the others are zero.
+    pub fn info(&self) -> SocketInfo {
+        let mss = self.options.mss();
+        let segments = |bytes: u32| bytes.div_ceil(mss.max(1));
+        let (cwnd, ssthresh) = (self.congestion.cwnd(), self.congestion.ssthresh());
+        SocketInfo {
+            state: self.state.linux_number(),
+            timeouts: self.recovery.retries,
+            probes: self.counters.probes,
+            backoff: self.rtt.backoff(),
+            options: self.option_bits(),
+            snd_wscale: self.options.snd_wscale,
+            rcv_wscale: self.options.rcv_wscale,
+            rto: self.rto(),
+            ato: millis(self.config.delayed_ack_ms),
+            snd_mss: mss,
+            rcv_mss: u32::from(self.rcv.rcv_mss),
+            unacked: segments(self.snd.outstanding()),
             srtt: self.rtt.srtt(),
             rttvar: self.rtt.rttvar(),
-            cwnd_bytes: self.congestion.cwnd(),
-            ssthresh_bytes: self.congestion.ssthresh(),
+            snd_cwnd: (cwnd / mss.max(1)).max(1),
+            snd_ssthresh: ssthresh / mss.max(1),
+            cwnd_bytes: cwnd,
+            ssthresh_bytes: ssthresh,
+            advmss: u32::from(self.options.mss_ip),
             retransmits: u64::from(self.counters.retransmits),
             bytes_sent: self.counters.bytes_sent,
             bytes_acked: self.snd.anchor.offset,
             bytes_received: self.rcv.anchor.offset,
-            message_acked: 0,
+            max_pacing_rate: self.config.max_pacing_rate,
+            snd_wnd: self.snd.snd_wnd,
+            rcv_wnd: self.rcv.rcv_wnd(),
+            ..SocketInfo::default()
         }
+    }
+
+    fn option_bits(&self) -> u8 {
+        u8::from(self.options.timestamps)
+            | u8::from(self.options.sack) << 1
+            | u8::from(self.options.window_scaling) << 2
+    }
+
+    /// Getter: payload bytes received in order.
+    pub const fn bytes_received(&self) -> u64 {
+        self.rcv.anchor.offset
+    }
+
+    /// Getter: payload bytes that the peer has acknowledged.
+    pub const fn bytes_acked(&self) -> u64 {
+        self.snd.anchor.offset
     }
 
     /// Getter: sequence numbers sent and not acknowledged.

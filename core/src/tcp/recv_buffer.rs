@@ -188,6 +188,11 @@ impl RecvBuffer {
         }
     }
 
+    /// Command: TCP_QUICKACK.
+    pub(in crate::tcp) fn set_quick(&mut self, on: bool) {
+        self.quick_acks = if on { QUICK_ACKS } else { 0 };
+    }
+
     /// Input: a segment out of order arrived: an acknowledgement for each (RFC 5681 §4.2).
     pub(in crate::tcp) fn acknowledge_out_of_order(&mut self) {
         self.ack_due = AckDue::Now;

@@ -8,7 +8,7 @@ use super::timer::TimerReason;
 use super::transition::Trigger;
 use crate::error::EndReason;
 use crate::port::StreamIo;
-use crate::time::{Duration, Instant};
+use crate::time::Instant;
 
 impl Connection {
     /// Input: the deadline of `poll_timeout` has come; too early does nothing. Then `poll_transmit` and
@@ -101,7 +101,7 @@ impl Connection {
     }
 
     pub(in crate::tcp) fn start_keepalive(&mut self, now: Instant) {
-        if self.config.keepalive_idle_ms > 0 {
+        if self.config.keepalive {
             let idle = millis(self.config.keepalive_idle_ms);
             self.timers.set(TimerReason::Keepalive, now + idle);
         }
@@ -111,7 +111,7 @@ impl Connection {
     fn keepalive_timeout(&mut self, now: Instant) {
         let idle = millis(self.config.keepalive_idle_ms);
         let silence = now.saturating_since(self.counters.last_rx);
-        if self.state == State::TimeWait || idle == Duration::ZERO {
+        if self.state == State::TimeWait || !self.config.keepalive {
             return;
         }
         if silence < idle || self.snd.outstanding() > 0 {

@@ -44,6 +44,7 @@ pub fn name_and_cost(call: ApiCall) -> (&'static str, Duration) {
         ApiCall::Write(bytes) => ("write", 200 + copy(bytes)),
         ApiCall::Close => ("close", 500),
         ApiCall::Info => ("info", 500),
+        ApiCall::SetOption => ("set_option", 500),
         ApiCall::Ping => ("ping", 500),
     };
     (name, Duration::from_nanos(nanos))

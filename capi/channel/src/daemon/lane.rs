@@ -500,6 +500,7 @@ fn socket_of(op: &Op) -> Option<SocketId> {
         | Op::Close { socket }
         | Op::Abort { socket }
         | Op::Info { socket } => Some(*socket),
+        Op::SetOption { socket, .. } => *socket,
         Op::Listen { .. }
         | Op::Connect { .. }
         | Op::Accepted { .. }

@@ -2,13 +2,14 @@
 
 use std::net::SocketAddr;
 
-use causeway_core::port::{Op, SocketId};
+use causeway_core::port::{Op, SocketId, SocketOption};
+use causeway_core::tcp::congestion::Algorithm;
 
 use super::ProtoError;
 use super::codes::{transport, transport_code};
 use super::fields::{
-    HAS_LOCAL, Head, LOCAL_V6, NO_SLOT, REMOTE_V6, narrow, narrow16, pack_ip, scope, unpack_ip,
-    with_scope, zero_from,
+    HAS_LOCAL, HAS_SOCKET, Head, LOCAL_V6, NO_SLOT, REMOTE_V6, narrow, narrow16, pack_ip, scope,
+    unpack_ip, with_scope, zero_from,
 };
 use crate::ring::Entry;
 
@@ -23,6 +24,7 @@ const ABORT: u8 = 8;
 const PING: u8 = 9;
 const INFO: u8 = 10;
 const RELEASE: u8 = 11;
+const SET_OPTION: u8 = 12;
 
 /// What an application can say: a command for the stack, or word about its channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +91,16 @@ pub fn encode_command(tag: u64, op: &Op, slot: Option<u32>) -> Option<Entry> {
             [head, tag, ip[0], ip[1], u64::from(len), 0, 0, 0]
         }
         Op::Info { socket } => plain(INFO, socket),
+        Op::SetOption { socket, option } => {
+            let flags = if socket.is_some() { HAS_SOCKET } else { 0 };
+            let (number, value) = option.to_parts();
+            let name = match option {
+                SocketOption::Congestion(algorithm) => pack_name(algorithm.name()),
+                _ => [0; 2],
+            };
+            let head = head(SET_OPTION).small(number).flags(flags).pack();
+            [head, tag, socket.map_or(0, SocketId::to_bits), value, name[0], name[1], 0, 0]
+        }
         Op::Detach { .. } => return None,
     })
 }
@@ -112,6 +124,7 @@ pub fn decode_command(entry: &Entry) -> Result<DecodedCommand, ProtoError> {
             AppCommand::Op(Op::Accepted { listener, count: narrow(entry[3])? })
         }
         SEND_MESSAGE => AppCommand::Op(send_message(head, entry)?),
+        SET_OPTION => AppCommand::Op(set_option(head, entry)?),
         KICK | SHUTDOWN_WRITE | CLOSE | ABORT | INFO | RELEASE => plain(head, entry)?,
         _ => return Err(ProtoError::Kind),
     };
@@ -171,6 +184,48 @@ fn send_message(head: Head, entry: &Entry) -> Result<Op, ProtoError> {
         return Err(ProtoError::Argument);
     }
     Ok(Op::SendMessage { socket: SocketId::from_bits(socket), offset, len, message })
+}
+
+fn set_option(head: Head, entry: &Entry) -> Result<Op, ProtoError> {
+    head.only(HAS_SOCKET)?;
+    zero_from(entry, 6)?;
+    let [_, _, socket, value, first, second, _, _] = *entry;
+    let named = head.flags & HAS_SOCKET != 0;
+    if !named && socket != 0 {
+        return Err(ProtoError::Argument);
+    }
+    let name = match [first, second] {
+        [0, 0] => None,
+        words => Some(unpack_name(words)?),
+    };
+    let option = SocketOption::from_parts(head.small, value, name);
+    Ok(Op::SetOption {
+        socket: named.then(|| SocketId::from_bits(socket)),
+        option: option.ok_or(ProtoError::Argument)?,
+    })
+}
+
+/// The longest name of a congestion control, as Linux's TCP_CA_NAME_MAX.
+const NAME_MAX: usize = 16;
+
+/// A name as two words, padded with zeros.
+fn pack_name(name: &str) -> [u64; 2] {
+    let mut bytes = [0; NAME_MAX];
+    let len = name.len().min(NAME_MAX);
+    bytes[..len].copy_from_slice(&name.as_bytes()[..len]);
+    let bits = u128::from_le_bytes(bytes);
+    [bits as u64, (bits >> 64) as u64]
+}
+
+fn unpack_name(words: [u64; 2]) -> Result<Algorithm, ProtoError> {
+    let bits = u128::from(words[0]) | u128::from(words[1]) << 64;
+    let bytes = bits.to_le_bytes();
+    let len = bytes.iter().position(|byte| *byte == 0).unwrap_or(NAME_MAX);
+    if bytes[len..].iter().any(|byte| *byte != 0) {
+        return Err(ProtoError::Argument);
+    }
+    let name = std::str::from_utf8(&bytes[..len]).map_err(|_| ProtoError::Argument)?;
+    Algorithm::from_name(name).ok_or(ProtoError::Argument)
 }
 
 fn ping(head: Head, entry: &Entry) -> Result<Op, ProtoError> {

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use causeway_core::port::{ChannelId, Completion, SocketId, SocketInfo, StreamId};
+use causeway_core::socket::INFO_WORDS;
 use causeway_core::time::Duration;
 
 use super::ProtoError;
@@ -23,17 +24,32 @@ const ECHO_REPLY: u8 = 10;
 const INFO: u8 = 11;
 const INFO_REST: u8 = 12;
 
-/// A completion as the one or two entries that it takes.
+/// Words of figures in one entry, behind the head and the tag.
+const WORDS_EACH: usize = 6;
+/// Most entries that a completion takes: those of the figures.
+const ENTRIES_MAX: usize = INFO_WORDS.div_ceil(WORDS_EACH);
+
+/// A completion as the entries that it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EncodedCompletion {
-    entries: [Entry; 2],
-    len: usize,
+pub struct EncodedCompletion(Entries);
+
+#[expect(
+    clippy::large_enum_variant,
+    reason = "lives on the stack for a moment, and nearly always has one entry"
+)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Entries {
+    One(Entry),
+    Figures([Entry; ENTRIES_MAX]),
 }
 
 impl EncodedCompletion {
     /// Getter: the entries, to be pushed next to each other.
     pub fn entries(&self) -> &[Entry] {
-        &self.entries[..self.len]
+        match &self.0 {
+            Entries::One(entry) => std::slice::from_ref(entry),
+            Entries::Figures(entries) => entries,
+        }
     }
 }
 
@@ -81,7 +97,7 @@ pub fn encode_completion(completion: &Completion, slot: Option<u32>) -> EncodedC
         }
         Completion::Info { tag, info } => return info_entries(head(INFO), tag, &info),
     };
-    EncodedCompletion { entries: [entry, [0; 8]], len: 1 }
+    EncodedCompletion(Entries::One(entry))
 }
 
 fn with_local(head: Head, tag: u64, socket: SocketId, local: SocketAddr) -> Entry {
@@ -99,30 +115,53 @@ fn incoming(slot: u32, ids: [SocketId; 2], local: SocketAddr, remote: SocketAddr
     [head, listener, socket, here[0], here[1], there[0], there[1], u64::from(remote.port())]
 }
 
+/// The figures, six words an entry.
 fn info_entries(head: Head, tag: u64, info: &SocketInfo) -> EncodedCompletion {
-    let SocketInfo {
-        srtt,
-        rttvar,
-        cwnd_bytes,
-        ssthresh_bytes,
-        retransmits,
-        bytes_sent,
-        bytes_acked,
-        bytes_received,
-        message_acked,
-    } = *info;
-    let windows = u64::from(cwnd_bytes) | u64::from(ssthresh_bytes) << 32;
-    let (srtt, rttvar) = (srtt.as_nanos(), rttvar.as_nanos());
-    let first = [head.pack(), tag, srtt, rttvar, windows, retransmits, bytes_sent, bytes_acked];
-    let rest = Head { kind: INFO_REST, ..head }.pack();
-    let second = [rest, tag, bytes_received, message_acked, 0, 0, 0, 0];
-    EncodedCompletion { entries: [first, second], len: 2 }
+    let mut entries = [[0; 8]; ENTRIES_MAX];
+    let words = info.to_words();
+    for (index, (entry, words)) in entries.iter_mut().zip(words.chunks(WORDS_EACH)).enumerate() {
+        let kind = if index == 0 { INFO } else { INFO_REST };
+        entry[0] = Head { kind, ..head }.small(index as u16).pack();
+        entry[1] = tag;
+        entry[2..2 + words.len()].copy_from_slice(words);
+    }
+    EncodedCompletion(Entries::Figures(entries))
 }
 
-/// Decodes one lane's completions; holds the first half of one that takes two entries.
+/// Decodes one lane's completions; holds the beginning of one that takes several entries.
 #[derive(Debug, Default)]
 pub struct CompletionDecoder {
-    half: Option<Entry>,
+    part: Option<Part>,
+}
+
+/// Figures of which some entries have come.
+#[derive(Debug)]
+struct Part {
+    tag: u64,
+    entries: u16,
+    words: [u64; ENTRIES_MAX * WORDS_EACH],
+}
+
+impl Part {
+    /// Input: the next entry; `Some` with the last.
+    fn take(&mut self, head: Head, entry: &Entry) -> Result<Option<Completion>, ProtoError> {
+        if entry[1] != self.tag || head.small != self.entries {
+            return Err(ProtoError::Half);
+        }
+        let at = usize::from(self.entries) * WORDS_EACH;
+        self.words[at..at + WORDS_EACH].copy_from_slice(&entry[2..]);
+        self.entries += 1;
+        if usize::from(self.entries) < ENTRIES_MAX {
+            return Ok(None);
+        }
+        let (words, rest) = self.words.split_first_chunk().ok_or(ProtoError::Half)?;
+        zero_from_words(rest)?;
+        Ok(Some(Completion::Info { tag: self.tag, info: SocketInfo::from_words(words) }))
+    }
+}
+
+fn zero_from_words(rest: &[u64]) -> Result<(), ProtoError> {
+    if rest.iter().all(|word| *word == 0) { Ok(()) } else { Err(ProtoError::Argument) }
 }
 
 impl CompletionDecoder {
@@ -134,14 +173,20 @@ impl CompletionDecoder {
         channel: ChannelId,
     ) -> Result<Option<DecodedCompletion>, ProtoError> {
         let head = Head::unpack(entry[0]);
-        let completion = match (self.half.take(), head.kind) {
+        let mut part = match (self.part.take(), head.kind) {
             (None, INFO) => {
-                self.half = Some(*entry);
-                return Ok(None);
+                Part { tag: entry[1], entries: 0, words: [0; ENTRIES_MAX * WORDS_EACH] }
             }
-            (Some(first), INFO_REST) => info(&first, entry)?,
+            (Some(part), INFO_REST) => part,
             (Some(_), _) | (None, INFO_REST) => return Err(ProtoError::Half),
-            (None, _) => decode_one(head, entry, channel)?,
+            (None, _) => {
+                let completion = decode_one(head, entry, channel)?;
+                return Ok(Some(DecodedCompletion { slot: head.stream(), completion }));
+            }
+        };
+        let Some(completion) = part.take(head, entry)? else {
+            self.part = Some(part);
+            return Ok(None);
         };
         Ok(Some(DecodedCompletion { slot: head.stream(), completion }))
     }
@@ -179,23 +224,4 @@ fn decode_one(head: Head, entry: &Entry, channel: ChannelId) -> Result<Completio
         },
         _ => return Err(ProtoError::Kind),
     })
-}
-
-fn info(first: &Entry, second: &Entry) -> Result<Completion, ProtoError> {
-    let [_, tag, srtt, rttvar, windows, retransmits, bytes_sent, bytes_acked] = *first;
-    if second[1] != tag {
-        return Err(ProtoError::Half);
-    }
-    let info = SocketInfo {
-        srtt: Duration::from_nanos(srtt),
-        rttvar: Duration::from_nanos(rttvar),
-        cwnd_bytes: windows as u32,
-        ssthresh_bytes: (windows >> 32) as u32,
-        retransmits,
-        bytes_sent,
-        bytes_acked,
-        bytes_received: second[2],
-        message_acked: second[3],
-    };
-    Ok(Completion::Info { tag, info })
 }

@@ -15,6 +15,9 @@ pub(super) const REMOTE_V6: u8 = 2;
 /// Flag: there is a local address.
 pub(super) const HAS_LOCAL: u8 = 4;
 
+/// Flag: there is a socket.
+pub(super) const HAS_SOCKET: u8 = 8;
+
 /// Word 0, taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Head {

@@ -191,7 +191,7 @@ impl Stack {
                 let info = SocketInfo { bytes_sent: 11, message_acked: 3, ..Default::default() };
                 self.say(c, Completion::Info { tag, info });
             }
-            Op::Kick { .. } | Op::Accepted { .. } | Op::Detach { .. } => {}
+            Op::Kick { .. } | Op::Accepted { .. } | Op::SetOption { .. } | Op::Detach { .. } => {}
         }
     }
 

@@ -59,14 +59,18 @@ impl RawTcp {
         let rto_max = millis(&RTO_MS_MAX, &self.rto_ms_max)?;
         let rto_range = rto_min.as_millis()..=rto_max.as_millis();
         self.check_rto(source, rto_initial.as_millis(), rto_range)?;
-        let builder = tcp::Config::builder()
+        let keepalive_idle = millis(&KEEPALIVE_IDLE_MS, &self.keepalive_idle_ms)?;
+        let mut builder = tcp::Config::builder();
+        if keepalive_idle > Duration::ZERO {
+            builder = builder.keepalive(true).keepalive_idle(keepalive_idle);
+        }
+        let builder = builder
             .rcv_wnd_initial(channel.rcv_wnd_initial())
             .rto_initial(rto_initial)
             .rto_min(rto_min)
             .rto_max(rto_max)
             .delayed_ack(millis(&DELAYED_ACK_MS, &self.delayed_ack_ms)?)
             .time_wait(millis(&TIME_WAIT_MS, &self.time_wait_ms)?)
-            .keepalive_idle(millis(&KEEPALIVE_IDLE_MS, &self.keepalive_idle_ms)?)
             .retries_max(RETRIES_MAX.check_u8(source, self.retries_max.as_ref())?)
             .syn_retries_max(SYN_RETRIES_MAX.check_u8(source, self.syn_retries_max.as_ref())?)
             .window_scale(scale_for(channel.rx_window_bytes()))

@@ -3,6 +3,7 @@
 mod hostile;
 mod ip_stories;
 mod machnet_stories;
+mod option_stories;
 mod orphan_stories;
 mod scale;
 mod tcp_stories;

@@ -161,7 +161,7 @@ fn keepalive_is_off_by_default_and_ends_a_connection_whose_peer_is_gone() {
     assert_eq!(pair.ends[CLIENT].sent.len(), 2);
 
     let second = Duration::from_secs(1);
-    let config = Config::builder().keepalive_idle(Duration::from_secs(10));
+    let config = Config::builder().keepalive(true).keepalive_idle(Duration::from_secs(10));
     let config = config.keepalive_interval(second).keepalive_probes(3).build().unwrap();
     let mut pair = Pair::established(config);
     pair.run_for(Duration::from_secs(100));

@@ -1,0 +1,280 @@
+//! Socket options, by Linux's names.
+//!
+//! A [`SocketOption`] is a plain value that crosses the channel as two numbers and a name; [`SocketOption::check`] is the
+//! one place that knows its range, so that the application's side and the stack refuse the same values.
+
+use crate::error::CommandError;
+use crate::tcp::congestion::Algorithm;
+
+/// Whether and how packets of a socket discover the path MTU (IP_MTU_DISCOVER, IPV6_MTU_DISCOVER).
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,
+)]
+pub enum MtuDiscover {
+    /// IP_PMTUDISC_DONT: DF is never set (IPv4), what ICMP says is believed all the same.
+    Dont,
+    /// IP_PMTUDISC_WANT: as the route says.
+    #[default]
+    Want,
+    /// IP_PMTUDISC_DO: DF is always set.
+    Do,
+    /// IP_PMTUDISC_PROBE: DF is set, and what ICMP says is ignored.
+    Probe,
+}
+
+impl MtuDiscover {
+    /// Getter: Linux's number.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Dont => 0,
+            Self::Want => 1,
+            Self::Do => 2,
+            Self::Probe => 3,
+        }
+    }
+
+    /// The inverse of [`MtuDiscover::code`].
+    pub const fn from_code(code: u8) -> Option<Self> {
+        match code {
+            0 => Some(Self::Dont),
+            1 => Some(Self::Want),
+            2 => Some(Self::Do),
+            3 => Some(Self::Probe),
+            _ => None,
+        }
+    }
+}
+
+/// One option of a TCP socket and the value that it shall have. Options of a listener are inherited by what it accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SocketOption {
+    /// TCP_NODELAY: small segments do not wait (Nagle's algorithm off). Switching it on sends what waits.
+    NoDelay(bool),
+    /// TCP_CORK: only full segments leave, for at most 200 ms. Switching it off sends what waits.
+    Cork(bool),
+    /// TCP_QUICKACK: acknowledge at once from now on, or (false) delay acknowledgements again. Not permanent.
+    QuickAck(bool),
+    /// TCP_MAXSEG: most payload bytes of a segment, in both directions; 0 for no limit of its own, else 88 to 32,767.
+    MaxSegment(u16),
+    /// SO_KEEPALIVE: probe a silent peer.
+    KeepAlive(bool),
+    /// TCP_KEEPIDLE: seconds of silence before the first probe, 1 to 32,767.
+    KeepIdle(u32),
+    /// TCP_KEEPINTVL: seconds between probes, 1 to 32,767.
+    KeepInterval(u32),
+    /// TCP_KEEPCNT: probes without an answer that end the connection, 1 to 127.
+    KeepCount(u8),
+    /// TCP_USER_TIMEOUT: milliseconds that data, or probes, may stay unacknowledged before the connection ends
+    /// (RFC 5482); 0 for the default; below 2^31.
+    UserTimeout(u32),
+    /// TCP_SYNCNT: retransmissions of the SYN, 1 to 127.
+    SynCount(u8),
+    /// TCP_LINGER2: seconds in FIN-WAIT-2 without an application; 0 for the default, negative for none at all.
+    Linger2(i32),
+    /// SO_LINGER: `Some(0)` makes close reset the connection; `Some(n)` makes it wait up to n seconds (the waiting is
+    /// the application side's), `None` is the default.
+    Linger(Option<u16>),
+    /// TCP_CONGESTION, by name on the wire of the channel.
+    Congestion(Algorithm),
+    /// TCP_NOTSENT_LOWAT: unsent bytes above which the socket is not writable; `u32::MAX` for no limit.
+    NotSentLowWater(u32),
+    /// TCP_WINDOW_CLAMP: most bytes of receive window; 0 for no limit.
+    WindowClamp(u32),
+    /// TCP_DEFER_ACCEPT: seconds that a connection without data may wait before it is handed over; 0 for off.
+    DeferAccept(u32),
+    /// SO_RCVBUF: bytes of receive buffer, at least 1; switches autotuning off. Linux's doubling is the caller's.
+    ReceiveBuffer(u32),
+    /// SO_SNDBUF: bytes of send buffer, at least 1.
+    SendBuffer(u32),
+    /// SO_MAX_PACING_RATE: bytes a second; `u64::MAX` for no limit.
+    MaxPacingRate(u64),
+    /// TCP_FASTOPEN on a listener: most connections opened by data on a SYN that are not established yet; 0 for off.
+    FastOpen(u32),
+    /// TCP_FASTOPEN_CONNECT: the SYN waits for the first data and carries it.
+    FastOpenConnect(bool),
+    /// SO_OOBINLINE: urgent data stays in the stream.
+    OobInline(bool),
+    /// SO_REUSEADDR.
+    ReuseAddress(bool),
+    /// SO_REUSEPORT.
+    ReusePort(bool),
+    /// IP_TOS. The ECN bits are the stack's: those of the value are ignored.
+    Ipv4Tos(u8),
+    /// IP_TTL, 1 to 255.
+    Ipv4Ttl(u8),
+    /// IPV6_TCLASS.
+    Ipv6TrafficClass(u8),
+    /// IPV6_UNICAST_HOPS, 1 to 255.
+    Ipv6UnicastHops(u8),
+    /// IP_MTU_DISCOVER and IPV6_MTU_DISCOVER.
+    MtuDiscover(MtuDiscover),
+}
+
+/// TCP_MAXSEG below this is refused, as on Linux (TCP_MIN_MSS).
+const MAX_SEGMENT_MIN: u16 = 88;
+/// TCP_MAXSEG above this is refused (MAX_TCP_WINDOW).
+const MAX_SEGMENT_MAX: u16 = 32_767;
+/// MAX_TCP_KEEPIDLE and MAX_TCP_KEEPINTVL, in seconds.
+const KEEP_SECONDS_MAX: u32 = 32_767;
+/// MAX_TCP_KEEPCNT and MAX_TCP_SYNCNT.
+const COUNT_MAX: u8 = 127;
+
+impl SocketOption {
+    /// Getter: whether the value is in its documented range.
+    ///
+    /// # Errors
+    /// [`CommandError::InvalidArgument`].
+    pub fn check(&self) -> Result<(), CommandError> {
+        let valid = match *self {
+            Self::MaxSegment(bytes) => {
+                bytes == 0 || (MAX_SEGMENT_MIN..=MAX_SEGMENT_MAX).contains(&bytes)
+            }
+            Self::KeepIdle(s) | Self::KeepInterval(s) => (1..=KEEP_SECONDS_MAX).contains(&s),
+            Self::KeepCount(n) | Self::SynCount(n) => (1..=COUNT_MAX).contains(&n),
+            Self::UserTimeout(ms) => ms < 1 << 31,
+            Self::DeferAccept(s) => s <= 1 << 20,
+            Self::ReceiveBuffer(bytes) | Self::SendBuffer(bytes) => (1..1 << 31).contains(&bytes),
+            Self::MaxPacingRate(rate) => rate > 0,
+            Self::Ipv4Ttl(hops) | Self::Ipv6UnicastHops(hops) => hops > 0,
+            Self::NoDelay(_)
+            | Self::Cork(_)
+            | Self::QuickAck(_)
+            | Self::KeepAlive(_)
+            | Self::Linger2(_)
+            | Self::Linger(_)
+            | Self::Congestion(_)
+            | Self::NotSentLowWater(_)
+            | Self::WindowClamp(_)
+            | Self::FastOpen(_)
+            | Self::FastOpenConnect(_)
+            | Self::OobInline(_)
+            | Self::ReuseAddress(_)
+            | Self::ReusePort(_)
+            | Self::Ipv4Tos(_)
+            | Self::Ipv6TrafficClass(_)
+            | Self::MtuDiscover(_) => true,
+        };
+        if valid { Ok(()) } else { Err(CommandError::InvalidArgument) }
+    }
+
+    /// Getter: the option and its value as numbers; numbers are never reused. The name of a congestion control is
+    /// [`Algorithm::name`], its value 0.
+    pub fn to_parts(self) -> (u16, u64) {
+        match self {
+            Self::NoDelay(on) => (1, on.into()),
+            Self::Cork(on) => (2, on.into()),
+            Self::QuickAck(on) => (3, on.into()),
+            Self::MaxSegment(bytes) => (4, bytes.into()),
+            Self::KeepAlive(on) => (5, on.into()),
+            Self::KeepIdle(s) => (6, s.into()),
+            Self::KeepInterval(s) => (7, s.into()),
+            Self::KeepCount(n) => (8, n.into()),
+            Self::UserTimeout(ms) => (9, ms.into()),
+            Self::SynCount(n) => (10, n.into()),
+            Self::Linger2(s) => (11, s.cast_unsigned().into()),
+            Self::Linger(s) => (12, s.map_or(1 << 16, u64::from)),
+            Self::Congestion(_) => (CONGESTION, 0),
+            Self::NotSentLowWater(bytes) => (14, bytes.into()),
+            Self::WindowClamp(bytes) => (15, bytes.into()),
+            Self::DeferAccept(s) => (16, s.into()),
+            Self::ReceiveBuffer(bytes) => (17, bytes.into()),
+            Self::SendBuffer(bytes) => (18, bytes.into()),
+            Self::MaxPacingRate(rate) => (19, rate),
+            Self::FastOpen(n) => (20, n.into()),
+            Self::FastOpenConnect(on) => (21, on.into()),
+            Self::OobInline(on) => (22, on.into()),
+            Self::ReuseAddress(on) => (23, on.into()),
+            Self::ReusePort(on) => (24, on.into()),
+            Self::Ipv4Tos(tos) => (25, tos.into()),
+            Self::Ipv4Ttl(hops) => (26, hops.into()),
+            Self::Ipv6TrafficClass(class) => (27, class.into()),
+            Self::Ipv6UnicastHops(hops) => (28, hops.into()),
+            Self::MtuDiscover(how) => (29, how.code().into()),
+        }
+    }
+
+    /// The inverse of [`SocketOption::to_parts`]; `name` is a congestion control's. `None` for numbers that no option
+    /// has, values that do not fit, and values outside their range.
+    pub fn from_parts(number: u16, value: u64, name: Option<Algorithm>) -> Option<Self> {
+        let bits = u32::try_from(value);
+        let short = u16::try_from(value);
+        let byte = u8::try_from(value);
+        let on = || if value <= 1 { Some(value == 1) } else { None };
+        let option = match number {
+            1 => Self::NoDelay(on()?),
+            2 => Self::Cork(on()?),
+            3 => Self::QuickAck(on()?),
+            4 => Self::MaxSegment(short.ok()?),
+            5 => Self::KeepAlive(on()?),
+            6 => Self::KeepIdle(bits.ok()?),
+            7 => Self::KeepInterval(bits.ok()?),
+            8 => Self::KeepCount(byte.ok()?),
+            9 => Self::UserTimeout(bits.ok()?),
+            10 => Self::SynCount(byte.ok()?),
+            11 => Self::Linger2(bits.ok()?.cast_signed()),
+            12 if value == 1 << 16 => Self::Linger(None),
+            12 => Self::Linger(Some(short.ok()?)),
+            CONGESTION => Self::Congestion(name.filter(|_| value == 0)?),
+            14 => Self::NotSentLowWater(bits.ok()?),
+            15 => Self::WindowClamp(bits.ok()?),
+            16 => Self::DeferAccept(bits.ok()?),
+            17 => Self::ReceiveBuffer(bits.ok()?),
+            18 => Self::SendBuffer(bits.ok()?),
+            19 => Self::MaxPacingRate(value),
+            20 => Self::FastOpen(bits.ok()?),
+            21 => Self::FastOpenConnect(on()?),
+            22 => Self::OobInline(on()?),
+            23 => Self::ReuseAddress(on()?),
+            24 => Self::ReusePort(on()?),
+            25 => Self::Ipv4Tos(byte.ok()?),
+            26 => Self::Ipv4Ttl(byte.ok()?),
+            27 => Self::Ipv6TrafficClass(byte.ok()?),
+            28 => Self::Ipv6UnicastHops(byte.ok()?),
+            29 => Self::MtuDiscover(MtuDiscover::from_code(byte.ok()?)?),
+            _ => return None,
+        };
+        option.check().is_ok().then_some(option)
+    }
+}
+
+/// The number of TCP_CONGESTION, whose value is a name.
+const CONGESTION: u16 = 13;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_outside_its_range_is_refused() {
+        let refused = Err(CommandError::InvalidArgument);
+        assert_eq!(SocketOption::MaxSegment(87).check(), refused);
+        assert_eq!(SocketOption::MaxSegment(32_768).check(), refused);
+        assert_eq!(SocketOption::MaxSegment(0).check(), Ok(()));
+        assert_eq!(SocketOption::KeepIdle(0).check(), refused);
+        assert_eq!(SocketOption::KeepInterval(32_768).check(), refused);
+        assert_eq!(SocketOption::KeepCount(128).check(), refused);
+        assert_eq!(SocketOption::SynCount(0).check(), refused);
+        assert_eq!(SocketOption::UserTimeout(1 << 31).check(), refused);
+        assert_eq!(SocketOption::Ipv4Ttl(0).check(), refused);
+        assert_eq!(SocketOption::MaxPacingRate(0).check(), refused);
+        assert_eq!(SocketOption::ReceiveBuffer(0).check(), refused);
+    }
+
+    #[test]
+    fn numbers_that_are_no_option_are_refused_and_the_others_come_back() {
+        for number in 0..64 {
+            for value in [0, 1, 2, 100, 1 << 16, u64::MAX] {
+                let name = Some(Algorithm::Reno);
+                let Some(option) = SocketOption::from_parts(number, value, name) else { continue };
+                assert_eq!(option.to_parts(), (number, value), "{option:?}");
+                assert_eq!(option.check(), Ok(()));
+            }
+        }
+        assert_eq!(SocketOption::from_parts(1, 2, None), None);
+        assert_eq!(SocketOption::from_parts(0, 0, None), None);
+        assert_eq!(
+            SocketOption::from_parts(11, 0xffff_ffff, None),
+            Some(SocketOption::Linger2(-1))
+        );
+    }
+}
