@@ -6,6 +6,7 @@
 //! Everything that an application can change is frozen by [`AppPort::snapshot`] once per step, so
 //! that a log of an engine's inputs replays bit for bit.
 
+use alloc::boxed::Box;
 use core::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
@@ -256,7 +257,7 @@ pub enum Completion {
         /// Of the command.
         tag: u64,
         /// The figures.
-        info: SocketInfo,
+        info: Box<SocketInfo>,
     },
 }
 

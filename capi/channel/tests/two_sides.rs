@@ -124,8 +124,8 @@ fn socket_options_and_all_figures_cross_the_channel() {
     }
     let mut words = [1; INFO_WORDS];
     words[INFO_WORDS - 1] = u64::MAX;
-    let info = SocketInfo::from_words(&words);
-    p.daemon.push_completion(&Completion::Info { tag: 9, info });
+    let info = Box::new(SocketInfo::from_words(&words));
+    p.daemon.push_completion(&Completion::Info { tag: 9, info: info.clone() });
     p.daemon.flush();
     let (_, got) = p.app.pop_completion().unwrap().unwrap();
     assert_eq!(got.completion, Completion::Info { tag: 9, info });

@@ -228,7 +228,7 @@ impl Inner {
                 return Ok(None);
             };
             match state.answer(tag) {
-                Some(Answer::Info(info)) => Ok(Some(info)),
+                Some(Answer::Info(info)) => Ok(Some(*info)),
                 Some(Answer::Failed(error)) => Err(InfoError::Refused(error)),
                 Some(_) => Err(broken().into()),
                 None => Ok(None),

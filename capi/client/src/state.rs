@@ -31,13 +31,13 @@ pub(crate) enum Asked {
 }
 
 /// What came back.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Answer {
     Failed(CommandError),
     Listening(SocketId, SocketAddr),
     Connecting(SocketId),
     Pong(Pong),
-    Info(SocketInfo),
+    Info(Box<SocketInfo>),
 }
 
 /// A connection or flow.

@@ -1,5 +1,6 @@
 //! What applications ask for.
 
+use alloc::boxed::Box;
 use core::net::{IpAddr, SocketAddr};
 
 use super::composition::Stack;
@@ -292,7 +293,7 @@ impl Stack {
             Kind::Tcp { connection, .. } => connection.info_at(now, &rings(port, socket.stream)),
             Kind::Machnet { flow, .. } => flow.info(),
         };
-        port.complete(channel, Completion::Info { tag, info });
+        port.complete(channel, Completion::Info { tag, info: Box::new(info) });
         Ok(())
     }
 }

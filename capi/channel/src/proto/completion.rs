@@ -95,7 +95,7 @@ pub fn encode_completion(completion: &Completion, slot: Option<u32>) -> EncodedC
             let head = head(ECHO_REPLY).small(sequence).pack();
             [head, tag, u64::from(len), rtt.as_nanos(), u64::from(ttl), 0, 0, 0]
         }
-        Completion::Info { tag, info } => return info_entries(head(INFO), tag, &info),
+        Completion::Info { tag, ref info } => return info_entries(head(INFO), tag, info),
     };
     EncodedCompletion(Entries::One(entry))
 }
@@ -156,7 +156,7 @@ impl Part {
         }
         let (words, rest) = self.words.split_first_chunk().ok_or(ProtoError::Half)?;
         zero_from_words(rest)?;
-        Ok(Some(Completion::Info { tag: self.tag, info: SocketInfo::from_words(words) }))
+        Ok(Some(Completion::Info { tag: self.tag, info: Box::new(SocketInfo::from_words(words)) }))
     }
 }
 

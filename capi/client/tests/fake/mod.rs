@@ -189,7 +189,7 @@ impl Stack {
             }
             Op::Info { .. } => {
                 let info = SocketInfo { bytes_sent: 11, message_acked: 3, ..Default::default() };
-                self.say(c, Completion::Info { tag, info });
+                self.say(c, Completion::Info { tag, info: Box::new(info) });
             }
             Op::Kick { .. } | Op::Accepted { .. } | Op::SetOption { .. } | Op::Detach { .. } => {}
         }

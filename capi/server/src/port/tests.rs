@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use causeway_channel::handshake::Hello;
 use causeway_channel::{AppChannel, Doorbells, Geometry, Wake};
+use causeway_core::error::CommandError;
 use causeway_core::port::{
     AppPort, ChannelId, Completion, Op, SocketId, SocketInfo, StreamIo, Transport,
 };
@@ -192,8 +193,8 @@ fn a_flush_wakes_a_sleeping_application_once_for_everything() {
     assert!(client.app.arm(false).unwrap());
     world.port.snapshot(Instant::ZERO);
     for tag in 0..5 {
-        let info = SocketInfo::default();
-        world.port.complete(client.id, Completion::Info { tag, info });
+        let error = CommandError::NoRoute;
+        world.port.complete(client.id, Completion::Failed { tag, error });
     }
     assert_eq!(client.bell.taken(), 0);
     world.port.flush();
@@ -211,7 +212,7 @@ fn completions_beyond_the_ring_arrive_when_there_is_room_again() {
     assert!(world.port.prepare_sleep());
     world.port.snapshot(Instant::ZERO);
     for tag in 0..100 {
-        let info = SocketInfo::default();
+        let info = Box::new(SocketInfo::default());
         world.port.complete(client.id, Completion::Info { tag, info });
     }
     world.port.flush();
@@ -284,7 +285,7 @@ fn an_application_that_never_took_its_answers_is_heard_to_the_end_too() {
     let mut world = World::new();
     let mut client = world.client();
     for tag in 0..20_000 {
-        let info = SocketInfo::default();
+        let info = Box::new(SocketInfo::default());
         world.port.complete(client.id, Completion::Info { tag, info });
     }
     client.ask(5);

@@ -12,7 +12,7 @@ fn info(duo: &mut Duo, a: bool, socket: SocketId) -> SocketInfo {
     duo.settle();
     let host = if a { &mut duo.a } else { &mut duo.b };
     host.take(|news| match news {
-        Completion::Info { info, .. } => Some(*info),
+        Completion::Info { info, .. } => Some(**info),
         _ => None,
     })
     .expect("figures")
