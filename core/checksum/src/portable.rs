@@ -98,7 +98,7 @@ struct Unaligned(u64);
 
 /// Few bytes, from an even position on: the sum of words of 8, 4, 2 bytes and a last one with a zero behind.
 #[inline]
-fn sum_tail(tail: &[u8]) -> u64 {
+pub(crate) fn sum_tail(tail: &[u8]) -> u64 {
     let (words, rest) = tail.as_chunks::<8>();
     let mut sum = 0;
     for word in words {

@@ -57,6 +57,20 @@ fn every_length_and_every_misalignment_agrees_with_the_model() {
 }
 
 #[test]
+fn no_length_overflows_an_accumulator() {
+    for byte in [0x00, 0x7f, 0x80, 0xff] {
+        let bytes = vec![byte; (3 << 19) + 37];
+        let expected = model(&bytes);
+        let mut dst = vec![0xa5; bytes.len()];
+        for implementation in implementations() {
+            assert_eq!(implementation.sum(&bytes), expected, "{implementation:?} {byte:#x}");
+            assert_eq!(implementation.copy_sum(&bytes, &mut dst), expected, "{implementation:?}");
+            assert_eq!(dst, bytes);
+        }
+    }
+}
+
+#[test]
 fn a_sum_of_ones_folds_to_ffff_and_of_zeros_to_0() {
     for implementation in implementations() {
         assert_eq!(implementation.sum(&[0xff; 65_536]), 0xffff);

@@ -8,17 +8,18 @@ use causeway_core::nic::{IfIndex, MacAddr};
 use causeway_core::port::{Completion, Op, SocketId, StreamId, Transport};
 use causeway_core::stack::StackConfig;
 use causeway_core::tcp;
-use causeway_core::testing::{FramePool, MemNic, default_caps};
+use causeway_core::testing::default_caps;
 use causeway_core::time::{Duration, Instant};
 
 use crate::causeway_port::BenchPort;
+use crate::link::{LinkNic, Pool};
 use crate::pair::{Pair, Setup, Side};
 
 /// The server's ports. One client has some 28,000 ports of its own for each: 100,000 connections need several.
 const PORTS: [u16; 8] = [7, 8, 9, 10, 11, 12, 13, 14];
 const INTERFACE: IfIndex = IfIndex(1);
 
-type Host = Engine<MemNic, BenchPort>;
+type Host = Engine<LinkNic, BenchPort>;
 
 /// One end of a connection.
 #[derive(Clone, Copy)]
@@ -34,10 +35,9 @@ pub struct CausewayPair {
     listeners: Vec<SocketId>,
     connections: Vec<[Handle; 2]>,
     now: Instant,
-    data_frames: u64,
 }
 
-fn host(octet: u8, setup: &Setup, pool: &FramePool) -> Host {
+fn host(octet: u8, setup: &Setup, pool: &Pool) -> Host {
     let tcp = tcp::Config::builder()
         .timestamps(setup.timestamps)
         .nodelay(true)
@@ -55,14 +55,18 @@ fn host(octet: u8, setup: &Setup, pool: &FramePool) -> Host {
         .expect("settings within their ranges");
     let mut caps = default_caps(MacAddr([2, 0, 0, 0, 0, octet]));
     caps.mtu = setup.mtu;
-    let nic = MemNic::new(caps, pool.clone());
+    let nic = LinkNic::new(caps, pool.clone(), setup.rx_burst);
     Engine::new(config, vec![nic], BenchPort::new(setup.buffer)).expect("one NIC for one interface")
+}
+
+fn nic_of(host: &mut Host) -> &mut LinkNic {
+    host.nic_mut(INTERFACE).expect("a host has one NIC")
 }
 
 impl CausewayPair {
     /// Two hosts, 10.0.0.1 and 10.0.0.2.
     pub fn new(setup: Setup) -> Self {
-        let pool = FramePool::default();
+        let pool = Pool::default();
         let (client, mut server) = (host(1, &setup, &pool), host(2, &setup, &pool));
         for port in PORTS {
             let local = SocketAddr::from(([10, 0, 0, 2], port));
@@ -82,7 +86,7 @@ impl CausewayPair {
             })
             .collect();
         assert_eq!(listeners.len(), PORTS.len());
-        Self { client, server, listeners, connections: Vec::new(), now, data_frames: 0 }
+        Self { client, server, listeners, connections: Vec::new(), now }
     }
 
     fn host(&mut self, side: Side) -> &mut Host {
@@ -158,18 +162,16 @@ impl Pair for CausewayPair {
     fn step(&mut self) {
         self.now += Duration::from_micros(1);
         self.client.step(self.now);
-        let (client, server) = (
-            self.client.nic_mut(INTERFACE).expect("the client's NIC"),
-            self.server.nic_mut(INTERFACE).expect("the server's NIC"),
-        );
-        self.data_frames += client.outbound.iter().filter(|f| f.bytes().len() > 200).count() as u64;
-        MemNic::exchange(client, server);
-        self.server.step(self.now);
-        let (client, server) = (
-            self.client.nic_mut(INTERFACE).expect("the client's NIC"),
-            self.server.nic_mut(INTERFACE).expect("the server's NIC"),
-        );
-        MemNic::exchange(client, server);
+        let sent = &mut nic_of(&mut self.client).outbound;
+        nic_of(&mut self.server).inbound.append(sent);
+        loop {
+            self.server.step(self.now);
+            let nic = nic_of(&mut self.server);
+            if nic.inbound.is_empty() {
+                nic_of(&mut self.client).inbound.append(&mut nic.outbound);
+                return;
+            }
+        }
     }
 
     fn write(&mut self, index: usize, side: Side, bytes: &[u8]) -> usize {
@@ -183,6 +185,6 @@ impl Pair for CausewayPair {
     }
 
     fn data_frames(&self) -> u64 {
-        self.data_frames
+        self.client.nic(INTERFACE).map_or(0, LinkNic::data_frames)
     }
 }

@@ -6,6 +6,7 @@
 mod callgrind;
 mod causeway_pair;
 mod causeway_port;
+mod link;
 mod pair;
 mod report;
 mod smoltcp_pair;
@@ -135,6 +136,7 @@ impl Case {
             mtu: if matches!(self, Self::Bulk9000) { 9_000 } else { 1_500 },
             buffer: if many { 64 << 10 } else { 256 << 10 },
             timestamps: matches!(self, Self::Bulk1500Ts),
+            rx_burst: 2,
             connections_max: 100_100,
         }
     }

@@ -26,6 +26,8 @@ struct End<'a> {
     rx: &'a mut Queue,
     tx: &'a mut Queue,
     mtu: usize,
+    /// Frames that it may still receive in this poll.
+    rx_left: usize,
 }
 
 struct Rx<'a> {
@@ -65,9 +67,10 @@ impl Device for End<'_> {
         Self: 'b;
 
     fn receive(&mut self, _: Instant) -> Option<(Rx<'_>, Tx<'_>)> {
-        if self.tx.frames.len() >= FRAMES_MAX {
+        if self.tx.frames.len() >= FRAMES_MAX || self.rx_left == 0 {
             return None;
         }
+        self.rx_left -= 1;
         let frame = self.rx.frames.pop_front()?;
         Some((Rx { frame, pool: &mut self.rx.pool }, Tx(self.tx)))
     }
@@ -105,7 +108,7 @@ pub struct SmoltcpPair {
 impl Host {
     fn new(octet: u8, setup: &Setup) -> Self {
         let (mut rx, mut tx) = (Queue::default(), Queue::default());
-        let mut device = End { rx: &mut rx, tx: &mut tx, mtu: usize::from(setup.mtu) };
+        let mut device = End { rx: &mut rx, tx: &mut tx, mtu: usize::from(setup.mtu), rx_left: 0 };
         let address = EthernetAddress([2, 0, 0, 0, 0, octet]);
         let mut config = Config::new(HardwareAddress::Ethernet(address));
         config.random_seed = u64::from(octet);
@@ -234,11 +237,16 @@ impl Pair for SmoltcpPair {
     fn step(&mut self) {
         self.micros += 1;
         let now = Instant::from_micros(self.micros);
-        let mtu = usize::from(self.setup.mtu);
-        let mut end = End { rx: &mut self.to_client, tx: &mut self.to_server, mtu };
+        let (mtu, rx_left) = (usize::from(self.setup.mtu), self.setup.rx_burst);
+        let mut end = End { rx: &mut self.to_client, tx: &mut self.to_server, mtu, rx_left: usize::MAX };
         self.client.interface.poll(now, &mut end, &mut self.client.sockets);
-        let mut end = End { rx: &mut self.to_server, tx: &mut self.to_client, mtu };
-        self.server.interface.poll(now, &mut end, &mut self.server.sockets);
+        loop {
+            let mut end = End { rx: &mut self.to_server, tx: &mut self.to_client, mtu, rx_left };
+            self.server.interface.poll(now, &mut end, &mut self.server.sockets);
+            if self.to_server.frames.is_empty() {
+                return;
+            }
+        }
     }
 
     fn write(&mut self, index: usize, side: Side, bytes: &[u8]) -> usize {
