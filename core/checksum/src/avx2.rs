@@ -5,15 +5,15 @@
 
 use core::arch::asm;
 use core::arch::x86_64::{
-    __m256i, _mm256_add_epi32, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_set1_epi16,
-    _mm256_setzero_si256, _mm256_storeu_si256, _mm256_xor_si256,
+    __m256i, _mm256_add_epi32, _mm256_and_si256, _mm256_loadu_si256, _mm256_madd_epi16,
+    _mm256_set1_epi16, _mm256_setzero_si256, _mm256_storeu_si256, _mm256_xor_si256,
 };
 
 use crate::portable;
 
 /// Bytes in one register.
 const WIDTH: usize = 32;
-/// Registers in one turn of the copying loop.
+/// Registers in one turn of the loops.
 const UNROLL: usize = 4;
 /// Bytes after which the 32-bit lanes are emptied. A register adds at most 2^16 to each: 2^14 of them fit twice.
 const BYTES_MAX: usize = WIDTH << 14;
@@ -25,12 +25,22 @@ const BIAS: u64 = (WIDTH as u64 / 2) << 15;
 #[target_feature(enable = "avx2")]
 pub(crate) unsafe fn sum(bytes: &[u8]) -> u16 {
     let (blocks, tail) = bytes.as_chunks::<WIDTH>();
-    let mut total = portable::sum_tail(tail);
+    let mut total = match bytes.last_chunk::<WIDTH>() {
+        // In an odd number of bytes the words of the last register are not those of the whole.
+        Some(last) if tail.len() % 2 == 0 => sum_end(last, tail.len()),
+        _ => portable::sum_tail(tail),
+    };
     for run in blocks.chunks(BYTES_MAX / WIDTH) {
         let mut lanes = Accumulator::new();
-        for block in run {
-            // SAFETY: an unaligned load of the 32 bytes that `block` refers to.
-            lanes.add(unsafe { _mm256_loadu_si256(block.as_ptr().cast()) });
+        let (turns, rest) = run.as_chunks::<UNROLL>();
+        for [a, b, c, d] in turns {
+            lanes.add(load(a));
+            lanes.add(load(b));
+            lanes.add(load(c));
+            lanes.add(load(d));
+        }
+        for block in rest {
+            lanes.add(load(block));
         }
         total += lanes.total(run.len());
     }
@@ -70,6 +80,33 @@ pub(crate) unsafe fn copy_sum_ptr(mut src: *const u8, dst: &mut [u8]) -> u16 {
     }
     // SAFETY: `src` has come to where `tail` begins. Both parts begin at even positions, as `WIDTH` is even.
     portable::from_native(total + unsafe { portable::copy_add_ptr(src, tail) })
+}
+
+/// The sum of the words in the last `count` bytes of `last`, `count` being even.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn sum_end(last: &[u8; WIDTH], count: usize) -> u64 {
+    /// Any 32 bytes of it are zeros followed by ones.
+    const MASK: [u8; 2 * WIDTH] = {
+        let mut mask = [0; 2 * WIDTH];
+        let mut i = WIDTH;
+        while i < 2 * WIDTH {
+            mask[i] = 0xff;
+            i += 1;
+        }
+        mask
+    };
+    let Some(mask) = MASK.get(count..).and_then(|from| from.first_chunk()) else { return 0 };
+    let mut lanes = Accumulator::new();
+    lanes.add(_mm256_and_si256(load(last), load(mask)));
+    lanes.total(1)
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn load(block: &[u8; WIDTH]) -> __m256i {
+    // SAFETY: an unaligned load of the 32 bytes that `block` refers to.
+    unsafe { _mm256_loadu_si256(block.as_ptr().cast()) }
 }
 
 /// Loads the 32 bytes that lie `AT` bytes behind `src` once, stores them, and hands out what was stored.

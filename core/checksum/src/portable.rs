@@ -74,27 +74,44 @@ pub(crate) unsafe fn copy_sum_ptr(src: *const u8, dst: &mut [u8]) -> u16 {
 pub(crate) unsafe fn copy_add_ptr(src: *const u8, dst: &mut [u8]) -> u64 {
     let (mut low, mut high) = (0u64, 0u64);
     let (words, tail) = dst.as_chunks_mut::<8>();
-    let tail_at = words.len() * 8;
+    let mut at = words.len() * 8;
     for (i, word) in words.iter_mut().enumerate() {
         // SAFETY: `i * 8 + 8 <= dst.len()`, and the caller vouches for that many bytes. `Unaligned` has
         // alignment 1. A volatile load happens once and is not repeated or split by the compiler
         // into reads of the same byte, so the value that is stored is the value that is added.
-        let value = unsafe { src.add(i * 8).cast::<Unaligned>().read_volatile() }.0;
+        let value = unsafe { src.add(i * 8).cast::<Unaligned<u64>>().read_volatile() }.0;
         *word = value.to_ne_bytes();
         low += value & 0xffff_ffff;
         high += value >> 32;
     }
-    for (i, byte) in tail.iter_mut().enumerate() {
-        // SAFETY: `tail_at + i < dst.len()`; a volatile load of one byte, as above.
-        *byte = unsafe { src.add(tail_at + i).read_volatile() };
+    let (words, tail) = tail.as_chunks_mut::<4>();
+    for word in words {
+        // SAFETY: as above: `at + 4 <= dst.len()`.
+        let value = unsafe { src.add(at).cast::<Unaligned<u32>>().read_volatile() }.0;
+        *word = value.to_ne_bytes();
+        low += u64::from(value);
+        at += 4;
     }
-    low + high + sum_tail(tail)
+    let (words, tail) = tail.as_chunks_mut::<2>();
+    for word in words {
+        // SAFETY: as above: `at + 2 <= dst.len()`.
+        let value = unsafe { src.add(at).cast::<Unaligned<u16>>().read_volatile() }.0;
+        *word = value.to_ne_bytes();
+        low += u64::from(value);
+        at += 2;
+    }
+    if let [byte] = tail {
+        // SAFETY: `at` is the last byte.
+        *byte = unsafe { src.add(at).read_volatile() };
+        low += u64::from(u16::from_ne_bytes([*byte, 0]));
+    }
+    low + high
 }
 
 /// A word at any address.
 #[derive(Clone, Copy)]
 #[repr(C, packed)]
-struct Unaligned(u64);
+struct Unaligned<T>(T);
 
 /// Few bytes, from an even position on: the sum of words of 8, 4, 2 bytes and a last one with a zero behind.
 #[inline]

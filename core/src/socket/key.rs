@@ -29,6 +29,23 @@ impl Address {
     /// ::, which listens for both families unless the socket says otherwise.
     pub const V6_ANY: Self = Self([0; 16]);
 
+    /// The IPv4 address with these octets.
+    #[inline]
+    pub const fn from_v4([a, b, c, d]: [u8; 4]) -> Self {
+        Self([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d])
+    }
+
+    /// Getter: the octets of an IPv4 address.
+    #[inline]
+    pub fn v4(self) -> Option<[u8; 4]> {
+        let ([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ..], Some(octets)) =
+            (self.0, self.0.last_chunk())
+        else {
+            return None;
+        };
+        Some(*octets)
+    }
+
     const fn words(self) -> [u64; 2] {
         let all = u128::from_ne_bytes(self.0);
         [all as u64, (all >> 64) as u64]
@@ -75,6 +92,20 @@ pub struct FourTuple {
 }
 
 impl FourTuple {
+    /// The tuple of a TCP or UDP packet in IPv4, by its fields.
+    #[inline]
+    pub const fn from_wire_v4(
+        local: [u8; 4],
+        local_port: u16,
+        remote: [u8; 4],
+        remote_port: u16,
+    ) -> Self {
+        Self {
+            local: Endpoint { address: Address::from_v4(local), port: local_port },
+            remote: Endpoint { address: Address::from_v4(remote), port: remote_port },
+        }
+    }
+
     /// The tuple of two socket addresses.
     pub fn new(local: SocketAddr, remote: SocketAddr) -> Self {
         Self { local: local.into(), remote: remote.into() }

@@ -10,6 +10,7 @@ use super::lookup::Demux;
 use super::ping::Pings;
 use super::replies::{RateLimit, Replies};
 use super::routing::Routing;
+use super::rx_predicted::Recent;
 use super::sock::Sockets;
 use super::stats::Stats;
 use crate::event::Stamped;
@@ -45,6 +46,7 @@ pub struct Stack {
     pub(super) sockets: Sockets,
     pub(super) channels: Channels,
     pub(super) tcp: Demux,
+    pub(super) recent: Recent,
     pub(super) machnet: Demux,
     pub(super) ports: EphemeralPorts,
     /// For what a peer need not be unable to guess: source ports are chosen with it, keyed by the secret.
@@ -80,6 +82,7 @@ impl Stack {
             sockets: Table::new(config.sockets_max()),
             channels: Channels::new(seed),
             tcp: Demux::new(low),
+            recent: Recent::NONE,
             machnet: Demux::new(high),
             ports: EphemeralPorts::default(),
             random: Stream::new(low ^ high.rotate_left(32), 0x706f_7274),

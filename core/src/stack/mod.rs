@@ -3,8 +3,8 @@
 //! | file | what |
 //! |---|---|
 //! | `composition` | [`Stack`]: the tables |
-//! | `rx`, `rx_tcp`, `rx_udp`, `rx_icmp` | input: a frame finds its socket, or is answered, or is dropped and counted |
-//! | `tx`, `emit` | output: ready sockets take turns, packets are written into the NIC's memory |
+//! | `rx`, `rx_predicted`, `rx_tcp`, `rx_udp`, `rx_icmp` | input: a frame finds its socket, or is answered, or is dropped and counted |
+//! | `tx`, `emit`, `emit_plain` | output: ready sockets take turns, packets are written into the NIC's memory |
 //! | `commands`, `open`, `set_option` | what applications ask for |
 //! | `lifecycle` | after every input: news to the application, timer, ready list, end |
 //! | `orphans` | what becomes of the sockets of an application that is gone |
@@ -18,6 +18,7 @@ mod composition;
 mod config;
 mod datagram;
 mod emit;
+mod emit_plain;
 mod event_log;
 mod export;
 mod lifecycle;
@@ -32,6 +33,7 @@ mod resolve;
 mod routing;
 mod rx;
 mod rx_icmp;
+mod rx_predicted;
 mod rx_tcp;
 mod rx_udp;
 mod set_option;

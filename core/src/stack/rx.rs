@@ -3,6 +3,7 @@
 use core::net::{IpAddr, SocketAddr};
 
 use super::composition::Stack;
+use super::rx_predicted::Run;
 use crate::event::{DropReason, Event};
 use crate::ip::{is_martian_destination, is_martian_source};
 use crate::nic::{Frame, IfIndex, Medium, RxChecksum};
@@ -70,14 +71,21 @@ impl Stack {
         frames: &[F],
         port: &mut P,
     ) {
+        let link = self.links[interface.index()];
+        let mut run = Run::default();
         for frame in frames {
             self.stats.rx_frames += 1;
             self.stats.rx_bytes += frame.len() as u64;
+            if self.handle_predicted(now, interface, &link, frame, &mut run, port) {
+                continue;
+            }
+            self.settle_run(now, &mut run, port);
             if let Err(reason) = self.handle_frame(now, interface, frame, port) {
                 self.stats.drops.count(reason);
                 self.events.push(now, Event::Dropped { interface, reason });
             }
         }
+        self.settle_run(now, &mut run, port);
     }
 
     fn handle_frame<F: Frame, P: AppPort>(

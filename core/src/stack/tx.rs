@@ -9,7 +9,7 @@ use super::replies::{LinkTarget, Reply};
 use super::sock::Kind;
 use crate::ip::neighbor::Lookup;
 use crate::nic::{Frame, IfIndex, MacAddr, Medium, Nic, NicCaps};
-use crate::port::{AppPort, SocketId, StreamIo};
+use crate::port::{AppPort, SocketId};
 use crate::tcp::TxLimits;
 use crate::time::Instant;
 use crate::wire::ETHERNET_HEADER_LEN;
@@ -201,25 +201,20 @@ impl Stack {
         frames_max: usize,
     ) -> Turn {
         let Some(socket) = self.sockets.get(id) else { return Turn::Done };
-        let before = socket.tcp_state();
+        let (before, socket_interface) = (socket.tcp_state(), socket.interface);
         let Some(station) = self.resolve_for(now, id, port) else { return Turn::Done };
         let link = self.link_header(nic.caps(), station, crate::wire::EtherType::IPV4);
-        let mut turn = Turn::Yield;
-        for _ in 0..QUANTUM_FRAMES {
-            if tx.frames.len() >= frames_max {
-                break;
-            }
-            turn = self.send_one(now, id, &link, nic, tx, port);
-            if turn != Turn::Yield {
-                break;
-            }
-        }
+        // Nobody else waits: no need to stop and begin again.
+        let alone = self.ready[socket_interface.index()].is_empty();
+        let room = frames_max.saturating_sub(tx.frames.len());
+        let quantum = if alone { room } else { room.min(QUANTUM_FRAMES) };
+        let turn = self.take_turn(now, id, &link, nic, tx, port, quantum);
         self.settle_transmitted(now, id, before, turn == Turn::Yield, port);
         turn
     }
 
-    /// Sends one segment or packet of a socket. [`Turn::Yield`]: sent, there may be more.
-    fn send_one<N: Nic, P: AppPort>(
+    /// Sends at most `quantum` segments or packets of a socket. [`Turn::Yield`]: there may be more.
+    fn take_turn<N: Nic, P: AppPort>(
         &mut self,
         now: Instant,
         id: SocketId,
@@ -227,66 +222,81 @@ impl Stack {
         nic: &mut N,
         tx: &mut TxQueue<N::Frame>,
         port: &mut P,
+        quantum: usize,
     ) -> Turn {
         let checksum = self.config.checksum();
         let Some(socket) = self.sockets.get_mut(id) else { return Turn::Done };
         let tuple = socket.tuple;
         let io = rings(port, socket.stream);
-        let sent = match &mut socket.kind {
-            Kind::Listener(_) => return Turn::Done,
-            Kind::Tcp { connection, .. } => {
-                let unacked = io.tx_end().saturating_sub(connection.bytes_acked());
-                let room = tcp_room(nic.caps(), link, unacked);
-                let Some(mut frame) = tx.alloc(nic, room.frame_len) else { return Turn::NoMemory };
-                match connection.poll_transmit(now, &room.limits, &io) {
-                    Some(segment) => {
-                        let offload = nic.caps().tx_checksum;
-                        emit_tcp(&mut frame, link, &tuple, &segment, &io, checksum, offload);
-                        self.stats.tcp_segments_out += 1;
-                        Ok(frame)
+        let stats = &mut self.stats;
+        for _ in 0..quantum {
+            let sent = match &mut socket.kind {
+                Kind::Listener(_) => return Turn::Done,
+                Kind::Tcp { connection, .. } => {
+                    if connection.is_quiet(&io) {
+                        return Turn::Done;
                     }
-                    None => Err(frame),
-                }
-            }
-            Kind::Machnet { flow, .. } => {
-                let frame_len = link.len() + usize::from(nic.caps().mtu);
-                let Some(mut frame) = tx.alloc(nic, frame_len) else { return Turn::NoMemory };
-                match flow.poll_transmit(now) {
-                    Some(packet) => {
-                        emit_machnet(&mut frame, link, &tuple, &packet, &io, checksum);
-                        self.stats.machnet_packets_out += 1;
-                        Ok(frame)
+                    let room = tcp_room(nic.caps(), link, || connection.unacknowledged(&io));
+                    let Some(mut frame) = tx.alloc(nic, room.frame_len) else {
+                        return Turn::NoMemory;
+                    };
+                    match connection.poll_transmit(now, &room.limits, &io) {
+                        Some(segment) => {
+                            let offload = nic.caps().tx_checksum;
+                            emit_tcp(&mut frame, link, &tuple, &segment, &io, checksum, offload);
+                            stats.tcp_segments_out += 1;
+                            Ok(frame)
+                        }
+                        None => Err(frame),
                     }
-                    None => Err(frame),
                 }
-            }
-        };
-        match sent {
-            Ok(frame) => {
-                self.count_sent(&frame);
-                tx.frames.push_back(frame);
-                Turn::Yield
-            }
-            Err(unused) => {
-                tx.keep(nic.caps(), unused);
-                Turn::Done
+                Kind::Machnet { flow, .. } => {
+                    let frame_len = link.len() + usize::from(nic.caps().mtu);
+                    let Some(mut frame) = tx.alloc(nic, frame_len) else { return Turn::NoMemory };
+                    match flow.poll_transmit(now) {
+                        Some(packet) => {
+                            emit_machnet(&mut frame, link, &tuple, &packet, &io, checksum);
+                            stats.machnet_packets_out += 1;
+                            Ok(frame)
+                        }
+                        None => Err(frame),
+                    }
+                }
+            };
+            match sent {
+                Ok(frame) => {
+                    stats.tx_frames += 1;
+                    stats.tx_bytes += frame.len() as u64;
+                    tx.frames.push_back(frame);
+                }
+                Err(unused) => {
+                    tx.keep(nic.caps(), unused);
+                    return Turn::Done;
+                }
             }
         }
+        Turn::Yield
     }
 }
 
 /// How long a frame for a TCP segment has to be: a super-segment where the NIC cuts them and there is enough to fill
 /// one, else what the MTU allows.
-fn tcp_room(caps: &NicCaps, link: &LinkHeader, unacked: u64) -> Room {
+#[inline]
+fn tcp_room(caps: &NicCaps, link: &LinkHeader, unacked: impl FnOnce() -> u64) -> Room {
     let mtu = usize::from(caps.mtu);
     let mss_ip = caps.mtu.saturating_sub((IPV4_HEADER_LEN + TCP_HEADER_LEN) as u16);
+    let ordinary =
+        Room { frame_len: link.len() + mtu, limits: TxLimits { mss_ip, gso_bytes_max: 0 } };
+    if !caps.tx_checksum || caps.tso_bytes_max == 0 {
+        return ordinary;
+    }
     let headers = IPV4_HEADER_LEN + TCP_HEADER_LEN + TCP_OPTIONS_MAX;
     let super_max = (caps.tso_bytes_max as usize).min(DATAGRAM_BYTES_MAX + link.len());
     let wanted =
-        usize::try_from(unacked).unwrap_or(usize::MAX).saturating_add(headers + link.len());
+        usize::try_from(unacked()).unwrap_or(usize::MAX).saturating_add(headers + link.len());
     let super_len = super_max.min(wanted);
-    if !caps.tx_checksum || super_len <= link.len() + mtu {
-        return Room { frame_len: link.len() + mtu, limits: TxLimits { mss_ip, gso_bytes_max: 0 } };
+    if super_len <= link.len() + mtu {
+        return ordinary;
     }
     let gso_bytes_max = (super_len - link.len() - headers) as u32;
     Room { frame_len: super_len, limits: TxLimits { mss_ip, gso_bytes_max } }

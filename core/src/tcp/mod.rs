@@ -35,7 +35,7 @@ pub use config::{Config, ConfigBuilder, ConfigError};
 pub use connection::Connection;
 pub use disposition::{Disposition, Rst};
 pub use event::ConnectionEvent;
-pub use input::{Ecn, SegmentIn};
+pub use input::{Ecn, PlainHeader, SegmentIn};
 pub use isn::{IsnSecret, initial_sequence, timestamp_offset};
 pub use listener::{ListenDecision, closed, listen};
 pub use options::{MSS_DEFAULT, MSS_MIN, WINDOW_SCALE_MAX};

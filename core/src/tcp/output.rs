@@ -72,6 +72,26 @@ impl Connection {
         }
     }
 
+    /// Getter: `poll_transmit` would give `None` and change nothing. It may still give `None` where this says false.
+    #[inline]
+    pub fn is_quiet(&self, io: &impl StreamIo) -> bool {
+        self.state == State::Established
+            && self.rcv.ack_due != AckDue::Now
+            && self.recovery.phase == Phase::Open
+            && self.snd.snd_nxt == self.snd.snd_max
+            && !(self.flags.rst_due
+                || self.flags.probe_due
+                || self.recovery.retransmit_due
+                || self.snd.fin_queued
+                || self.snd.cwnd_limited)
+            && io.tx_end() <= self.snd.anchor.offset + u64::from(self.snd.in_flight())
+    }
+
+    /// Getter: bytes that the application has written and the peer has not acknowledged.
+    pub fn unacknowledged(&self, io: &impl StreamIo) -> u64 {
+        io.tx_end().saturating_sub(self.snd.anchor.offset)
+    }
+
     fn transmit_syn(&mut self, now: Instant, io: &impl StreamIo) -> Option<SegmentOut> {
         if self.snd.snd_nxt != self.snd.iss {
             return if self.state == State::SynReceived {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::assembler::Assembler;
 use super::options::{MSS_DEFAULT, Negotiated};
 use super::seq::{Anchor, SeqNumber, StreamEnd};
-use crate::port::StreamIo;
+use crate::port::{RingError, StreamIo};
 use crate::wire::tcp::SackBlocks;
 
 /// Segments at the beginning of a connection that are acknowledged at once.
@@ -129,6 +129,27 @@ impl RecvBuffer {
             return Stored::InOrder { filled: false };
         }
         self.store_with_gap(start, end, payload, io)
+    }
+
+    /// Input: the next `len` bytes in order, in the window, while nothing lies beyond a gap.
+    #[inline]
+    pub(in crate::tcp) fn store_next(
+        &mut self,
+        slices: &[&[u8]],
+        len: u32,
+        io: &mut impl StreamIo,
+    ) -> Result<(), RingError> {
+        let mut offset = self.anchor.offset;
+        for slice in slices {
+            io.rx_copy_in(offset, slice)?;
+            offset += slice.len() as u64;
+        }
+        if offset != self.anchor.offset + u64::from(len) {
+            // Other than `len` claims: what is missing was not received.
+            return Err(RingError::OutOfRange);
+        }
+        self.advance(u64::from(len), io);
+        Ok(())
     }
 
     #[cold]
@@ -314,7 +335,7 @@ impl Payload<'_> {
         to: u64,
         start: u64,
         io: &mut impl StreamIo,
-    ) -> Result<(), crate::port::RingError> {
+    ) -> Result<(), RingError> {
         let mut skip = usize::try_from(from - start).unwrap_or(usize::MAX);
         skip = skip.saturating_add(self.skip as usize);
         let mut offset = from;
@@ -332,6 +353,6 @@ impl Payload<'_> {
             }
         }
         // Fewer bytes than `payload_len` claims: what is missing was not received.
-        if offset < to { Err(crate::port::RingError::OutOfRange) } else { Ok(()) }
+        if offset < to { Err(RingError::OutOfRange) } else { Ok(()) }
     }
 }

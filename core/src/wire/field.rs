@@ -6,7 +6,8 @@ pub(super) fn fixed<const N: usize>(bytes: &[u8]) -> Option<&[u8; N]> {
 }
 
 /// `N` bytes at `at`, which a constant offset into a fixed header always has.
-pub(super) const fn array<const N: usize, const M: usize>(header: &[u8; M], at: usize) -> [u8; N] {
+#[inline]
+pub(crate) const fn array<const N: usize, const M: usize>(header: &[u8; M], at: usize) -> [u8; N] {
     let mut out = [0; N];
     let mut i = 0;
     while i < N {
@@ -17,11 +18,13 @@ pub(super) const fn array<const N: usize, const M: usize>(header: &[u8; M], at: 
 }
 
 /// The 16-bit number at `at`.
-pub(super) const fn be16<const M: usize>(header: &[u8; M], at: usize) -> u16 {
+#[inline]
+pub(crate) const fn be16<const M: usize>(header: &[u8; M], at: usize) -> u16 {
     u16::from_be_bytes(array(header, at))
 }
 
 /// The 32-bit number at `at`.
-pub(super) const fn be32<const M: usize>(header: &[u8; M], at: usize) -> u32 {
+#[inline]
+pub(crate) const fn be32<const M: usize>(header: &[u8; M], at: usize) -> u32 {
     u32::from_be_bytes(array(header, at))
 }

@@ -37,7 +37,7 @@ pub struct CausewayPair {
     now: Instant,
 }
 
-fn host(octet: u8, setup: &Setup, pool: &Pool) -> Host {
+fn host(octet: u8, setup: &Setup, pool: &Pool, rx_burst: usize) -> Host {
     let tcp = tcp::Config::builder()
         .timestamps(setup.timestamps)
         .nodelay(true)
@@ -55,7 +55,7 @@ fn host(octet: u8, setup: &Setup, pool: &Pool) -> Host {
         .expect("settings within their ranges");
     let mut caps = default_caps(MacAddr([2, 0, 0, 0, 0, octet]));
     caps.mtu = setup.mtu;
-    let nic = LinkNic::new(caps, pool.clone(), setup.rx_burst);
+    let nic = LinkNic::new(caps, pool.clone(), rx_burst);
     Engine::new(config, vec![nic], BenchPort::new(setup.buffer)).expect("one NIC for one interface")
 }
 
@@ -67,7 +67,8 @@ impl CausewayPair {
     /// Two hosts, 10.0.0.1 and 10.0.0.2.
     pub fn new(setup: Setup) -> Self {
         let pool = Pool::default();
-        let (client, mut server) = (host(1, &setup, &pool), host(2, &setup, &pool));
+        let client = host(1, &setup, &pool, usize::MAX);
+        let mut server = host(2, &setup, &pool, setup.rx_burst);
         for port in PORTS {
             let local = SocketAddr::from(([10, 0, 0, 2], port));
             server.port_mut().command(Op::Listen {

@@ -124,7 +124,8 @@ impl Nic for LinkNic {
         if len > BUFFER_BYTES {
             return None;
         }
-        let fresh = || Box::new(Packet { meta: FrameMeta::default(), len, bytes: [0; BUFFER_BYTES] });
+        let fresh =
+            || Box::new(Packet { meta: FrameMeta::default(), len, bytes: [0; BUFFER_BYTES] });
         let mut packet = self.pool.0.borrow_mut().pop().unwrap_or_else(fresh);
         packet.meta = FrameMeta::default();
         packet.len = len;

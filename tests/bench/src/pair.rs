@@ -34,7 +34,7 @@ pub struct Setup {
     pub buffer: usize,
     /// Timestamps option on (smoltcp's default is off).
     pub timestamps: bool,
-    /// Most frames that a receiver gets at a time. Both stacks acknowledge at the end of what they get, so two make an
+    /// Most frames that the server gets at a time. Both stacks acknowledge at the end of what they get, so two make an
     /// acknowledgement of every second segment, as RFC 5681 §4.2 has it.
     pub rx_burst: usize,
     /// Most connections that will be open.

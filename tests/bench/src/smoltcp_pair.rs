@@ -238,7 +238,8 @@ impl Pair for SmoltcpPair {
         self.micros += 1;
         let now = Instant::from_micros(self.micros);
         let (mtu, rx_left) = (usize::from(self.setup.mtu), self.setup.rx_burst);
-        let mut end = End { rx: &mut self.to_client, tx: &mut self.to_server, mtu, rx_left: usize::MAX };
+        let mut end =
+            End { rx: &mut self.to_client, tx: &mut self.to_server, mtu, rx_left: usize::MAX };
         self.client.interface.poll(now, &mut end, &mut self.client.sockets);
         loop {
             let mut end = End { rx: &mut self.to_server, tx: &mut self.to_client, mtu, rx_left };

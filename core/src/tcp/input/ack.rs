@@ -13,8 +13,9 @@ use super::SegmentIn;
 use super::handshake::reset_for;
 use crate::error::EndReason;
 use crate::port::StreamIo;
+use crate::tcp::SeqNumber;
 use crate::time::{Duration, Instant};
-use crate::wire::tcp::{TcpFlags, TcpHeader};
+use crate::wire::tcp::{TcpFlags, TcpHeader, Timestamps};
 
 impl Connection {
     /// `Err`: the segment is dropped with this disposition.
@@ -29,11 +30,11 @@ impl Connection {
             if header.ack <= self.snd.iss || header.ack > self.snd.snd_max {
                 return Err(Disposition::SendRst(reset_for(header)));
             }
-            self.sample_rtt(now, header);
+            self.sample_rtt(now, header.ack, header.options.timestamps);
             // The SYN is acknowledged here; data or a FIN among it cannot be yet.
             self.snd.acknowledge(header.ack, io);
             self.establish(now, header, Trigger::RecvAckOfSyn);
-            self.update_send_window(header);
+            self.update_send_window(header.seq, header.ack, header.window);
             return Ok(());
         }
         if header.ack > self.snd.snd_max {
@@ -47,14 +48,14 @@ impl Connection {
             return Err(self.challenge(now));
         }
         if header.ack > self.snd.snd_una {
-            self.acknowledge(now, header, io);
-            self.update_send_window(header);
+            self.acknowledge(now, header.ack, header.options.timestamps, io);
+            self.update_send_window(header.seq, header.ack, header.window);
             if self.take_sack(header) {
                 self.duplicate_ack(now);
             }
         } else {
             let outstanding = self.snd.outstanding() > 0;
-            let window_changed = self.update_send_window(header);
+            let window_changed = self.update_send_window(header.seq, header.ack, header.window);
             let bare = segment.payload_len == 0 && !header.flags.contains(TcpFlags::FIN);
             // RFC 5681 §2, the definition of a duplicate acknowledgement.
             let duplicate = bare && outstanding && !window_changed;
@@ -68,9 +69,15 @@ impl Connection {
         if self.state == State::Closed { Err(Disposition::Accept) } else { Ok(()) }
     }
 
-    fn update_send_window(&mut self, header: &TcpHeader) -> bool {
-        let wnd = u32::from(header.window) << self.options.snd_wscale;
-        let changed = self.snd.update_window(header.seq, header.ack, wnd);
+    #[inline]
+    pub(super) fn update_send_window(
+        &mut self,
+        seq: SeqNumber,
+        ack: SeqNumber,
+        window: u16,
+    ) -> bool {
+        let wnd = u32::from(window) << self.options.snd_wscale;
+        let changed = self.snd.update_window(seq, ack, wnd);
         if changed && wnd > 0 {
             self.timers.stop(TimerReason::Persist);
             if self.snd.outstanding() == 0 {
@@ -88,10 +95,16 @@ impl Connection {
     }
 
     /// SND.UNA < SEG.ACK =< SND.NXT.
-    pub(super) fn acknowledge(&mut self, now: Instant, header: &TcpHeader, io: &mut impl StreamIo) {
-        let rtt = self.sample_rtt(now, header);
+    pub(super) fn acknowledge(
+        &mut self,
+        now: Instant,
+        ack: SeqNumber,
+        timestamps: Option<Timestamps>,
+        io: &mut impl StreamIo,
+    ) {
+        let rtt = self.sample_rtt(now, ack, timestamps);
         let in_flight_before = self.snd.in_flight();
-        let acked = self.snd.acknowledge(header.ack, io);
+        let acked = self.snd.acknowledge(ack, io);
         if let Some(board) = self.recovery.scoreboard.as_mut() {
             board.advance(self.snd.anchor.offset);
         }
@@ -185,8 +198,13 @@ impl Connection {
 
     /// A round-trip sample, if the acknowledgement gives one: the timed segment, or after a
     /// retransmission, when Karn's algorithm forbids that, the echoed timestamp (RFC 7323 §4).
-    pub(super) fn sample_rtt(&mut self, now: Instant, header: &TcpHeader) -> Option<Duration> {
-        if let Some(rtt) = self.rtt.take_timed(header.ack, now) {
+    pub(super) fn sample_rtt(
+        &mut self,
+        now: Instant,
+        ack: SeqNumber,
+        timestamps: Option<Timestamps>,
+    ) -> Option<Duration> {
+        if let Some(rtt) = self.rtt.take_timed(ack, now) {
             self.rtt.sample(rtt, &self.config);
             return Some(rtt);
         }
@@ -194,7 +212,7 @@ impl Connection {
         if !doubtful || !self.options.timestamps {
             return None;
         }
-        let ms = self.timestamp(now).wrapping_sub(header.options.timestamps?.echo);
+        let ms = self.timestamp(now).wrapping_sub(timestamps?.echo);
         // An echo from the future, or of more than RTO's maximum ago, is not ours.
         if ms > self.config.rto_ms_max {
             return None;
@@ -213,60 +231,6 @@ impl Connection {
             snd_una: self.snd.snd_una,
             snd_max: self.snd.snd_max,
         }
-    }
-
-    /// Header prediction: in ESTABLISHED, the next segment in order, or an acknowledgement that makes
-    /// progress, with nothing else to it. `None`: the long way.
-    pub(super) fn predicted(
-        &mut self,
-        now: Instant,
-        segment: &SegmentIn<'_>,
-        io: &mut impl StreamIo,
-    ) -> Option<Disposition> {
-        let header = segment.header;
-        let plain = header.flags.0 | TcpFlags::PSH.0 == TcpFlags::ACK.0 | TcpFlags::PSH.0;
-        if !plain
-            || self.state != State::Established
-            || header.seq != self.rcv.rcv_nxt
-            || u32::from(header.window) << self.options.snd_wscale != self.snd.snd_wnd
-            || self.recovery.phase != Phase::Open
-            || header.options.sack.len > 0
-        {
-            return None;
-        }
-        if self.options.timestamps {
-            let value = header.options.timestamps?.value;
-            if value.wrapping_sub(self.rcv.ts_recent).cast_signed() < 0 {
-                return None;
-            }
-        }
-        let progress = header.ack > self.snd.snd_una;
-        if header.ack > self.snd.snd_max || header.ack < self.snd.snd_una {
-            return None;
-        }
-        if segment.payload_len > 0
-            && (self.flags.orphan
-                || self.rcv.has_gap()
-                || self.rcv.fin_offset.is_known()
-                || segment.payload_len > self.rcv.rcv_wnd())
-        {
-            return None;
-        }
-        if segment.payload_len == 0 && !progress {
-            return None;
-        }
-        if progress {
-            self.acknowledge(now, header, io);
-        }
-        self.snd.snd_wl1 = header.seq;
-        self.snd.snd_wl2 = header.ack;
-        self.counters.probes = 0;
-        self.counters.last_rx = now;
-        self.update_ts_recent(now, header);
-        if segment.payload_len == 0 {
-            return Some(Disposition::Accept);
-        }
-        Some(self.handle_text(now, segment, header.seq, io))
     }
 
     pub(super) fn delay_ack(&mut self, now: Instant) {

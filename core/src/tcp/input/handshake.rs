@@ -46,7 +46,7 @@ impl Connection {
         }
         self.take_syn(now, header);
         if acks {
-            self.sample_rtt(now, header);
+            self.sample_rtt(now, header.ack, header.options.timestamps);
             self.snd.acknowledge(header.ack, io);
             self.establish(now, header, Trigger::RecvSynAck);
             // Data on the SYN,ACK stays unacknowledged: it comes again.

@@ -2,7 +2,10 @@
 
 mod ack;
 mod handshake;
+mod predicted;
 mod text;
+
+pub use predicted::PlainHeader;
 
 use super::connection::{Connection, clock_ms};
 use super::disposition::Disposition;
