@@ -95,6 +95,14 @@ enum Turn {
     NoMemory,
 }
 
+/// What a socket may send in one turn.
+struct Allowance {
+    /// In front of each frame.
+    link: LinkHeader,
+    /// Frames.
+    quantum: usize,
+}
+
 /// What a frame for this socket may look like.
 #[derive(Clone, Copy, Debug)]
 struct Room {
@@ -208,28 +216,28 @@ impl Stack {
         let alone = self.ready[socket_interface.index()].is_empty();
         let room = frames_max.saturating_sub(tx.frames.len());
         let quantum = if alone { room } else { room.min(QUANTUM_FRAMES) };
-        let turn = self.take_turn(now, id, &link, nic, tx, port, quantum);
+        let turn = self.take_turn(now, id, &Allowance { link, quantum }, nic, tx, port);
         self.settle_transmitted(now, id, before, turn == Turn::Yield, port);
         turn
     }
 
-    /// Sends at most `quantum` segments or packets of a socket. [`Turn::Yield`]: there may be more.
+    /// Sends segments or packets of a socket. [`Turn::Yield`]: there may be more.
     fn take_turn<N: Nic, P: AppPort>(
         &mut self,
         now: Instant,
         id: SocketId,
-        link: &LinkHeader,
+        allowance: &Allowance,
         nic: &mut N,
         tx: &mut TxQueue<N::Frame>,
         port: &mut P,
-        quantum: usize,
     ) -> Turn {
+        let Allowance { link, quantum } = allowance;
         let checksum = self.config.checksum();
         let Some(socket) = self.sockets.get_mut(id) else { return Turn::Done };
         let tuple = socket.tuple;
         let io = rings(port, socket.stream);
         let stats = &mut self.stats;
-        for _ in 0..quantum {
+        for _ in 0..*quantum {
             let sent = match &mut socket.kind {
                 Kind::Listener(_) => return Turn::Done,
                 Kind::Tcp { connection, .. } => {
