@@ -118,7 +118,11 @@ pub(super) fn emit_tcp<F: Frame>(
     let pseudo = pseudo.unwrap_or(0);
     let mut bytes = [0; ETHERNET_HEADER_LEN + IPV4_HEADER_LEN + TCP_HEADER_LEN + TCP_OPTIONS_MAX];
     link.emit(&mut bytes);
-    Ipv4Header::new(src, dst, IpProtocol::TCP, segment_len as u16).emit(&mut bytes[ip_at..]);
+    Ipv4Header {
+        traffic_class: segment.ecn.bits(),
+        ..Ipv4Header::new(src, dst, IpProtocol::TCP, segment_len as u16)
+    }
+    .emit(&mut bytes[ip_at..]);
     header.emit(&mut bytes[tcp_at..]);
     let field = if offload {
         pseudo

@@ -55,7 +55,9 @@ pub(super) fn emit_plain<F: Frame>(
     }
     let segment_len = TCP_HEADER_LEN + options_len + segment.payload_len as usize;
     let addresses = [u32::from_be_bytes(src), u32::from_be_bytes(dst)];
-    let ip = [IP_WORDS[0] | (IPV4_HEADER_LEN + segment_len) as u32, IP_WORDS[1], IP_WORDS[2]];
+    let class = u32::from(segment.ecn.bits()) << 16;
+    let ip =
+        [IP_WORDS[0] | class | (IPV4_HEADER_LEN + segment_len) as u32, IP_WORDS[1], IP_WORDS[2]];
     let address_sum = put(out, 12, addresses);
     let checksum = finish(fold(put(out, 0, ip) + address_sum));
     out[10..12].copy_from_slice(&checksum.to_be_bytes());

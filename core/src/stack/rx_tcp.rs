@@ -77,7 +77,7 @@ impl Stack {
             header,
             payload: payload.slices(),
             payload_len: payload.len() as u32,
-            ecn: ecn(packet.ecn),
+            ecn: Ecn::from_bits(packet.ecn),
         };
         let disposition =
             connection.handle_segment(packet.now, &segment, &mut rings(port, socket.stream));
@@ -156,15 +156,5 @@ impl Stack {
         if self.send_datagram(&reply, &[&bytes]) {
             self.stats.tcp_resets_out += 1;
         }
-    }
-}
-
-/// The two bits of RFC 3168 §5.
-const fn ecn(bits: u8) -> Ecn {
-    match bits & 0b11 {
-        0b00 => Ecn::NotEct,
-        0b01 => Ecn::Ect1,
-        0b10 => Ecn::Ect0,
-        _ => Ecn::Ce,
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::congestion::Algorithm;
+use super::ecn::EcnMode;
 use crate::socket::MtuDiscover;
 use crate::time::Duration;
 
@@ -58,6 +59,9 @@ pub struct Config {
     pub(in crate::tcp) traffic_class: u8,
     pub(in crate::tcp) hops: u8,
     pub(in crate::tcp) mtu_discover: MtuDiscover,
+    pub(in crate::tcp) slow_start_after_idle: bool,
+    pub(in crate::tcp) ecn: EcnMode,
+    pub(in crate::tcp) ecn_fallback: bool,
 }
 
 /// Why a [`ConfigBuilder`] refuses to build.
@@ -115,6 +119,9 @@ impl Default for Config {
             traffic_class: 0,
             hops: HOPS_DEFAULT,
             mtu_discover: MtuDiscover::Want,
+            slow_start_after_idle: true,
+            ecn: EcnMode::Accept,
+            ecn_fallback: true,
         }
     }
 }
@@ -328,6 +335,28 @@ impl ConfigBuilder {
     #[must_use]
     pub fn congestion(mut self, algorithm: Algorithm) -> Self {
         self.config.congestion = algorithm;
+        self
+    }
+
+    /// Whether the window falls to the initial one after silence longer than the retransmission timeout
+    /// (tcp_slow_start_after_idle, RFC 5681 §4.1). Default true; false keeps what may be out of date.
+    #[must_use]
+    pub fn slow_start_after_idle(mut self, on: bool) -> Self {
+        self.config.slow_start_after_idle = on;
+        self
+    }
+
+    /// When explicit congestion notification is used (tcp_ecn, RFC 3168). Default [`EcnMode::Accept`].
+    #[must_use]
+    pub fn ecn(mut self, mode: EcnMode) -> Self {
+        self.config.ecn = mode;
+        self
+    }
+
+    /// Whether a SYN that is sent again asks for ECN no more (tcp_ecn_fallback). Default true.
+    #[must_use]
+    pub fn ecn_fallback(mut self, on: bool) -> Self {
+        self.config.ecn_fallback = on;
         self
     }
 

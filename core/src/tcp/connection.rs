@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::congestion::Congestion;
+use super::ecn::EcnState;
 use super::event::{ConnectionEvent, Events};
 use super::options::Negotiated;
 use super::recovery::Recovery;
@@ -30,6 +31,7 @@ pub struct Connection {
     pub(in crate::tcp) state: State,
     pub(in crate::tcp) flags: Flags,
     pub(in crate::tcp) config: SharedConfig,
+    pub(in crate::tcp) ecn: EcnState,
     pub(in crate::tcp) options: Negotiated,
     pub(in crate::tcp) snd: SendBuffer,
     pub(in crate::tcp) rcv: RecvBuffer,
@@ -107,6 +109,7 @@ impl Connection {
         Self {
             state,
             flags: Flags::default(),
+            ecn: EcnState::default(),
             congestion: Congestion::new(config.congestion, options.mss(), false),
             options,
             snd: SendBuffer::new(iss),

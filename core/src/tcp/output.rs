@@ -1,6 +1,7 @@
 //! What to send next (RFC 9293 §3.8.6.2.1, RFC 5681): `poll_transmit`.
 
 use super::connection::Connection;
+use super::ecn::Ecn;
 use super::recovery::Phase;
 use super::recv_buffer::AckDue;
 use super::seq::{SeqNumber, StreamEnd};
@@ -32,6 +33,15 @@ pub struct SegmentOut {
     pub payload_len: u32,
     /// Payload bytes of each segment that the NIC shall cut it into; 0 for an ordinary segment.
     pub gso_size: u16,
+    /// The ECN field of the IP header (RFC 3168 §5): the two lowest bits of its type of service or traffic class.
+    pub ecn: Ecn,
+}
+
+impl SegmentOut {
+    /// A segment without payload.
+    pub(in crate::tcp) const fn bare(header: TcpHeader, ecn: Ecn) -> Self {
+        Self { header, payload_offset: 0, payload_len: 0, gso_size: 0, ecn }
+    }
 }
 
 /// What the windows let through.
@@ -108,6 +118,12 @@ impl Connection {
             header.ack = self.rcv.rcv_nxt;
             self.rcv.ack_due = AckDue::No;
         }
+        let ecn = if self.state == State::SynReceived {
+            self.ecn_of_syn_ack()
+        } else {
+            self.ecn_of_syn(again)
+        };
+        header.flags = header.flags.union(ecn);
         header.options = self.options.syn_options(&self.config, self.timestamps(now));
         let scale = header.options.window_scale.unwrap_or(0);
         header.window = self.rcv.advertise_on_syn(self.config.rcv_wnd_initial, scale, io);
@@ -123,7 +139,7 @@ impl Connection {
         if !self.timers.is_set(TimerReason::Retransmit) {
             self.timers.set(TimerReason::Retransmit, now + self.rto());
         }
-        Some(SegmentOut { header, payload_offset: 0, payload_len: 0, gso_size: 0 })
+        Some(SegmentOut::bare(header, Ecn::NotEct))
     }
 
     fn transmit_data(
@@ -143,7 +159,10 @@ impl Connection {
         {
             return Some(segment);
         }
-        let sendable = self.sendable(now, limits, io)?;
+        let mut sendable = self.sendable(now, limits, io)?;
+        if sendable.len > self.options.mss() && self.is_cwr_due() {
+            sendable = Sendable { len: self.options.mss(), fin: false };
+        }
         let seq = self.snd.snd_nxt;
         Some(self.emit_data(now, seq, sendable, limits, io))
     }
@@ -316,7 +335,9 @@ impl Connection {
 
     /// RFC 5681 §4.1.
     fn restart_after_idle(&mut self, now: Instant, mss: u32) {
-        if now.saturating_since(self.counters.last_tx) > self.rto() {
+        if self.config.slow_start_after_idle
+            && now.saturating_since(self.counters.last_tx) > self.rto()
+        {
             self.congestion.on_idle_restart(mss);
         }
     }
@@ -342,10 +363,12 @@ impl Connection {
         }
         let mss = self.options.mss();
         let next = seq + len + u32::from(fin);
+        let (flags, ecn) = self.ecn_of_data(len > 0 && seq == self.snd.snd_max);
+        header.flags = header.flags.union(flags);
         self.sent(now, seq, next, len, mss);
         self.acknowledged_by_data();
         let gso_size = if len > mss && limits.gso_bytes_max > 0 { mss as u16 } else { 0 };
-        SegmentOut { header, payload_offset, payload_len: len, gso_size }
+        SegmentOut { header, payload_offset, payload_len: len, gso_size, ecn }
     }
 
     /// What follows from having sent `seq .. next`.
@@ -383,7 +406,7 @@ impl Connection {
             return None;
         }
         let header = self.header(now, self.snd.snd_una - 1, io);
-        Some(SegmentOut { header, payload_offset: 0, payload_len: 0, gso_size: 0 })
+        Some(SegmentOut::bare(header, self.ecn.field()))
     }
 
     fn transmit_ack(&mut self, now: Instant, io: &impl StreamIo) -> Option<SegmentOut> {
@@ -396,7 +419,7 @@ impl Connection {
         if self.rcv.duplicate_acks == 0 {
             self.acknowledged();
         }
-        Some(SegmentOut { header, payload_offset: 0, payload_len: 0, gso_size: 0 })
+        Some(SegmentOut::bare(header, self.ecn.field()))
     }
 
     /// Data carries the acknowledgement along, but duplicates must be bare (RFC 5681 §2) and SACK
@@ -421,7 +444,7 @@ impl Connection {
             options: self.plain_options(now),
             ..TcpHeader::default()
         };
-        SegmentOut { header, payload_offset: 0, payload_len: 0, gso_size: 0 }
+        SegmentOut::bare(header, Ecn::NotEct)
     }
 
     /// The header of a segment at `seq` that acknowledges everything received in order.
@@ -431,7 +454,7 @@ impl Connection {
         TcpHeader {
             seq,
             ack: self.rcv.rcv_nxt,
-            flags: TcpFlags::ACK,
+            flags: TcpFlags::ACK.union(self.ecn.echo()),
             window,
             options: self.plain_options(now),
             ..TcpHeader::default()

@@ -85,6 +85,7 @@ impl Connection {
             {
                 self.start_keepalive(now);
             }
+            SocketOption::Congestion(_) => self.follow_congestion_setting(),
             SocketOption::QuickAck(on) => {
                 if on && self.rcv.ack_due == AckDue::Delayed {
                     self.rcv.ack_due = AckDue::Now;

@@ -9,6 +9,7 @@ mod control;
 mod cubic;
 mod dctcp;
 mod hystart;
+mod option;
 mod reno;
 mod sample;
 mod state;

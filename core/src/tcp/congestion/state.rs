@@ -12,6 +12,7 @@ use super::reno::Reno;
 use super::sample::{AckSample, LossEvent};
 use super::usage::Usage;
 use super::window::{CWND_MAX, Window, initial_window};
+use crate::tcp::seq::SeqNumber;
 
 /// The congestion control of a connection. Sixteen bytes until a window fills for the first time: most
 /// connections never get there, and idle ones must cost little.
@@ -35,6 +36,10 @@ pub struct Attached {
     /// The window before the last reduction.
     prior: Window,
     usage: Usage,
+    /// One reduction in a round trip: until this is acknowledged congestion that is echoed was answered already.
+    reduced_at: Option<SeqNumber>,
+    /// CWR is due.
+    cwr_due: bool,
     machine: Machine,
 }
 
@@ -72,6 +77,14 @@ impl Machine {
             Self::Reno(_) => Algorithm::Reno,
             Self::Dctcp(_) => Algorithm::Dctcp,
         }
+    }
+}
+
+impl Attached {
+    /// The window is being reduced: CWR follows, whatever the reason was (RFC 3168 §6.1.2).
+    const fn reduced(&mut self, event: &LossEvent) {
+        self.reduced_at = Some(event.snd_max);
+        self.cwr_due = true;
     }
 }
 
@@ -126,7 +139,10 @@ impl Congestion {
         {
             return;
         }
-        let Attached { window, usage, machine, .. } = self.attach();
+        let Attached { window, usage, machine, reduced_at, .. } = self.attach();
+        if reduced_at.is_some_and(|at| ack.snd_una > at) {
+            *reduced_at = None;
+        }
         usage.on_ack(ack);
         window.validated = usage.may_grow(window);
         each!(machine, control => control.on_ack(window, ack));
@@ -136,7 +152,9 @@ impl Congestion {
     /// recovery shall bring the window to; the window is that at once, unless recovery says otherwise with
     /// [`Congestion::set_cwnd`].
     pub fn on_loss(&mut self, event: &LossEvent) -> u32 {
-        let Attached { window, prior, machine, .. } = self.attach();
+        let attached = self.attach();
+        attached.reduced(event);
+        let Attached { window, prior, machine, .. } = attached;
         *prior = *window;
         each!(machine, control => control.on_loss(window, event));
         window.ssthresh
@@ -155,17 +173,26 @@ impl Congestion {
 
     /// Input: the retransmission timer expired; `again` when it did for data that it had expired for.
     pub fn on_timeout(&mut self, event: &LossEvent, again: bool) {
-        let Attached { window, prior, machine, .. } = self.attach();
+        let attached = self.attach();
+        attached.reduced(event);
+        let Attached { window, prior, machine, .. } = attached;
         if !again {
             *prior = *window;
         }
         each!(machine, control => control.on_timeout(window, event, again));
     }
 
-    /// Input: the peer echoes congestion for the first time in this round trip (RFC 3168 §6.1.2).
-    pub fn on_ecn(&mut self, event: &LossEvent) {
-        let Attached { window, machine, .. } = self.attach();
+    /// Input: the peer echoes congestion (RFC 3168 §6.1.2), outside of recovery. False when it was answered already in
+    /// this round trip.
+    pub fn on_ecn(&mut self, event: &LossEvent) -> bool {
+        let attached = self.attach();
+        if attached.reduced_at.is_some_and(|at| event.snd_una <= at) {
+            return false;
+        }
+        attached.reduced(event);
+        let Attached { window, machine, .. } = attached;
         each!(machine, control => control.on_ecn(window, event));
+        true
     }
 
     /// Input: nothing was sent for longer than the RTO (RFC 5681 §4.1).
@@ -187,12 +214,32 @@ impl Congestion {
         }
     }
 
+    /// Getter: the window was reduced and the peer was not told (RFC 3168 §6.1.2).
+    pub const fn is_cwr_due(&self) -> bool {
+        matches!(self, Self::Attached(attached) if attached.cwr_due)
+    }
+
+    /// Command: says whether CWR is due; the next segment carries it.
+    pub fn take_cwr(&mut self) -> bool {
+        match self {
+            Self::Fresh { .. } => false,
+            Self::Attached(attached) => core::mem::take(&mut attached.cwr_due),
+        }
+    }
+
     fn attach(&mut self) -> &mut Attached {
         if let Self::Fresh { algorithm, cwnd } = *self {
             let window = Window::new(cwnd);
             let machine = Machine::new(algorithm);
             let usage = Usage::default();
-            *self = Self::Attached(Box::new(Attached { window, prior: window, usage, machine }));
+            *self = Self::Attached(Box::new(Attached {
+                window,
+                prior: window,
+                usage,
+                reduced_at: None,
+                cwr_due: false,
+                machine,
+            }));
         }
         match self {
             Self::Attached(attached) => attached,

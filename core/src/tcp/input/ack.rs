@@ -47,6 +47,7 @@ impl Connection {
             // RFC 5961 §5.2: older than anything that can still be under way.
             return Err(self.challenge(now));
         }
+        self.note_echo(header.flags);
         if header.ack > self.snd.snd_una {
             self.acknowledge(now, header.ack, header.options.timestamps, io);
             self.update_send_window(header.seq, header.ack, header.window);
@@ -64,6 +65,7 @@ impl Connection {
                 self.duplicate_ack(now);
             }
         }
+        self.receive_echo(now);
         self.counters.probes = 0;
         self.after_fin_acked(now);
         if self.state == State::Closed { Err(Disposition::Accept) } else { Ok(()) }
@@ -131,7 +133,7 @@ impl Connection {
             snd_una: self.snd.snd_una,
             snd_max: self.snd.snd_max,
             delivered_seq: self.snd.snd_una,
-            ece: false,
+            ece: self.ecn.is_echoed(),
             cwnd_limited: self.snd.cwnd_limited,
         });
         if progress == Progress::Recovered {

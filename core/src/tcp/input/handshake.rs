@@ -63,6 +63,7 @@ impl Connection {
     pub(in crate::tcp) fn take_syn(&mut self, now: Instant, syn: &TcpHeader) {
         self.rcv.begin(syn.seq);
         self.options.settle(&self.config, syn);
+        self.settle_ecn(syn.flags);
         if let Some(timestamps) = syn.options.timestamps {
             self.rcv.ts_recent = timestamps.value;
             self.rcv.ts_recent_ms = clock_ms(now);

@@ -9,6 +9,7 @@ pub use predicted::PlainHeader;
 
 use super::connection::{Connection, clock_ms};
 use super::disposition::Disposition;
+use super::ecn::Ecn;
 use super::listener::{closed, segment_len};
 use super::recv_buffer::AckDue;
 use super::state::State;
@@ -17,20 +18,6 @@ use crate::error::EndReason;
 use crate::port::StreamIo;
 use crate::time::Instant;
 use crate::wire::tcp::{TcpFlags, TcpHeader};
-
-/// The ECN field of the IP header (RFC 3168 §5).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Ecn {
-    /// Not ECN-capable.
-    #[default]
-    NotEct,
-    /// ECT(1).
-    Ect1,
-    /// ECT(0).
-    Ect0,
-    /// Congestion experienced.
-    Ce,
-}
 
 /// One received segment, checksum verified.
 #[derive(Clone, Copy, Debug)]
@@ -123,7 +110,9 @@ impl Connection {
         }
         self.counters.last_rx = now;
         self.update_ts_recent(now, header);
-        self.handle_text(now, segment, seq, io)
+        let disposition = self.handle_text(now, segment, seq, io);
+        self.receive_ecn(segment);
+        disposition
     }
 
     /// RFC 9293 §3.10.7.4, first: the four cases of SEG.LEN and RCV.WND.

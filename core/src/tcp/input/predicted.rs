@@ -2,10 +2,11 @@
 
 use super::super::connection::{Connection, clock_ms};
 use super::super::disposition::Disposition;
+use super::super::ecn::Ecn;
 use super::super::event::Events;
 use super::super::recovery::Phase;
 use super::super::state::State;
-use super::{Ecn, SegmentIn};
+use super::SegmentIn;
 use crate::port::StreamIo;
 use crate::tcp::SeqNumber;
 use crate::time::Instant;
@@ -68,6 +69,7 @@ impl Connection {
             || header.window == 0
             || self.snd.snd_wnd == 0
             || self.recovery.phase != Phase::Open
+            || self.ecn.follows_every_mark()
         {
             return false;
         }

@@ -5,7 +5,7 @@ use std::vec::Vec;
 
 use crate::port::{RingError, StreamIo};
 use crate::rng::Stream;
-use crate::tcp::SegmentOut;
+use crate::tcp::{Ecn, SegmentOut};
 use crate::time::{Duration, Instant};
 use crate::wire::tcp::{TcpFlags, TcpHeader};
 
@@ -76,6 +76,7 @@ pub struct InFlight {
     pub to: usize,
     pub header: TcpHeader,
     pub payload: Vec<u8>,
+    pub ecn: Ecn,
 }
 
 /// Both directions of a link.
@@ -91,6 +92,12 @@ pub struct Link {
     /// Transmissions of payload, counted from 0, by end 0, to be dropped.
     pub drop_data: Vec<u64>,
     pub data_sent: u64,
+    /// Transmissions of payload, counted likewise, that meet congestion.
+    pub mark_data: Vec<u64>,
+    /// SYNs that ask for ECN are dropped.
+    pub drops_ecn_syn: bool,
+    /// The ECN field is cleared on the way.
+    pub bleaches: bool,
     count: u64,
 }
 
@@ -105,6 +112,9 @@ impl Link {
             queue: BTreeMap::new(),
             drop_data: Vec::new(),
             data_sent: 0,
+            mark_data: Vec::new(),
+            drops_ecn_syn: false,
+            bleaches: false,
             count: 0,
         }
     }
@@ -125,16 +135,26 @@ impl Link {
                 header.flags.0 &= !(TcpFlags::FIN.0 | TcpFlags::PSH.0);
             }
             let chunk = payload.chunks(size).nth(part).unwrap_or(&[]).to_vec();
-            self.put(now, InFlight { to: 1 - from, header, payload: chunk });
+            self.put(now, InFlight { to: 1 - from, header, payload: chunk, ecn: segment.ecn });
         }
     }
 
-    fn put(&mut self, now: Instant, segment: InFlight) {
+    fn put(&mut self, now: Instant, mut segment: InFlight) {
+        let flags = segment.header.flags;
+        if self.drops_ecn_syn && flags.contains(TcpFlags(TcpFlags::SYN.0 | TcpFlags::CWR.0)) {
+            return;
+        }
+        if self.bleaches {
+            segment.ecn = Ecn::NotEct;
+        }
         if segment.to == 1 && !segment.payload.is_empty() {
             let number = self.data_sent;
             self.data_sent += 1;
             if self.drop_data.contains(&number) {
                 return;
+            }
+            if self.mark_data.contains(&number) && segment.ecn != Ecn::NotEct {
+                segment.ecn = Ecn::Ce;
             }
         }
         if self.rng.chance_ppm(self.loss_ppm) {

@@ -1,6 +1,7 @@
 //! Stories of two connections over a link that may lose, delay, reorder and duplicate.
 
 mod closing;
+mod ecn;
 mod flow;
 mod handshake;
 mod link;

@@ -6,8 +6,8 @@ use std::vec::Vec;
 use super::link::{InFlight, Link, MemoryIo};
 use crate::error::EndReason;
 use crate::tcp::{
-    Config, Connection, ConnectionEvent, Disposition, ListenDecision, SegmentIn, SegmentOut, State,
-    TxLimits, listen,
+    Config, Connection, ConnectionEvent, Disposition, Ecn, ListenDecision, SegmentIn, SegmentOut,
+    State, TxLimits, listen,
 };
 use crate::time::{Duration, Instant};
 use crate::wire::tcp::{TcpFlags, TcpHeader};
@@ -184,6 +184,17 @@ impl Pair {
         header: &TcpHeader,
         payload: &[u8],
     ) -> Option<Disposition> {
+        self.deliver_marked(who, header, payload, Ecn::NotEct)
+    }
+
+    /// The same with the ECN field of the IP header.
+    pub fn deliver_marked(
+        &mut self,
+        who: usize,
+        header: &TcpHeader,
+        payload: &[u8],
+        ecn: Ecn,
+    ) -> Option<Disposition> {
         let now = self.now;
         let end = &mut self.ends[who];
         if end.tcp.is_none() {
@@ -193,12 +204,8 @@ impl Pair {
             return None;
         }
         let (head, tail) = payload.split_at(payload.len() / 3);
-        let segment = SegmentIn {
-            header,
-            payload: &[head, tail],
-            payload_len: payload.len() as u32,
-            ecn: crate::tcp::Ecn::NotEct,
-        };
+        let segment =
+            SegmentIn { header, payload: &[head, tail], payload_len: payload.len() as u32, ecn };
         let disposition = end.tcp.as_mut()?.handle_segment(now, &segment, &mut end.io);
         if let Disposition::SendRst(rst) = disposition {
             let mut flags = TcpFlags::RST;
@@ -206,7 +213,7 @@ impl Pair {
                 flags = flags.union(TcpFlags::ACK);
             }
             let header = TcpHeader { seq: rst.seq, ack: rst.ack, flags, ..TcpHeader::default() };
-            let reset = SegmentOut { header, payload_offset: 0, payload_len: 0, gso_size: 0 };
+            let reset = SegmentOut::bare(header, Ecn::NotEct);
             self.log.push(describe(now, who, &reset));
             self.link.send(now, who, &reset, &MemoryIo::default());
         }
@@ -229,8 +236,8 @@ impl Pair {
         let Some(next) = [arrival, timeout].into_iter().flatten().min() else { return false };
         self.now = self.now.max(next);
         if arrival.is_some_and(|at| at <= self.now) {
-            if let Some((_, InFlight { to, header, payload })) = self.link.queue.pop_first() {
-                self.deliver(to, &header, &payload);
+            if let Some((_, InFlight { to, header, payload, ecn })) = self.link.queue.pop_first() {
+                self.deliver_marked(to, &header, &payload, ecn);
             }
         } else {
             for end in &mut self.ends {
