@@ -104,6 +104,11 @@ impl Stack {
         &self.config
     }
 
+    /// Command: other settings for the TCP sockets that are opened from now on; those that exist keep theirs.
+    pub fn set_tcp_config(&mut self, config: crate::tcp::Config) {
+        self.tcp_config = (&config).into();
+    }
+
     /// Getter: the counters.
     pub const fn stats(&self) -> &Stats {
         &self.stats
