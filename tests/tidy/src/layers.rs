@@ -23,6 +23,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "causeway-server",
         ],
     ),
+    ("tests/conformance", &["causeway-core"]),
+    ("tests/packetdrill", &["causeway-conformance"]),
 ];
 
 /// Which house crates the manifest `text` of the crate at `path` names in `[dependencies]` against the rule.

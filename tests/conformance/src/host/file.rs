@@ -1,0 +1,102 @@
+//! What a descriptor stands for.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use causeway_core::port::{SocketId, StreamId};
+
+use super::errno::Errno;
+
+/// A connection, from the moment its application could know of it.
+#[derive(Clone, Debug)]
+pub(super) struct Endpoint {
+    pub(super) stream: StreamId,
+    pub(super) remote: SocketAddr,
+    pub(super) connected: bool,
+    pub(super) peer_closed: bool,
+    pub(super) ended: bool,
+    /// SO_ERROR: told once.
+    pub(super) error: Option<Errno>,
+    /// Grows with each piece of news, for edge-triggered epoll.
+    pub(super) news: u64,
+}
+
+/// What a TCP socket is at present.
+#[derive(Debug)]
+pub(super) enum Role {
+    /// Neither listening nor connected.
+    Fresh,
+    /// Listening; `queue` waits for accept.
+    Listener { socket: SocketId, queue: VecDeque<SocketId> },
+    /// Connecting, connected, or at its end.
+    Stream { socket: SocketId },
+}
+
+/// Values of socket options that the application side keeps.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Values {
+    /// By level and name, as the application set them.
+    pub(super) set: BTreeMap<(i32, i32), Vec<u8>>,
+}
+
+/// A TCP socket.
+#[derive(Debug)]
+pub(super) struct TcpFile {
+    pub(super) v6: bool,
+    pub(super) nonblocking: bool,
+    pub(super) bound: Option<SocketAddr>,
+    pub(super) role: Role,
+    pub(super) values: Values,
+    pub(super) shut_read: bool,
+    pub(super) shut_write: bool,
+    /// The last send said MSG_MORE.
+    pub(super) corked: bool,
+    /// The error of a connect that failed before there was a connection.
+    pub(super) error: Option<Errno>,
+}
+
+impl TcpFile {
+    pub(super) fn new(v6: bool, nonblocking: bool) -> Self {
+        Self {
+            v6,
+            nonblocking,
+            bound: None,
+            role: Role::Fresh,
+            values: Values::default(),
+            shut_read: false,
+            shut_write: false,
+            corked: false,
+            error: None,
+        }
+    }
+}
+
+/// The bytes in a pipe.
+#[derive(Debug, Default)]
+pub(super) struct PipeBuffer {
+    pub(super) bytes: VecDeque<u8>,
+    pub(super) readers: u32,
+    pub(super) writers: u32,
+}
+
+/// One descriptor that an epoll instance watches.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Watch {
+    pub(super) events: u32,
+    pub(super) data: u64,
+    /// EPOLLONESHOT was served.
+    pub(super) disarmed: bool,
+    /// The news that were told (EPOLLET).
+    pub(super) told: Option<(u64, u32)>,
+}
+
+/// What a descriptor stands for.
+#[derive(Debug)]
+pub(super) enum File {
+    Tcp(Box<TcpFile>),
+    Epoll(BTreeMap<i32, Watch>),
+    PipeRead(Rc<RefCell<PipeBuffer>>, bool),
+    PipeWrite(Rc<RefCell<PipeBuffer>>, bool),
+}

@@ -1,0 +1,389 @@
+//! The host: files, connections, calls that wait.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use causeway_core::error::CommandError;
+use causeway_core::ip::InterfaceAddress;
+use causeway_core::port::{Completion, Op, SocketId};
+use causeway_core::time::{Duration, Instant};
+
+use super::call::{Call, CallResult, Progress, Reply, TaskId};
+use super::errno::Errno;
+use super::file::{Endpoint, File, Role, TcpFile};
+use super::machine::{Datagram, Machine};
+use super::port::HostPort;
+use super::sysctl::{Sysctl, SysctlError};
+
+/// Most descriptors.
+const FILES_MAX: usize = 65_536;
+/// The first descriptor, after those of standard streams.
+const FIRST_FD: i32 = 3;
+
+/// The addresses of a host, with their prefix lengths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// Its IPv4 address.
+    pub v4: Ipv4Addr,
+    /// Its IPv6 address.
+    pub v6: Ipv6Addr,
+}
+
+impl Default for Addresses {
+    fn default() -> Self {
+        let v6 = Ipv6Addr::new(0xfd3d, 0xfa7b, 0xd17d, 0, 0, 0, 0, 1);
+        Self { v4: Ipv4Addr::new(192, 168, 0, 1), v6 }
+    }
+}
+
+/// What a host begins with.
+#[derive(Clone, Debug)]
+pub struct HostConfig {
+    /// Its addresses.
+    pub addresses: Addresses,
+    /// MTU of its interface, in bytes.
+    pub mtu: u16,
+}
+
+impl Default for HostConfig {
+    fn default() -> Self {
+        Self { addresses: Addresses::default(), mtu: 1_500 }
+    }
+}
+
+/// A call that waits, or whose end was not fetched.
+#[derive(Debug)]
+struct Task {
+    call: Call,
+    progress: Progress,
+    done: Option<(Instant, CallResult)>,
+}
+
+/// One machine with one application, at one moment of its own time.
+#[derive(Debug)]
+pub struct Host {
+    pub(super) machine: Machine,
+    pub(super) files: Vec<Option<File>>,
+    pub(super) endpoints: BTreeMap<SocketId, Endpoint>,
+    pub(super) sysctl: Sysctl,
+    answers: BTreeMap<u64, Completion>,
+    tag: u64,
+    tasks: BTreeMap<TaskId, Task>,
+    next_task: u64,
+}
+
+impl Host {
+    /// A host at [`super::START`].
+    pub fn new(config: &HostConfig) -> Self {
+        let sysctl = Sysctl::default();
+        let Addresses { v4, v6 } = config.addresses;
+        let of = |address: IpAddr, prefix_len| InterfaceAddress::new(address, prefix_len).ok();
+        let addresses: Vec<InterfaceAddress> =
+            [of(v4.into(), 16), of(v6.into(), 48)].into_iter().flatten().collect();
+        let port = HostPort::new(sysctl.tx_limit(), sysctl.rx_window());
+        let machine = Machine::new(&addresses, config.mtu, sysctl.tcp(), port);
+        Self {
+            machine,
+            files: Vec::new(),
+            endpoints: BTreeMap::new(),
+            sysctl,
+            answers: BTreeMap::new(),
+            tag: 0,
+            tasks: BTreeMap::new(),
+            next_task: 0,
+        }
+    }
+
+    /// Getter: the time.
+    pub const fn now(&self) -> Instant {
+        self.machine.now
+    }
+
+    /// Command: what `sysctl -w name=value` does.
+    ///
+    /// # Errors
+    /// [`SysctlError`] for names and values that this host does not have.
+    pub fn sysctl(&mut self, name: &str, value: &str) -> Result<(), SysctlError> {
+        self.sysctl.set(name, value)?;
+        let (tx_limit, window) = (self.sysctl.tx_limit(), self.sysctl.rx_window());
+        let port = self.machine.engine.port_mut();
+        (port.tx_limit, port.window) = (tx_limit, window);
+        self.machine.engine.stack_mut().set_tcp_config(self.sysctl.tcp());
+        Ok(())
+    }
+
+    /// Input: a datagram arrives, from its IP header on.
+    pub fn inject(&mut self, bytes: &[u8]) {
+        self.machine.inject(bytes);
+        self.react();
+    }
+
+    /// Output: the next datagram that the stack sent.
+    pub fn poll_sent(&mut self) -> Option<Datagram> {
+        self.machine.sent.pop_front()
+    }
+
+    /// Getter: datagrams that were not fetched.
+    pub fn sent(&self) -> impl Iterator<Item = &Datagram> {
+        self.machine.sent.iter()
+    }
+
+    /// Input: `call` begins now. Ask [`Host::poll_done`] for its end.
+    pub fn start(&mut self, call: Call) -> TaskId {
+        let id = TaskId(self.next_task);
+        self.next_task += 1;
+        self.tasks.insert(id, Task { call, progress: Progress::default(), done: None });
+        self.react();
+        id
+    }
+
+    /// Output: how and when a call ended; `None` while it waits. Told once.
+    pub fn poll_done(&mut self, id: TaskId) -> Option<(Instant, CallResult)> {
+        let done = self.tasks.get_mut(&id)?.done.take();
+        if done.is_some() {
+            self.tasks.remove(&id);
+        }
+        done
+    }
+
+    /// Command: a call that must not block; the answer is that of its non-blocking form if it would.
+    pub fn call_now(&mut self, call: Call) -> CallResult {
+        let id = self.start(call);
+        match self.poll_done(id) {
+            Some((_, result)) => result,
+            None => {
+                self.tasks.remove(&id);
+                Err(Errno::EAGAIN)
+            }
+        }
+    }
+
+    /// Getter: when something is due, `None` if only the wire or the application can bring news.
+    pub fn next_due(&self) -> Option<Instant> {
+        let deadlines = self.tasks.values().filter(|task| task.done.is_none());
+        let deadline = deadlines.filter_map(|task| task.progress.deadline).min();
+        [self.machine.next(), deadline].into_iter().flatten().min()
+    }
+
+    /// Command: time passes until `end`, or until the moment in which the stack sends or a call ends, if `stop`.
+    pub fn advance(&mut self, end: Instant, stop: bool) {
+        loop {
+            if stop && (!self.machine.sent.is_empty() || self.any_done()) {
+                return;
+            }
+            let due = self.next_due().filter(|due| *due <= end);
+            self.machine.now = self.machine.now.max(due.unwrap_or(end));
+            self.machine.settle();
+            self.react();
+            if due.is_none() {
+                return;
+            }
+        }
+    }
+
+    fn any_done(&self) -> bool {
+        self.tasks.values().any(|task| task.done.is_some())
+    }
+
+    /// Lets the application side see what happened, and calls go on that waited for it.
+    fn react(&mut self) {
+        loop {
+            self.machine.settle();
+            self.absorb();
+            if !self.attempt_tasks() {
+                return;
+            }
+        }
+    }
+
+    /// True when a call ended or went on, which may have consequences.
+    fn attempt_tasks(&mut self) -> bool {
+        let ids: Vec<TaskId> = self.tasks.keys().copied().collect();
+        let mut moved = false;
+        for id in ids {
+            let Some(task) = self.tasks.get_mut(&id).filter(|task| task.done.is_none()) else {
+                continue;
+            };
+            let call = task.call.clone();
+            let mut progress = task.progress.clone();
+            let sent = progress.sent;
+            let result = self.attempt(&call, &mut progress);
+            progress.begun = true;
+            moved |= result.is_some() || progress.sent != sent;
+            let now = self.now();
+            if let Some(task) = self.tasks.get_mut(&id) {
+                task.progress = progress;
+                task.done = result.map(|result| (now, result));
+            }
+        }
+        moved
+    }
+
+    /// One attempt; `None` while the call blocks.
+    fn attempt(&mut self, call: &Call, progress: &mut Progress) -> Option<CallResult> {
+        match call {
+            Call::Socket { domain, kind, protocol } => Some(self.socket(*domain, *kind, *protocol)),
+            Call::Bind { fd, address } => Some(self.bind(*fd, *address)),
+            Call::Listen { fd, backlog } => Some(self.listen(*fd, *backlog)),
+            Call::Accept { fd, flags } => self.accept(*fd, *flags, progress),
+            Call::Connect { fd, address } => self.connect(*fd, *address, progress),
+            Call::Receive { fd, len, flags } => self.receive(*fd, *len, *flags, progress),
+            Call::Send { fd, bytes, flags, to, .. } => self.send(*fd, bytes, *flags, *to, progress),
+            Call::Shutdown { fd, how } => Some(self.shutdown(*fd, *how)),
+            Call::Close { fd } => self.close(*fd, progress),
+            Call::Fcntl { fd, command, argument } => Some(self.fcntl(*fd, *command, *argument)),
+            Call::Ioctl { fd, request } => Some(self.ioctl(*fd, *request)),
+            Call::GetOption { fd, level, name, len } => {
+                Some(self.get_option(*fd, *level, *name, *len))
+            }
+            Call::SetOption { fd, level, name, value } => {
+                Some(self.set_option(*fd, *level, *name, value))
+            }
+            Call::Poll { fds, timeout_ms } => self.poll(fds, *timeout_ms, progress),
+            Call::EpollCreate => Some(self.epoll_create()),
+            Call::EpollCtl { epfd, operation, fd, event } => {
+                Some(self.epoll_ctl(*epfd, *operation, *fd, *event))
+            }
+            Call::EpollWait { epfd, max, timeout_ms } => {
+                self.epoll_wait(*epfd, *max, *timeout_ms, progress)
+            }
+            Call::Pipe { flags } => Some(self.pipe(*flags)),
+            Call::Splice { from, to, len, flags } => self.splice(*from, *to, *len, *flags),
+        }
+    }
+
+    fn socket(&mut self, domain: i32, kind: i32, protocol: i32) -> CallResult {
+        let v6 = match domain {
+            libc::AF_INET => false,
+            libc::AF_INET6 => true,
+            _ => return Err(Errno::EAFNOSUPPORT),
+        };
+        let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+        let nonblocking = kind & libc::SOCK_NONBLOCK != 0;
+        let file = match (kind & !flags, protocol) {
+            (libc::SOCK_STREAM, 0 | libc::IPPROTO_TCP) => {
+                File::Tcp(Box::new(TcpFile::new(v6, nonblocking)))
+            }
+            (libc::SOCK_STREAM | libc::SOCK_DGRAM, _) => return Err(Errno::EPROTONOSUPPORT),
+            _ => return Err(Errno::ESOCKTNOSUPPORT),
+        };
+        Ok(Reply::Number(i64::from(self.install(file)?)))
+    }
+
+    /// Takes the lowest free descriptor.
+    pub(super) fn install(&mut self, file: File) -> Result<i32, Errno> {
+        let index = self.files.iter().position(Option::is_none).unwrap_or(self.files.len());
+        if index >= FILES_MAX {
+            return Err(Errno::EMFILE);
+        }
+        if index == self.files.len() {
+            self.files.push(None);
+        }
+        self.files[index] = Some(file);
+        Ok(FIRST_FD + i32::try_from(index).map_err(|_| Errno::EMFILE)?)
+    }
+
+    fn index(fd: i32) -> usize {
+        usize::try_from(fd - FIRST_FD).unwrap_or(usize::MAX)
+    }
+
+    pub(super) fn file(&mut self, fd: i32) -> Result<&mut File, Errno> {
+        self.files.get_mut(Self::index(fd)).and_then(Option::as_mut).ok_or(Errno::EBADF)
+    }
+
+    pub(super) fn remove_file(&mut self, fd: i32) -> Result<File, Errno> {
+        self.files.get_mut(Self::index(fd)).and_then(Option::take).ok_or(Errno::EBADF)
+    }
+
+    pub(super) fn tcp(&mut self, fd: i32) -> Result<&mut TcpFile, Errno> {
+        match self.file(fd)? {
+            File::Tcp(tcp) => Ok(tcp),
+            File::Epoll(_) | File::PipeRead(..) | File::PipeWrite(..) => Err(Errno::ENOTSOCK),
+        }
+    }
+
+    /// Asks the stack and returns its answer to this one command, if it gives any.
+    pub(super) fn ask(&mut self, op: Op) -> Option<Completion> {
+        self.tag += 1;
+        let tag = self.tag;
+        self.machine.engine.port_mut().ask(tag, op);
+        self.machine.settle();
+        self.absorb();
+        self.answers.remove(&tag)
+    }
+
+    /// Like [`Host::ask`], for commands that answer only when they are refused.
+    pub(super) fn tell(&mut self, op: Op) -> Result<(), CommandError> {
+        match self.ask(op) {
+            Some(Completion::Failed { error, .. }) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn absorb(&mut self) {
+        while let Some(completion) = self.machine.poll_completion() {
+            match completion {
+                Completion::Failed { tag, .. }
+                | Completion::Listening { tag, .. }
+                | Completion::Info { tag, .. }
+                | Completion::EchoReply { tag, .. } => {
+                    self.answers.insert(tag, completion);
+                }
+                Completion::Connecting { tag, socket, stream, .. } => {
+                    let remote = SocketAddr::from(([0, 0, 0, 0], 0));
+                    self.endpoints.insert(socket, Endpoint::new(stream, remote, false));
+                    self.answers.insert(tag, completion);
+                }
+                Completion::Incoming { listener, socket, stream, remote, .. } => {
+                    self.endpoints.insert(socket, Endpoint::new(stream, remote, true));
+                    self.queue_incoming(listener, socket);
+                }
+                Completion::Connected { socket } => self.news(socket, |e| e.connected = true),
+                Completion::Ready { socket } => self.news(socket, |_| {}),
+                Completion::PeerClosed { socket } => self.news(socket, |e| e.peer_closed = true),
+                Completion::Ended { socket, reason } => self.news(socket, |endpoint| {
+                    endpoint.ended = true;
+                    endpoint.error = Errno::of_end(reason, endpoint.peer_closed);
+                }),
+                Completion::Message { .. } => {}
+            }
+        }
+    }
+
+    fn news(&mut self, socket: SocketId, change: impl FnOnce(&mut Endpoint)) {
+        if let Some(endpoint) = self.endpoints.get_mut(&socket) {
+            endpoint.news += 1;
+            change(endpoint);
+        }
+    }
+
+    fn queue_incoming(&mut self, listener: SocketId, incoming: SocketId) {
+        for file in self.files.iter_mut().flatten() {
+            if let File::Tcp(tcp) = file
+                && let Role::Listener { socket, queue, .. } = &mut tcp.role
+                && *socket == listener
+            {
+                queue.push_back(incoming);
+                return;
+            }
+        }
+    }
+
+    /// The deadline of a call that waits `span` at most, set with its first attempt.
+    pub(super) fn deadline(&self, span: Option<Duration>, progress: &mut Progress) -> bool {
+        if !progress.begun {
+            progress.deadline = span.map(|span| self.machine.after(span));
+        }
+        progress.deadline.is_some_and(|deadline| deadline <= self.now())
+    }
+}
+
+impl Endpoint {
+    pub(super) const fn new(
+        stream: causeway_core::port::StreamId,
+        remote: SocketAddr,
+        connected: bool,
+    ) -> Self {
+        Self { stream, remote, connected, peer_closed: false, ended: false, error: None, news: 1 }
+    }
+}

@@ -1,0 +1,185 @@
+//! Readiness: poll and epoll.
+
+use std::collections::BTreeMap;
+
+use causeway_core::time::Duration;
+
+use super::call::{CallResult, EpollEvent, PollFd, Progress, Reply};
+use super::errno::Errno;
+use super::file::{File, Role, Watch};
+use super::host::Host;
+
+const IN: u32 = (libc::EPOLLIN | libc::EPOLLRDNORM) as u32;
+const OUT: u32 = (libc::EPOLLOUT | libc::EPOLLWRNORM) as u32;
+const ERR: u32 = libc::EPOLLERR as u32;
+const HUP: u32 = libc::EPOLLHUP as u32;
+const RDHUP: u32 = libc::EPOLLRDHUP as u32;
+const ONE_SHOT: u32 = libc::EPOLLONESHOT as u32;
+const EDGE: u32 = libc::EPOLLET as u32;
+
+fn span(timeout_ms: i32) -> Option<Duration> {
+    u64::try_from(timeout_ms).ok().map(Duration::from_millis)
+}
+
+impl Host {
+    /// What is so of a descriptor, in epoll's bits (those of poll are the same), and how much news there was.
+    fn readiness(&mut self, fd: i32) -> Result<(u32, u64), Errno> {
+        match self.file(fd)? {
+            File::Tcp(_) => self.tcp_readiness(fd),
+            File::Epoll(watches) => {
+                let fds: Vec<i32> = watches.keys().copied().collect();
+                let ready = fds.into_iter().any(|fd| self.watched(fd, u32::MAX) != 0);
+                Ok((if ready { IN } else { 0 }, 0))
+            }
+            File::PipeRead(buffer, _) => {
+                let buffer = buffer.borrow();
+                let readable = if buffer.bytes.is_empty() { 0 } else { IN };
+                Ok((readable | if buffer.writers == 0 { HUP } else { 0 }, 0))
+            }
+            File::PipeWrite(buffer, _) => {
+                Ok((if buffer.borrow().readers == 0 { ERR | OUT } else { OUT }, 0))
+            }
+        }
+    }
+
+    fn tcp_readiness(&mut self, fd: i32) -> Result<(u32, u64), Errno> {
+        let tcp = self.tcp(fd)?;
+        let (shut_read, shut_write) = (tcp.shut_read, tcp.shut_write);
+        let (low_water, lowat) = (tcp.values.low_water(), tcp.values.not_sent_low_water());
+        let socket = match &tcp.role {
+            Role::Fresh => return Ok((HUP | OUT, 0)),
+            Role::Listener { queue, .. } => {
+                return Ok((if queue.is_empty() { 0 } else { IN }, queue.len() as u64));
+            }
+            Role::Stream { socket } => *socket,
+        };
+        let endpoint = self.endpoints.get(&socket).cloned().ok_or(Errno::EIO)?;
+        let rings = self.machine.engine.port_mut().rings(endpoint.stream);
+        let readable = usize::try_from(rings.readable()).unwrap_or(usize::MAX);
+        let (room, queued) = (rings.tx_room(), rings.tx_queued());
+        let mut events = 0;
+        let ended_reading = endpoint.peer_closed || shut_read || endpoint.ended;
+        if endpoint.ended || (ended_reading && shut_write) {
+            events |= HUP;
+        }
+        if ended_reading {
+            events |= IN | RDHUP;
+        }
+        if readable >= low_water {
+            events |= IN;
+        }
+        if endpoint.connected || endpoint.ended {
+            // Linux: at least a third of the buffer is free (sk_stream_min_wspace).
+            let roomy = room >= queued / 2 && room > 0;
+            let unsent = match lowat {
+                Some(limit) => self.info(socket).is_some_and(|info| info.notsent_bytes >= limit),
+                None => false,
+            };
+            if (roomy && !unsent) || shut_write || endpoint.ended {
+                events |= OUT;
+            }
+        }
+        if self.urgent_waits(fd) {
+            events |= libc::EPOLLPRI as u32;
+        }
+        if endpoint.error.is_some() {
+            events |= ERR;
+        }
+        Ok((events, endpoint.news))
+    }
+
+    /// The events that are so among those asked for; errors and hang-ups always are.
+    fn watched(&mut self, fd: i32, asked: u32) -> u32 {
+        self.readiness(fd).map_or(0, |(events, _)| events & (asked | ERR | HUP))
+    }
+
+    pub(super) fn poll(
+        &mut self,
+        fds: &[PollFd],
+        timeout_ms: i32,
+        progress: &mut Progress,
+    ) -> Option<CallResult> {
+        let mut out = fds.to_vec();
+        for entry in &mut out {
+            let asked = u32::from(entry.events.cast_unsigned());
+            let revents = match self.file(entry.fd) {
+                _ if entry.fd < 0 => 0,
+                Err(_) => libc::POLLNVAL as u32,
+                Ok(_) => self.watched(entry.fd, asked),
+            };
+            entry.revents = revents as u16 as i16;
+        }
+        let count = out.iter().filter(|entry| entry.revents != 0).count() as i64;
+        let expired = self.deadline(span(timeout_ms), progress);
+        (count > 0 || expired).then_some(Ok(Reply::Polled(count, out)))
+    }
+
+    pub(super) fn epoll_create(&mut self) -> CallResult {
+        Ok(Reply::Number(i64::from(self.install(File::Epoll(BTreeMap::new()))?)))
+    }
+
+    fn watches(&mut self, epfd: i32) -> Result<&mut BTreeMap<i32, Watch>, Errno> {
+        match self.file(epfd)? {
+            File::Epoll(watches) => Ok(watches),
+            File::Tcp(_) | File::PipeRead(..) | File::PipeWrite(..) => Err(Errno::EINVAL),
+        }
+    }
+
+    pub(super) fn epoll_ctl(
+        &mut self,
+        epfd: i32,
+        operation: i32,
+        fd: i32,
+        event: EpollEvent,
+    ) -> CallResult {
+        self.file(fd)?;
+        if epfd == fd {
+            return Err(Errno::EINVAL);
+        }
+        let watches = self.watches(epfd)?;
+        let EpollEvent { events, data } = event;
+        let watch = Watch { events, data, disarmed: false, told: None };
+        match operation {
+            libc::EPOLL_CTL_ADD if watches.contains_key(&fd) => return Err(Errno::EEXIST),
+            libc::EPOLL_CTL_ADD => watches.insert(fd, watch),
+            libc::EPOLL_CTL_MOD if watches.contains_key(&fd) => watches.insert(fd, watch),
+            libc::EPOLL_CTL_DEL if watches.contains_key(&fd) => watches.remove(&fd),
+            libc::EPOLL_CTL_MOD | libc::EPOLL_CTL_DEL => return Err(Errno::ENOENT),
+            _ => return Err(Errno::EINVAL),
+        };
+        Ok(Reply::Number(0))
+    }
+
+    pub(super) fn epoll_wait(
+        &mut self,
+        epfd: i32,
+        max: usize,
+        timeout_ms: i32,
+        progress: &mut Progress,
+    ) -> Option<CallResult> {
+        let watches = match self.watches(epfd) {
+            Ok(watches) => watches.clone(),
+            Err(error) => return Some(Err(error)),
+        };
+        if max == 0 {
+            return Some(Err(Errno::EINVAL));
+        }
+        let mut ready = Vec::new();
+        for (fd, mut watch) in watches {
+            let Ok((events, news)) = self.readiness(fd) else { continue };
+            let events = events & (watch.events | ERR | HUP);
+            let known = watch.events & EDGE != 0 && watch.told == Some((news, events));
+            if watch.disarmed || events == 0 || known || ready.len() == max {
+                continue;
+            }
+            watch.told = Some((news, events));
+            watch.disarmed = watch.events & ONE_SHOT != 0;
+            ready.push(EpollEvent { events, data: watch.data });
+            if let Ok(watches) = self.watches(epfd) {
+                watches.insert(fd, watch);
+            }
+        }
+        let expired = self.deadline(span(timeout_ms), progress);
+        (!ready.is_empty() || expired).then_some(Ok(Reply::Events(ready)))
+    }
+}

@@ -1,0 +1,169 @@
+//! Settings by Linux's names.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use causeway_core::tcp::congestion::Algorithm;
+use causeway_core::tcp::{Config, ConfigBuilder};
+use causeway_core::time::Duration;
+
+use super::port::RxWindow;
+
+/// Why a setting is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SysctlError {
+    /// No setting of this stack has that name.
+    Unknown(String),
+    /// The setting cannot have that value here.
+    Value(String, String),
+}
+
+impl fmt::Display for SysctlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown(name) => write!(f, "this stack has no setting `{name}`"),
+            Self::Value(name, value) => write!(f, "this stack cannot have `{name}` = `{value}`"),
+        }
+    }
+}
+
+impl std::error::Error for SysctlError {}
+
+/// Half of tcp_rmem's default: what a Linux host promises at first. A little more, for the scale's rounding.
+const WINDOW_INITIAL: u64 = 65_535 + 1_024;
+
+const CONGESTION: &str = "net.ipv4.tcp_congestion_control";
+
+/// Settings that one value of has a meaning here: what this stack always does.
+const FIXED: &[(&str, &[&str])] = &[
+    ("net.ipv4.tcp_abc", &["0"]),
+    ("net.ipv4.tcp_moderate_rcvbuf", &["1"]),
+    ("net.ipv4.tcp_adv_win_scale", &["1"]),
+    ("net.ipv4.tcp_no_metrics_save", &["1"]),
+    ("net.ipv4.tcp_fwmark_accept", &["0"]),
+    ("net.ipv4.tcp_autocorking", &["0", "1"]),
+    ("net.ipv4.tcp_tso_win_divisor", &["3"]),
+    ("net.ipv4.tcp_abort_on_overflow", &["0"]),
+];
+
+/// The settings of a host.
+#[derive(Clone, Debug)]
+pub(super) struct Sysctl {
+    values: BTreeMap<String, String>,
+}
+
+impl Default for Sysctl {
+    fn default() -> Self {
+        let values = [
+            ("net.ipv4.tcp_timestamps", "1"),
+            ("net.ipv4.tcp_sack", "1"),
+            ("net.ipv4.tcp_window_scaling", "1"),
+            ("net.ipv4.tcp_fin_timeout", "60"),
+            ("net.ipv4.tcp_retries2", "15"),
+            ("net.ipv4.tcp_syn_retries", "6"),
+            ("net.ipv4.tcp_keepalive_time", "7200"),
+            ("net.ipv4.tcp_keepalive_intvl", "75"),
+            ("net.ipv4.tcp_keepalive_probes", "9"),
+            (CONGESTION, Algorithm::default().name()),
+            ("net.ipv4.tcp_rmem", "4096 131072 15728640"),
+            ("net.ipv4.tcp_wmem", "4096 16384 4194304"),
+        ];
+        let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        Self { values: values.into_iter().map(own).collect() }
+    }
+}
+
+impl Sysctl {
+    /// Command: sets `name`; with dots or slashes, with or without `/proc/sys/` in front.
+    pub(super) fn set(&mut self, name: &str, value: &str) -> Result<(), SysctlError> {
+        let name = name.trim().trim_start_matches("/proc/sys/").replace('/', ".");
+        let value = value.split_whitespace().collect::<Vec<_>>().join(" ");
+        let wrong = || SysctlError::Value(name.clone(), value.clone());
+        if let Some((_, values)) = FIXED.iter().find(|(known, _)| *known == name) {
+            return if values.contains(&value.as_str()) { Ok(()) } else { Err(wrong()) };
+        }
+        let Some(before) = self.values.get(&name).cloned() else {
+            return Err(SysctlError::Unknown(name));
+        };
+        let numbers = |text: &str| text.split(' ').filter(|n| n.parse::<u64>().is_ok()).count();
+        let known = name != CONGESTION || Algorithm::from_name(&value).is_some();
+        if numbers(&value) != numbers(&before) || !known {
+            return Err(wrong());
+        }
+        self.values.insert(name.clone(), value.clone());
+        if self.builder().build().is_err() {
+            self.values.insert(name.clone(), before);
+            return Err(wrong());
+        }
+        Ok(())
+    }
+
+    fn numbers(&self, name: &str) -> Vec<u64> {
+        let value = self.values.get(name).map_or("", String::as_str);
+        value.split(' ').filter_map(|n| n.parse().ok()).collect()
+    }
+
+    fn number(&self, name: &str) -> u64 {
+        self.numbers(name).first().copied().unwrap_or(0)
+    }
+
+    fn builder(&self) -> ConfigBuilder {
+        let seconds = |name: &str| Duration::from_secs(self.number(name));
+        let byte = |name: &str| u8::try_from(self.number(name)).unwrap_or(u8::MAX);
+        // Linux: as many bits as the greatest receive buffer has above 16, 14 at most (tcp_select_initial_window).
+        let max = self.numbers("net.ipv4.tcp_rmem").get(2).copied().unwrap_or(0).max(212_992);
+        let scale = u8::try_from(max.ilog2().saturating_sub(15).min(14)).unwrap_or(14);
+        Config::builder()
+            .congestion(Algorithm::from_name(self.congestion()).unwrap_or_default())
+            .timestamps(self.number("net.ipv4.tcp_timestamps") != 0)
+            .sack(self.number("net.ipv4.tcp_sack") != 0)
+            .window_scaling(self.number("net.ipv4.tcp_window_scaling") != 0)
+            .window_scale(scale)
+            .fin_wait2(seconds("net.ipv4.tcp_fin_timeout"))
+            .retries_max(byte("net.ipv4.tcp_retries2"))
+            .syn_retries_max(byte("net.ipv4.tcp_syn_retries"))
+            .keepalive_idle(seconds("net.ipv4.tcp_keepalive_time"))
+            .keepalive_interval(seconds("net.ipv4.tcp_keepalive_intvl"))
+            .keepalive_probes(byte("net.ipv4.tcp_keepalive_probes"))
+    }
+
+    /// Getter: the name of the congestion control.
+    pub(super) fn congestion(&self) -> &str {
+        self.values.get(CONGESTION).map_or("", String::as_str)
+    }
+
+    /// Getter: the settings of connections.
+    pub(super) fn tcp(&self) -> Config {
+        self.builder().build().expect("what `set` took was built once")
+    }
+
+    /// Getter: bytes that a new stream may queue for sending.
+    pub(super) fn tx_limit(&self) -> u64 {
+        self.numbers("net.ipv4.tcp_wmem").get(2).copied().unwrap_or(0).max(4_096)
+    }
+
+    /// Getter: the receive window of a new stream.
+    pub(super) fn rx_window(&self) -> RxWindow {
+        let numbers = self.numbers("net.ipv4.tcp_rmem");
+        let default = numbers.get(1).copied().unwrap_or(131_072);
+        let initial = if default == 131_072 { WINDOW_INITIAL } else { default / 2 };
+        let max = numbers.get(2).copied().unwrap_or(0) / 2;
+        RxWindow { initial, max: max.max(initial) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_is_known_by_its_name_and_its_value_is_checked() {
+        let mut sysctl = Sysctl::default();
+        assert_eq!(sysctl.set("net/ipv4/tcp_sack", "0"), Ok(()));
+        assert_eq!(sysctl.number("net.ipv4.tcp_sack"), 0);
+        assert!(matches!(sysctl.set("net.ipv4.tcp_frob", "0"), Err(SysctlError::Unknown(_))));
+        assert!(matches!(sysctl.set("net.ipv4.tcp_sack", "x"), Err(SysctlError::Value(..))));
+        assert!(matches!(sysctl.set("net.ipv4.tcp_retries2", "0"), Err(SysctlError::Value(..))));
+        assert_eq!(sysctl.number("net.ipv4.tcp_retries2"), 15);
+    }
+}

@@ -1,0 +1,208 @@
+//! Sending and receiving: read, write and their many forms; fcntl and ioctl.
+
+use std::net::SocketAddr;
+
+use causeway_core::port::{Op, SocketId};
+
+use super::call::{CallResult, Progress, Received, Reply};
+use super::errno::Errno;
+use super::file::{File, Role};
+use super::host::Host;
+
+/// SIOCATMARK and SIOCOUTQNSD, which the C library's headers lack.
+const SIOCATMARK: u64 = 0x8905;
+const SIOCOUTQNSD: u64 = 0x894b;
+const SIOCINQ: u64 = 0x541b;
+const SIOCOUTQ: u64 = 0x5411;
+
+impl Host {
+    pub(super) fn receive(
+        &mut self,
+        fd: i32,
+        len: usize,
+        flags: i32,
+        progress: &mut Progress,
+    ) -> Option<CallResult> {
+        let result = match self.file(fd) {
+            Err(error) => return Some(Err(error)),
+            Ok(File::PipeRead(..)) => self.read_pipe(fd, len),
+            Ok(File::Tcp(_)) => self.try_receive(fd, len, flags),
+            Ok(File::Epoll(_) | File::PipeWrite(..)) => return Some(Err(Errno::EBADF)),
+        };
+        match result {
+            Err(Errno::EAGAIN) => match self.block(fd, flags) {
+                None if self.timed_out(fd, libc::SO_RCVTIMEO, progress) => {
+                    self.receive_less(fd, len)
+                }
+                other => other,
+            },
+            result => Some(result),
+        }
+    }
+
+    /// SO_RCVTIMEO is over: what is there is less than was asked for, or nothing.
+    fn receive_less(&mut self, fd: i32, len: usize) -> Option<CallResult> {
+        Some(match self.try_receive(fd, len, libc::MSG_DONTWAIT) {
+            Err(Errno::EAGAIN) => Err(Errno::EAGAIN),
+            result => result,
+        })
+    }
+
+    fn try_receive(&mut self, fd: i32, len: usize, flags: i32) -> CallResult {
+        if flags & libc::MSG_ERRQUEUE != 0 {
+            return Err(Errno::EAGAIN);
+        }
+        if flags & libc::MSG_OOB != 0 {
+            return Err(Errno::EINVAL);
+        }
+        let tcp = self.tcp(fd)?;
+        let Role::Stream { socket } = tcp.role else { return Err(Errno::ENOTCONN) };
+        let (shut, low_water) = (tcp.shut_read, tcp.values.low_water());
+        let endpoint = self.endpoints.get_mut(&socket).ok_or(Errno::EIO)?;
+        let stream = endpoint.stream;
+        let over = endpoint.peer_closed || endpoint.ended || shut;
+        let rings = self.machine.engine.port_mut().rings(stream);
+        let readable = usize::try_from(rings.readable()).unwrap_or(usize::MAX);
+        let target = if flags & libc::MSG_WAITALL != 0 { len } else { low_water.min(len) };
+        let waits = flags & libc::MSG_DONTWAIT == 0 && readable < target && !over;
+        if readable > 0 && len > 0 && !waits {
+            return Ok(self.take(socket, len, flags));
+        }
+        if over || len == 0 {
+            if let Some(error) = endpoint.error.take() {
+                return Err(error);
+            }
+            return Ok(Reply::Received(0, Received::default()));
+        }
+        Err(Errno::EAGAIN)
+    }
+
+    fn take(&mut self, socket: SocketId, len: usize, flags: i32) -> Reply {
+        let peek = flags & libc::MSG_PEEK != 0;
+        let Some(stream) = self.endpoints.get(&socket).map(|e| e.stream) else {
+            return Reply::Received(0, Received::default());
+        };
+        let bytes = self.machine.engine.port_mut().rings(stream).read(len, peek);
+        let count = bytes.len() as i64;
+        if !peek {
+            // A refusal means that the connection is over: what lay in its ring is read all the same.
+            let _ = self.tell(Op::Kick { socket });
+        }
+        Reply::Received(count, Received { bytes, ..Received::default() })
+    }
+
+    pub(super) fn send(
+        &mut self,
+        fd: i32,
+        bytes: &[u8],
+        flags: i32,
+        to: Option<SocketAddr>,
+        progress: &mut Progress,
+    ) -> Option<CallResult> {
+        match self.file(fd) {
+            Err(error) => return Some(Err(error)),
+            Ok(File::PipeWrite(..)) => return Some(self.write_pipe(fd, bytes)),
+            Ok(File::Tcp(_)) => {}
+            Ok(File::Epoll(_) | File::PipeRead(..)) => return Some(Err(Errno::EBADF)),
+        }
+        let rest = &bytes[progress.sent..];
+        let sent = match self.try_send(fd, rest, flags, to) {
+            Ok(sent) => sent,
+            Err(Errno::EAGAIN) => 0,
+            // What was sent before the error is the result; the error is told by the next call.
+            Err(_) if progress.sent > 0 => return Some(Ok(Reply::Number(progress.sent as i64))),
+            Err(error) => return Some(Err(error)),
+        };
+        progress.sent += sent;
+        if progress.sent == bytes.len() {
+            return Some(Ok(Reply::Number(bytes.len() as i64)));
+        }
+        let blocked = self.block(fd, flags);
+        let expired = blocked.is_none() && self.timed_out(fd, libc::SO_SNDTIMEO, progress);
+        match (blocked, progress.sent) {
+            (None, _) if !expired => None,
+            (_, 0) => Some(Err(Errno::EAGAIN)),
+            (_, sent) => Some(Ok(Reply::Number(sent as i64))),
+        }
+    }
+
+    fn try_send(
+        &mut self,
+        fd: i32,
+        bytes: &[u8],
+        flags: i32,
+        to: Option<SocketAddr>,
+    ) -> Result<usize, Errno> {
+        let tcp = self.tcp(fd)?;
+        let Role::Stream { socket } = tcp.role else {
+            return Err(if to.is_some() { Errno::ENOTCONN } else { Errno::EPIPE });
+        };
+        let shut = tcp.shut_write;
+        let endpoint = self.endpoints.get_mut(&socket).ok_or(Errno::EIO)?;
+        if let Some(error) = endpoint.error.take() {
+            return Err(error);
+        }
+        if shut || endpoint.ended {
+            return Err(Errno::EPIPE);
+        }
+        if !endpoint.connected {
+            return Err(Errno::EAGAIN);
+        }
+        let stream = endpoint.stream;
+        let sent = self.machine.engine.port_mut().rings(stream).write(bytes);
+        if sent > 0 {
+            self.cork_for(fd, socket, flags & libc::MSG_MORE != 0)?;
+            self.tell(Op::Kick { socket })?;
+        }
+        if sent == 0 && !bytes.is_empty() { Err(Errno::EAGAIN) } else { Ok(sent) }
+    }
+
+    pub(super) fn fcntl(&mut self, fd: i32, command: i32, argument: i64) -> CallResult {
+        let file = self.file(fd)?;
+        let nonblocking = match file {
+            File::Tcp(tcp) => &mut tcp.nonblocking,
+            File::PipeRead(_, on) | File::PipeWrite(_, on) => on,
+            File::Epoll(_) => return Err(Errno::EINVAL),
+        };
+        match command {
+            libc::F_GETFL => {
+                let flag = if *nonblocking { libc::O_NONBLOCK } else { 0 };
+                Ok(Reply::Number(i64::from(libc::O_RDWR | flag)))
+            }
+            libc::F_SETFL => {
+                *nonblocking = argument & i64::from(libc::O_NONBLOCK) != 0;
+                Ok(Reply::Number(0))
+            }
+            libc::F_GETFD | libc::F_SETFD => Ok(Reply::Number(0)),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
+    pub(super) fn ioctl(&mut self, fd: i32, request: u64) -> CallResult {
+        if let File::PipeRead(buffer, _) | File::PipeWrite(buffer, _) = self.file(fd)? {
+            return match request {
+                SIOCINQ => {
+                    Ok(Reply::Ioctl(i32::try_from(buffer.borrow().bytes.len()).unwrap_or(0)))
+                }
+                _ => Err(Errno::ENOTTY),
+            };
+        }
+        let tcp = self.tcp(fd)?;
+        let socket = match tcp.role {
+            Role::Stream { socket } => socket,
+            Role::Listener { .. } => return Err(Errno::EINVAL),
+            Role::Fresh => return Ok(Reply::Ioctl(0)),
+        };
+        let stream = self.endpoints.get(&socket).map(|e| e.stream).ok_or(Errno::EIO)?;
+        let rings = self.machine.engine.port_mut().rings(stream);
+        let (readable, queued) = (rings.readable(), rings.tx_queued());
+        let value = match request {
+            SIOCINQ => readable,
+            SIOCOUTQ => queued + u64::from(self.fin_waits(socket)),
+            SIOCOUTQNSD => self.info(socket).map_or(0, |info| u64::from(info.notsent_bytes)),
+            SIOCATMARK => u64::from(self.at_mark(fd)),
+            _ => return Err(Errno::ENOTTY),
+        };
+        Ok(Reply::Ioctl(i32::try_from(value).unwrap_or(i32::MAX)))
+    }
+}
