@@ -25,6 +25,8 @@ pub struct Config {
     pub(in crate::tcp) keepalive_probes: u8,
     pub(in crate::tcp) retries_max: u8,
     pub(in crate::tcp) syn_retries_max: u8,
+    pub(in crate::tcp) syn_ack_retries_max: u8,
+    pub(in crate::tcp) timestamps_required: bool,
     pub(in crate::tcp) window_scale: u8,
     pub(in crate::tcp) window_scaling: bool,
     pub(in crate::tcp) timestamps: bool,
@@ -96,6 +98,8 @@ impl Default for Config {
             keepalive_probes: 9,
             retries_max: 15,
             syn_retries_max: 6,
+            syn_ack_retries_max: 5,
+            timestamps_required: false,
             window_scale: 8,
             window_scaling: true,
             timestamps: true,
@@ -157,6 +161,26 @@ impl Config {
         self.max_pacing_rate
     }
 
+    /// Getter: most bytes that may lie unread, or be promised: SO_RCVBUF and TCP_WINDOW_CLAMP, `u32::MAX` for neither.
+    pub(in crate::tcp) fn receive_max(&self) -> u32 {
+        let set = [self.rcv_buffer, self.window_clamp].into_iter().filter(|bytes| *bytes > 0);
+        set.min().unwrap_or(u32::MAX)
+    }
+
+    /// Getter: the window scale to offer: no more than a receive buffer of the application's choice needs.
+    pub(in crate::tcp) fn window_scale_offered(&self) -> u8 {
+        let mut shift = 0;
+        while shift < self.window_scale && self.receive_max() >> shift > 65_535 {
+            shift += 1;
+        }
+        shift
+    }
+
+    /// Getter: TCP_MAXSEG.
+    pub(in crate::tcp) const fn max_segment_or_all(&self) -> u16 {
+        if self.max_segment == 0 { u16::MAX } else { self.max_segment }
+    }
+
     pub(in crate::tcp) fn check(&self) -> Result<(), ConfigError> {
         let rto = 1..=120_000;
         if ![self.rto_ms_initial, self.rto_ms_min, self.rto_ms_max]
@@ -179,7 +203,13 @@ impl Config {
         if !(536..=65_535).contains(&self.rcv_wnd_initial) {
             return Err(ConfigError::WindowRange);
         }
-        if self.retries_max == 0 || self.syn_retries_max == 0 || self.keepalive_probes == 0 {
+        let counts = [
+            self.retries_max,
+            self.syn_retries_max,
+            self.syn_ack_retries_max,
+            self.keepalive_probes,
+        ];
+        if counts.contains(&0) {
             return Err(ConfigError::RetriesRange);
         }
         Ok(())
@@ -280,7 +310,30 @@ impl ConfigBuilder {
         self
     }
 
-    /// Retransmissions of a SYN or SYN,ACK before giving up (tcp_syn_retries). Default 6, at least 1.
+    /// Retransmissions of a SYN,ACK before a half-open connection is given up (tcp_synack_retries). Default 5, at least 1.
+    #[must_use]
+    pub fn syn_ack_retries_max(mut self, retries: u8) -> Self {
+        self.config.syn_ack_retries_max = retries;
+        self
+    }
+
+    /// Whether segments without a timestamp are dropped where both sides have agreed on timestamps (RFC 7323 §3.2 "SHOULD").
+    /// Default false, as on Linux: boxes on the way, and keepalives of some peers, leave them out.
+    #[must_use]
+    pub fn timestamps_required(mut self, on: bool) -> Self {
+        self.config.timestamps_required = on;
+        self
+    }
+
+    /// Milliseconds that data or probes may stay unacknowledged before the connection ends (TCP_USER_TIMEOUT, RFC 5482).
+    /// Default zero: [`ConfigBuilder::retries_max`] and [`ConfigBuilder::keepalive_probes`] decide.
+    #[must_use]
+    pub fn user_timeout(mut self, span: Duration) -> Self {
+        self.config.user_timeout_ms = self.millis(span);
+        self
+    }
+
+    /// Retransmissions of a SYN before giving up (tcp_syn_retries). Default 6, at least 1.
     #[must_use]
     pub fn syn_retries_max(mut self, retries: u8) -> Self {
         self.config.syn_retries_max = retries;

@@ -72,6 +72,8 @@ pub(in crate::tcp) struct Counters {
     /// When the last challenge or out-of-window acknowledgement was granted, in ms, and how many since.
     pub(in crate::tcp) challenge_ms: u32,
     pub(in crate::tcp) challenges: u8,
+    /// Since when what is outstanding, or what waits for a window, made no progress; kept while a timer backs off, in ms.
+    pub(in crate::tcp) stalled_ms: u32,
     /// Probes (zero window or keepalive) without an answer.
     pub(in crate::tcp) probes: u8,
 }
@@ -113,7 +115,7 @@ impl Connection {
             congestion: Congestion::new(config.congestion, options.mss(), false),
             options,
             snd: SendBuffer::new(iss),
-            rcv: RecvBuffer::new(),
+            rcv: RecvBuffer { buffer_max: config.receive_max(), ..RecvBuffer::new() },
             rtt: RttEstimator::new(&config),
             config,
             recovery: Recovery::new(iss),
@@ -150,6 +152,8 @@ impl Connection {
             // RFC 9293 §3.10.4: nothing was promised to anybody.
             return self.end(EndReason::Aborted);
         }
+        // SO_LINGER with a timeout of zero is how sockets ask for an abort.
+        let unread = unread || self.config.linger_s == Some(0);
         if unread && (self.state.may_receive() || self.state == State::CloseWait) {
             return self.abort(now);
         }
@@ -177,6 +181,9 @@ impl Connection {
 
     /// Input: the rings changed: bytes were written to TX, or consumed from RX. A window update may be due.
     pub fn handle_app(&mut self, _now: Instant, io: &impl StreamIo) {
+        if self.rcv.ack_due == AckDue::Delayed && self.rcv.read_asks_for_ack(io) {
+            self.rcv.ack_due = AckDue::Now;
+        }
         if self.state.may_receive() && self.rcv.window_update_due(self.options.rcv_wscale, io) {
             self.rcv.ack_due = AckDue::Now;
         }
@@ -283,6 +290,11 @@ impl Connection {
 /// A millisecond clock that wraps every 49.7 days.
 pub(in crate::tcp) const fn clock_ms(now: Instant) -> u32 {
     now.as_millis() as u32
+}
+
+/// A clock of seconds that wraps after 136 years.
+pub(in crate::tcp) const fn clock_s(now: Instant) -> u32 {
+    (now.as_millis() / 1_000) as u32
 }
 
 pub(in crate::tcp) const fn millis(ms: u32) -> Duration {

@@ -8,6 +8,7 @@ pub mod congestion;
 
 mod config;
 mod connection;
+mod cork;
 mod disposition;
 mod ecn;
 mod event;
@@ -30,6 +31,7 @@ mod time_wait;
 mod timeout;
 mod timer;
 mod transition;
+mod user_timeout;
 mod write_out;
 
 pub use config::{Config, ConfigBuilder, ConfigError};

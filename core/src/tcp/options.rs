@@ -49,13 +49,14 @@ impl Negotiated {
     /// Each option holds only if both SYNs carry it (RFC 7323 §1.3, §2.2; RFC 2018 §2).
     pub(in crate::tcp) fn settle(&mut self, config: &Config, syn: &TcpHeader) {
         let options = &syn.options;
-        self.peer_mss = options.mss.filter(|mss| *mss > 0).map_or(MSS_DEFAULT, |m| m.max(MSS_MIN));
+        let peer_mss = options.mss.filter(|mss| *mss > 0).map_or(MSS_DEFAULT, |m| m.max(MSS_MIN));
+        self.peer_mss = peer_mss.min(config.max_segment_or_all());
         self.timestamps &= options.timestamps.is_some();
         self.sack &= options.sack_permitted;
         match options.window_scale {
             Some(shift) if self.window_scaling => {
                 self.snd_wscale = shift.min(WINDOW_SCALE_MAX);
-                self.rcv_wscale = config.window_scale;
+                self.rcv_wscale = config.window_scale_offered();
             }
             _ => self.window_scaling = false,
         }
@@ -73,8 +74,8 @@ impl Negotiated {
         timestamps: Timestamps,
     ) -> TcpOptions {
         TcpOptions {
-            mss: Some(self.mss_ip),
-            window_scale: self.window_scaling.then_some(config.window_scale),
+            mss: Some(self.mss_ip.min(config.max_segment_or_all())),
+            window_scale: self.window_scaling.then_some(config.window_scale_offered()),
             sack_permitted: self.sack,
             timestamps: self.timestamps.then_some(timestamps),
             ..TcpOptions::default()

@@ -1,6 +1,6 @@
 //! What to send next (RFC 9293 §3.8.6.2.1, RFC 5681): `poll_transmit`.
 
-use super::connection::Connection;
+use super::connection::{Connection, millis};
 use super::ecn::Ecn;
 use super::recovery::Phase;
 use super::recv_buffer::AckDue;
@@ -279,7 +279,7 @@ impl Connection {
         if room < waiting {
             return self.part_of(waiting, room, wnd, mss, now, limits);
         }
-        let len = self.without_small_tail(waiting, mss, fin_waits || again);
+        let len = self.without_small_tail(now, waiting, mss, fin_waits || again);
         let len = len.min(segment_max(limits, mss));
         if len == 0 && !(waiting == 0 && fin_waits) {
             return None;
@@ -315,7 +315,10 @@ impl Connection {
     }
 
     /// Nagle's algorithm with Minshall's refinement: a small segment waits while another is under way.
-    fn without_small_tail(&self, waiting: u32, mss: u32, last: bool) -> u32 {
+    fn without_small_tail(&mut self, now: Instant, waiting: u32, mss: u32, last: bool) -> u32 {
+        if self.config.cork && !last {
+            return self.corked(now, waiting, mss);
+        }
         // `snd_sml` is clamped to `snd_una` as that advances.
         let small_under_way = self.snd.snd_sml > self.snd.snd_una;
         if self.config.nodelay || last || !small_under_way {
@@ -366,7 +369,7 @@ impl Connection {
         let (flags, ecn) = self.ecn_of_data(len > 0 && seq == self.snd.snd_max);
         header.flags = header.flags.union(flags);
         self.sent(now, seq, next, len, mss);
-        self.acknowledged_by_data();
+        self.acknowledged_by_data(now);
         let gso_size = if len > mss && limits.gso_bytes_max > 0 { mss as u16 } else { 0 };
         SegmentOut { header, payload_offset, payload_len: len, gso_size, ecn }
     }
@@ -424,7 +427,12 @@ impl Connection {
 
     /// Data carries the acknowledgement along, but duplicates must be bare (RFC 5681 §2) and SACK
     /// blocks would take room from the payload.
-    fn acknowledged_by_data(&mut self) {
+    fn acknowledged_by_data(&mut self, now: Instant) {
+        if !self.rcv.interactive {
+            // Data soon after something came: the application answers, and its answers will carry acknowledgements.
+            let ato = millis(self.config.delayed_ack_ms);
+            self.rcv.interactive = now.saturating_since(self.counters.last_rx) < ato;
+        }
         if self.rcv.duplicate_acks == 0 {
             self.acknowledged();
         }
@@ -432,6 +440,7 @@ impl Connection {
 
     fn acknowledged(&mut self) {
         self.rcv.ack_due = AckDue::No;
+        self.rcv.pushed = 0;
         self.timers.stop(TimerReason::DelayedAck);
     }
 

@@ -42,15 +42,21 @@ pub(in crate::tcp) struct RecvBuffer {
     pub(in crate::tcp) fin_offset: StreamEnd,
     /// Made with the first segment out of order, then kept.
     pub(in crate::tcp) assembler: Option<Box<Assembler>>,
-    /// TS.Recent (RFC 7323 §4.3) and when it was taken, in ms.
+    /// TS.Recent (RFC 7323 §4.3) and when it was taken, in seconds: the 24 days of PAWS do not fit a millisecond clock for long.
     pub(in crate::tcp) ts_recent: u32,
-    pub(in crate::tcp) ts_recent_ms: u32,
+    pub(in crate::tcp) ts_recent_s: u32,
     /// The largest payload seen: what the peer's full segment is.
     pub(in crate::tcp) rcv_mss: u16,
     pub(in crate::tcp) ack_due: AckDue,
     /// Duplicate acknowledgements due, one for each segment out of order (RFC 5681 §4.2).
     pub(in crate::tcp) duplicate_acks: u8,
-    quick_acks: u8,
+    pub(in crate::tcp) quick_acks: u8,
+    /// Segments smaller than the peer's full ones since the last acknowledgement, up to two.
+    pub(in crate::tcp) pushed: u8,
+    /// What we send answers what we receive, so that it carries acknowledgements (Linux's pingpong mode).
+    pub(in crate::tcp) interactive: bool,
+    /// SO_RCVBUF and TCP_WINDOW_CLAMP: most bytes between what was consumed and the right window edge.
+    pub(in crate::tcp) buffer_max: u32,
 }
 
 /// What became of a payload.
@@ -78,11 +84,14 @@ impl RecvBuffer {
             fin_offset: StreamEnd::UNKNOWN,
             assembler: None,
             ts_recent: 0,
-            ts_recent_ms: 0,
+            ts_recent_s: 0,
             rcv_mss: 0,
             ack_due: AckDue::No,
             duplicate_acks: 0,
             quick_acks: QUICK_ACKS,
+            pushed: 0,
+            interactive: false,
+            buffer_max: u32::MAX,
         }
     }
 
@@ -198,8 +207,11 @@ impl RecvBuffer {
     pub(in crate::tcp) fn acknowledge_in_order(&mut self, len: u32, mss: u32) {
         let segment = u16::try_from(len.min(mss)).unwrap_or(u16::MAX);
         self.rcv_mss = self.rcv_mss.max(segment);
+        if segment < self.rcv_mss.max(MSS_DEFAULT) {
+            self.pushed = (self.pushed + 1).min(2);
+        }
         let unacknowledged = self.rcv_nxt.0.wrapping_sub(self.last_ack_sent.0);
-        if self.quick_acks > 0 {
+        if self.quick_acks > 0 && !self.interactive {
             self.quick_acks -= 1;
             self.ack_due = AckDue::Now;
         } else if unacknowledged >= 2 * u32::from(self.rcv_mss.max(MSS_DEFAULT)) {
@@ -220,11 +232,39 @@ impl RecvBuffer {
         self.duplicate_acks = self.duplicate_acks.saturating_add(1).min(DUPLICATE_ACKS_MAX);
     }
 
+    /// Getter: the application has read everything, and the peer, who sends small segments, waits for an acknowledgement
+    /// that nothing will carry: one way writes must not wait for the delayed one each.
+    pub(in crate::tcp) fn read_asks_for_ack(&self, io: &impl StreamIo) -> bool {
+        let unacknowledged = self.rcv_nxt.0.wrapping_sub(self.last_ack_sent.0);
+        let pushed = self.pushed == 2 || (self.pushed == 1 && !self.interactive);
+        (pushed || unacknowledged > u32::from(self.rcv_mss.max(MSS_DEFAULT)))
+            && io.rx_consumed() >= self.anchor.offset
+    }
+
+    /// Getter: one past the highest offset that may be promised: what the rings hold, within the application's limits.
+    fn limit(&self, io: &impl StreamIo) -> u64 {
+        let limit = io.rx_limit();
+        if self.buffer_max == u32::MAX {
+            return limit;
+        }
+        limit.min(io.rx_consumed() + u64::from(self.buffer_max))
+    }
+
+    /// Getter: RCV.BUFF: what may lie unread.
+    fn capacity(&self, io: &impl StreamIo) -> u64 {
+        self.limit(io).saturating_sub(io.rx_consumed())
+    }
+
+    /// What is held back so that rounding a window up to the next unit of the scale stays possible.
+    fn slack(&self, scale: u8, io: &impl StreamIo) -> u64 {
+        if scale == 0 { 0 } else { (SLACK_UNITS << scale).min(self.capacity(io) / 8) }
+    }
+
     /// Getter: the edge that may be advertised. A few units of the scale are held back for the rounding
     /// in `advertise`.
     fn edge_allowed(&self, scale: u8, io: &impl StreamIo) -> SeqNumber {
         let room =
-            io.rx_limit().saturating_sub(slack(scale, io)).saturating_sub(self.anchor.offset);
+            self.limit(io).saturating_sub(self.slack(scale, io)).saturating_sub(self.anchor.offset);
         // At most 2^30, so it fits.
         self.rcv_nxt + room.min(65_535 << scale) as u32
     }
@@ -240,7 +280,7 @@ impl RecvBuffer {
 
     /// min(RCV.BUFF / 2, MSS): the least step of the right edge.
     fn edge_step(&self, io: &impl StreamIo) -> u32 {
-        let half = u32::try_from(capacity(io) / 2).unwrap_or(u32::MAX);
+        let half = u32::try_from(self.capacity(io) / 2).unwrap_or(u32::MAX);
         half.min(u32::from(self.rcv_mss.max(536))).max(1)
     }
 
@@ -252,14 +292,14 @@ impl RecvBuffer {
             self.rcv_adv = new;
         }
         let promised = self.rcv_wnd();
-        let room = io.rx_limit().saturating_sub(self.anchor.offset);
+        let room = self.limit(io).saturating_sub(self.anchor.offset);
         // Upwards, so that the edge does not go back by what the scale cuts off; downwards only where
         // the rings could not keep the promise. `rcv_adv` stays at the greatest edge ever told, as
         // RFC 7323 §2.4 demands: a segment that was in the window once is in the window.
         let up = promised.div_ceil(1 << scale);
         // Rings of a few units cannot say anything in between: there the promise is rounded up all the
         // same, and what does not fit is refused and comes again.
-        let coarse = capacity(io) < 8 << scale;
+        let coarse = self.capacity(io) < 8 << scale;
         let units = if coarse || u64::from(up) << scale <= room { up } else { promised >> scale };
         let field = u16::try_from(units).unwrap_or(u16::MAX);
         self.rcv_adv = self.rcv_adv.max(self.rcv_nxt + (u32::from(field) << scale));
@@ -274,11 +314,12 @@ impl RecvBuffer {
         scale: u8,
         io: &impl StreamIo,
     ) -> u16 {
-        let room = match io.rx_limit() {
+        let room = match self.limit(io) {
             // No rings yet.
             0 => u64::from(initial),
-            limit => limit - slack(scale, io),
+            limit => limit - self.slack(scale, io),
         };
+        let room = room.min(u64::from(self.buffer_max));
         let field = u16::try_from(room).unwrap_or(u16::MAX);
         self.rcv_adv = self.rcv_nxt + u32::from(field);
         field
@@ -305,16 +346,6 @@ impl RecvBuffer {
             && self.fin_offset.known().is_none_or(|end| end >= self.stored_end() && end < 1 << 62)
             && self.assembler.as_ref().is_none_or(|a| a.is_valid(self.anchor.offset))
     }
-}
-
-/// What is held back of the rings so that rounding a window up to the next unit of the scale stays possible.
-fn slack(scale: u8, io: &impl StreamIo) -> u64 {
-    if scale == 0 { 0 } else { (SLACK_UNITS << scale).min(capacity(io) / 8) }
-}
-
-/// RCV.BUFF: what the rings may hold.
-fn capacity(io: &impl StreamIo) -> u64 {
-    io.rx_limit().saturating_sub(io.rx_consumed())
 }
 
 /// Received payload, in the slices of the frame's memory it lies in.

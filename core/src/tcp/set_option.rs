@@ -86,11 +86,15 @@ impl Connection {
                 self.start_keepalive(now);
             }
             SocketOption::Congestion(_) => self.follow_congestion_setting(),
+            SocketOption::ReceiveBuffer(_) | SocketOption::WindowClamp(_) => {
+                self.rcv.buffer_max = self.config.receive_max();
+            }
             SocketOption::QuickAck(on) => {
                 if on && self.rcv.ack_due == AckDue::Delayed {
                     self.rcv.ack_due = AckDue::Now;
                 }
                 self.rcv.set_quick(on);
+                self.rcv.interactive = !on;
             }
             _ => {}
         }

@@ -8,7 +8,7 @@ use super::timer::TimerReason;
 use super::transition::Trigger;
 use crate::error::EndReason;
 use crate::port::StreamIo;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 
 impl Connection {
     /// Input: the deadline of `poll_timeout` has come; too early does nothing. Then `poll_transmit` and
@@ -28,6 +28,8 @@ impl Connection {
             TimerReason::DelayedAck => {
                 if self.rcv.ack_due == AckDue::Delayed {
                     self.rcv.ack_due = AckDue::Now;
+                    // Nothing was there to carry it along: the application does not answer what it reads.
+                    self.rcv.interactive = false;
                 }
             }
             TimerReason::Keepalive => self.keepalive_timeout(now),
@@ -47,8 +49,16 @@ impl Connection {
             return;
         }
         let handshake = !self.state.is_synchronized();
-        let max = if handshake { self.config.syn_retries_max } else { self.config.retries_max };
-        if self.recovery.retries >= max {
+        let max = match (handshake, self.is_half_open()) {
+            (true, true) => self.config.syn_ack_retries_max,
+            (true, false) => self.config.syn_retries_max,
+            (false, _) => self.config.retries_max,
+        };
+        if self.recovery.retries == 0 {
+            self.begin_stall(now, self.rto());
+        }
+        let enough = handshake && self.recovery.retries >= max;
+        if enough || self.is_given_up(now, self.recovery.retries, max) {
             self.advance(now, Trigger::GiveUp);
             return self.end(EndReason::TimedOut);
         }
@@ -66,7 +76,8 @@ impl Connection {
             self.events.raise(Events::CONGESTION);
         }
         // Already now: a frame that cannot be had must not lose the timer.
-        self.timers.set(TimerReason::Retransmit, now + self.rto());
+        let at = self.within_user_timeout(now, self.rto());
+        self.timers.set(TimerReason::Retransmit, at);
     }
 
     /// RFC 9293 §3.8.6.1, and the override of §3.8.6.2.1.
@@ -78,7 +89,7 @@ impl Connection {
             self.flags.override_due = true;
             return;
         }
-        if self.counters.probes >= self.config.retries_max {
+        if self.is_given_up(now, self.counters.probes, self.config.retries_max) {
             self.advance(now, Trigger::GiveUp);
             return self.end(EndReason::TimedOut);
         }
@@ -90,7 +101,11 @@ impl Connection {
 
     pub(in crate::tcp) fn start_persist(&mut self, now: Instant) {
         if !self.timers.is_set(TimerReason::Persist) {
-            self.timers.set(TimerReason::Persist, now + self.rto());
+            if self.rtt.backoff() == 0 {
+                self.begin_stall(now, Duration::ZERO);
+            }
+            let at = self.within_user_timeout(now, self.rto());
+            self.timers.set(TimerReason::Persist, at);
         }
     }
 
@@ -119,7 +134,12 @@ impl Connection {
             let next = if silence < idle { self.counters.last_rx } else { now };
             return self.timers.set(TimerReason::Keepalive, next + idle);
         }
-        if self.counters.probes >= self.config.keepalive_probes {
+        // TCP_USER_TIMEOUT overrides the number of probes, as on Linux.
+        let over = match self.config.user_timeout_ms {
+            0 => self.counters.probes >= self.config.keepalive_probes,
+            ms => self.counters.probes > 0 && silence >= millis(ms),
+        };
+        if over {
             self.advance(now, Trigger::GiveUp);
             self.end(EndReason::TimedOut);
             self.flags.rst_due = true;

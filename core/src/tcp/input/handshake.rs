@@ -1,7 +1,7 @@
 //! SYN-SENT (RFC 9293 §3.10.7.3) and what is particular to SYN-RECEIVED.
 
 use super::super::congestion::Congestion;
-use super::super::connection::{Connection, clock_ms};
+use super::super::connection::{Connection, clock_s};
 use super::super::disposition::{Disposition, Rst};
 use super::super::event::Events;
 use super::super::recv_buffer::AckDue;
@@ -66,7 +66,7 @@ impl Connection {
         self.settle_ecn(syn.flags);
         if let Some(timestamps) = syn.options.timestamps {
             self.rcv.ts_recent = timestamps.value;
-            self.rcv.ts_recent_ms = clock_ms(now);
+            self.rcv.ts_recent_s = clock_s(now);
         }
         // A window on a SYN is never scaled (RFC 7323 §2.2).
         self.snd.snd_wnd = u32::from(syn.window);

@@ -7,7 +7,7 @@ mod text;
 
 pub use predicted::PlainHeader;
 
-use super::connection::{Connection, clock_ms};
+use super::connection::{Connection, clock_ms, clock_s};
 use super::disposition::Disposition;
 use super::ecn::Ecn;
 use super::listener::{closed, segment_len};
@@ -32,10 +32,11 @@ pub struct SegmentIn<'a> {
     pub ecn: Ecn,
 }
 
-/// Stale timestamps are believed again after 24 days (RFC 7323 §5.5), in ms.
-const PAWS_EXPIRE_MS: u32 = 24 * 24 * 3_600 * 1_000;
-/// Out-of-window and challenge acknowledgements of a connection: so many in [`CHALLENGE_MS`] (RFC 5961 §7).
-const CHALLENGES: u8 = 10;
+/// Stale timestamps are believed again after 24 days (RFC 7323 §5.5), in seconds.
+const PAWS_EXPIRE_S: u32 = 24 * 24 * 3_600;
+/// Out-of-window and challenge acknowledgements of a connection: so many in [`CHALLENGE_MS`] (RFC 5961 §7; Linux's
+/// tcp_invalid_ratelimit).
+const CHALLENGES: u8 = 1;
 const CHALLENGE_MS: u32 = 500;
 
 impl Connection {
@@ -160,14 +161,16 @@ impl Connection {
         Disposition::Accept
     }
 
-    /// PAWS (RFC 7323 §5.3 R1), and §3.2: a segment without the timestamps that were agreed on.
+    /// PAWS (RFC 7323 §5.3 R1), and the policy for segments without the timestamps that were agreed on (§3.2).
     fn is_stale(&self, now: Instant, header: &TcpHeader) -> bool {
         if !self.options.timestamps {
             return false;
         }
-        let Some(timestamps) = header.options.timestamps else { return true };
+        let Some(timestamps) = header.options.timestamps else {
+            return self.config.timestamps_required;
+        };
         let age = timestamps.value.wrapping_sub(self.rcv.ts_recent).cast_signed();
-        age < 0 && clock_ms(now).wrapping_sub(self.rcv.ts_recent_ms) < PAWS_EXPIRE_MS
+        age < 0 && clock_s(now).wrapping_sub(self.rcv.ts_recent_s) < PAWS_EXPIRE_S
     }
 
     /// RFC 7323 §4.3 (2): only by a segment that the last acknowledgement asked for.
@@ -176,7 +179,7 @@ impl Connection {
             && header.seq <= self.rcv.last_ack_sent
         {
             self.rcv.ts_recent = timestamps.value;
-            self.rcv.ts_recent_ms = clock_ms(now);
+            self.rcv.ts_recent_s = clock_s(now);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Header prediction: the next segment in order, or an acknowledgement that makes progress, with nothing else to it.
 
-use super::super::connection::{Connection, clock_ms};
+use super::super::connection::{Connection, clock_s};
 use super::super::disposition::Disposition;
 use super::super::ecn::Ecn;
 use super::super::event::Events;
@@ -115,7 +115,7 @@ impl Connection {
             && header.seq <= self.rcv.last_ack_sent
         {
             self.rcv.ts_recent = timestamps.value;
-            self.rcv.ts_recent_ms = clock_ms(now);
+            self.rcv.ts_recent_s = clock_s(now);
         }
         if payload_len == 0 {
             return Disposition::Accept;

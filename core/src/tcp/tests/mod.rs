@@ -6,6 +6,7 @@ mod flow;
 mod handshake;
 mod link;
 mod loss;
+mod options;
 mod pair;
 mod segments;
 mod state_file;
