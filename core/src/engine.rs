@@ -65,6 +65,9 @@ impl<N: Nic> Queue<N> {
     ) -> (u32, bool) {
         let burst = self.burst();
         let count = self.nic.rx_burst(&mut self.rx, burst);
+        if count == 0 {
+            return (0, false);
+        }
         stack.handle_rx(now, interface, &self.rx, port);
         (count as u32, count >= burst)
     }
@@ -78,6 +81,9 @@ impl<N: Nic> Queue<N> {
         port: &mut P,
     ) -> (u32, TxStop) {
         let mut sent = 0;
+        if self.tx.is_empty() && !stack.has_output(interface) {
+            return (0, TxStop::Idle);
+        }
         while sent < TRANSMIT_PER_STEP {
             let stop =
                 stack.poll_transmit(now, interface, &mut self.nic, &mut self.tx, port, BURST_MAX);
@@ -182,9 +188,12 @@ impl<N: Nic, P: AppPort> Engine<N, P> {
 
     fn receive(&mut self, now: Instant) -> (u32, bool) {
         let (stack, port) = (&mut self.stack, &mut self.port);
-        let (mut work, mut busy) = self.loopback.receive(now, IfIndex::LOOPBACK, stack, port);
-        for frame in self.loopback.rx.drain(..) {
-            self.loopback.nic.recycle(frame);
+        let (mut work, mut busy) = (0, false);
+        if self.loopback.nic.has_frames() {
+            (work, busy) = self.loopback.receive(now, IfIndex::LOOPBACK, stack, port);
+            for frame in self.loopback.rx.drain(..) {
+                self.loopback.nic.recycle(frame);
+            }
         }
         for (interface, queue) in (1..).map(IfIndex).zip(&mut self.queues) {
             let (count, more) = queue.receive(now, interface, stack, port);

@@ -162,11 +162,9 @@ pub unsafe fn copy_to_ptr(src: &[u8], dst: *mut u8) {
 /// Folds a sum of 16-bit words with its carries back to 16 bits.
 #[inline]
 pub const fn fold(sum: u64) -> u16 {
-    let sum = (sum & 0xffff_ffff) + (sum >> 32);
-    let sum = (sum & 0xffff) + ((sum >> 16) & 0xffff) + (sum >> 32);
-    let sum = (sum & 0xffff) + (sum >> 16);
-    let sum = (sum & 0xffff) + (sum >> 16);
-    sum as u16
+    // A word added to itself with its halves exchanged has their sum with its end-around carry in the upper half.
+    let sum = (sum.wrapping_add(sum.rotate_right(32)) >> 32) as u32;
+    (sum.wrapping_add(sum.rotate_right(16)) >> 16) as u16
 }
 
 /// The partial sum of the bytes of `a` followed by those of `b` (RFC 1071 §2 (A), (B)).

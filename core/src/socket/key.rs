@@ -12,8 +12,12 @@ pub struct Address([u8; 16]);
 
 impl Address {
     /// Getter: as the standard library says it. An IPv4-mapped IPv6 address comes out as IPv4.
+    #[inline]
     pub fn ip(self) -> IpAddr {
-        IpAddr::V6(Ipv6Addr::from(self.0)).to_canonical()
+        match self.v4() {
+            Some(octets) => IpAddr::V4(Ipv4Addr::from(octets)),
+            None => IpAddr::V6(Ipv6Addr::from(self.0)),
+        }
     }
 
     /// The unspecified address of the same family: what a listener on all addresses has.
@@ -37,13 +41,10 @@ impl Address {
 
     /// Getter: the octets of an IPv4 address.
     #[inline]
-    pub fn v4(self) -> Option<[u8; 4]> {
-        let ([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ..], Some(octets)) =
-            (self.0, self.0.last_chunk())
-        else {
-            return None;
-        };
-        Some(*octets)
+    pub const fn v4(self) -> Option<[u8; 4]> {
+        const MAPPED: u128 = 0xffff << 32;
+        let all = u128::from_be_bytes(self.0);
+        if all >> 32 << 32 == MAPPED { Some((all as u32).to_be_bytes()) } else { None }
     }
 
     const fn words(self) -> [u64; 2] {

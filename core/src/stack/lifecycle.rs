@@ -48,6 +48,16 @@ impl Kind {
         }
     }
 
+    /// False when `poll_news` has nothing, for certain.
+    #[inline]
+    fn may_have_news(&self) -> bool {
+        match self {
+            Self::Listener(_) => false,
+            Self::Tcp { connection, .. } => connection.has_event(),
+            Self::Machnet { .. } => true,
+        }
+    }
+
     /// The earliest deadline of the machine.
     fn deadline(&self) -> Option<Instant> {
         match self {
@@ -141,6 +151,10 @@ impl Stack {
         before: Option<State>,
         port: &mut P,
     ) {
+        let Some(socket) = self.sockets.get(id) else { return };
+        if !socket.kind.may_have_news() && socket.tcp_state() == before {
+            return;
+        }
         while let Some(news) = self.sockets.get_mut(id).and_then(|socket| socket.kind.poll_news()) {
             self.tell(now, id, news, port);
         }
@@ -269,18 +283,16 @@ impl Stack {
         }
     }
 
-    /// Puts the socket's earliest deadline on the wheel, or ends its slot.
+    /// Sees to it that the wheel has the socket's earliest deadline or an earlier one, or ends its slot. Deadlines move on
+    /// with nearly every segment; the entry does so when it expires.
     fn rearm_or_forget<P: AppPort>(&mut self, now: Instant, id: SocketId, port: &mut P) {
         let Some(socket) = self.sockets.get(id) else { return };
         if socket.kind.is_finished() {
             self.forget(now, id, port);
             return;
         }
-        match socket.kind.deadline() {
-            Some(at) => self.wheel.schedule(id.index, at),
-            None => {
-                self.wheel.cancel(id.index);
-            }
+        if let Some(at) = socket.kind.deadline() {
+            self.wheel.schedule_no_later(id.index, at);
         }
     }
 

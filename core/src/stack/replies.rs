@@ -97,6 +97,12 @@ impl Replies {
         self.queues[interface.index()].push_back(reply);
     }
 
+    #[inline]
+    pub(super) fn has_some(&self, interface: IfIndex) -> bool {
+        !self.queues[interface.index()].is_empty()
+    }
+
+    #[inline]
     pub(super) fn pop(&mut self, interface: IfIndex) -> Option<Reply> {
         self.queues[interface.index()].pop_front()
     }

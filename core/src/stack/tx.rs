@@ -111,6 +111,12 @@ struct Room {
 }
 
 impl Stack {
+    /// Getter: a socket or a reply waits to be sent on `interface`.
+    #[inline]
+    pub fn has_output(&self, interface: IfIndex) -> bool {
+        !self.ready[interface.index()].is_empty() || self.replies.has_some(interface)
+    }
+
     /// Output: appends frames for `interface` to `tx` until it has `frames_max`, taking turns between the sockets
     /// that are ready. Headers and payload are written straight into the NIC's memory.
     pub fn poll_transmit<N: Nic, P: AppPort>(

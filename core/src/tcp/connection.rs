@@ -196,6 +196,12 @@ impl Connection {
         self.events.poll()
     }
 
+    /// Getter: `poll_event` has something.
+    #[inline]
+    pub const fn has_event(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     /// Getter: the next deadline and its reason. Call `handle_timeout` then, or later.
     pub fn poll_timeout(&self) -> Option<(Instant, TimerReason)> {
         self.timers.earliest()

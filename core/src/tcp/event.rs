@@ -72,6 +72,10 @@ impl Events {
         self.ended = Some(reason);
     }
 
+    pub(in crate::tcp) const fn is_empty(&self) -> bool {
+        self.flags == 0 && self.ended.is_none() && self.retransmitted.is_none()
+    }
+
     fn take(&mut self, flag: u8) -> bool {
         let set = self.flags & flag != 0;
         self.flags &= !flag;

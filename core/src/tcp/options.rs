@@ -63,6 +63,7 @@ impl Negotiated {
     }
 
     /// Getter: payload bytes of a full segment: what both sides carry, less the options that each segment has.
+    #[inline]
     pub(in crate::tcp) fn mss(&self) -> u32 {
         let options = if self.timestamps { TIMESTAMPS_LEN } else { 0 };
         u32::from(self.peer_mss.min(self.mss_ip.max(MSS_MIN)) - options)

@@ -296,7 +296,7 @@ impl RecvBuffer {
         // Upwards, so that the edge does not go back by what the scale cuts off; downwards only where
         // the rings could not keep the promise. `rcv_adv` stays at the greatest edge ever told, as
         // RFC 7323 §2.4 demands: a segment that was in the window once is in the window.
-        let up = promised.div_ceil(1 << scale);
+        let up = (promised + ((1 << scale) - 1)) >> scale;
         // Rings of a few units cannot say anything in between: there the promise is rounded up all the
         // same, and what does not fit is refused and comes again.
         let coarse = self.capacity(io) < 8 << scale;

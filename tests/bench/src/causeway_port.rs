@@ -33,12 +33,18 @@ impl Ring {
     fn put(&mut self, offset: u64, src: &[u8]) {
         let (at, first) = self.split(offset, src.len());
         self.bytes[at..at + first].copy_from_slice(&src[..first]);
+        if first == src.len() {
+            return;
+        }
         self.bytes[..src.len() - first].copy_from_slice(&src[first..]);
     }
 
     fn take(&self, offset: u64, dst: &mut [u8]) {
         let (at, first) = self.split(offset, dst.len());
         dst[..first].copy_from_slice(&self.bytes[at..at + first]);
+        if first == dst.len() {
+            return;
+        }
         let rest = dst.len() - first;
         dst[first..].copy_from_slice(&self.bytes[..rest]);
     }

@@ -116,7 +116,9 @@ impl Nic for LinkNic {
 
     fn rx_burst(&mut self, out: &mut Vec<LinkFrame>, max: usize) -> usize {
         let count = self.inbound.len().min(max).min(self.rx_burst_max);
-        out.extend(self.inbound.drain(..count));
+        for _ in 0..count {
+            out.extend(self.inbound.pop_front());
+        }
         count
     }
 

@@ -108,6 +108,8 @@ pub struct NeighborTable {
     woken: VecDeque<SocketId>,
     /// Where the search for an entry to evict goes on.
     hand: u32,
+    /// Where the last look-up found its entry.
+    recent: u32,
 }
 
 impl NeighborTable {
@@ -123,6 +125,7 @@ impl NeighborTable {
             requests: ReadyQueue::new(),
             woken: VecDeque::new(),
             hand: 0,
+            recent: 0,
         }
     }
 
@@ -140,7 +143,7 @@ impl NeighborTable {
     /// lately. `key.address` is one host's: groups and broadcasts map to group addresses and are nobody's
     /// neighbours. `Pending` with the table full of open questions leaves no entry to park on.
     pub fn lookup(&mut self, now: Instant, key: NeighborKey) -> Lookup {
-        let Some(slot) = self.find(&key) else {
+        let Some(slot) = self.recall(&key) else {
             if let Some(slot) = self.create(key, State::Incomplete { requests: 1 }) {
                 self.ask(now, slot, State::Incomplete { requests: 1 });
             }
@@ -349,6 +352,18 @@ impl NeighborTable {
         let same =
             |&slot: &u32| self.entries[slot as usize].as_ref().is_some_and(|e| e.key == *key);
         self.index.find(hash(&self.hash, key), same).copied()
+    }
+
+    /// Like `find`: bursts go to one neighbour.
+    #[inline]
+    fn recall(&mut self, key: &NeighborKey) -> Option<u32> {
+        if let Some(Some(entry)) = self.entries.get(self.recent as usize)
+            && entry.key == *key
+        {
+            return Some(self.recent);
+        }
+        self.recent = self.find(key)?;
+        Some(self.recent)
     }
 
     fn entry_mut(&mut self, slot: u32) -> &mut Entry {
