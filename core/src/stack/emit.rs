@@ -4,7 +4,6 @@ use core::net::{IpAddr, Ipv4Addr};
 
 use causeway_checksum::{Implementation, finish};
 
-use super::emit_plain::emit_plain;
 use crate::machnet::PacketOut;
 use crate::nic::{Frame, GsoType, HEADER_CONTIGUOUS, MacAddr, Offload};
 use crate::port::StreamIo;
@@ -100,9 +99,6 @@ pub(super) fn emit_tcp<F: Frame>(
     checksum: Implementation,
     offload: bool,
 ) {
-    if !offload && emit_plain(frame, link, tuple, segment, io).is_some() {
-        return;
-    }
     let mut header = segment.header;
     (header.src_port, header.dst_port) = (tuple.local.port, tuple.remote.port);
     let ip_at = link.len();

@@ -18,65 +18,85 @@ const PROTOCOL_TCP: u64 = 6;
 /// Version 4, five words of header, no special service; identification 0, don't fragment; TTL and protocol.
 const IP_WORDS: [u32; 3] = [0x4500_0000, 0x0000_4000, (TTL_DEFAULT as u32) << 24 | 0x0006_0000];
 
-/// Writes `segment`, if it is of this kind. `None`: nothing was written.
-#[inline]
-pub(super) fn emit_plain<F: Frame>(
-    frame: &mut F,
-    link: &LinkHeader,
-    tuple: &FourTuple,
-    segment: &SegmentOut,
-    io: &impl StreamIo,
-) -> Option<()> {
-    let timestamps = plain_options(segment)?;
-    let (src, dst) = (tuple.local.address.v4()?, tuple.remote.address.v4()?);
-    if frame.segment_count() != 1 {
-        return None;
-    }
-    let options_len = if timestamps.is_some() { TIMESTAMPS_LEN } else { 0 };
-    let header_len = link.len() + HEADERS_LEN + options_len;
-    frame.truncate(header_len + segment.payload_len as usize);
-    let (headers, payload) = frame.segment_mut(0).split_at_mut_checked(header_len)?;
-    let payload_sum = match payload.len() {
-        0 => 0,
-        _ => io.tx_copy_out_sum(segment.payload_offset, payload),
-    };
-    let out = match *link {
-        LinkHeader::None => headers,
-        LinkHeader::Ethernet { src, dst, ether_type } => {
-            EthernetHeader { dst, src, ethertype: ether_type }.emit(headers);
-            headers.get_mut(ETHERNET_HEADER_LEN..)?
+/// What is the same in every frame of a connection.
+#[derive(Debug)]
+pub(super) struct PlainHeaders {
+    link: [u8; ETHERNET_HEADER_LEN],
+    link_len: usize,
+    /// Source and destination address.
+    addresses: [u32; 2],
+    /// Source and destination port.
+    ports: u32,
+}
+
+impl PlainHeaders {
+    /// `None` for any other family than IPv4.
+    #[inline]
+    pub(super) fn new(link: &LinkHeader, tuple: &FourTuple) -> Option<Self> {
+        let (src, dst) = (tuple.local.address.v4()?, tuple.remote.address.v4()?);
+        let mut bytes = [0; ETHERNET_HEADER_LEN];
+        if let LinkHeader::Ethernet { src, dst, ether_type } = *link {
+            EthernetHeader { dst, src, ethertype: ether_type }.emit(&mut bytes);
         }
-    };
-    let (out, options) = out.split_first_chunk_mut::<HEADERS_LEN>()?;
-    let mut sum = u64::from(payload_sum);
-    if let Some(Timestamps { value, echo }) = timestamps {
-        let words = [u32::from_be_bytes(NOP_NOP_TIMESTAMPS), value, echo];
-        sum += put(options.first_chunk_mut::<TIMESTAMPS_LEN>()?, 0, words);
+        Some(Self {
+            link: bytes,
+            link_len: link.len(),
+            addresses: [u32::from_be_bytes(src), u32::from_be_bytes(dst)],
+            ports: u32::from(tuple.local.port) << 16 | u32::from(tuple.remote.port),
+        })
     }
-    let segment_len = TCP_HEADER_LEN + options_len + segment.payload_len as usize;
-    let addresses = [u32::from_be_bytes(src), u32::from_be_bytes(dst)];
-    let class = u32::from(segment.ecn.bits()) << 16;
-    let ip =
-        [IP_WORDS[0] | class | (IPV4_HEADER_LEN + segment_len) as u32, IP_WORDS[1], IP_WORDS[2]];
-    let address_sum = put(out, 12, addresses);
-    let checksum = finish(fold(put(out, 0, ip) + address_sum));
-    out[10..12].copy_from_slice(&checksum.to_be_bytes());
-    let header = &segment.header;
-    let offset = ((TCP_HEADER_LEN + options_len) / 4) as u32;
-    sum += put(
-        out,
-        IPV4_HEADER_LEN,
-        [
-            u32::from(tuple.local.port) << 16 | u32::from(tuple.remote.port),
-            header.seq.0,
-            header.ack.0,
-            offset << 28 | u32::from(header.flags.0) << 16 | u32::from(header.window),
-            u32::from(header.urgent),
-        ],
-    );
-    let checksum = finish(fold(sum + address_sum + PROTOCOL_TCP + segment_len as u64));
-    out[36..38].copy_from_slice(&checksum.to_be_bytes());
-    Some(())
+
+    /// Writes `segment` into `frame`, if it is of this kind. `None`: nothing was written.
+    #[inline]
+    pub(super) fn emit<F: Frame>(
+        &self,
+        frame: &mut F,
+        segment: &SegmentOut,
+        io: &impl StreamIo,
+    ) -> Option<()> {
+        let timestamps = plain_options(segment)?;
+        if frame.segment_count() != 1 {
+            return None;
+        }
+        let options_len = if timestamps.is_some() { TIMESTAMPS_LEN } else { 0 };
+        let header_len = self.link_len + HEADERS_LEN + options_len;
+        frame.truncate(header_len + segment.payload_len as usize);
+        let (headers, payload) = frame.segment_mut(0).split_at_mut_checked(header_len)?;
+        let payload_sum = match payload.len() {
+            0 => 0,
+            _ => io.tx_copy_out_sum(segment.payload_offset, payload),
+        };
+        let (link, out) = headers.split_at_mut_checked(self.link_len)?;
+        if let Some(link) = link.first_chunk_mut() {
+            *link = self.link;
+        }
+        let (out, options) = out.split_first_chunk_mut::<HEADERS_LEN>()?;
+        let mut sum = u64::from(payload_sum);
+        if let Some(Timestamps { value, echo }) = timestamps {
+            let words = [u32::from_be_bytes(NOP_NOP_TIMESTAMPS), value, echo];
+            sum += put(options.first_chunk_mut::<TIMESTAMPS_LEN>()?, 0, words);
+        }
+        let segment_len = TCP_HEADER_LEN + options_len + segment.payload_len as usize;
+        sum += self.put_ip(out, segment.ecn.bits(), segment_len) + PROTOCOL_TCP + segment_len as u64;
+        let header = &segment.header;
+        let offset = ((TCP_HEADER_LEN + options_len) / 4) as u32;
+        let control = offset << 28 | u32::from(header.flags.0) << 16 | u32::from(header.window);
+        let urgent = u32::from(header.urgent);
+        let words = [self.ports, header.seq.0, header.ack.0, control, urgent];
+        sum += put(out, IPV4_HEADER_LEN, words);
+        out[36..38].copy_from_slice(&finish(fold(sum)).to_be_bytes());
+        Some(())
+    }
+
+    /// The IPv4 header of a segment of `segment_len` bytes. Returns the sum of its addresses.
+    #[inline]
+    fn put_ip(&self, out: &mut [u8; HEADERS_LEN], ecn: u8, segment_len: usize) -> u64 {
+        let first = IP_WORDS[0] | u32::from(ecn) << 16 | (IPV4_HEADER_LEN + segment_len) as u32;
+        let addresses = put(out, 12, self.addresses);
+        let sum = put(out, 0, [first, IP_WORDS[1], IP_WORDS[2]]) + addresses;
+        out[10..12].copy_from_slice(&finish(fold(sum)).to_be_bytes());
+        addresses
+    }
 }
 
 /// The timestamps of a segment that has no other option; `None` when it has.

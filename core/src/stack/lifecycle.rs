@@ -2,6 +2,7 @@
 //! forget it.
 
 use super::composition::Stack;
+use super::no_stream::rings;
 use super::sock::{Kind, Socket};
 use crate::error::EndReason;
 use crate::event::{Event, RetransmitCause};
@@ -45,16 +46,6 @@ impl Kind {
                 }
                 FlowEvent::Ended(reason) => News::Ended(reason),
             }),
-        }
-    }
-
-    /// False when `poll_news` has nothing, for certain.
-    #[inline]
-    fn may_have_news(&self) -> bool {
-        match self {
-            Self::Listener(_) => false,
-            Self::Tcp { connection, .. } => connection.has_event(),
-            Self::Machnet { .. } => true,
         }
     }
 
@@ -120,6 +111,9 @@ impl Stack {
         before: Option<State>,
         port: &mut P,
     ) {
+        if self.settle_calm(id, before, None, port) {
+            return;
+        }
         self.report(now, id, before, port);
         let Some(socket) = self.sockets.get(id) else { return };
         if socket.kind.may_send() {
@@ -137,11 +131,42 @@ impl Stack {
         more: bool,
         port: &mut P,
     ) {
+        if self.settle_calm(id, before, Some(more), port) {
+            return;
+        }
         self.report(now, id, before, port);
         if more && let Some(socket) = self.sockets.get(id) {
             self.ready[socket.interface.index()].push(id.index);
         }
         self.rearm_or_forget(now, id, port);
+    }
+
+    /// Settles a connection whose state is as before and that has nothing to tell but readiness: nearly all. `more` says
+    /// whether it has more to send; `None`: ask it. False: nothing was done.
+    fn settle_calm<P: AppPort>(
+        &mut self,
+        id: SocketId,
+        before: Option<State>,
+        more: Option<bool>,
+        port: &mut P,
+    ) -> bool {
+        let log_congestion = self.events.is_on();
+        let Some(socket) = self.sockets.get_mut(id) else { return false };
+        let Kind::Tcp { connection, .. } = &mut socket.kind else { return false };
+        if connection.state() != State::Established || before != Some(State::Established) {
+            return false;
+        }
+        let Some(ready) = connection.take_readiness(log_congestion) else { return false };
+        if ready && socket.announced {
+            port.complete(socket.channel, Completion::Ready { socket: id });
+        }
+        if more.unwrap_or_else(|| !connection.is_quiet(&rings(port, socket.stream))) {
+            self.ready[socket.interface.index()].push(id.index);
+        }
+        if let Some((at, _)) = connection.poll_timeout() {
+            self.wheel.schedule_no_later(id.index, at);
+        }
+        true
     }
 
     fn report<P: AppPort>(
@@ -151,10 +176,6 @@ impl Stack {
         before: Option<State>,
         port: &mut P,
     ) {
-        let Some(socket) = self.sockets.get(id) else { return };
-        if !socket.kind.may_have_news() && socket.tcp_state() == before {
-            return;
-        }
         while let Some(news) = self.sockets.get_mut(id).and_then(|socket| socket.kind.poll_news()) {
             self.tell(now, id, news, port);
         }

@@ -82,8 +82,14 @@ impl Stack {
         let verified = meta.rx_checksum == RxChecksum::Verified;
         let Some(parsed) = parse(link, frame.segment(0)) else { return false };
         let Some(id) = self.recall(&parsed.wire) else { return false };
+        if run.id != Some(id) {
+            self.settle_run(now, run, port);
+        }
         let checksum = self.config.checksum();
-        let Some(socket) = self.sockets.get_mut(id) else { return false };
+        let Some(socket) = self.sockets.get_mut(id) else {
+            self.recent = Recent::NONE;
+            return false;
+        };
         // Its addresses were judged when it was opened; they are right on its own interface.
         if socket.interface != interface || socket.stream.is_none() {
             return false;
@@ -91,24 +97,16 @@ impl Stack {
         let Kind::Tcp { connection, .. } = &mut socket.kind else { return false };
         let Parsed { header, segment, payload, wire } = parsed;
         let payload_len = payload.len() as u32;
-        if !connection.is_predicted(&header, payload_len) {
+        if !connection.is_predicted(&header, payload_len)
+            || !(verified || is_intact(&wire, segment, checksum.sum(segment)))
+        {
             return false;
         }
-        if !verified && !is_intact(&wire, segment, checksum.sum(segment)) {
-            return false;
-        }
-        if run.id != Some(id) {
-            self.settle_run(now, run, port);
-            run.id = Some(id);
-        }
+        run.id = Some(id);
         self.stats.tcp_segments_in += 1;
         self.stats.socket_visits += 1;
-        let Some(socket) = self.sockets.get_mut(id) else { return false };
-        let stream = socket.stream;
-        if let Kind::Tcp { connection, .. } = &mut socket.kind {
-            let io = &mut rings(port, stream);
-            connection.handle_predicted(now, &header, &[payload], payload_len, io);
-        }
+        let io = &mut rings(port, socket.stream);
+        connection.handle_predicted(now, &header, &[payload], payload_len, io);
         true
     }
 
@@ -123,7 +121,7 @@ impl Stack {
     /// The connection with these addresses and ports.
     #[inline]
     fn recall(&mut self, wire: &[u8; 12]) -> Option<SocketId> {
-        if *wire == self.recent.wire && self.sockets.get(self.recent.id).is_some() {
+        if *wire == self.recent.wire {
             return Some(self.recent.id);
         }
         let (src, dst) = (array(wire, 0), array(wire, 4));

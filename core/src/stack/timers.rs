@@ -50,9 +50,16 @@ impl Stack {
     /// Getter: the next deadline and whose it is. Nothing happens in the stack before it unless a frame or a
     /// command comes in.
     pub fn poll_timeout(&self) -> Option<(Instant, Reason)> {
-        let socket = self.wheel.next_deadline().map(|at| (at, Reason::Socket));
-        let neighbor = self.neighbors.poll_timeout().map(|at| (at, Reason::Neighbor));
-        let ping = self.pings.poll_timeout().map(|at| (at, Reason::Ping));
-        [socket, neighbor, ping].into_iter().flatten().min_by_key(|(at, _)| *at)
+        let mut next = self.wheel.next_deadline().map(|at| (at, Reason::Socket));
+        let mut consider = |at: Option<Instant>, reason| {
+            if let Some(at) = at
+                && next.is_none_or(|(earliest, _)| at < earliest)
+            {
+                next = Some((at, reason));
+            }
+        };
+        consider(self.neighbors.poll_timeout(), Reason::Neighbor);
+        consider(self.pings.poll_timeout(), Reason::Ping);
+        next
     }
 }

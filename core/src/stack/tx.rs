@@ -4,17 +4,22 @@ use alloc::collections::VecDeque;
 
 use super::composition::Stack;
 use super::emit::{LinkHeader, emit_machnet, emit_reply, emit_tcp};
+use super::emit_plain::PlainHeaders;
 use super::no_stream::rings;
 use super::replies::{LinkTarget, Reply};
 use super::sock::Kind;
+use super::stats::Stats;
 use crate::ip::neighbor::Lookup;
+use crate::machnet::Flow;
 use crate::nic::{Frame, IfIndex, MacAddr, Medium, Nic, NicCaps};
-use crate::port::{AppPort, SocketId};
-use crate::tcp::TxLimits;
+use crate::port::{AppPort, SocketId, StreamIo};
+use crate::socket::FourTuple;
+use crate::tcp::{Connection, TxLimits};
 use crate::time::Instant;
 use crate::wire::ETHERNET_HEADER_LEN;
 use crate::wire::ipv4::IPV4_HEADER_LEN;
 use crate::wire::tcp::{TCP_HEADER_LEN, TCP_OPTIONS_MAX};
+use causeway_checksum::Implementation;
 
 /// Frames that one socket may send before the next one has its turn.
 const QUANTUM_FRAMES: usize = 8;
@@ -48,6 +53,9 @@ impl<F: Frame> TxQueue<F> {
 
     /// A frame of `len` bytes.
     fn alloc<N: Nic<Frame = F>>(&mut self, nic: &mut N, len: usize) -> Option<F> {
+        if self.spares[0].is_none() && self.spares[1].is_none() {
+            return nic.alloc(len);
+        }
         let fits = |spare: &mut F| spare.len() == len;
         match self.spares[size_class(nic.caps(), len)].take_if(fits) {
             Some(frame) => Some(frame),
@@ -237,57 +245,89 @@ impl Stack {
         tx: &mut TxQueue<N::Frame>,
         port: &mut P,
     ) -> Turn {
-        let Allowance { link, quantum } = allowance;
-        let checksum = self.config.checksum();
         let Some(socket) = self.sockets.get_mut(id) else { return Turn::Done };
-        let tuple = socket.tuple;
         let io = rings(port, socket.stream);
-        let stats = &mut self.stats;
-        for _ in 0..*quantum {
-            let sent = match &mut socket.kind {
-                Kind::Listener(_) => return Turn::Done,
-                Kind::Tcp { connection, .. } => {
-                    if connection.is_quiet(&io) {
-                        return Turn::Done;
-                    }
-                    let room = tcp_room(nic.caps(), link, || connection.unacknowledged(&io));
-                    let Some(mut frame) = tx.alloc(nic, room.frame_len) else {
-                        return Turn::NoMemory;
-                    };
-                    match connection.poll_transmit(now, &room.limits, &io) {
-                        Some(segment) => {
-                            let offload = nic.caps().tx_checksum;
-                            emit_tcp(&mut frame, link, &tuple, &segment, &io, checksum, offload);
-                            stats.tcp_segments_out += 1;
-                            Ok(frame)
-                        }
-                        None => Err(frame),
-                    }
-                }
-                Kind::Machnet { flow, .. } => {
-                    let frame_len = link.len() + usize::from(nic.caps().mtu);
-                    let Some(mut frame) = tx.alloc(nic, frame_len) else { return Turn::NoMemory };
-                    match flow.poll_transmit(now) {
-                        Some(packet) => {
-                            emit_machnet(&mut frame, link, &tuple, &packet, &io, checksum);
-                            stats.machnet_packets_out += 1;
-                            Ok(frame)
-                        }
-                        None => Err(frame),
-                    }
-                }
-            };
-            match sent {
-                Ok(frame) => {
-                    stats.tx_frames += 1;
-                    stats.tx_bytes += frame.len() as u64;
-                    tx.frames.push_back(frame);
-                }
-                Err(unused) => {
-                    tx.keep(nic.caps(), unused);
-                    return Turn::Done;
-                }
+        let out = Outlet {
+            now,
+            link: &allowance.link,
+            tuple: &socket.tuple,
+            checksum: self.config.checksum(),
+            stats: &mut self.stats,
+        };
+        match &mut socket.kind {
+            Kind::Listener(_) => Turn::Done,
+            Kind::Tcp { connection, .. } => {
+                out.send_segments(connection, allowance.quantum, &io, nic, tx)
             }
+            Kind::Machnet { flow, .. } => out.send_packets(flow, allowance.quantum, &io, nic, tx),
+        }
+    }
+}
+
+/// What every frame of a turn has in common.
+struct Outlet<'a> {
+    now: Instant,
+    link: &'a LinkHeader,
+    tuple: &'a FourTuple,
+    checksum: Implementation,
+    stats: &'a mut Stats,
+}
+
+impl Outlet<'_> {
+    fn send_segments<N: Nic>(
+        self,
+        connection: &mut Connection,
+        quantum: usize,
+        io: &impl StreamIo,
+        nic: &mut N,
+        tx: &mut TxQueue<N::Frame>,
+    ) -> Turn {
+        let Self { now, link, tuple, checksum, stats } = self;
+        let offload = nic.caps().tx_checksum;
+        let plain = if offload { None } else { PlainHeaders::new(link, tuple) };
+        for _ in 0..quantum {
+            if connection.is_quiet(io) {
+                return Turn::Done;
+            }
+            let room = tcp_room(nic.caps(), link, || connection.unacknowledged(io));
+            let Some(mut frame) = tx.alloc(nic, room.frame_len) else { return Turn::NoMemory };
+            let Some(segment) = connection.poll_transmit(now, &room.limits, io) else {
+                tx.keep(nic.caps(), frame);
+                return Turn::Done;
+            };
+            let written = plain.as_ref().and_then(|p| p.emit(&mut frame, &segment, io));
+            if written.is_none() {
+                emit_tcp(&mut frame, link, tuple, &segment, io, checksum, offload);
+            }
+            stats.tcp_segments_out += 1;
+            stats.tx_frames += 1;
+            stats.tx_bytes += frame.len() as u64;
+            tx.frames.push_back(frame);
+        }
+        Turn::Yield
+    }
+
+    fn send_packets<N: Nic>(
+        self,
+        flow: &mut Flow,
+        quantum: usize,
+        io: &impl StreamIo,
+        nic: &mut N,
+        tx: &mut TxQueue<N::Frame>,
+    ) -> Turn {
+        let Self { now, link, tuple, checksum, stats } = self;
+        for _ in 0..quantum {
+            let frame_len = link.len() + usize::from(nic.caps().mtu);
+            let Some(mut frame) = tx.alloc(nic, frame_len) else { return Turn::NoMemory };
+            let Some(packet) = flow.poll_transmit(now) else {
+                tx.keep(nic.caps(), frame);
+                return Turn::Done;
+            };
+            emit_machnet(&mut frame, link, tuple, &packet, io, checksum);
+            stats.machnet_packets_out += 1;
+            stats.tx_frames += 1;
+            stats.tx_bytes += frame.len() as u64;
+            tx.frames.push_back(frame);
         }
         Turn::Yield
     }

@@ -196,10 +196,11 @@ impl Connection {
         self.events.poll()
     }
 
-    /// Getter: `poll_event` has something.
+    /// Output: like `poll_event` until it gives `None`, when there is no news but `Readable`, `Writable` and, unless
+    /// `keep_congestion`, `CongestionChanged`: whether one of the first two is among them. `None`: nothing was taken.
     #[inline]
-    pub const fn has_event(&self) -> bool {
-        !self.events.is_empty()
+    pub const fn take_readiness(&mut self, keep_congestion: bool) -> Option<bool> {
+        self.events.take_readiness(keep_congestion)
     }
 
     /// Getter: the next deadline and its reason. Call `handle_timeout` then, or later.

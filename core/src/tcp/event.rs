@@ -72,8 +72,16 @@ impl Events {
         self.ended = Some(reason);
     }
 
-    pub(in crate::tcp) const fn is_empty(&self) -> bool {
-        self.flags == 0 && self.ended.is_none() && self.retransmitted.is_none()
+    #[inline]
+    pub(in crate::tcp) const fn take_readiness(&mut self, keep_congestion: bool) -> Option<bool> {
+        let readiness = Self::READABLE | Self::WRITABLE;
+        let plain = readiness | if keep_congestion { 0 } else { Self::CONGESTION };
+        if self.flags & !plain != 0 || self.ended.is_some() || self.retransmitted.is_some() {
+            return None;
+        }
+        let ready = self.flags & readiness != 0;
+        self.flags = 0;
+        Some(ready)
     }
 
     fn take(&mut self, flag: u8) -> bool {

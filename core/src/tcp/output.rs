@@ -159,7 +159,10 @@ impl Connection {
         {
             return Some(segment);
         }
-        let mut sendable = self.sendable(now, limits, io)?;
+        let mut sendable = match self.next_full_segment(limits, io) {
+            Some(sendable) => sendable,
+            None => self.sendable(now, limits, io)?,
+        };
         if sendable.len > self.options.mss() && self.is_cwr_due() {
             sendable = Sendable { len: self.options.mss(), fin: false };
         }
@@ -237,6 +240,32 @@ impl Connection {
             self.snd.snd_nxt = self.snd.anchor.seq_of(start);
         }
         end
+    }
+
+    /// The case of bulk transfer: new data, more than a segment of it, and windows that have room for one. Whatever holds
+    /// segments back otherwise (`sendable`) has no say in it. `None`: ask there.
+    #[inline]
+    fn next_full_segment(&mut self, limits: &TxLimits, io: &impl StreamIo) -> Option<Sendable> {
+        let in_flight = self.snd.in_flight();
+        if self.snd.snd_nxt != self.snd.snd_max
+            || in_flight == 0
+            || self.snd.fin_queued
+            || limits.gso_bytes_max > 0
+            || self.recovery.dup_acks > 0
+            || self.recovery.scoreboard.is_some()
+        {
+            return None;
+        }
+        let mss = self.options.mss();
+        let sent = self.snd.anchor.offset + u64::from(in_flight);
+        let waiting = io.tx_end().saturating_sub(sent);
+        let wnd = self.snd.snd_wnd.saturating_sub(in_flight);
+        let cwnd = self.congestion.cwnd().saturating_sub(in_flight);
+        if waiting < u64::from(mss) || wnd.min(cwnd) < mss {
+            return None;
+        }
+        self.snd.cwnd_limited = waiting > u64::from(cwnd) && cwnd <= wnd;
+        Some(Sendable { len: mss, fin: false })
     }
 
     /// How much may leave from `snd_nxt` on. `None` for nothing; then the timer that will ask again is set.
@@ -345,6 +374,7 @@ impl Connection {
         }
     }
 
+    #[inline]
     fn emit_data(
         &mut self,
         now: Instant,
@@ -388,7 +418,7 @@ impl Connection {
             self.events.retransmitted(seq, len, cause);
         } else {
             self.rtt.start_timing(next - 1, now);
-            if !len.is_multiple_of(mss) {
+            if len != mss && !len.is_multiple_of(mss) {
                 self.snd.snd_sml = next;
             }
         }
@@ -470,6 +500,7 @@ impl Connection {
         }
     }
 
+    #[inline]
     fn plain_options(&self, now: Instant) -> TcpOptions {
         TcpOptions {
             timestamps: self.options.timestamps.then(|| self.timestamps(now)),

@@ -241,30 +241,23 @@ impl RecvBuffer {
             && io.rx_consumed() >= self.anchor.offset
     }
 
-    /// Getter: one past the highest offset that may be promised: what the rings hold, within the application's limits.
-    fn limit(&self, io: &impl StreamIo) -> u64 {
-        let limit = io.rx_limit();
-        if self.buffer_max == u32::MAX {
-            return limit;
-        }
-        limit.min(io.rx_consumed() + u64::from(self.buffer_max))
-    }
-
-    /// Getter: RCV.BUFF: what may lie unread.
-    fn capacity(&self, io: &impl StreamIo) -> u64 {
-        self.limit(io).saturating_sub(io.rx_consumed())
-    }
-
-    /// What is held back so that rounding a window up to the next unit of the scale stays possible.
-    fn slack(&self, scale: u8, io: &impl StreamIo) -> u64 {
-        if scale == 0 { 0 } else { (SLACK_UNITS << scale).min(self.capacity(io) / 8) }
+    /// Getter: what may be promised: what the rings hold, within the application's limits.
+    #[inline]
+    fn rings(&self, io: &impl StreamIo) -> Rings {
+        let (limit, consumed) = (io.rx_limit(), io.rx_consumed());
+        let limit = if self.buffer_max == u32::MAX {
+            limit
+        } else {
+            limit.min(consumed + u64::from(self.buffer_max))
+        };
+        Rings { limit, capacity: limit.saturating_sub(consumed) }
     }
 
     /// Getter: the edge that may be advertised. A few units of the scale are held back for the rounding
     /// in `advertise`.
-    fn edge_allowed(&self, scale: u8, io: &impl StreamIo) -> SeqNumber {
-        let room =
-            self.limit(io).saturating_sub(self.slack(scale, io)).saturating_sub(self.anchor.offset);
+    #[inline]
+    fn edge_allowed(&self, scale: u8, rings: Rings) -> SeqNumber {
+        let room = rings.limit.saturating_sub(rings.slack(scale) + self.anchor.offset);
         // At most 2^30, so it fits.
         self.rcv_nxt + room.min(65_535 << scale) as u32
     }
@@ -272,34 +265,37 @@ impl RecvBuffer {
     /// Getter: whether the window should move on by itself because the application has consumed bytes
     /// (RFC 9293 §3.8.6.2.2), and enough that the peer will want to know.
     pub(in crate::tcp) fn window_update_due(&self, scale: u8, io: &impl StreamIo) -> bool {
-        let new = self.edge_allowed(scale, io);
+        let rings = self.rings(io);
+        let new = self.edge_allowed(scale, rings);
         let gain = new.distance_from(self.rcv_adv);
-        let threshold = i32::try_from(self.edge_step(io)).unwrap_or(i32::MAX);
+        let threshold = i32::try_from(self.edge_step(rings)).unwrap_or(i32::MAX);
         gain >= threshold && new.0.wrapping_sub(self.rcv_nxt.0) / 2 >= self.rcv_wnd()
     }
 
     /// min(RCV.BUFF / 2, MSS): the least step of the right edge.
-    fn edge_step(&self, io: &impl StreamIo) -> u32 {
-        let half = u32::try_from(self.capacity(io) / 2).unwrap_or(u32::MAX);
+    #[inline]
+    fn edge_step(&self, rings: Rings) -> u32 {
+        let half = u32::try_from(rings.capacity / 2).unwrap_or(u32::MAX);
         half.min(u32::from(self.rcv_mss.max(536))).max(1)
     }
 
     /// Command: the window field of a segment that leaves now. Moves the advertised edge.
     pub(in crate::tcp) fn advertise(&mut self, scale: u8, io: &impl StreamIo) -> u16 {
-        let new = self.edge_allowed(scale, io);
+        let rings = self.rings(io);
+        let new = self.edge_allowed(scale, rings);
         let gain = new.distance_from(self.rcv_adv);
-        if gain > 0 && gain.unsigned_abs() >= self.edge_step(io) {
+        if gain > 0 && gain.unsigned_abs() >= self.edge_step(rings) {
             self.rcv_adv = new;
         }
         let promised = self.rcv_wnd();
-        let room = self.limit(io).saturating_sub(self.anchor.offset);
+        let room = rings.limit.saturating_sub(self.anchor.offset);
         // Upwards, so that the edge does not go back by what the scale cuts off; downwards only where
         // the rings could not keep the promise. `rcv_adv` stays at the greatest edge ever told, as
         // RFC 7323 §2.4 demands: a segment that was in the window once is in the window.
         let up = (promised + ((1 << scale) - 1)) >> scale;
         // Rings of a few units cannot say anything in between: there the promise is rounded up all the
         // same, and what does not fit is refused and comes again.
-        let coarse = self.capacity(io) < 8 << scale;
+        let coarse = rings.capacity < 8 << scale;
         let units = if coarse || u64::from(up) << scale <= room { up } else { promised >> scale };
         let field = u16::try_from(units).unwrap_or(u16::MAX);
         self.rcv_adv = self.rcv_adv.max(self.rcv_nxt + (u32::from(field) << scale));
@@ -314,10 +310,11 @@ impl RecvBuffer {
         scale: u8,
         io: &impl StreamIo,
     ) -> u16 {
-        let room = match self.limit(io) {
+        let rings = self.rings(io);
+        let room = match rings.limit {
             // No rings yet.
             0 => u64::from(initial),
-            limit => limit - self.slack(scale, io),
+            limit => limit - rings.slack(scale),
         };
         let room = room.min(u64::from(self.buffer_max));
         let field = u16::try_from(room).unwrap_or(u16::MAX);
@@ -345,6 +342,23 @@ impl RecvBuffer {
             && self.rcv_adv.distance_from(self.rcv_nxt) <= 1 << 30
             && self.fin_offset.known().is_none_or(|end| end >= self.stored_end() && end < 1 << 62)
             && self.assembler.as_ref().is_none_or(|a| a.is_valid(self.anchor.offset))
+    }
+}
+
+/// What the rings say, asked once.
+#[derive(Clone, Copy)]
+struct Rings {
+    /// One past the highest offset that may be promised.
+    limit: u64,
+    /// RCV.BUFF: what may lie unread.
+    capacity: u64,
+}
+
+impl Rings {
+    /// What is held back so that rounding a window up to the next unit of the scale stays possible.
+    #[inline]
+    fn slack(self, scale: u8) -> u64 {
+        if scale == 0 { 0 } else { (SLACK_UNITS << scale).min(self.capacity / 8) }
     }
 }
 

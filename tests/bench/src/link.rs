@@ -117,7 +117,9 @@ impl Nic for LinkNic {
     fn rx_burst(&mut self, out: &mut Vec<LinkFrame>, max: usize) -> usize {
         let count = self.inbound.len().min(max).min(self.rx_burst_max);
         for _ in 0..count {
-            out.extend(self.inbound.pop_front());
+            if let Some(frame) = self.inbound.pop_front() {
+                out.push(frame);
+            }
         }
         count
     }
