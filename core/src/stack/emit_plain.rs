@@ -77,7 +77,8 @@ impl PlainHeaders {
             sum += put(options.first_chunk_mut::<TIMESTAMPS_LEN>()?, 0, words);
         }
         let segment_len = TCP_HEADER_LEN + options_len + segment.payload_len as usize;
-        sum += self.put_ip(out, segment.ecn.bits(), segment_len) + PROTOCOL_TCP + segment_len as u64;
+        sum +=
+            self.put_ip(out, segment.ecn.bits(), segment_len) + PROTOCOL_TCP + segment_len as u64;
         let header = &segment.header;
         let offset = ((TCP_HEADER_LEN + options_len) / 4) as u32;
         let control = offset << 28 | u32::from(header.flags.0) << 16 | u32::from(header.window);
