@@ -4,6 +4,7 @@
 
 pub mod address;
 pub mod neighbor;
+pub mod pmtu;
 pub mod route;
 
 pub use address::{
@@ -14,4 +15,5 @@ pub use neighbor::{
     ArpOutcome, Lookup, NeighborConfig, NeighborConfigBuilder, NeighborConfigError, NeighborKey,
     NeighborTable, Solicit,
 };
+pub use pmtu::{PMTU_ENTRIES_MAX, PMTU_LIFETIME, PMTU_MIN_V4, PMTU_MIN_V6, PathMtus};
 pub use route::{Route, RouteError, RouteHit, RouteTable};

@@ -60,6 +60,8 @@ pub(in crate::tcp) struct Flags {
     pub(in crate::tcp) override_due: bool,
     /// `Ended` was told, or is about to be.
     pub(in crate::tcp) end_told: bool,
+    /// What ICMP said since the last progress: the reason, if the connection times out.
+    pub(in crate::tcp) soft_error: Option<EndReason>,
 }
 
 /// Counters and times of the connection.
@@ -271,6 +273,7 @@ impl Connection {
 
     /// Command: CLOSED, for `reason`.
     pub(in crate::tcp) fn end(&mut self, reason: EndReason) {
+        let reason = if reason == EndReason::TimedOut { self.timeout_reason() } else { reason };
         self.state = State::Closed;
         self.timers.stop_all();
         self.tell_end(reason);

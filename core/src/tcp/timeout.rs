@@ -63,6 +63,9 @@ impl Connection {
             return self.end(EndReason::TimedOut);
         }
         let again = self.recovery.retries > 0;
+        if !again {
+            self.flags.soft_error = None;
+        }
         self.recovery.retries += 1;
         self.rtt.back_off();
         self.rtt.stop_timing();

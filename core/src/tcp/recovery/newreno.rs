@@ -94,6 +94,15 @@ impl Recovery {
         }
     }
 
+    /// Input: everything in flight is sent again in smaller segments, of no fault of the network's. What the peer holds
+    /// it holds still.
+    pub(in crate::tcp) fn on_packet_too_big(&mut self, snd_max: SeqNumber) {
+        self.phase = Phase::Loss;
+        self.dup_acks = 0;
+        self.recover = snd_max - 1;
+        self.retransmit_due = false;
+    }
+
     /// Getter: bytes of `in_flight` that are still in the network, as far as duplicate acknowledgements tell.
     pub(in crate::tcp) fn pipe(&self, in_flight: u32, mss: u32) -> u32 {
         in_flight.saturating_sub(u32::from(self.dup_acks).saturating_mul(mss))

@@ -1,0 +1,32 @@
+//! Path MTU discovery at a connection (RFC 1191 §6.4, RFC 8201 §5.4): smaller segments at once, and what was too big
+//! again, as no fault of the network's load.
+
+use super::connection::Connection;
+use super::seq::SeqNumber;
+use super::timer::TimerReason;
+use crate::time::Instant;
+
+impl Connection {
+    /// Input: a router dropped the segment that began at `seq` because it was too big. Of the path it is now known that it
+    /// carries `mss_ip` (see [`super::TxLimits`]). What is in flight is sent again in segments of that size, from
+    /// the first that is not acknowledged, without a cut of the congestion window: nothing was lost to congestion
+    /// (RFC 1191 §6.4, RFC 8201 §5.4).
+    ///
+    /// False when the connection does not believe it: `seq` is not in flight (RFC 5927 §7.2), or its segments are
+    /// smaller already.
+    pub fn handle_packet_too_big(&mut self, now: Instant, seq: SeqNumber, mss_ip: u16) -> bool {
+        if !self.state.is_synchronized() || !self.has_in_flight(seq) {
+            return false;
+        }
+        let mss_before = self.options.mss();
+        self.options.mss_ip = mss_ip.min(self.options.mss_ip);
+        if self.options.mss() >= mss_before {
+            return false;
+        }
+        self.rtt.stop_timing();
+        self.snd.snd_nxt = self.snd.snd_una;
+        self.recovery.on_packet_too_big(self.snd.snd_max);
+        self.timers.set(TimerReason::Retransmit, now + self.rto());
+        true
+    }
+}
