@@ -50,12 +50,23 @@ impl PathMtus {
 
     /// Getter: the largest datagram, in bytes, that goes to `destination` in one piece by a first link that carries
     /// `link_mtu`. Forgets what is too old.
-    pub fn mtu(&mut self, now: Instant, destination: IpAddr, link_mtu: u16) -> u16 {
+    pub fn mtu(
+        &mut self,
+        now: Instant,
+        destination: impl FnOnce() -> IpAddr,
+        link_mtu: u16,
+    ) -> u16 {
         if self.entries.is_empty() {
             return link_mtu;
         }
         self.forget_old(now);
-        self.entries.get(&destination).map_or(link_mtu, |entry| entry.mtu.min(link_mtu))
+        self.entries.get(&destination()).map_or(link_mtu, |entry| entry.mtu.min(link_mtu))
+    }
+
+    /// Getter: like [`PathMtus::mtu`], and forgets nothing.
+    pub fn peek(&self, now: Instant, destination: IpAddr, link_mtu: u16) -> u16 {
+        let entry = self.entries.get(&destination).filter(|entry| entry.forgotten_at > now);
+        entry.map_or(link_mtu, |entry| entry.mtu.min(link_mtu))
     }
 
     /// Input: a router says that `destination` can be sent datagrams of `mtu` bytes only; 0 from routers older than
@@ -132,14 +143,14 @@ mod tests {
     #[test]
     fn a_path_shrinks_is_remembered_for_ten_minutes_and_never_grows_by_hearsay() {
         let mut paths = PathMtus::new();
-        assert_eq!(paths.mtu(START, V4, 1_500), 1_500);
+        assert_eq!(paths.mtu(START, || V4, 1_500), 1_500);
         assert_eq!(paths.learn(START, V4, 1_400, 1_500, 1_500), Some(1_400));
         assert_eq!(paths.learn(START, V4, 1_450, 1_500, 1_400), None, "growth");
-        assert_eq!(paths.mtu(START, V4, 1_500), 1_400);
-        assert_eq!(paths.mtu(START, V4, 1_300), 1_300, "the first link is smaller still");
-        assert_eq!(paths.mtu(START, V6, 1_500), 1_500);
+        assert_eq!(paths.mtu(START, || V4, 1_500), 1_400);
+        assert_eq!(paths.mtu(START, || V4, 1_300), 1_300, "the first link is smaller still");
+        assert_eq!(paths.mtu(START, || V6, 1_500), 1_500);
         let later = START + PMTU_LIFETIME;
-        assert_eq!(paths.mtu(later, V4, 1_500), 1_500);
+        assert_eq!(paths.mtu(later, || V4, 1_500), 1_500);
         assert!(paths.is_empty() && paths.by_age.is_empty());
     }
 
@@ -175,7 +186,7 @@ mod tests {
             assert!(paths.learn(at(n), host(n), 1_400, 1_500, 1_500).is_some());
         }
         assert_eq!((paths.len(), paths.by_age.len()), (PMTU_ENTRIES_MAX, PMTU_ENTRIES_MAX));
-        assert_eq!(paths.mtu(at(2_000), host(0), 1_500), 1_500);
-        assert_eq!(paths.mtu(at(2_000), host(1), 1_500), 1_400);
+        assert_eq!(paths.mtu(at(2_000), || host(0), 1_500), 1_500);
+        assert_eq!(paths.mtu(at(2_000), || host(1), 1_500), 1_400);
     }
 }

@@ -160,6 +160,16 @@ impl Flow {
         self.end(EndReason::Aborted);
     }
 
+    /// Input: ICMP says that nobody takes this flow, for `reason`. False when that is not believed: a flow that its peer
+    /// has answered lives until its own timers end it (RFC 5927 §5.2).
+    pub fn refuse(&mut self, reason: EndReason) -> bool {
+        let opening = self.state == FlowState::SynSent;
+        if opening {
+            self.end(reason);
+        }
+        opening
+    }
+
     /// Command: the application is gone. A flow with messages that the peer does not have yet is closed as by
     /// [`Flow::close`], within `deadline` at the latest; any other one ends at once.
     pub fn detach(&mut self, now: Instant, deadline: Instant) {

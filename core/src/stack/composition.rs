@@ -14,6 +14,7 @@ use super::rx_predicted::Recent;
 use super::sock::Sockets;
 use super::stats::Stats;
 use crate::event::Stamped;
+use crate::ip::PathMtus;
 use crate::ip::neighbor::NeighborTable;
 use crate::nic::{INTERFACES_MAX, MacAddr, Medium, NicCaps};
 use crate::port::SocketId;
@@ -56,7 +57,10 @@ pub struct Stack {
     /// In the order in which they began to wait; some have left already.
     pub(super) time_wait: VecDeque<SocketId>,
     pub(super) replies: Replies,
+    /// Of RST and ICMP errors.
     pub(super) rate: RateLimit,
+    pub(super) echo_rate: RateLimit,
+    pub(super) paths: PathMtus,
     pub(super) pings: Pings,
     pub(super) events: EventLog,
     pub(super) stats: Stats,
@@ -91,6 +95,8 @@ impl Stack {
             time_wait: VecDeque::new(),
             replies: Replies::new(config.replies_max()),
             rate: RateLimit::new(config.resets_per_second()),
+            echo_rate: RateLimit::new(config.echo_replies_per_second()),
+            paths: PathMtus::new(),
             pings: Pings::new(config.pings_max()),
             events: EventLog::new(config.events_max()),
             stats: Stats::default(),

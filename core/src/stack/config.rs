@@ -67,6 +67,7 @@ pub struct StackConfig {
     pings_max: u32,
     replies_max: u32,
     resets_per_second: u32,
+    echo_replies_per_second: u32,
     unreachables: bool,
     accept_bad_udp_checksum: Vec<Ipv4Addr>,
     events_max: u32,
@@ -99,6 +100,7 @@ impl StackConfig {
             pings_max: 64,
             replies_max: 256,
             resets_per_second: 1_000,
+            echo_replies_per_second: 10_000,
             unreachables: true,
             accept_bad_udp_checksum: Vec::new(),
             events_max: 0,
@@ -150,7 +152,11 @@ impl StackConfig {
     pub const fn resets_per_second(&self) -> u32 {
         self.resets_per_second
     }
-    /// Getter: whether ICMP port unreachable is sent.
+    /// Getter: most echo replies a second.
+    pub const fn echo_replies_per_second(&self) -> u32 {
+        self.echo_replies_per_second
+    }
+    /// Getter: whether ICMP errors are sent.
     pub const fn unreachables(&self) -> bool {
         self.unreachables
     }
@@ -248,7 +254,15 @@ impl StackConfigBuilder {
         self.0.resets_per_second = n;
         self
     }
-    /// Whether a datagram for a closed port is answered with ICMP port unreachable (RFC 1122 §4.1.3.1). Default true.
+    /// Most echo replies a second, in a bucket of their own: whoever pings does not use up the errors, nor the other way
+    /// round. Default 10,000; up to 10,000,000; 0 for none at all (RFC 1122 §3.2.2.6 wants them).
+    #[must_use]
+    pub const fn echo_replies_per_second(mut self, n: u32) -> Self {
+        self.0.echo_replies_per_second = n;
+        self
+    }
+    /// Whether ICMP errors are sent: port and protocol unreachable, time exceeded, parameter problem (RFC 1122 §3.2.2,
+    /// §4.1.3.1). Default true.
     #[must_use]
     pub const fn unreachables(mut self, on: bool) -> Self {
         self.0.unreachables = on;
@@ -313,6 +327,7 @@ impl StackConfigBuilder {
             (config.pings_max, 1, 4_096),
             (config.replies_max, 8, 65_536),
             (config.resets_per_second, 0, 1_000_000),
+            (config.echo_replies_per_second, 0, 10_000_000),
             (config.events_max, 0, 1 << 20),
         ];
         let peers = &config.accept_bad_udp_checksum;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `composition` | [`Stack`]: the tables |
 //! | `rx`, `rx_predicted`, `rx_tcp`, `rx_udp`, `rx_icmp` | input: a frame finds its socket, or is answered, or is dropped and counted |
+//! | `icmp_in`, `icmp_out` | ICMP errors: what those of others mean to our sockets, and which we send |
 //! | `tx`, `emit`, `emit_plain` | output: ready sockets take turns, packets are written into the NIC's memory |
 //! | `commands`, `open`, `set_option` | what applications ask for |
 //! | `lifecycle` | after every input: news to the application, timer, ready list, end |
@@ -21,6 +22,8 @@ mod emit;
 mod emit_plain;
 mod event_log;
 mod export;
+mod icmp_in;
+mod icmp_out;
 mod lifecycle;
 mod lookup;
 mod no_stream;

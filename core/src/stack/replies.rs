@@ -162,29 +162,33 @@ impl Replies {
     }
 }
 
-/// At most `per_second` in each window of a second, which begins with its first: in a burst or spread out.
+/// A bucket of tokens: `per_second` fit into it, and as many drip in each second, evenly.
 #[derive(Debug)]
 pub(super) struct RateLimit {
     per_second: u32,
-    tokens: u32,
-    refilled_at: Instant,
+    /// What has dripped in, as time: a token is worth a second divided by `per_second`.
+    credit: Duration,
+    looked_at: Instant,
 }
 
 impl RateLimit {
     pub(super) const fn new(per_second: u32) -> Self {
-        Self { per_second, tokens: per_second, refilled_at: Instant::ZERO }
+        Self { per_second, credit: Duration::from_secs(1), looked_at: Instant::ZERO }
     }
 
     /// Takes one token; false when there is none.
     pub(super) fn allow(&mut self, now: Instant) -> bool {
-        let elapsed = now.saturating_since(self.refilled_at);
-        if elapsed >= Duration::from_secs(1) {
-            self.tokens = self.per_second;
-            self.refilled_at = now;
+        if self.per_second == 0 {
+            return false;
         }
-        let allowed = self.tokens > 0;
-        self.tokens = self.tokens.saturating_sub(1);
-        allowed
+        let second = Duration::from_secs(1).as_nanos();
+        let elapsed = now.saturating_since(self.looked_at).as_nanos();
+        let credit = self.credit.as_nanos().saturating_add(elapsed).min(second);
+        let token = second / u64::from(self.per_second);
+        let rest = credit.checked_sub(token);
+        self.credit = Duration::from_nanos(rest.unwrap_or(credit));
+        self.looked_at = now;
+        rest.is_some()
     }
 }
 
@@ -260,12 +264,14 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_the_rate_is_allowed_within_a_second() {
+    fn a_burst_takes_the_whole_bucket_and_then_a_token_drips_in_at_a_time() {
         let mut limit = RateLimit::new(3);
         let start = Instant::from_nanos(5);
         assert_eq!((0..10).filter(|_| limit.allow(start)).count(), 3);
-        let later = start + Duration::from_millis(1_001);
-        assert_eq!((0..10).filter(|_| limit.allow(later)).count(), 3);
+        let later = start + Duration::from_millis(334);
+        assert_eq!((0..10).filter(|_| limit.allow(later)).count(), 1);
+        let much_later = later + Duration::from_secs(3_600);
+        assert_eq!((0..10).filter(|_| limit.allow(much_later)).count(), 3, "no more than it holds");
         assert!(!RateLimit::new(0).allow(later));
     }
 }

@@ -3,6 +3,7 @@
 use core::net::{IpAddr, SocketAddr};
 
 use super::composition::Stack;
+use super::icmp_out::Complaint;
 use super::rx_predicted::Run;
 use crate::event::{DropReason, Event};
 use crate::ip::{is_martian_destination, is_martian_source};
@@ -11,7 +12,7 @@ use crate::port::AppPort;
 use crate::socket::FourTuple;
 use crate::time::Instant;
 use crate::wire::ethernet::{EtherType, EthernetHeader};
-use crate::wire::ipv4::Ipv4Header;
+use crate::wire::ipv4::{BadOption, Ipv4Header, PROTOCOL_AT};
 use crate::wire::{IpProtocol, WireError};
 
 /// Of a VLAN tag, the bits that name the network; zero for a tag that only carries a priority.
@@ -130,17 +131,14 @@ impl Stack {
         group: bool,
         port: &mut P,
     ) -> Result<(), DropReason> {
-        let (ip, header_len) =
-            Ipv4Header::parse_prefix(&frame.segment(0)[ip_at..], frame.len() - ip_at)?;
+        let (ip, header_len, bad_option) =
+            Ipv4Header::parse_past_options(&frame.segment(0)[ip_at..], frame.len() - ip_at)?;
         // A NIC that calls a datagram of such a peer bad is right, and not asked: `handle_udp` sums again and counts.
         let overlooked = || ip.protocol == IpProtocol::UDP && self.overlooks_checksums_of(ip.src);
         if frame.meta().rx_checksum == RxChecksum::Bad && !overlooked() {
             return Err(DropReason::Checksum);
         }
         self.check_addresses(interface, &ip, group)?;
-        if ip.is_fragment() {
-            return Err(DropReason::Fragment);
-        }
         let packet = Packet {
             now,
             interface,
@@ -153,12 +151,38 @@ impl Stack {
             len: usize::from(ip.payload_len),
             verified: frame.meta().rx_checksum == RxChecksum::Verified,
         };
+        if let Some(bad) = bad_option {
+            return Err(self.refuse_option(frame, &packet, &ip, bad));
+        }
+        if ip.is_fragment() {
+            return Err(DropReason::Fragment);
+        }
         match ip.protocol {
             IpProtocol::TCP => self.handle_tcp(frame, &packet, port),
             IpProtocol::UDP => self.handle_udp(frame, &packet, port),
             IpProtocol::ICMP => self.handle_icmp(frame, &packet, port),
-            _ => Err(DropReason::Protocol),
+            protocol => {
+                let at = PROTOCOL_AT;
+                self.complain(frame, &packet, protocol, Complaint::ProtocolUnreachable { at });
+                Err(DropReason::Protocol)
+            }
         }
+    }
+
+    /// A source route is refused without a word (RFC 7126 §4.3); of a length that cannot be the sender is told (RFC 1122
+    /// §3.2.2.5).
+    fn refuse_option<F: Frame>(
+        &mut self,
+        frame: &F,
+        packet: &Packet,
+        ip: &Ipv4Header,
+        bad: BadOption,
+    ) -> DropReason {
+        if bad.error == WireError::Malformed && ip.fragment_offset == 0 {
+            let complaint = Complaint::ParameterProblem { at: bad.at };
+            self.complain(frame, packet, ip.protocol, complaint);
+        }
+        bad.error.into()
     }
 
     /// RFC 1122 §3.2.1.3: which sources and destinations may appear, and RFC 1122 §3.3.6: a datagram for one host

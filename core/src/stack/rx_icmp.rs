@@ -1,16 +1,16 @@
-//! ICMP for IPv4: echo in both directions. Errors are counted and change nothing yet: a transport may act on them only
-//! after checking them against what is in flight (RFC 5927).
+//! ICMP for IPv4: echo in both directions, and errors about what we sent.
 
 use super::composition::Stack;
 use super::datagram::Datagram;
+use super::icmp_in::{About, News};
 use super::payload::Payload;
 use super::rx::Packet;
 use crate::event::DropReason;
 use crate::nic::Frame;
 use crate::port::{AppPort, Completion};
-use crate::wire::IpProtocol;
-use crate::wire::icmpv4::{CODE_PORT_UNREACHABLE, ICMP_HEADER_LEN, Icmpv4Header};
+use crate::wire::icmpv4::{ICMP_HEADER_LEN, Icmpv4Header, QuotedPacket};
 use crate::wire::ipv4::IPV4_HEADER_LEN;
+use crate::wire::{IpProtocol, WireError};
 
 impl Stack {
     pub(super) fn handle_icmp<F: Frame, P: AppPort>(
@@ -19,46 +19,62 @@ impl Stack {
         packet: &Packet,
         port: &mut P,
     ) -> Result<(), DropReason> {
-        // A message is looked at in the buffer in which its reply would leave.
+        let message = Payload::of(frame, packet.at, packet.len);
+        if self.sum(&message) != 0xffff {
+            return Err(WireError::Checksum.into());
+        }
+        let contiguous = packet.contiguous(frame);
+        let header = Icmpv4Header::parse_summed(contiguous)?;
+        match header {
+            Icmpv4Header::EchoRequest { identifier, sequence } => {
+                let reply = Icmpv4Header::EchoReply { identifier, sequence };
+                self.reply_echo(&message, reply, packet)
+            }
+            Icmpv4Header::EchoReply { identifier, sequence } => {
+                let len = message.len().saturating_sub(ICMP_HEADER_LEN);
+                self.finish_ping(packet, identifier, sequence, len, port)
+            }
+            Icmpv4Header::Unreachable { .. }
+            | Icmpv4Header::TimeExceeded { .. }
+            | Icmpv4Header::ParameterProblem { .. }
+            | Icmpv4Header::Other { .. } => {
+                let quoted = QuotedPacket::parse(&contiguous[ICMP_HEADER_LEN..]);
+                // What this stack has no use for (redirects: RFC 1122 §3.2.2.2 lets a host ignore them where it has no
+                // reason to trust them; source quench: RFC 6633) is counted.
+                let (Some(news), Ok(quoted)) = (News::of_icmpv4(header), quoted) else {
+                    self.stats.icmp_ignored += 1;
+                    return Ok(());
+                };
+                self.handle_icmp_news(packet.now, news, &About::from(quoted), port);
+                Ok(())
+            }
+        }
+    }
+
+    /// RFC 1122 §3.2.2.6: the data comes back as it came, from the address that was asked.
+    fn reply_echo(
+        &mut self,
+        message: &Payload<'_>,
+        reply: Icmpv4Header,
+        packet: &Packet,
+    ) -> Result<(), DropReason> {
+        if !self.echo_rate.allow(packet.now) {
+            self.stats.echo_replies_limited += 1;
+            return Err(DropReason::Limit);
+        }
         let Some(mut bytes) = self.replies.buffer() else {
             self.stats.replies_lost += 1;
             return Err(DropReason::Limit);
         };
-        let reply = Datagram::answer(packet, IpProtocol::ICMP);
         bytes.resize(IPV4_HEADER_LEN, 0);
-        for slice in Payload::of(frame, packet.at, packet.len).slices() {
+        for slice in message.slices() {
             bytes.extend_from_slice(slice);
         }
-        match Icmpv4Header::parse(&bytes[IPV4_HEADER_LEN..]) {
-            Ok((Icmpv4Header::EchoRequest { identifier, sequence }, _)) => {
-                // RFC 1122 §3.2.2.6: the data comes back as it came, from the address that was asked.
-                Icmpv4Header::EchoReply { identifier, sequence }
-                    .emit(&mut bytes[IPV4_HEADER_LEN..]);
-                if self.send_ip(&reply, bytes) {
-                    self.stats.echo_replies_out += 1;
-                }
-                Ok(())
-            }
-            Ok((Icmpv4Header::EchoReply { identifier, sequence }, header_len)) => {
-                let len = bytes.len() - IPV4_HEADER_LEN - header_len;
-                self.replies.discard(bytes);
-                self.finish_ping(packet, identifier, sequence, len, port)
-            }
-            Ok((
-                Icmpv4Header::Unreachable { .. }
-                | Icmpv4Header::TimeExceeded { .. }
-                | Icmpv4Header::Other { .. },
-                _,
-            )) => {
-                self.replies.discard(bytes);
-                self.stats.icmp_ignored += 1;
-                Ok(())
-            }
-            Err(error) => {
-                self.replies.discard(bytes);
-                Err(error.into())
-            }
+        reply.emit(&mut bytes[IPV4_HEADER_LEN..]);
+        if self.send_ip(&Datagram::answer(packet, IpProtocol::ICMP), bytes) {
+            self.stats.echo_replies_out += 1;
         }
+        Ok(())
     }
 
     pub(super) fn finish_ping<P: AppPort>(
@@ -81,25 +97,5 @@ impl Stack {
         };
         port.complete(ping.channel, reply);
         Ok(())
-    }
-
-    /// Queues ICMP port unreachable about a datagram for a port that nobody has (RFC 1122 §4.1.3.1). It quotes the IP header
-    /// and eight bytes behind it (RFC 792).
-    pub(super) fn reply_port_unreachable<F: Frame>(&mut self, frame: &F, packet: &Packet) {
-        if !self.config.unreachables() || !self.rate.allow(packet.now) {
-            return;
-        }
-        let quoted = (packet.at - packet.ip_at) + packet.len.min(8);
-        let Some(mut bytes) = self.replies.buffer() else {
-            self.stats.replies_lost += 1;
-            return;
-        };
-        bytes.resize(IPV4_HEADER_LEN + ICMP_HEADER_LEN, 0);
-        for slice in Payload::of(frame, packet.ip_at, quoted).slices() {
-            bytes.extend_from_slice(slice);
-        }
-        Icmpv4Header::Unreachable { code: CODE_PORT_UNREACHABLE, next_hop_mtu: 0 }
-            .emit(&mut bytes[IPV4_HEADER_LEN..]);
-        self.send_ip(&Datagram::answer(packet, IpProtocol::ICMP), bytes);
     }
 }

@@ -3,6 +3,7 @@
 use core::net::{IpAddr, Ipv4Addr};
 
 use super::composition::Stack;
+use super::icmp_out::Complaint;
 use super::no_stream::rings;
 use super::open::First;
 use super::payload::Payload;
@@ -13,7 +14,7 @@ use crate::machnet::{Disposition, Flow, FlowState, ListenDisposition, PacketIn};
 use crate::nic::Frame;
 use crate::port::{AppPort, SocketId, Transport};
 use crate::wire::machnet::{HEADER_LEN, MachnetHeader, NetFlags};
-use crate::wire::{UDP_HEADER_LEN, UdpHeader};
+use crate::wire::{IpProtocol, UDP_HEADER_LEN, UdpHeader};
 
 impl Stack {
     pub(super) fn handle_udp<F: Frame, P: AppPort>(
@@ -41,7 +42,7 @@ impl Stack {
         let flow = self.machnet.connection(&self.sockets, &tuple);
         let listener = self.machnet.listener(&self.sockets, &tuple);
         if flow.is_none() && listener.is_none() {
-            self.reply_port_unreachable(frame, packet);
+            self.complain(frame, packet, IpProtocol::UDP, Complaint::PortUnreachable);
             return Err(DropReason::NoSocket);
         }
         // What is behind the datagram is IP's padding, if anything.

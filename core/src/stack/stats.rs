@@ -77,12 +77,20 @@ pub struct Stats {
     pub machnet_packets_out: u64,
     /// Segments and packets sent again.
     pub retransmits: u64,
+    /// ICMP errors received that were believed: they quote what a socket of ours has under way.
+    pub icmp_errors_in: u64,
+    /// ICMP errors sent.
+    pub icmp_errors_out: u64,
+    /// Times that a router's word made a path's MTU smaller.
+    pub path_mtus_lowered: u64,
     /// ICMP errors, and messages of other types, that were received and had no effect.
     pub icmp_ignored: u64,
     /// ARP packets whose sender claims an address of ours (RFC 5227 §2.4).
     pub address_conflicts: u64,
     /// Echo requests answered.
     pub echo_replies_out: u64,
+    /// Echo requests that found the limit of replies a second used up.
+    pub echo_replies_limited: u64,
     /// Replies without a socket (RST, echo, ARP) that found the queue full, or no route or neighbour.
     pub replies_lost: u64,
     /// Connections refused because a listener's backlog was full.

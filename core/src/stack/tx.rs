@@ -107,6 +107,8 @@ enum Turn {
 struct Allowance {
     /// In front of each frame.
     link: LinkHeader,
+    /// The longest datagram, in bytes, that reaches the peer in one piece, as far as is known.
+    path_mtu: u16,
     /// Frames.
     quantum: usize,
 }
@@ -224,13 +226,15 @@ impl Stack {
     ) -> Turn {
         let Some(socket) = self.sockets.get(id) else { return Turn::Done };
         let (before, socket_interface) = (socket.tcp_state(), socket.interface);
+        let remote = socket.tuple.remote.address;
         let Some(station) = self.resolve_for(now, id, port) else { return Turn::Done };
+        let path_mtu = self.paths.mtu(now, || remote.ip(), nic.caps().mtu);
         let link = self.link_header(nic.caps(), station, crate::wire::EtherType::IPV4);
         // Nobody else waits: no need to stop and begin again.
         let alone = self.ready[socket_interface.index()].is_empty();
         let room = frames_max.saturating_sub(tx.frames.len());
         let quantum = if alone { room } else { room.min(QUANTUM_FRAMES) };
-        let turn = self.take_turn(now, id, &Allowance { link, quantum }, nic, tx, port);
+        let turn = self.take_turn(now, id, &Allowance { link, path_mtu, quantum }, nic, tx, port);
         self.settle_transmitted(now, id, before, turn == Turn::Yield, port);
         turn
     }
@@ -250,6 +254,7 @@ impl Stack {
         let out = Outlet {
             now,
             link: &allowance.link,
+            path_mtu: allowance.path_mtu,
             tuple: &socket.tuple,
             checksum: self.config.checksum(),
             stats: &mut self.stats,
@@ -268,6 +273,7 @@ impl Stack {
 struct Outlet<'a> {
     now: Instant,
     link: &'a LinkHeader,
+    path_mtu: u16,
     tuple: &'a FourTuple,
     checksum: Implementation,
     stats: &'a mut Stats,
@@ -282,14 +288,14 @@ impl Outlet<'_> {
         nic: &mut N,
         tx: &mut TxQueue<N::Frame>,
     ) -> Turn {
-        let Self { now, link, tuple, checksum, stats } = self;
+        let Self { now, link, path_mtu, tuple, checksum, stats } = self;
         let offload = nic.caps().tx_checksum;
         let plain = if offload { None } else { PlainHeaders::new(link, tuple) };
         for _ in 0..quantum {
             if connection.is_quiet(io) {
                 return Turn::Done;
             }
-            let room = tcp_room(nic.caps(), link, || connection.unacknowledged(io));
+            let room = tcp_room(nic.caps(), link, path_mtu, || connection.unacknowledged(io));
             let Some(mut frame) = tx.alloc(nic, room.frame_len) else { return Turn::NoMemory };
             let Some(segment) = connection.poll_transmit(now, &room.limits, io) else {
                 tx.keep(nic.caps(), frame);
@@ -315,7 +321,7 @@ impl Outlet<'_> {
         nic: &mut N,
         tx: &mut TxQueue<N::Frame>,
     ) -> Turn {
-        let Self { now, link, tuple, checksum, stats } = self;
+        let Self { now, link, path_mtu: _, tuple, checksum, stats } = self;
         for _ in 0..quantum {
             let frame_len = link.len() + usize::from(nic.caps().mtu);
             let Some(mut frame) = tx.alloc(nic, frame_len) else { return Turn::NoMemory };
@@ -336,9 +342,14 @@ impl Outlet<'_> {
 /// How long a frame for a TCP segment has to be: a super-segment where the NIC cuts them and there is enough to fill
 /// one, else what the MTU allows.
 #[inline]
-fn tcp_room(caps: &NicCaps, link: &LinkHeader, unacked: impl FnOnce() -> u64) -> Room {
+fn tcp_room(
+    caps: &NicCaps,
+    link: &LinkHeader,
+    path_mtu: u16,
+    unacked: impl FnOnce() -> u64,
+) -> Room {
     let mtu = usize::from(caps.mtu);
-    let mss_ip = caps.mtu.saturating_sub((IPV4_HEADER_LEN + TCP_HEADER_LEN) as u16);
+    let mss_ip = path_mtu.saturating_sub((IPV4_HEADER_LEN + TCP_HEADER_LEN) as u16);
     let ordinary =
         Room { frame_len: link.len() + mtu, limits: TxLimits { mss_ip, gso_bytes_max: 0 } };
     if !caps.tx_checksum || caps.tso_bytes_max == 0 {

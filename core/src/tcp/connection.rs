@@ -60,8 +60,6 @@ pub(in crate::tcp) struct Flags {
     pub(in crate::tcp) override_due: bool,
     /// `Ended` was told, or is about to be.
     pub(in crate::tcp) end_told: bool,
-    /// What ICMP said since the last progress: the reason, if the connection times out.
-    pub(in crate::tcp) soft_error: Option<EndReason>,
 }
 
 /// Counters and times of the connection.

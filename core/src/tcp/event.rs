@@ -44,6 +44,8 @@ struct Retransmitted {
 pub(in crate::tcp) struct Events {
     flags: u8,
     ended: Option<EndReason>,
+    /// What ICMP said since the last progress: the reason to tell, if the connection times out.
+    pub(in crate::tcp) soft_error: Option<EndReason>,
     retransmitted: Option<Retransmitted>,
 }
 

@@ -42,7 +42,7 @@ impl Connection {
             | State::FinWait2
             | State::CloseWait
             | State::Closing
-            | State::LastAck => self.flags.soft_error = Some(reason),
+            | State::LastAck => self.events.soft_error = Some(reason),
             State::Closed | State::TimeWait => {}
         }
         true
@@ -50,6 +50,6 @@ impl Connection {
 
     /// Getter: why a connection that times out has come to that, as far as ICMP has told since the last progress.
     pub(in crate::tcp) fn timeout_reason(&self) -> EndReason {
-        self.flags.soft_error.unwrap_or(EndReason::TimedOut)
+        self.events.soft_error.unwrap_or(EndReason::TimedOut)
     }
 }

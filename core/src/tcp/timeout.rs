@@ -64,7 +64,7 @@ impl Connection {
         }
         let again = self.recovery.retries > 0;
         if !again {
-            self.flags.soft_error = None;
+            self.events.soft_error = None;
         }
         self.recovery.retries += 1;
         self.rtt.back_off();

@@ -13,6 +13,8 @@ pub const ICMP_HEADER_LEN: usize = 8;
 pub const CODE_PROTOCOL_UNREACHABLE: u8 = 2;
 /// Code of [`Icmpv4Header::Unreachable`]: nothing listens on that port.
 pub const CODE_PORT_UNREACHABLE: u8 = 3;
+/// Code of [`Icmpv4Header::TimeExceeded`]: fragments were missing (RFC 1122 §3.2.2.4).
+pub const CODE_REASSEMBLY: u8 = 1;
 /// Code of [`Icmpv4Header::Unreachable`]: fragmentation needed and DF set (RFC 1191).
 pub const CODE_FRAGMENTATION_NEEDED: u8 = 4;
 
@@ -45,6 +47,13 @@ pub enum Icmpv4Header {
         /// 0: its time to live; 1: its reassembly.
         code: u8,
     },
+    /// A field of the quoted packet's header cannot be (RFC 792, RFC 1122 §3.2.2.5).
+    ParameterProblem {
+        /// 0: `pointer` says where; 1: an option is missing.
+        code: u8,
+        /// The byte of the quoted packet that is wrong.
+        pointer: u8,
+    },
     /// Another message, for which this stack has no use.
     Other {
         /// Type.
@@ -60,12 +69,19 @@ impl Icmpv4Header {
     /// Input: checks the checksum of a whole message and takes its header apart; the payload begins at
     /// the returned length.
     pub fn parse(message: &[u8]) -> Result<(Self, usize), WireError> {
-        let h: &[u8; ICMP_HEADER_LEN] = fixed(message).ok_or(WireError::Truncated)?;
+        fixed::<ICMP_HEADER_LEN>(message).ok_or(WireError::Truncated)?;
         if sum(message) != 0xffff {
             return Err(WireError::Checksum);
         }
+        Ok((Self::parse_summed(message)?, ICMP_HEADER_LEN))
+    }
+
+    /// Input: the header of a message whose checksum was found right already, in a chain of segments, say. `bytes` is its
+    /// beginning.
+    pub fn parse_summed(bytes: &[u8]) -> Result<Self, WireError> {
+        let h: &[u8; ICMP_HEADER_LEN] = fixed(bytes).ok_or(WireError::Truncated)?;
         let (identifier, sequence) = (be16(h, 4), be16(h, 6));
-        let header = match (h[0], h[1]) {
+        Ok(match (h[0], h[1]) {
             (8, 0) => Self::EchoRequest { identifier, sequence },
             (0, 0) => Self::EchoReply { identifier, sequence },
             (3, code) => {
@@ -73,9 +89,9 @@ impl Icmpv4Header {
                 Self::Unreachable { code, next_hop_mtu: if is_mtu { sequence } else { 0 } }
             }
             (11, code) => Self::TimeExceeded { code },
+            (12, code) => Self::ParameterProblem { code, pointer: h[4] },
             (kind, code) => Self::Other { kind, code, rest: be32(h, 4) },
-        };
-        Ok((header, ICMP_HEADER_LEN))
+        })
     }
 
     /// Output: completes `message`, whose payload lies behind the first [`ICMP_HEADER_LEN`] bytes already,
@@ -87,6 +103,7 @@ impl Icmpv4Header {
             Self::EchoReply { identifier, sequence } => (0, 0, pair(identifier, sequence)),
             Self::Unreachable { code, next_hop_mtu } => (3, code, pair(0, next_hop_mtu)),
             Self::TimeExceeded { code } => (11, code, 0),
+            Self::ParameterProblem { code, pointer } => (12, code, u32::from(pointer) << 24),
             Self::Other { kind, code, rest } => (kind, code, rest),
         };
         h[0] = kind;
@@ -102,9 +119,11 @@ impl Icmpv4Header {
     pub const fn is_error(&self) -> bool {
         match self {
             Self::EchoRequest { .. } | Self::EchoReply { .. } => false,
-            Self::Unreachable { .. } | Self::TimeExceeded { .. } => true,
-            // Source quench, redirect, parameter problem.
-            Self::Other { kind, .. } => matches!(*kind, 4 | 5 | 12),
+            Self::Unreachable { .. }
+            | Self::TimeExceeded { .. }
+            | Self::ParameterProblem { .. } => true,
+            // Source quench, redirect.
+            Self::Other { kind, .. } => matches!(*kind, 4 | 5),
         }
     }
 }
@@ -129,6 +148,8 @@ pub struct QuotedPacket {
     /// The four bytes behind the ports: TCP's sequence number, to be checked against what is in
     /// flight (RFC 5927 §4.1).
     pub seq: u32,
+    /// The length that the IP header says, that header included.
+    pub total_len: u16,
 }
 
 impl QuotedPacket {
@@ -156,6 +177,7 @@ impl QuotedPacket {
             src_port: be16(t, 0),
             dst_port: be16(t, 2),
             seq: be32(t, 4),
+            total_len: be16(h, 2),
         })
     }
 }
@@ -181,6 +203,7 @@ mod tests {
         let quoted = QuotedPacket::parse(&message[at..]).unwrap();
         assert_eq!((quoted.src, quoted.dst, quoted.protocol), (a, b, IpProtocol::TCP));
         assert_eq!((quoted.src_port, quoted.dst_port, quoted.seq), (0x8001, 80, 0x0102_0304));
+        assert_eq!(quoted.total_len, 1_020);
         assert_eq!(QuotedPacket::parse(&message[at..35]), Err(WireError::Truncated));
         message[at + 7] = 1;
         assert_eq!(QuotedPacket::parse(&message[at..]), Err(WireError::Unsupported));
@@ -217,7 +240,9 @@ mod tests {
                 next_hop_mtu: if code == CODE_FRAGMENTATION_NEEDED { mtu } else { 0 },
             }),
             any::<u8>().prop_map(|code| Icmpv4Header::TimeExceeded { code }),
-            (12u8.., any::<(u8, u32)>()).prop_map(|(kind, (code, rest))| Icmpv4Header::Other {
+            any::<(u8, u8)>()
+                .prop_map(|(code, pointer)| Icmpv4Header::ParameterProblem { code, pointer }),
+            (13u8.., any::<(u8, u32)>()).prop_map(|(kind, (code, rest))| Icmpv4Header::Other {
                 kind,
                 code,
                 rest

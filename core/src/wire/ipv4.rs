@@ -20,6 +20,18 @@ const OPTION_NOP: u8 = 1;
 const OPTION_LSRR: u8 = 131;
 const OPTION_SSRR: u8 = 137;
 
+/// Where the protocol's number stands in the header.
+pub const PROTOCOL_AT: u16 = 9;
+
+/// An option that cannot be, or is not wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadOption {
+    /// Where it begins in the header.
+    pub at: u16,
+    /// [`WireError::Malformed`] for a length that cannot be, [`WireError::Unsupported`] for a source route.
+    pub error: WireError,
+}
+
 /// An IPv4 header as a plain value. Options are skipped on receipt and never sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ipv4Header {
@@ -81,6 +93,18 @@ impl Ipv4Header {
     /// Input: like [`Ipv4Header::parse`] for a datagram in a chain of segments: `bytes` is the first
     /// one, `available` the bytes in the whole chain.
     pub fn parse_prefix(bytes: &[u8], available: usize) -> Result<(Self, usize), WireError> {
+        match Self::parse_past_options(bytes, available)? {
+            (header, header_len, None) => Ok((header, header_len)),
+            (_, _, Some(bad)) => Err(bad.error),
+        }
+    }
+
+    /// Input: like [`Ipv4Header::parse_prefix`], where a bad option is no error yet, but told beside the header: whom to
+    /// complain to stands in there.
+    pub fn parse_past_options(
+        bytes: &[u8],
+        available: usize,
+    ) -> Result<(Self, usize, Option<BadOption>), WireError> {
         let h: &[u8; IPV4_HEADER_LEN] = fixed(bytes).ok_or(WireError::Truncated)?;
         if h[0] >> 4 != 4 {
             return Err(WireError::Unsupported);
@@ -100,7 +124,7 @@ impl Ipv4Header {
         if sum(with_options) != 0xffff {
             return Err(WireError::Checksum);
         }
-        check_options(&with_options[IPV4_HEADER_LEN..])?;
+        let bad_option = check_options(&with_options[IPV4_HEADER_LEN..]).err();
         let header = Self::fields(h, (total_len - header_len) as u16);
         // RFC 791 §3.1: the reserved flag is zero. A datagram cannot grow beyond 65,535 bytes
         // in reassembly either.
@@ -108,7 +132,7 @@ impl Ipv4Header {
         if be16(h, 6) & 0x8000 != 0 || end > usize::from(u16::MAX) {
             return Err(WireError::Malformed);
         }
-        Ok((header, header_len))
+        Ok((header, header_len, bad_option))
     }
 
     /// The fields of a header whose lengths are known to be right.
@@ -154,18 +178,23 @@ impl Ipv4Header {
 
 /// Options are skipped, except source routes, which an end host refuses (RFC 7126 §4.3, §4.4), and lengths
 /// that run out of the header.
-fn check_options(mut options: &[u8]) -> Result<(), WireError> {
+fn check_options(all: &[u8]) -> Result<(), BadOption> {
+    let mut options = all;
+    let bad = |rest: &[u8], error| BadOption {
+        at: (IPV4_HEADER_LEN + all.len() - rest.len()) as u16,
+        error,
+    };
     while let [kind, rest @ ..] = options {
         match *kind {
             OPTION_END => return Ok(()),
             OPTION_NOP => options = rest,
-            OPTION_LSRR | OPTION_SSRR => return Err(WireError::Unsupported),
+            OPTION_LSRR | OPTION_SSRR => return Err(bad(options, WireError::Unsupported)),
             _ => {
-                let len = usize::from(*rest.first().ok_or(WireError::Malformed)?);
-                if len < 2 {
-                    return Err(WireError::Malformed);
+                let len = rest.first().map_or(0, |len| usize::from(*len));
+                match options.get(len..) {
+                    Some(next) if len >= 2 => options = next,
+                    _ => return Err(bad(options, WireError::Malformed)),
                 }
-                options = options.get(len..).ok_or(WireError::Malformed)?;
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Stories of two hosts on one wire.
 
 mod hostile;
+mod icmp_stories;
 mod ip_stories;
 mod machnet_stories;
 mod option_stories;
