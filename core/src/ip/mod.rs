@@ -3,17 +3,21 @@
 //! Interfaces and keys are dual-stack throughout.
 
 pub mod address;
+pub mod identification;
 pub mod neighbor;
 pub mod pmtu;
+pub mod reassembly;
 pub mod route;
 
 pub use address::{
     AddressError, InterfaceAddress, is_group_or_broadcast, is_martian_destination,
     is_martian_source,
 };
+pub use identification::Identifications;
 pub use neighbor::{
     ArpOutcome, Lookup, NeighborConfig, NeighborConfigBuilder, NeighborConfigError, NeighborKey,
     NeighborTable, Solicit,
 };
 pub use pmtu::{PMTU_ENTRIES_MAX, PMTU_LIFETIME, PMTU_MIN_V4, PMTU_MIN_V6, PathMtus};
+pub use reassembly::{Expired, Fragment, FragmentKey, Reassembled, Reassembly, Whole};
 pub use route::{Route, RouteError, RouteHit, RouteTable};

@@ -128,7 +128,7 @@ fn no_error_ends_an_established_connection_but_it_is_the_reason_when_that_times_
         for frame in sent_by_a(&mut duo) {
             duo.a.nic().inject(&error_about(&frame, unreachable(1)));
         }
-        duo.now = duo.now + Duration::from_secs(1);
+        duo.now += Duration::from_secs(1);
         while let Some((channel, news)) = duo.a.engine.port_mut().poll_completion() {
             assert_eq!(channel, CHANNEL);
             if let Completion::Ended { reason: told, .. } = news {
