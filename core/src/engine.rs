@@ -28,6 +28,8 @@ pub enum Reason {
     Neighbor,
     /// An echo request is given up.
     Ping,
+    /// A datagram is given up of which fragments are missing.
+    Reassembly,
 }
 
 /// What one step did.

@@ -27,7 +27,7 @@ pub enum DropReason {
     NoSocket,
     /// A limit (backlog, reassembly, ring memory) was reached.
     Limit,
-    /// Fragments are not reassembled here.
+    /// A fragment that overlaps another, cuts a TCP header, or contradicts the others of its datagram.
     Fragment,
 }
 

@@ -13,6 +13,7 @@ use core::net::IpAddr;
 
 use share::Shares;
 
+use crate::nic::IfIndex;
 use crate::time::{Duration, Instant};
 use crate::wire::IpProtocol;
 
@@ -33,6 +34,8 @@ const TCP_FIRST_MIN: usize = 20;
 /// What the fragments of one datagram have in common (RFC 791 §3.2; RFC 8200 §4.5 leaves the protocol out: zero).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FragmentKey {
+    /// The link that they came by.
+    pub interface: IfIndex,
     /// Its sender.
     pub src: IpAddr,
     /// Whom it is for.
@@ -108,6 +111,7 @@ pub struct Expired {
     pub first: Option<Whole>,
 }
 
+/// What is kept of a datagram.
 #[derive(Debug)]
 struct Datagram {
     header: Vec<u8>,

@@ -14,8 +14,8 @@ use super::rx_predicted::Recent;
 use super::sock::Sockets;
 use super::stats::Stats;
 use crate::event::Stamped;
-use crate::ip::PathMtus;
 use crate::ip::neighbor::NeighborTable;
+use crate::ip::{Identifications, PathMtus, Reassembly};
 use crate::nic::{INTERFACES_MAX, MacAddr, Medium, NicCaps};
 use crate::port::SocketId;
 use crate::rng::Stream;
@@ -61,6 +61,8 @@ pub struct Stack {
     pub(super) rate: RateLimit,
     pub(super) echo_rate: RateLimit,
     pub(super) paths: PathMtus,
+    pub(super) reassembly: Reassembly,
+    pub(super) identifications: Identifications,
     pub(super) pings: Pings,
     pub(super) events: EventLog,
     pub(super) stats: Stats,
@@ -97,6 +99,8 @@ impl Stack {
             rate: RateLimit::new(config.resets_per_second()),
             echo_rate: RateLimit::new(config.echo_replies_per_second()),
             paths: PathMtus::new(),
+            reassembly: Reassembly::new(config.reassembly_bytes_max() as usize),
+            identifications: Identifications::new(low.rotate_left(17) ^ high),
             pings: Pings::new(config.pings_max()),
             events: EventLog::new(config.events_max()),
             stats: Stats::default(),

@@ -68,6 +68,7 @@ pub struct StackConfig {
     replies_max: u32,
     resets_per_second: u32,
     echo_replies_per_second: u32,
+    reassembly_bytes_max: u32,
     unreachables: bool,
     accept_bad_udp_checksum: Vec<Ipv4Addr>,
     events_max: u32,
@@ -101,6 +102,7 @@ impl StackConfig {
             replies_max: 256,
             resets_per_second: 1_000,
             echo_replies_per_second: 10_000,
+            reassembly_bytes_max: 4 << 20,
             unreachables: true,
             accept_bad_udp_checksum: Vec::new(),
             events_max: 0,
@@ -155,6 +157,10 @@ impl StackConfig {
     /// Getter: most echo replies a second.
     pub const fn echo_replies_per_second(&self) -> u32 {
         self.echo_replies_per_second
+    }
+    /// Getter: most bytes that are kept of datagrams whose other fragments are missing.
+    pub const fn reassembly_bytes_max(&self) -> u32 {
+        self.reassembly_bytes_max
     }
     /// Getter: whether ICMP errors are sent.
     pub const fn unreachables(&self) -> bool {
@@ -261,6 +267,14 @@ impl StackConfigBuilder {
         self.0.echo_replies_per_second = n;
         self
     }
+    /// Most bytes that are kept of datagrams whose other fragments are missing, records included; one sender gets a quarter
+    /// at most. Default 4 MiB (Linux's `ipfrag_high_thresh`); up to 1 GiB; 0 for none: fragments are dropped. Taken as it is
+    /// needed. One whole datagram of the longest kind needs 64 KiB of a sender's quarter.
+    #[must_use]
+    pub const fn reassembly_bytes_max(mut self, n: u32) -> Self {
+        self.0.reassembly_bytes_max = n;
+        self
+    }
     /// Whether ICMP errors are sent: port and protocol unreachable, time exceeded, parameter problem (RFC 1122 §3.2.2,
     /// §4.1.3.1). Default true.
     #[must_use]
@@ -328,6 +342,7 @@ impl StackConfigBuilder {
             (config.replies_max, 8, 65_536),
             (config.resets_per_second, 0, 1_000_000),
             (config.echo_replies_per_second, 0, 10_000_000),
+            (config.reassembly_bytes_max, 0, 1 << 30),
             (config.events_max, 0, 1 << 20),
         ];
         let peers = &config.accept_bad_udp_checksum;

@@ -3,9 +3,9 @@
 //! | file | what |
 //! |---|---|
 //! | `composition` | [`Stack`]: the tables |
-//! | `rx`, `rx_predicted`, `rx_tcp`, `rx_udp`, `rx_icmp` | input: a frame finds its socket, or is answered, or is dropped and counted |
+//! | `rx`, `rx_predicted`, `rx_tcp`, `rx_udp`, `rx_icmp`, `rx_fragment` | input: a frame finds its socket, or is answered, or is dropped and counted |
 //! | `icmp_in`, `icmp_out` | ICMP errors: what those of others mean to our sockets, and which we send |
-//! | `tx`, `emit`, `emit_plain` | output: ready sockets take turns, packets are written into the NIC's memory |
+//! | `tx`, `emit`, `emit_plain`, `fragment_out` | output: ready sockets take turns, packets are written into the NIC's memory |
 //! | `commands`, `open`, `set_option` | what applications ask for |
 //! | `lifecycle` | after every input: news to the application, timer, ready list, end |
 //! | `orphans` | what becomes of the sockets of an application that is gone |
@@ -22,6 +22,7 @@ mod emit;
 mod emit_plain;
 mod event_log;
 mod export;
+mod fragment_out;
 mod icmp_in;
 mod icmp_out;
 mod lifecycle;
@@ -35,6 +36,7 @@ mod replies;
 mod resolve;
 mod routing;
 mod rx;
+mod rx_fragment;
 mod rx_icmp;
 mod rx_predicted;
 mod rx_tcp;

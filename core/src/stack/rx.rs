@@ -135,7 +135,9 @@ impl Stack {
             Ipv4Header::parse_past_options(&frame.segment(0)[ip_at..], frame.len() - ip_at)?;
         // A NIC that calls a datagram of such a peer bad is right, and not asked: `handle_udp` sums again and counts.
         let overlooked = || ip.protocol == IpProtocol::UDP && self.overlooks_checksums_of(ip.src);
-        if frame.meta().rx_checksum == RxChecksum::Bad && !overlooked() {
+        // Of a fragment no NIC can know: its checksum covers the whole.
+        let judged = !ip.is_fragment() && !overlooked();
+        if frame.meta().rx_checksum == RxChecksum::Bad && judged {
             return Err(DropReason::Checksum);
         }
         self.check_addresses(interface, &ip, group)?;
@@ -155,15 +157,26 @@ impl Stack {
             return Err(self.refuse_option(frame, &packet, &ip, bad));
         }
         if ip.is_fragment() {
-            return Err(DropReason::Fragment);
+            return self.handle_fragment_v4(frame, &packet, &ip, port);
         }
-        match ip.protocol {
-            IpProtocol::TCP => self.handle_tcp(frame, &packet, port),
-            IpProtocol::UDP => self.handle_udp(frame, &packet, port),
-            IpProtocol::ICMP => self.handle_icmp(frame, &packet, port),
+        self.deliver(frame, &packet, ip.protocol, port)
+    }
+
+    /// A whole IPv4 datagram to its protocol.
+    pub(super) fn deliver<F: Frame, P: AppPort>(
+        &mut self,
+        frame: &F,
+        packet: &Packet,
+        protocol: IpProtocol,
+        port: &mut P,
+    ) -> Result<(), DropReason> {
+        match protocol {
+            IpProtocol::TCP => self.handle_tcp(frame, packet, port),
+            IpProtocol::UDP => self.handle_udp(frame, packet, port),
+            IpProtocol::ICMP => self.handle_icmp(frame, packet, port),
             protocol => {
                 let at = PROTOCOL_AT;
-                self.complain(frame, &packet, protocol, Complaint::ProtocolUnreachable { at });
+                self.complain(frame, packet, protocol, Complaint::ProtocolUnreachable { at });
                 Err(DropReason::Protocol)
             }
         }

@@ -71,7 +71,7 @@ impl Stack {
             bytes.extend_from_slice(slice);
         }
         reply.emit(&mut bytes[IPV4_HEADER_LEN..]);
-        if self.send_ip(&Datagram::answer(packet, IpProtocol::ICMP), bytes) {
+        if self.send_ip_or_pieces(packet.now, &Datagram::answer(packet, IpProtocol::ICMP), bytes) {
             self.stats.echo_replies_out += 1;
         }
         Ok(())

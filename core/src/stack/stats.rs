@@ -81,6 +81,14 @@ pub struct Stats {
     pub icmp_errors_in: u64,
     /// ICMP errors sent.
     pub icmp_errors_out: u64,
+    /// Fragments received.
+    pub fragments_in: u64,
+    /// Fragments sent, of datagrams of ours that were too long for their path.
+    pub fragments_out: u64,
+    /// Datagrams put together of received fragments.
+    pub datagrams_reassembled: u64,
+    /// Datagrams given up because fragments did not come in time.
+    pub reassembly_timeouts: u64,
     /// Times that a router's word made a path's MTU smaller.
     pub path_mtus_lowered: u64,
     /// ICMP errors, and messages of other types, that were received and had no effect.

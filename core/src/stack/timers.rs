@@ -16,6 +16,7 @@ impl Stack {
     /// when more are due.
     pub fn handle_timeout<P: AppPort>(&mut self, now: Instant, port: &mut P) -> (u32, bool) {
         let mut count = self.handle_neighbor_timeouts(now);
+        count += self.handle_reassembly_timeouts(now, TIMERS_PER_STEP - count);
         while let Some(ping) = self.pings.poll_expired(now) {
             count += 1;
             let error = CommandError::TimedOut;
@@ -60,6 +61,7 @@ impl Stack {
         };
         consider(self.neighbors.poll_timeout(), Reason::Neighbor);
         consider(self.pings.poll_timeout(), Reason::Ping);
+        consider(self.reassembly.poll_timeout(), Reason::Reassembly);
         next
     }
 }

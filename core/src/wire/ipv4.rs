@@ -152,6 +152,22 @@ impl Ipv4Header {
         }
     }
 
+    /// Command: `datagram` begins with the header of a fragment, `header_len` bytes with options, and was completed behind it:
+    /// makes it the header of the whole.
+    pub fn make_whole(datagram: &mut [u8], header_len: usize) {
+        let total_len = u16::try_from(datagram.len()).unwrap_or(u16::MAX);
+        let Some(header) = datagram.get_mut(..header_len) else { return };
+        if let Some(fixed) = header.first_chunk_mut::<IPV4_HEADER_LEN>() {
+            fixed[2..4].copy_from_slice(&total_len.to_be_bytes());
+            fixed[6..8].fill(0);
+            fixed[10..12].fill(0);
+        }
+        let checksum = finish(sum(header)).to_be_bytes();
+        if let Some(field) = header.get_mut(10..12) {
+            field.copy_from_slice(&checksum);
+        }
+    }
+
     /// Output: writes the header with its checksum to the front of `out`, returns its length, or 0 when
     /// there is no room. `payload_len` is at most 65,515 bytes; more is cut there.
     pub fn emit(&self, out: &mut [u8]) -> usize {

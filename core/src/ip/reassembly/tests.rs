@@ -8,6 +8,7 @@ const TCP: u8 = 6;
 
 fn key(host: u32, identification: u32) -> FragmentKey {
     FragmentKey {
+        interface: IfIndex(1),
         src: IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + host)),
         dst: IpAddr::V4(Ipv4Addr::new(10, 1, 0, 1)),
         protocol: UDP,
@@ -132,7 +133,7 @@ fn a_datagram_that_stays_incomplete_expires_and_tells_its_first_fragment() {
     add(&mut r, key(1, 1), 0, &bytes, true);
     add(&mut r, key(1, 2), 16, &bytes, true);
     let v6 = |host: u16| IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, host));
-    let six = FragmentKey { src: v6(1), dst: v6(2), protocol: 0, identification: 1 };
+    let six = FragmentKey { src: v6(1), dst: v6(2), protocol: 0, ..key(0, 1) };
     add(&mut r, six, 0, &bytes, true);
     assert_eq!(r.poll_timeout(), Some(NOW + REASSEMBLY_TIMEOUT_V4));
     assert_eq!(r.poll_expired(NOW + Duration::from_secs(29)), None);

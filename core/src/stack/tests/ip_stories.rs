@@ -91,6 +91,7 @@ fn what_must_not_be_is_dropped_with_its_reason() {
         (frame(US, [10, 0, 0, 255], us, tcp), one(|d| d.martian = 1)),
         (frame(US, peer, us, IpProtocol(99)), one(|d| d.protocol = 1)),
         (frame(US, peer, us, tcp), one(|d| d.malformed = 1)),
+        // Of a TCP segment in pieces, eight bytes that cannot hold its header.
         (fragment, one(|d| d.fragment = 1)),
         (broken, one(|d| d.checksum = 1)),
         (v6, one(|d| d.protocol = 1)),

@@ -1,5 +1,6 @@
 //! Stories of two hosts on one wire.
 
+mod fragment_stories;
 mod hostile;
 mod icmp_stories;
 mod ip_stories;

@@ -1,0 +1,97 @@
+//! Datagrams of ours that are longer than what the path carries: cut at the source (RFC 791 §3.2, RFC 8200 §4.5).
+
+use alloc::vec::Vec;
+use core::net::IpAddr;
+use core::ops::Range;
+
+use super::composition::Stack;
+use super::datagram::Datagram;
+use super::replies::{LinkTarget, Reply};
+use super::routing::Hop;
+use crate::time::Instant;
+use crate::wire::ethernet::EtherType;
+use crate::wire::ipv4::{IPV4_HEADER_LEN, Ipv4Header};
+
+/// Where a payload of `len` bytes is cut for datagrams of `mtu` bytes, of which each has `headers` bytes that are not
+/// payload. Every piece but the last is a multiple of 8 bytes long.
+pub(super) fn cuts(len: usize, mtu: u16, headers: usize) -> impl Iterator<Item = Range<usize>> {
+    let size = (usize::from(mtu).saturating_sub(headers) & !7).max(8);
+    (0..len).step_by(size).map(move |start| start..(start + size).min(len))
+}
+
+impl Stack {
+    /// Like [`Stack::send_ip`], and what is too long for its path goes in pieces.
+    pub(super) fn send_ip_or_pieces(
+        &mut self,
+        now: Instant,
+        datagram: &Datagram,
+        bytes: Vec<u8>,
+    ) -> bool {
+        match self.next_hop_on(datagram.dst, datagram.link) {
+            Some(hop) if bytes.len() > usize::from(self.links[hop.interface.index()].mtu) => {
+                self.send_in_pieces(now, datagram, hop, bytes)
+            }
+            _ => self.send_ip(datagram, bytes),
+        }
+    }
+
+    /// Queues the datagram in `bytes`, whose header is not written yet, in pieces. False when some found no buffer.
+    fn send_in_pieces(
+        &mut self,
+        now: Instant,
+        datagram: &Datagram,
+        hop: Hop,
+        bytes: Vec<u8>,
+    ) -> bool {
+        let header_len = datagram.header_len();
+        let (IpAddr::V4(src), IpAddr::V4(dst)) = (datagram.src, datagram.dst) else {
+            self.replies.discard(bytes);
+            return false;
+        };
+        let mtu = self.paths.mtu(now, || datagram.dst, self.links[hop.interface.index()].mtu);
+        let number = self.identifications.next(datagram.src, datagram.dst, datagram.protocol);
+        let payload_len = bytes.len() - header_len;
+        let mut complete = true;
+        for cut in cuts(payload_len, mtu, IPV4_HEADER_LEN) {
+            let Some(mut piece) = self.replies.buffer() else {
+                self.stats.replies_lost += 1;
+                complete = false;
+                break;
+            };
+            piece.resize(header_len, 0);
+            piece.extend_from_slice(&bytes[header_len..][cut.clone()]);
+            let header = Ipv4Header {
+                identification: number as u16,
+                dont_fragment: false,
+                more_fragments: cut.end < payload_len,
+                fragment_offset: (cut.start / 8) as u16,
+                ttl: datagram.hop_limit,
+                ..Ipv4Header::new(src, dst, datagram.protocol, cut.len() as u16)
+            };
+            header.emit(&mut piece);
+            self.stats.fragments_out += 1;
+            let target = LinkTarget::Neighbor(hop.address);
+            let ether_type = EtherType::IPV4;
+            self.replies.push(hop.interface, Reply { target, ether_type, bytes: piece });
+        }
+        self.replies.discard(bytes);
+        complete
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_piece_but_the_last_is_a_multiple_of_eight_and_none_is_too_long() {
+        for (len, mtu) in [(1, 576), (1_480, 1_500), (1_481, 1_500), (65_515, 577), (100, 28)] {
+            let pieces: Vec<_> = cuts(len, mtu, IPV4_HEADER_LEN).collect();
+            let (last, others) = pieces.split_last().unwrap();
+            assert!(others.iter().all(|cut| cut.len() % 8 == 0 && cut.len() == others[0].len()));
+            assert!(pieces.iter().all(|cut| cut.len() + IPV4_HEADER_LEN <= usize::from(mtu)));
+            assert_eq!((pieces[0].start, last.end), (0, len));
+            assert!(pieces.windows(2).all(|pair| pair[0].end == pair[1].start));
+        }
+    }
+}
