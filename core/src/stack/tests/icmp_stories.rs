@@ -181,10 +181,10 @@ fn cwnd(duo: &mut Duo, handle: Handle) -> u32 {
     duo.a.ask(Op::Info { socket: handle.socket });
     duo.settle();
     let info = duo.a.take(|news| match news {
-        Completion::Info { info, .. } => Some(*info),
+        Completion::Info { info, .. } => Some(info.cwnd_bytes),
         _ => None,
     });
-    info.unwrap().cwnd_bytes
+    info.unwrap()
 }
 
 #[test]
