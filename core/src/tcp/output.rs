@@ -49,6 +49,8 @@ impl SegmentOut {
 struct Sendable {
     len: u32,
     fin: bool,
+    /// The windows let nothing more go after this: the last segment of a burst.
+    last: bool,
 }
 
 impl Connection {
@@ -164,7 +166,7 @@ impl Connection {
             None => self.sendable(now, limits, io)?,
         };
         if sendable.len > self.options.mss() && self.is_cwr_due() {
-            sendable = Sendable { len: self.options.mss(), fin: false };
+            sendable = Sendable { len: self.options.mss(), fin: false, last: false };
         }
         let seq = self.snd.snd_nxt;
         Some(self.emit_data(now, seq, sendable, limits, io))
@@ -191,7 +193,7 @@ impl Connection {
         if let Some(board) = self.recovery.scoreboard.as_mut() {
             board.retransmitted(self.snd.anchor.offset + u64::from(len));
         }
-        Some(self.emit_data(now, seq, Sendable { len, fin }, limits, io))
+        Some(self.emit_data(now, seq, Sendable { len, fin, last: false }, limits, io))
     }
 
     /// The next hole that selective acknowledgements show (RFC 6675 §5 step C).
@@ -212,7 +214,7 @@ impl Connection {
         }
         board.retransmitted(hole.start + u64::from(len));
         let seq = self.snd.anchor.seq_of(hole.start);
-        Some(self.emit_data(now, seq, Sendable { len, fin: false }, limits, io))
+        Some(self.emit_data(now, seq, Sendable { len, fin: false, last: false }, limits, io))
     }
 
     /// Getter: bytes in the network, by selective acknowledgements or by duplicate ones.
@@ -261,11 +263,12 @@ impl Connection {
         let waiting = io.tx_end().saturating_sub(sent);
         let wnd = self.snd.snd_wnd.saturating_sub(in_flight);
         let cwnd = self.congestion.cwnd().saturating_sub(in_flight);
-        if waiting < u64::from(mss) || wnd.min(cwnd) < mss {
+        // The last segment that a window lets through is looked at closely: it is pushed.
+        if waiting < u64::from(mss) || wnd.min(cwnd) < 2 * mss {
             return None;
         }
         self.snd.cwnd_limited = waiting > u64::from(cwnd) && cwnd <= wnd;
-        Some(Sendable { len: mss, fin: false })
+        Some(Sendable { len: mss, fin: false, last: false })
     }
 
     /// How much may leave from `snd_nxt` on. `None` for nothing; then the timer that will ask again is set.
@@ -313,7 +316,7 @@ impl Connection {
         if len == 0 && !(waiting == 0 && fin_waits) {
             return None;
         }
-        Some(Sendable { len, fin: fin_waits && len == waiting })
+        Some(Sendable { len, fin: fin_waits && len == waiting, last: false })
     }
 
     /// Less than what waits: whole segments only (sender SWS avoidance, RFC 9293 §3.8.6.2.1).
@@ -328,8 +331,9 @@ impl Connection {
     ) -> Option<Sendable> {
         let max = segment_max(limits, mss);
         if room >= mss {
-            let len = if room >= max { max } else { room - room % mss };
-            return Some(Sendable { len: len.min(waiting), fin: false });
+            let len = if room >= max { max } else { room - room % mss }.min(waiting);
+            let last = room - len < mss && (len > mss || self.counters.last_tx == now);
+            return Some(Sendable { len, fin: false, last });
         }
         if room < wnd {
             // The congestion window is in the way: an acknowledgement will come, unless nothing is
@@ -338,7 +342,7 @@ impl Connection {
         }
         let worth = wnd >= self.snd.snd_wnd_max / 2;
         if worth || core::mem::take(&mut self.flags.override_due) {
-            return Some(Sendable { len: room, fin: false });
+            return Some(Sendable { len: room, fin: false, last: false });
         }
         self.wait_for_window(now)
     }
@@ -383,11 +387,11 @@ impl Connection {
         limits: &TxLimits,
         io: &impl StreamIo,
     ) -> SegmentOut {
-        let Sendable { len, fin } = sendable;
+        let Sendable { len, fin, last } = sendable;
         let payload_offset = self.snd.offset_of(seq);
         let end = payload_offset + u64::from(len);
         let mut header = self.header(now, seq, io);
-        if len > 0 && end >= self.snd.end(io) {
+        if len > 0 && (last || end >= self.snd.end(io)) {
             header.flags = header.flags.union(TcpFlags::PSH);
         }
         if fin {
@@ -399,7 +403,7 @@ impl Connection {
         let (flags, ecn) = self.ecn_of_data(len > 0 && seq == self.snd.snd_max);
         header.flags = header.flags.union(flags);
         self.sent(now, seq, next, len, mss);
-        self.acknowledged_by_data(now);
+        self.acknowledged_by_data(now, len);
         let gso_size = if len > mss && limits.gso_bytes_max > 0 { mss as u16 } else { 0 };
         SegmentOut { header, payload_offset, payload_len: len, gso_size, ecn }
     }
@@ -457,9 +461,9 @@ impl Connection {
 
     /// Data carries the acknowledgement along, but duplicates must be bare (RFC 5681 §2) and SACK
     /// blocks would take room from the payload.
-    fn acknowledged_by_data(&mut self, now: Instant) {
-        if !self.rcv.interactive {
-            // Data soon after something came: the application answers, and its answers will carry acknowledgements.
+    fn acknowledged_by_data(&mut self, now: Instant, len: u32) {
+        if !self.rcv.interactive && len > 0 && self.rcv.rcv_mss > 0 {
+            // Data soon after data came: the application answers, and its answers will carry acknowledgements.
             let ato = millis(self.config.delayed_ack_ms);
             self.rcv.interactive = now.saturating_since(self.counters.last_rx) < ato;
         }
