@@ -51,6 +51,8 @@ pub(super) struct TcpFile {
     pub(super) values: Values,
     pub(super) shut_read: bool,
     pub(super) shut_write: bool,
+    /// A connect is under way whose success nobody was told.
+    pub(super) connecting: bool,
     /// The last send said MSG_MORE.
     pub(super) corked: bool,
     /// The error of a connect that failed before there was a connection.
@@ -67,6 +69,7 @@ impl TcpFile {
             values: Values::default(),
             shut_read: false,
             shut_write: false,
+            connecting: false,
             corked: false,
             error: None,
         }

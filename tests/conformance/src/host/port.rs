@@ -85,6 +85,7 @@ impl Stream {
         if !peek {
             self.rx.drain(..len);
             self.rx_consumed += len as u64;
+            self.grow_window();
         }
         bytes
     }

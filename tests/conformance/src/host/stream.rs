@@ -186,13 +186,17 @@ impl Host {
             self.tcp(fd)?.role = Role::Fresh;
             return Err(error);
         }
-        match (endpoint.ended, endpoint.connected, begun) {
+        let (ended, connected) = (endpoint.ended, endpoint.connected);
+        // The success of a connect that did not wait is told by the next one.
+        let tcp = self.tcp(fd)?;
+        let untold = connected && std::mem::take(&mut tcp.connecting);
+        match (ended, connected, begun) {
             (true, false, _) => {
-                self.tcp(fd)?.role = Role::Fresh;
+                tcp.role = Role::Fresh;
                 Err(Errno::ECONNABORTED)
             }
-            (_, true, true) => Ok(Reply::Number(0)),
-            (_, true, false) => Err(Errno::EISCONN),
+            (_, true, _) if untold => Ok(Reply::Number(0)),
+            (_, true, _) => Err(Errno::EISCONN),
             (false, false, true) => Err(Errno::EINPROGRESS),
             (false, false, false) => Err(Errno::EALREADY),
         }
@@ -210,7 +214,8 @@ impl Host {
                 if let Some(endpoint) = self.endpoints.get_mut(&socket) {
                     endpoint.remote = remote;
                 }
-                self.tcp(fd)?.role = Role::Stream { socket };
+                let tcp = self.tcp(fd)?;
+                (tcp.role, tcp.connecting) = (Role::Stream { socket }, true);
                 Err(Errno::EINPROGRESS)
             }
             Some(Completion::Failed { error, .. }) => Err(error.into()),
@@ -302,13 +307,8 @@ impl Host {
     /// The peer has acknowledged everything that was written, and FIN.
     fn all_acked(&mut self, socket: SocketId) -> bool {
         match self.ask(Op::Info { socket }) {
-            Some(Completion::Info { info, .. }) => {
-                let queued =
-                    self.endpoints.get(&socket).map(|e| e.stream).map_or(0, |stream| {
-                        self.machine.engine.port_mut().rings(stream).tx_queued()
-                    });
-                queued == 0 && info.bytes_acked == info.bytes_acked.max(info.bytes_sent)
-            }
+            // Linux's numbers of FIN-WAIT-2, TIME-WAIT and CLOSED.
+            Some(Completion::Info { info, .. }) => matches!(info.state, 5..=7),
             _ => true,
         }
     }

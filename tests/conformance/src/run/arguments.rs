@@ -9,7 +9,11 @@ pub(super) type Refused = String;
 pub(super) fn number(expr: &Expr) -> Result<i64, Refused> {
     match expr {
         Expr::Int(value) => Ok(*value),
-        Expr::Word(name) => symbols::number(name).ok_or_else(|| format!("`{name}` is unknown")),
+        Expr::Word(name) => {
+            let errno = crate::host::errno::NAMES.iter().find(|(known, _)| known == name);
+            let errno = errno.map(|(_, number)| i64::from(*number));
+            symbols::number(name).or(errno).ok_or_else(|| format!("`{name}` is unknown"))
+        }
         Expr::Or(left, right) => Ok(number(left)? | number(right)?),
         Expr::Call(name, argument) if name == "htons" => {
             let port = u16::try_from(number(argument)?).map_err(|_| "a port out of range")?;
