@@ -20,7 +20,7 @@ use crate::nic::{INTERFACES_MAX, MacAddr, Medium, NicCaps};
 use crate::port::SocketId;
 use crate::rng::Stream;
 use crate::socket::{EphemeralPorts, ReadyQueue, Table};
-use crate::tcp::SharedConfig;
+use crate::tcp::{ChallengeBudget, SharedConfig};
 use crate::wheel::TimerWheel;
 
 /// What the stack needs to know of an interface.
@@ -59,6 +59,7 @@ pub struct Stack {
     pub(super) replies: Replies,
     /// Of RST and ICMP errors.
     pub(super) rate: RateLimit,
+    pub(super) challenges: ChallengeBudget,
     pub(super) echo_rate: RateLimit,
     pub(super) paths: PathMtus,
     pub(super) reassembly: Reassembly,
@@ -97,6 +98,10 @@ impl Stack {
             time_wait: VecDeque::new(),
             replies: Replies::new(config.replies_max()),
             rate: RateLimit::new(config.resets_per_second()),
+            challenges: ChallengeBudget::new(
+                config.challenges_per_second(),
+                Stream::new(high ^ low.rotate_left(32), 0x6368_616c),
+            ),
             echo_rate: RateLimit::new(config.echo_replies_per_second()),
             paths: PathMtus::new(),
             reassembly: Reassembly::new(config.reassembly_bytes_max() as usize),

@@ -67,6 +67,8 @@ pub struct StackConfig {
     pings_max: u32,
     replies_max: u32,
     resets_per_second: u32,
+    challenges_per_second: u32,
+    syn_cookies: bool,
     echo_replies_per_second: u32,
     reassembly_bytes_max: u32,
     unreachables: bool,
@@ -101,6 +103,8 @@ impl StackConfig {
             pings_max: 64,
             replies_max: 256,
             resets_per_second: 1_000,
+            challenges_per_second: 1_000,
+            syn_cookies: true,
             echo_replies_per_second: 10_000,
             reassembly_bytes_max: 4 << 20,
             unreachables: true,
@@ -153,6 +157,14 @@ impl StackConfig {
     /// Getter: most RST segments and ICMP errors a second for packets without a socket.
     pub const fn resets_per_second(&self) -> u32 {
         self.resets_per_second
+    }
+    /// Getter: challenge acknowledgements a second, about.
+    pub const fn challenges_per_second(&self) -> u32 {
+        self.challenges_per_second
+    }
+    /// Getter: whether full listeners answer with SYN cookies.
+    pub const fn syn_cookies(&self) -> bool {
+        self.syn_cookies
     }
     /// Getter: most echo replies a second.
     pub const fn echo_replies_per_second(&self) -> u32 {
@@ -260,6 +272,20 @@ impl StackConfigBuilder {
         self.0.resets_per_second = n;
         self
     }
+    /// Challenge acknowledgements of all connections together in a second (RFC 5961 §7; tcp_challenge_ack_limit); the exact
+    /// number is drawn anew each second, from half to one and a half times this one. Default 1,000; up to 1,000,000.
+    #[must_use]
+    pub const fn challenges_per_second(mut self, n: u32) -> Self {
+        self.0.challenges_per_second = n;
+        self
+    }
+    /// Whether a listener with as many half-open connections as its backlog answers further SYNs with a cookie and keeps
+    /// nothing (tcp_syncookies, RFC 4987 §3.6). Default true; false drops them.
+    #[must_use]
+    pub const fn syn_cookies(mut self, on: bool) -> Self {
+        self.0.syn_cookies = on;
+        self
+    }
     /// Most echo replies a second, in a bucket of their own: whoever pings does not use up the errors, nor the other way
     /// round. Default 10,000; up to 10,000,000; 0 for none at all (RFC 1122 §3.2.2.6 wants them).
     #[must_use]
@@ -341,6 +367,7 @@ impl StackConfigBuilder {
             (config.pings_max, 1, 4_096),
             (config.replies_max, 8, 65_536),
             (config.resets_per_second, 0, 1_000_000),
+            (config.challenges_per_second, 0, 1_000_000),
             (config.echo_replies_per_second, 0, 10_000_000),
             (config.reassembly_bytes_max, 0, 1 << 30),
             (config.events_max, 0, 1 << 20),

@@ -7,12 +7,14 @@
 //! | `icmp_in`, `icmp_out` | ICMP errors: what those of others mean to our sockets, and which we send |
 //! | `tx`, `emit`, `emit_plain`, `fragment_out` | output: ready sockets take turns, packets are written into the NIC's memory |
 //! | `commands`, `open`, `set_option` | what applications ask for |
+//! | `backlog` | a listener's two queues, SYN cookies |
 //! | `lifecycle` | after every input: news to the application, timer, ready list, end |
 //! | `orphans` | what becomes of the sockets of an application that is gone |
 //! | `timers`, `resolve`, `ping`, `replies`, `datagram` | time, neighbours, packets without a socket |
 //! | `lookup`, `channels`, `sock`, `routing` | tables |
 //! | `export` | state written out, read back, hashed |
 
+mod backlog;
 mod channels;
 mod commands;
 mod composition;

@@ -45,7 +45,9 @@ impl Stack {
             return Err(DropReason::NoSocket);
         };
         if !listener.begin() {
-            self.stats.backlog_overflows += 1;
+            if let First::Machnet(_) = first {
+                self.stats.backlog_overflows += 1;
+            }
             return Err(DropReason::Limit);
         }
         let config = listener.config.clone();

@@ -12,12 +12,15 @@ use super::rx::Packet;
 use super::sock::Kind;
 use crate::event::DropReason;
 use crate::nic::Frame;
-use crate::port::{AppPort, SocketId, Transport};
+use crate::port::{AppPort, SocketId};
 use crate::socket::FourTuple;
 use crate::tcp::{Disposition, Ecn, ListenDecision, Rst, SegmentIn};
 use crate::wire::IpProtocol;
 use crate::wire::checksum::{RunningSum, pseudo_header, verify_sum};
-use crate::wire::tcp::{TCP_HEADER_LEN, TcpFlags, TcpHeader};
+use crate::wire::tcp::{TCP_HEADER_LEN, TCP_OPTIONS_MAX, TcpFlags, TcpHeader};
+
+/// What a peer that sends no MSS option may be sent over IPv6 (RFC 9293 §3.7.1, MUST-15).
+const MSS_DEFAULT_V6: u16 = 1_220;
 
 impl Stack {
     pub(super) fn handle_tcp<F: Frame, P: AppPort>(
@@ -26,7 +29,7 @@ impl Stack {
         packet: &Packet,
         port: &mut P,
     ) -> Result<(), DropReason> {
-        let (header, header_len) = TcpHeader::parse(packet.contiguous(frame))?;
+        let (mut header, header_len) = TcpHeader::parse(packet.contiguous(frame))?;
         if !packet.verified {
             let segment = Payload::of(frame, packet.at, packet.len);
             let sum = self.sum(&segment);
@@ -34,6 +37,14 @@ impl Stack {
         }
         let payload = Payload::of(frame, packet.at + header_len, packet.len - header_len);
         let tuple = packet.tuple(header.dst_port, header.src_port);
+        if tuple.local == tuple.remote {
+            // "LAND": nobody is their own peer.
+            return Err(DropReason::Martian);
+        }
+        if header.flags.contains(TcpFlags::SYN) && packet.src.is_ipv6() {
+            // RFC 9293 MUST-15: what IPv6 carries without an option; the machine itself knows IPv4's number.
+            header.options.mss = header.options.mss.filter(|mss| *mss > 0).or(Some(MSS_DEFAULT_V6));
+        }
         match self.tcp.connection(&self.sockets, &tuple) {
             Some(id) => self.handle_segment(id, &tuple, &header, &payload, packet, port),
             None => self.handle_unbound_segment(&tuple, &header, &payload, packet, port),
@@ -49,7 +60,7 @@ impl Stack {
         sum.sum()
     }
 
-    fn handle_segment<P: AppPort>(
+    pub(super) fn handle_segment<P: AppPort>(
         &mut self,
         id: SocketId,
         tuple: &FourTuple,
@@ -60,19 +71,12 @@ impl Stack {
     ) -> Result<(), DropReason> {
         self.stats.tcp_segments_in += 1;
         self.stats.socket_visits += 1;
+        self.complete_handshake(id, header, port)?;
         let Some(socket) = self.sockets.get_mut(id) else { return Err(DropReason::NoSocket) };
         let before = socket.tcp_state();
         let Kind::Tcp { connection, .. } = &mut socket.kind else {
             return Err(DropReason::NoSocket);
         };
-        if socket.stream.is_none() && !socket.ended && connection.completes_handshake(header) {
-            // The rings come before the payload that may ride on this ACK. Without room for them the
-            // segment is as good as lost: the peer sends it again.
-            let Some(stream) = port.stream_open(socket.channel, id, Transport::Tcp) else {
-                return Err(DropReason::Limit);
-            };
-            socket.stream = Some(stream);
-        }
         let segment = SegmentIn {
             header,
             payload: payload.slices(),
@@ -81,6 +85,10 @@ impl Stack {
         };
         let disposition =
             connection.handle_segment(packet.now, &segment, &mut rings(port, socket.stream));
+        if disposition == Disposition::ChallengeAck && !self.challenges.allow(packet.now) {
+            connection.withhold_challenge();
+            self.stats.challenges_withheld += 1;
+        }
         if disposition == Disposition::Reopen {
             // RFC 6191: TIME-WAIT gives way to a SYN that is provably newer.
             self.forget(packet.now, id, port);
@@ -118,12 +126,21 @@ impl Stack {
         match crate::tcp::listen(header) {
             ListenDecision::Ignore => Err(DropReason::NoSocket),
             ListenDecision::Rst(rst) => {
+                if self.redeem_cookie(listener, tuple, (header, payload), packet, port) {
+                    return Ok(());
+                }
                 self.reply_rst(tuple, rst, packet);
                 Ok(())
             }
             ListenDecision::Accept => {
-                self.open_passive(packet.now, listener, *tuple, First::Tcp(header), port)?;
-                Ok(())
+                let first = First::Tcp(header);
+                match self.open_passive(packet.now, listener, *tuple, first, port) {
+                    Ok(_) => Ok(()),
+                    Err(DropReason::Limit) => {
+                        self.answer_with_cookie(listener, tuple, header, packet, port)
+                    }
+                    Err(reason) => Err(reason),
+                }
             }
         }
     }
@@ -132,8 +149,6 @@ impl Stack {
     fn reply_rst(&mut self, tuple: &FourTuple, rst: Rst, packet: &Packet) {
         let ack = if rst.with_ack { TcpFlags::ACK.0 } else { 0 };
         let header = TcpHeader {
-            src_port: tuple.local.port,
-            dst_port: tuple.remote.port,
             seq: rst.seq,
             ack: rst.ack,
             flags: TcpFlags(TcpFlags::RST.0 | ack),
@@ -143,18 +158,30 @@ impl Stack {
             self.stats.replies_lost += 1;
             return;
         }
-        let mut bytes = [0; TCP_HEADER_LEN];
-        header.emit(&mut bytes);
         let reply = Datagram::answer(packet, IpProtocol::TCP);
+        if self.reply_tcp(tuple, header, &reply) {
+            self.stats.tcp_resets_out += 1;
+        }
+    }
+
+    /// Queues a segment without payload that no connection sends. False when there was no room or no route.
+    pub(super) fn reply_tcp(
+        &mut self,
+        tuple: &FourTuple,
+        mut header: TcpHeader,
+        reply: &Datagram,
+    ) -> bool {
+        (header.src_port, header.dst_port) = (tuple.local.port, tuple.remote.port);
+        let mut buffer = [0; TCP_HEADER_LEN + TCP_OPTIONS_MAX];
+        let len = header.emit(&mut buffer);
+        let bytes = &mut buffer[..len];
         let pseudo = pseudo_header(reply.src, reply.dst, IpProtocol::TCP, bytes.len());
         let pseudo = pseudo.unwrap_or(0);
         let mut sum = RunningSum::new();
         sum.add_sum(pseudo, 0);
-        sum.add_sum(self.config.checksum().sum(&bytes), bytes.len());
+        sum.add_sum(self.config.checksum().sum(bytes), bytes.len());
         bytes[TCP_CHECKSUM_AT..TCP_CHECKSUM_AT + 2]
             .copy_from_slice(&finish(sum.sum()).to_be_bytes());
-        if self.send_datagram(&reply, &[&bytes]) {
-            self.stats.tcp_resets_out += 1;
-        }
+        self.send_datagram(reply, &[bytes])
     }
 }

@@ -8,6 +8,7 @@ use crate::nic::IfIndex;
 use crate::port::{ChannelId, SocketId, StreamId, Transport};
 use crate::socket::{Address, FourTuple, Table};
 use crate::tcp::{Connection, SharedConfig};
+use crate::time::Instant;
 
 /// All sockets of a stack.
 pub(super) type Sockets = Table<Socket>;
@@ -73,21 +74,44 @@ pub(super) struct Listener {
     pub(super) config: SharedConfig,
     backlog: u32,
     half_open: u32,
+    /// Until when an ACK may bring a SYN cookie back: some were sent not long ago.
+    pub(super) cookies_until: Instant,
     handed_over: u32,
 }
 
 impl Listener {
     pub(super) const fn new(transport: Transport, config: SharedConfig, backlog: u32) -> Self {
-        Self { transport, config, backlog, half_open: 0, handed_over: 0 }
+        Self {
+            transport,
+            config,
+            backlog,
+            half_open: 0,
+            cookies_until: Instant::ZERO,
+            handed_over: 0,
+        }
     }
 
-    /// Takes room for one more half-open connection; false when there is none.
+    /// Takes room for one more half-open connection; false when there is none. A flow needs no queue of half-open
+    /// ones: what it may hand over counts; a connection that nobody could take is not begun.
     pub(super) const fn begin(&mut self) -> bool {
-        let room = self.half_open.saturating_add(self.handed_over) < self.backlog;
+        let room = match self.transport {
+            Transport::Tcp => self.half_open < self.backlog && self.handed_over < self.backlog,
+            Transport::Machnet => self.half_open.saturating_add(self.handed_over) < self.backlog,
+        };
         if room {
             self.half_open += 1;
         }
         room
+    }
+
+    /// A half-open connection comes to be that has proved its peer, and is about to be completed.
+    pub(super) const fn begin_anyway(&mut self) {
+        self.half_open = self.half_open.saturating_add(1);
+    }
+
+    /// Getter: the application's queue has room.
+    pub(super) const fn may_hand_over(&self) -> bool {
+        self.handed_over < self.backlog
     }
 
     /// A half-open connection was completed and handed to the application.
@@ -116,10 +140,11 @@ mod tests {
         let mut listener = Listener::new(Transport::Tcp, SharedConfig::default(), 2);
         assert!(listener.begin() && listener.begin());
         assert!(!listener.begin(), "two half-open ones fill a backlog of two");
-        listener.give_up();
         listener.hand_over();
-        assert!(listener.begin());
-        assert!(!listener.begin(), "one half-open and one handed over fill it as well");
+        assert!(listener.begin() && listener.may_hand_over());
+        listener.hand_over();
+        assert!(!listener.may_hand_over(), "two handed over fill the other queue");
+        assert!(!listener.begin(), "and then nothing begins");
         listener.accepted(1_000);
         assert!(listener.begin());
     }

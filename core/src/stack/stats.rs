@@ -101,8 +101,18 @@ pub struct Stats {
     pub echo_replies_limited: u64,
     /// Replies without a socket (RST, echo, ARP) that found the queue full, or no route or neighbour.
     pub replies_lost: u64,
-    /// Connections refused because a listener's backlog was full.
+    /// SYNs that found a listener's queue of half-open connections full.
     pub backlog_overflows: u64,
+    /// Handshakes that could not be completed because the application had not accepted enough.
+    pub accept_overflows: u64,
+    /// SYNs answered with a cookie because of that.
+    pub syn_cookies_sent: u64,
+    /// Connections that came of cookies.
+    pub syn_cookies_redeemed: u64,
+    /// Acknowledgements that brought something back that is no cookie.
+    pub syn_cookies_failed: u64,
+    /// Challenge acknowledgements withheld because all connections together had sent enough (RFC 5961 §7).
+    pub challenges_withheld: u64,
     /// Sockets opened, listeners included.
     pub sockets_opened: u64,
     /// Sockets forgotten.

@@ -36,6 +36,9 @@ impl Stack {
     }
 
     fn handle_socket_timeout<P: AppPort>(&mut self, now: Instant, id: SocketId, port: &mut P) {
+        if self.is_abandoned(id) {
+            return self.abort(now, id, port);
+        }
         let Some(socket) = self.sockets.get_mut(id) else { return };
         let before = socket.tcp_state();
         let mut io = rings(port, socket.stream);

@@ -19,8 +19,22 @@ impl core::fmt::Debug for IsnSecret {
 }
 
 fn hash(secret: &IsnSecret, domain: u8, local: SocketAddr, remote: SocketAddr) -> u32 {
+    keyed_hash(secret, domain, 0, local, remote)
+}
+
+/// A pseudo-random function of a four-tuple, a number, and what it is wanted for.
+pub(in crate::tcp) fn keyed_hash(
+    secret: &IsnSecret,
+    domain: u8,
+    count: u32,
+    local: SocketAddr,
+    remote: SocketAddr,
+) -> u32 {
     let mut hasher = SipHasher24::new_with_key(&secret.0);
     hasher.write_u8(domain);
+    if count != 0 {
+        hasher.write(&count.to_le_bytes());
+    }
     for end in [local, remote] {
         match end {
             SocketAddr::V4(v4) => hasher.write(&v4.ip().octets()),

@@ -6,6 +6,7 @@
 pub mod assembler;
 pub mod congestion;
 
+mod challenge;
 mod config;
 mod connection;
 mod cork;
@@ -29,6 +30,7 @@ mod seq;
 mod set_option;
 mod shared_config;
 mod state;
+mod syn_cookie;
 mod time_wait;
 mod timeout;
 mod timer;
@@ -36,6 +38,7 @@ mod transition;
 mod user_timeout;
 mod write_out;
 
+pub use challenge::ChallengeBudget;
 pub use config::{Config, ConfigBuilder, ConfigError};
 pub use connection::Connection;
 pub use disposition::{Disposition, Rst};
@@ -50,6 +53,7 @@ pub use output::{SegmentOut, TxLimits};
 pub use seq::{Anchor, SeqNumber};
 pub use shared_config::SharedConfig;
 pub use state::State;
+pub use syn_cookie::{COOKIE_LIFE, CookieTuple, MSS_TABLE};
 pub use timer::TimerReason;
 pub use transition::Trigger;
 pub use write_out::{STATE_VERSION, StateError};

@@ -1,5 +1,6 @@
 //! Stories of two hosts on one wire.
 
+mod backlog_stories;
 mod fragment_stories;
 mod hostile;
 mod icmp_stories;

@@ -209,6 +209,15 @@ impl Connection {
         Disposition::ChallengeAck
     }
 
+    /// Command: the challenge that [`Disposition::ChallengeAck`] spoke of is not to be sent: all connections together have
+    /// sent enough of them in this second.
+    pub fn withhold_challenge(&mut self) {
+        // Where something else is unacknowledged an acknowledgement is due all the same.
+        if self.rcv.duplicate_acks == 0 && self.rcv.rcv_nxt == self.rcv.last_ack_sent {
+            self.rcv.ack_due = AckDue::No;
+        }
+    }
+
     fn may_challenge(&mut self, now: Instant) -> bool {
         let ms = clock_ms(now);
         if ms.wrapping_sub(self.counters.challenge_ms) >= CHALLENGE_MS {

@@ -79,6 +79,20 @@ fn challenges_are_limited() {
 }
 
 #[test]
+fn a_challenge_that_is_withheld_is_not_sent_and_nothing_else_is_lost() {
+    let (mut pair, good) = next_in_order();
+    let header = TcpHeader { flags: TcpFlags::SYN, ..good };
+    assert_eq!(pair.deliver(SERVER, &header, &[]), Some(Disposition::ChallengeAck));
+    pair.ends[SERVER].tcp().withhold_challenge();
+    assert_eq!(answers(&mut pair), 0);
+    pair.run_for(Duration::from_millis(501));
+    pair.deliver(SERVER, &good, b"more");
+    assert_eq!(pair.deliver(SERVER, &header, &[]), Some(Disposition::SendAck));
+    pair.ends[SERVER].tcp().withhold_challenge();
+    assert_eq!(answers(&mut pair), 1, "the data is acknowledged");
+}
+
+#[test]
 fn an_ack_of_what_was_never_sent_or_of_long_ago_takes_nothing_in() {
     let (mut pair, good) = next_in_order();
     for ack in [good.ack + 1, good.ack + 100_000, good.ack - 2_000_000] {

@@ -1,0 +1,140 @@
+//! The two queues of a listener: half-open connections, and those handed over and not accepted; and what happens when
+//! they are full: SYN cookies for the first, silence for the second.
+
+use super::composition::Stack;
+use super::datagram::Datagram;
+use super::lookup::NewSocket;
+use super::no_stream::rings;
+use super::payload::Payload;
+use super::rx::Packet;
+use super::sock::{Kind, Socket};
+use crate::event::DropReason;
+use crate::port::{AppPort, SocketId, Transport};
+use crate::socket::FourTuple;
+use crate::tcp::{COOKIE_LIFE, Connection, CookieTuple, IsnSecret, TxLimits};
+use crate::wire::IpProtocol;
+use crate::wire::tcp::TcpHeader;
+
+impl Stack {
+    /// Rings for a connection whose handshake `header` completes, if the application's queue has room for it. Without either
+    /// the segment is as good as lost: the SYN,ACK goes out again, and the peer acknowledges it again.
+    pub(super) fn complete_handshake<P: AppPort>(
+        &mut self,
+        id: SocketId,
+        header: &TcpHeader,
+        port: &mut P,
+    ) -> Result<(), DropReason> {
+        let Some(socket) = self.sockets.get(id) else { return Ok(()) };
+        let Kind::Tcp { connection, listener } = &socket.kind else { return Ok(()) };
+        if socket.stream.is_some() || socket.ended || !connection.completes_handshake(header) {
+            return Ok(());
+        }
+        let (channel, listener) = (socket.channel, *listener);
+        if let Some(listener) = listener.and_then(|id| self.listener_mut(id))
+            && !listener.may_hand_over()
+        {
+            self.stats.accept_overflows += 1;
+            return Err(DropReason::Limit);
+        }
+        let stream = port.stream_open(channel, id, Transport::Tcp).ok_or(DropReason::Limit)?;
+        if let Some(socket) = self.sockets.get_mut(id) {
+            socket.stream = Some(stream);
+        }
+        Ok(())
+    }
+
+    /// Getter: nobody will accept this half-open connection: its listener is gone.
+    pub(super) fn is_abandoned(&self, id: SocketId) -> bool {
+        let Some(socket) = self.sockets.get(id) else { return false };
+        let Kind::Tcp { connection, listener: Some(listener) } = &socket.kind else { return false };
+        let listener = self.sockets.get(*listener).map(|socket| &socket.kind);
+        connection.is_half_open() && !matches!(listener, Some(Kind::Listener(_)))
+    }
+
+    fn cookie_tuple(tuple: &FourTuple) -> CookieTuple {
+        CookieTuple { local: tuple.local.into(), remote: tuple.remote.into() }
+    }
+
+    /// Answers a SYN for which the queue of half-open connections has no room, and remembers nothing (RFC 4987 §3.6).
+    pub(super) fn answer_with_cookie<P: AppPort>(
+        &mut self,
+        listener_id: SocketId,
+        tuple: &FourTuple,
+        syn: &TcpHeader,
+        packet: &Packet,
+        port: &mut P,
+    ) -> Result<(), DropReason> {
+        self.stats.backlog_overflows += 1;
+        let now = packet.now;
+        let Some(hop) = self.next_hop(packet.src) else { return Err(DropReason::NoSocket) };
+        let reply = Datagram::answer(packet, IpProtocol::TCP);
+        let mss_ip = self.links[hop.interface.index()]
+            .mtu
+            .saturating_sub((reply.header_len() + crate::wire::tcp::TCP_HEADER_LEN) as u16);
+        let limits = TxLimits { mss_ip, gso_bytes_max: 0 };
+        let secret = IsnSecret(*self.config.secret());
+        let cookies = self.config.syn_cookies();
+        let Some(listener) = self.listener_mut(listener_id) else {
+            return Err(DropReason::NoSocket);
+        };
+        if !cookies || !listener.may_hand_over() {
+            return Err(DropReason::Limit);
+        }
+        listener.cookies_until = now + COOKIE_LIFE;
+        let tuple_of = Self::cookie_tuple(tuple);
+        let way = (&limits, &rings(port, None));
+        let header = Connection::cookie_answer(now, &listener.config, &secret, &tuple_of, syn, way);
+        let header = header.ok_or(DropReason::Limit)?;
+        if self.reply_tcp(tuple, header, &reply) {
+            self.stats.syn_cookies_sent += 1;
+        }
+        Ok(())
+    }
+
+    /// An ACK for a listener that has sent cookies lately, and for no connection: true when it brought one back, and was
+    /// handed to the connection that came of it.
+    pub(super) fn redeem_cookie<P: AppPort>(
+        &mut self,
+        listener_id: SocketId,
+        tuple: &FourTuple,
+        (header, payload): (&TcpHeader, &Payload<'_>),
+        packet: &Packet,
+        port: &mut P,
+    ) -> bool {
+        let now = packet.now;
+        let secret = IsnSecret(*self.config.secret());
+        let channel = self.sockets.get(listener_id).map(|socket| socket.channel);
+        let (Some(hop), Some(channel)) = (self.next_hop(packet.src), channel) else { return false };
+        let Some(listener) = self.listener_mut(listener_id) else { return false };
+        if now > listener.cookies_until {
+            return false;
+        }
+        let tuple_of = Self::cookie_tuple(tuple);
+        let connection = Connection::from_cookie(now, &listener.config, &secret, &tuple_of, header);
+        let Some(connection) = connection else {
+            self.stats.syn_cookies_failed += 1;
+            return false;
+        };
+        if !listener.may_hand_over() {
+            // Silence: the peer will send again, and find room perhaps.
+            self.stats.accept_overflows += 1;
+            return true;
+        }
+        listener.begin_anyway();
+        let kind = Kind::Tcp { connection, listener: Some(listener_id) };
+        let Some(id) = self.insert(now, NewSocket { channel, tuple: *tuple, hop, kind }) else {
+            if let Some(listener) = self.listener_mut(listener_id) {
+                listener.give_up();
+            }
+            return true;
+        };
+        self.stats.syn_cookies_redeemed += 1;
+        let _ = self.handle_segment(id, tuple, header, payload, packet, port);
+        let open = |socket: &Socket| matches!(&socket.kind, Kind::Tcp { connection, .. } if connection.is_half_open());
+        if self.sockets.get(id).is_some_and(open) {
+            // No rings for it: it stays a cookie.
+            self.forget(now, id, port);
+        }
+        true
+    }
+}

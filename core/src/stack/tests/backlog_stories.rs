@@ -1,0 +1,107 @@
+//! More connections than a listener has room for.
+
+use core::net::SocketAddr;
+
+use crate::error::EndReason;
+use crate::port::{Completion, Op, SocketId, StreamId, Transport};
+use crate::testing::{Duo, Host};
+use crate::time::Duration;
+
+const PORT: u16 = 80;
+
+/// `b` listens with room for `backlog`, `a` connects `count` times at once. The sockets and streams of `a`.
+fn crowd(duo: &mut Duo, backlog: u32, count: usize) -> std::vec::Vec<(SocketId, StreamId)> {
+    let remote = SocketAddr::new(Host::address(2), PORT);
+    duo.b.ask(Op::Listen { transport: Transport::Tcp, local: remote, backlog });
+    for _ in 0..count {
+        duo.a.ask(Op::Connect { transport: Transport::Tcp, local: None, remote });
+    }
+    duo.settle();
+    let connecting = |news: &Completion| match news {
+        Completion::Connecting { socket, stream, .. } => Some((*socket, *stream)),
+        _ => None,
+    };
+    core::iter::from_fn(|| duo.a.take(connecting)).collect()
+}
+
+fn connected(duo: &mut Duo) -> usize {
+    let connected = |news: &Completion| matches!(news, Completion::Connected { .. }).then_some(());
+    core::iter::from_fn(|| duo.a.take(connected)).count()
+}
+
+fn incoming(duo: &mut Duo) -> std::vec::Vec<(SocketId, SocketId, StreamId, SocketAddr)> {
+    let incoming = |news: &Completion| match news {
+        Completion::Incoming { listener, socket, stream, remote, .. } => {
+            Some((*listener, *socket, *stream, *remote))
+        }
+        _ => None,
+    };
+    core::iter::from_fn(|| duo.b.take(incoming)).collect()
+}
+
+#[test]
+fn a_syn_beyond_the_queue_is_answered_with_a_cookie_that_keeps_the_options() {
+    let mut duo = Duo::new(65_536);
+    let ours = crowd(&mut duo, 2, 3);
+    assert_eq!((ours.len(), connected(&mut duo)), (3, 3), "nobody is kept out");
+    let stats = duo.b.engine.stack().stats();
+    assert_eq!((stats.backlog_overflows, stats.syn_cookies_sent), (1, 1));
+    let first = incoming(&mut duo);
+    assert_eq!(first.len(), 2, "the application's queue is full");
+    assert_eq!(duo.b.engine.stack().stats().accept_overflows, 1);
+    duo.b.ask(Op::Accepted { listener: first[0].0, count: 2 });
+    duo.settle();
+    for (socket, stream) in &ours {
+        duo.a.engine.port_mut().write(*stream, b"hello");
+        duo.a.ask(Op::Kick { socket: *socket });
+    }
+    duo.pass(Duration::from_secs(2));
+    let third = incoming(&mut duo);
+    assert_eq!(third.len(), 1, "what it writes brings the cookie back");
+    assert_eq!(duo.b.engine.stack().stats().syn_cookies_redeemed, 1);
+    let (_, socket, stream, _) = third[0];
+    let mut bytes = [0; 9];
+    assert_eq!(duo.b.engine.port_mut().read(stream, &mut bytes), 5);
+    duo.b.ask(Op::Info { socket });
+    duo.b.ask(Op::Info { socket: first[0].1 });
+    duo.settle();
+    let info = |news: &Completion| match news {
+        Completion::Info { info, .. } => Some((info.options, info.snd_wscale, info.rcv_wscale)),
+        _ => None,
+    };
+    let (with_cookie, plain) = (duo.b.take(info).unwrap(), duo.b.take(info).unwrap());
+    assert_eq!(with_cookie, plain, "timestamps, SACK and window scales");
+    assert_eq!(plain.0 & 0b111, 0b111);
+}
+
+#[test]
+fn a_flood_of_syns_takes_no_more_memory_than_the_backlog_allows() {
+    let mut duo = Duo::new(4_096);
+    crowd(&mut duo, 4, 200);
+    assert_eq!(connected(&mut duo), 200);
+    let sockets = duo.b.engine.stack().socket_count();
+    assert!(sockets <= 1 + 4 + 4, "{sockets}: the listener and its two queues");
+    assert!(duo.b.engine.stack().stats().syn_cookies_sent >= 192);
+}
+
+#[test]
+fn closing_a_listener_resets_what_is_half_open() {
+    let mut duo = Duo::new(4_096);
+    let remote = SocketAddr::new(Host::address(2), PORT);
+    duo.b.ask(Op::Listen { transport: Transport::Tcp, local: remote, backlog: 4 });
+    duo.settle();
+    let listener = duo.b.take(|news| match news {
+        Completion::Listening { socket, .. } => Some(*socket),
+        _ => None,
+    });
+    duo.a.ask(Op::Connect { transport: Transport::Tcp, local: None, remote });
+    assert!(duo.run(1_000, |duo| duo.b.engine.stack().socket_count() == 2));
+    duo.b.ask(Op::Close { socket: listener.unwrap() });
+    duo.pass(Duration::from_secs(3));
+    let socket = duo.a.take(|news| match news {
+        Completion::Connecting { socket, .. } => Some(*socket),
+        _ => None,
+    });
+    assert_eq!(duo.a.take_ended(socket.unwrap()), Some(EndReason::Reset));
+    assert_eq!(duo.b.engine.stack().socket_count(), 0);
+}
