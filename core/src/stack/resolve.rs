@@ -62,6 +62,9 @@ impl Stack {
     ) -> Option<MacAddr> {
         let socket = self.sockets.get(id)?;
         let (interface, address) = (socket.interface, socket.next_hop.ip());
+        if let Some(station) = self.neighbors.lookup_again(&NeighborKey { interface, address }) {
+            return Some(station);
+        }
         match self.look_up(now, interface, address) {
             Lookup::Resolved(station) => return Some(station),
             Lookup::Pending => {

@@ -50,6 +50,7 @@ impl Frame for LinkFrame {
         1
     }
 
+    #[inline]
     fn segment(&self, _: usize) -> &[u8] {
         let packet = self.packet();
         &packet.bytes[..packet.len]
@@ -138,8 +139,10 @@ impl Nic for LinkNic {
 
     fn tx_burst(&mut self, frames: &mut VecDeque<LinkFrame>) -> usize {
         let count = frames.len();
-        self.data_frames += frames.iter().filter(|f| f.len() > 200).count() as u64;
-        self.outbound.append(frames);
+        while let Some(frame) = frames.pop_front() {
+            self.data_frames += u64::from(frame.len() > 200);
+            self.outbound.push_back(frame);
+        }
         count
     }
 

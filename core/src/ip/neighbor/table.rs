@@ -167,6 +167,25 @@ impl NeighborTable {
         }
     }
 
+    /// Command: the address of the neighbour that was looked up last, when it is `key` and needs no confirmation: what
+    /// [`NeighborTable::lookup`] would answer, with nothing to drain after it. `None`: look up.
+    #[inline]
+    pub fn lookup_again(&mut self, key: &NeighborKey) -> Option<MacAddr> {
+        let entry = self.entries.get_mut(self.recent as usize)?.as_mut()?;
+        match entry.state {
+            State::Reachable { mac } | State::Permanent { mac } if entry.key == *key => {
+                entry.used = true;
+                Some(mac)
+            }
+            State::Reachable { .. }
+            | State::Permanent { .. }
+            | State::Probe { .. }
+            | State::Stale { .. }
+            | State::Incomplete { .. }
+            | State::Failed => None,
+        }
+    }
+
     /// Getter: an entry for `key` exists, whatever its state.
     pub fn contains(&self, key: &NeighborKey) -> bool {
         self.find(key).is_some()
