@@ -133,7 +133,7 @@ impl Stack {
 }
 
 /// The parts of a frame that has the shape. `None` for any other.
-#[inline]
+#[inline(always)]
 fn parse<'a>(link: &Link, bytes: &'a [u8]) -> Option<Parsed<'a>> {
     let packet = match link.medium {
         Medium::Ip => bytes,

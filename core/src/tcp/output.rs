@@ -53,8 +53,18 @@ struct Sendable {
     last: bool,
 }
 
+/// What the short way to the next new data says.
+enum Plain {
+    Segment(Sendable),
+    /// Everything was sent.
+    Nothing,
+    /// It is not that simple.
+    No,
+}
+
 impl Connection {
     /// Output: the next segment, until `None`. Allocate the frame first: what is returned counts as sent.
+    #[inline(always)]
     pub fn poll_transmit(
         &mut self,
         now: Instant,
@@ -104,6 +114,7 @@ impl Connection {
         io.tx_end().saturating_sub(self.snd.anchor.offset)
     }
 
+    #[inline(never)]
     fn transmit_syn(&mut self, now: Instant, io: &impl StreamIo) -> Option<SegmentOut> {
         if self.snd.snd_nxt != self.snd.iss {
             return if self.state == State::SynReceived {
@@ -144,6 +155,7 @@ impl Connection {
         Some(SegmentOut::bare(header, Ecn::NotEct))
     }
 
+    #[inline(always)]
     fn transmit_data(
         &mut self,
         now: Instant,
@@ -162,8 +174,9 @@ impl Connection {
             return Some(segment);
         }
         let mut sendable = match self.next_full_segment(limits, io) {
-            Some(sendable) => sendable,
-            None => self.sendable(now, limits, io)?,
+            Plain::Segment(sendable) => sendable,
+            Plain::Nothing => return None,
+            Plain::No => self.sendable(now, limits, io)?,
         };
         if sendable.len > self.options.mss() && self.is_cwr_due() {
             sendable = Sendable { len: self.options.mss(), fin: false, last: false };
@@ -173,6 +186,7 @@ impl Connection {
     }
 
     /// The segment at `snd_una` again, whatever the windows say: RFC 5681 §3.2, RFC 6298 §5.4.
+    #[inline(never)]
     fn retransmit_first(
         &mut self,
         now: Instant,
@@ -197,6 +211,7 @@ impl Connection {
     }
 
     /// The next hole that selective acknowledgements show (RFC 6675 §5 step C).
+    #[inline(never)]
     fn retransmit_hole(
         &mut self,
         now: Instant,
@@ -245,33 +260,37 @@ impl Connection {
     }
 
     /// The case of bulk transfer: new data, more than a segment of it, and windows that have room for one. Whatever holds
-    /// segments back otherwise (`sendable`) has no say in it. `None`: ask there.
-    #[inline]
-    fn next_full_segment(&mut self, limits: &TxLimits, io: &impl StreamIo) -> Option<Sendable> {
+    /// segments back otherwise (`sendable`) has no say in it.
+    #[inline(always)]
+    fn next_full_segment(&mut self, limits: &TxLimits, io: &impl StreamIo) -> Plain {
         let in_flight = self.snd.in_flight();
         if self.snd.snd_nxt != self.snd.snd_max
-            || in_flight == 0
             || self.snd.fin_queued
             || limits.gso_bytes_max > 0
             || self.recovery.dup_acks > 0
             || self.recovery.scoreboard.is_some()
         {
-            return None;
+            return Plain::No;
         }
-        let mss = self.options.mss();
         let sent = self.snd.anchor.offset + u64::from(in_flight);
         let waiting = io.tx_end().saturating_sub(sent);
+        if waiting == 0 {
+            self.snd.cwnd_limited = false;
+            return Plain::Nothing;
+        }
+        let mss = self.options.mss();
         let wnd = self.snd.snd_wnd.saturating_sub(in_flight);
         let cwnd = self.congestion.cwnd().saturating_sub(in_flight);
         // The last segment that a window lets through is looked at closely: it is pushed.
-        if waiting < u64::from(mss) || wnd.min(cwnd) < 2 * mss {
-            return None;
+        if in_flight == 0 || waiting < u64::from(mss) || wnd.min(cwnd) < 2 * mss {
+            return Plain::No;
         }
         self.snd.cwnd_limited = waiting > u64::from(cwnd) && cwnd <= wnd;
-        Some(Sendable { len: mss, fin: false, last: false })
+        Plain::Segment(Sendable { len: mss, fin: false, last: false })
     }
 
     /// How much may leave from `snd_nxt` on. `None` for nothing; then the timer that will ask again is set.
+    #[inline(never)]
     fn sendable(
         &mut self,
         now: Instant,
@@ -378,7 +397,7 @@ impl Connection {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn emit_data(
         &mut self,
         now: Instant,
@@ -409,6 +428,7 @@ impl Connection {
     }
 
     /// What follows from having sent `seq .. next`.
+    #[inline]
     fn sent(&mut self, now: Instant, seq: SeqNumber, next: SeqNumber, len: u32, mss: u32) {
         if seq < self.snd.snd_max {
             // Karn: whatever is timed may be among it.
@@ -438,6 +458,7 @@ impl Connection {
 
     /// Zero-window and keepalive probes alike: a sequence number that the peer has acknowledged
     /// already, which it must answer (RFC 9293 §3.8.4).
+    #[inline(never)]
     fn transmit_probe(&mut self, now: Instant, io: &impl StreamIo) -> Option<SegmentOut> {
         if !core::mem::take(&mut self.flags.probe_due) {
             return None;
@@ -446,6 +467,7 @@ impl Connection {
         Some(SegmentOut::bare(header, self.ecn.field()))
     }
 
+    #[inline(always)]
     fn transmit_ack(&mut self, now: Instant, io: &impl StreamIo) -> Option<SegmentOut> {
         if self.rcv.ack_due != AckDue::Now {
             return None;
@@ -461,6 +483,7 @@ impl Connection {
 
     /// Data carries the acknowledgement along, but duplicates must be bare (RFC 5681 §2) and SACK
     /// blocks would take room from the payload.
+    #[inline]
     fn acknowledged_by_data(&mut self, now: Instant, len: u32) {
         if !self.rcv.interactive && len > 0 && self.rcv.rcv_mss > 0 {
             // Data soon after data came: the application answers, and its answers will carry acknowledgements.
@@ -472,12 +495,14 @@ impl Connection {
         }
     }
 
+    #[inline]
     fn acknowledged(&mut self) {
         self.rcv.ack_due = AckDue::No;
         self.rcv.pushed = 0;
         self.timers.stop(TimerReason::DelayedAck);
     }
 
+    #[inline(never)]
     fn emit_reset(&mut self, now: Instant) -> SegmentOut {
         self.flags.rst_due = false;
         let header = TcpHeader {
@@ -491,6 +516,7 @@ impl Connection {
     }
 
     /// The header of a segment at `seq` that acknowledges everything received in order.
+    #[inline(always)]
     fn header(&mut self, now: Instant, seq: SeqNumber, io: &impl StreamIo) -> TcpHeader {
         let window = self.rcv.advertise(self.options.rcv_wscale, io);
         self.rcv.last_ack_sent = self.rcv.rcv_nxt;

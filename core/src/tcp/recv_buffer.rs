@@ -280,6 +280,7 @@ impl RecvBuffer {
     }
 
     /// Command: the window field of a segment that leaves now. Moves the advertised edge.
+    #[inline(always)]
     pub(in crate::tcp) fn advertise(&mut self, scale: u8, io: &impl StreamIo) -> u16 {
         let rings = self.rings(io);
         let new = self.edge_allowed(scale, rings);

@@ -61,7 +61,7 @@ impl Connection {
 
     /// Getter: the segment is what comes next in ESTABLISHED, and [`Connection::handle_predicted`] may take it. Asked before
     /// the checksum is known to be right.
-    #[inline]
+    #[inline(always)]
     pub fn is_predicted(&self, header: &PlainHeader, payload_len: u32) -> bool {
         if !header.is_plain()
             || self.state != State::Established
@@ -95,7 +95,7 @@ impl Connection {
 
     /// Input: a segment of which [`Connection::is_predicted`] says that it is next, with its payload in `payload_len` bytes
     /// of slices; its checksum is right.
-    #[inline]
+    #[inline(always)]
     pub fn handle_predicted(
         &mut self,
         now: Instant,
