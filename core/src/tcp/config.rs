@@ -64,6 +64,7 @@ pub struct Config {
     pub(in crate::tcp) slow_start_after_idle: bool,
     pub(in crate::tcp) ecn: EcnMode,
     pub(in crate::tcp) ecn_fallback: bool,
+    pub(in crate::tcp) pacing: bool,
 }
 
 /// Why a [`ConfigBuilder`] refuses to build.
@@ -126,6 +127,7 @@ impl Default for Config {
             slow_start_after_idle: true,
             ecn: EcnMode::Accept,
             ecn_fallback: true,
+            pacing: false,
         }
     }
 }
@@ -410,6 +412,14 @@ impl ConfigBuilder {
     #[must_use]
     pub fn ecn_fallback(mut self, on: bool) -> Self {
         self.config.ecn_fallback = on;
+        self
+    }
+
+    /// Whether every connection is paced, whatever its congestion control (as with Linux's fq). Default false: only
+    /// those that need it, or have a greatest rate (SO_MAX_PACING_RATE). Fewer bursts for more timers.
+    #[must_use]
+    pub fn pacing(mut self, on: bool) -> Self {
+        self.config.pacing = on;
         self
     }
 

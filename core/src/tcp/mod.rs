@@ -21,6 +21,7 @@ mod listener;
 mod options;
 mod orphan;
 mod output;
+mod pacing;
 mod pmtu;
 mod recovery;
 mod recv_buffer;

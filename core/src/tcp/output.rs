@@ -162,6 +162,9 @@ impl Connection {
         limits: &TxLimits,
         io: &impl StreamIo,
     ) -> Option<SegmentOut> {
+        if self.is_held_by_pacing(now) {
+            return None;
+        }
         if self.recovery.retransmit_due {
             self.recovery.retransmit_due = false;
             if let Some(segment) = self.retransmit_first(now, limits, io) {
@@ -178,6 +181,10 @@ impl Connection {
             Plain::Nothing => return None,
             Plain::No => self.sendable(now, limits, io)?,
         };
+        let quantum = self.pacing_quantum(self.options.mss());
+        if sendable.len > quantum {
+            sendable = Sendable { len: quantum, fin: false, last: false };
+        }
         if sendable.len > self.options.mss() && self.is_cwr_due() {
             sendable = Sendable { len: self.options.mss(), fin: false, last: false };
         }
@@ -233,7 +240,7 @@ impl Connection {
     }
 
     /// Getter: bytes in the network, by selective acknowledgements or by duplicate ones.
-    fn pipe(&self, mss: u32) -> u32 {
+    pub(in crate::tcp) fn pipe(&self, mss: u32) -> u32 {
         let in_flight = self.snd.in_flight();
         match self.recovery.scoreboard.as_ref().filter(|b| !b.is_empty()) {
             Some(board) => {
@@ -421,6 +428,9 @@ impl Connection {
         let next = seq + len + u32::from(fin);
         let (flags, ecn) = self.ecn_of_data(len > 0 && seq == self.snd.snd_max);
         header.flags = header.flags.union(flags);
+        if self.congestion.pacing().is_some() {
+            self.pacing_sent(now, (seq, next), len, io);
+        }
         self.sent(now, seq, next, len, mss);
         self.acknowledged_by_data(now, len);
         let gso_size = if len > mss && limits.gso_bytes_max > 0 { mss as u16 } else { 0 };

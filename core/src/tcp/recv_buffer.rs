@@ -175,16 +175,23 @@ impl RecvBuffer {
         // however segments are ordered from here on.
         let (mut stored, mut refused) = (false, false);
         let mut from = start;
+        let mut edge = self.anchor.offset;
         while let Some(gap) = assembler.first_gap(from, end) {
-            refused = payload.copy_in(gap.start, gap.end, start, io).is_err()
-                || assembler.insert(gap.start, gap.end).is_err();
+            refused = payload.copy_in(gap.start, gap.end, start, io).is_err();
+            if gap.start == edge {
+                // What is next in order needs no place in the set: it must be taken however full that is, or
+                // nothing would ever be taken again.
+                edge = if refused { edge } else { gap.end };
+            } else {
+                refused = refused || assembler.insert(gap.start, gap.end).is_err();
+            }
             if refused {
                 break;
             }
             stored = true;
             from = gap.end;
         }
-        let edge = assembler.advance(self.anchor.offset);
+        let edge = assembler.advance(edge);
         match (edge > self.anchor.offset, stored, refused) {
             (true, _, _) => {
                 self.advance(edge - self.anchor.offset, io);

@@ -86,6 +86,7 @@ impl Connection {
                 self.start_keepalive(now);
             }
             SocketOption::Congestion(_) => self.follow_congestion_setting(),
+            SocketOption::MaxPacingRate(_) => self.follow_pacing_setting(),
             SocketOption::ReceiveBuffer(_) | SocketOption::WindowClamp(_) => {
                 self.rcv.buffer_max = self.config.receive_max();
             }

@@ -35,6 +35,8 @@ impl Connection {
             TimerReason::Keepalive => self.keepalive_timeout(now),
             TimerReason::TimeWait => self.expire_quietly(now),
             TimerReason::Orphan => self.orphan_timeout(now),
+            // `poll_transmit` is asked after every input.
+            TimerReason::Pacing => {}
         }
     }
 

@@ -20,17 +20,20 @@ pub enum TimerReason {
     /// A connection whose application is gone, and that has to come to an end: FIN-WAIT-2 that the peer does not leave,
     /// or the deadline of [`super::Connection::detach`].
     Orphan,
+    /// The release time of the next segment.
+    Pacing,
 }
 
 impl TimerReason {
     /// Every timer, in the order in which timers that are due at once are served.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Retransmit,
         Self::Persist,
         Self::DelayedAck,
         Self::Keepalive,
         Self::TimeWait,
         Self::Orphan,
+        Self::Pacing,
     ];
 }
 

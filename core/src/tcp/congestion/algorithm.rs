@@ -12,11 +12,13 @@ pub enum Algorithm {
     Reno,
     /// RFC 8257: for data centers whose switches mark early (ECN).
     Dctcp,
+    /// draft-ietf-ccwg-bbr (version 3): follows a model of the path. It is paced.
+    Bbr,
 }
 
 impl Algorithm {
     /// Every algorithm.
-    pub const ALL: [Self; 3] = [Self::Cubic, Self::Reno, Self::Dctcp];
+    pub const ALL: [Self; 4] = [Self::Cubic, Self::Reno, Self::Dctcp, Self::Bbr];
 
     /// The algorithm that Linux calls `name` in tcp_congestion_control; `None` for one that is not built in.
     pub fn from_name(name: &str) -> Option<Self> {
@@ -28,7 +30,15 @@ impl Algorithm {
     pub const fn needs_ecn(self) -> bool {
         match self {
             Self::Dctcp => true,
-            Self::Cubic | Self::Reno => false,
+            Self::Cubic | Self::Reno | Self::Bbr => false,
+        }
+    }
+
+    /// Getter: it sends at a rate, and what it measures counts from the first segment.
+    pub const fn needs_pacing(self) -> bool {
+        match self {
+            Self::Bbr => true,
+            Self::Cubic | Self::Reno | Self::Dctcp => false,
         }
     }
 
@@ -38,6 +48,7 @@ impl Algorithm {
             Self::Cubic => "cubic",
             Self::Reno => "reno",
             Self::Dctcp => "dctcp",
+            Self::Bbr => "bbr",
         }
     }
 }

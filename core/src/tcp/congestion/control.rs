@@ -1,6 +1,6 @@
 //! The interface of an algorithm.
 
-use super::sample::{AckSample, LossEvent};
+use super::sample::{AckSample, LossEvent, Sent};
 use super::window::Window;
 
 /// What an algorithm decides. Every method says which event of RFC 5681 or of its successors it answers, and
@@ -37,4 +37,14 @@ pub trait CongestionControl {
     /// Input: the last loss was none (RFC 4015, RFC 5682, RFC 3708): what an algorithm keeps beside the window
     /// goes back to what it was before. The window itself [`super::Congestion`] restores.
     fn on_spurious(&mut self) {}
+
+    /// Input: a data segment leaves. Called where pacing is on.
+    fn on_sent(&mut self, window: &mut Window, sent: &Sent) {
+        let _ = (window, sent);
+    }
+
+    /// Getter: the rate to send at, in bytes a second, of an algorithm that has one of its own; 0 while it knows none.
+    fn pacing_rate(&self) -> Option<u64> {
+        None
+    }
 }

@@ -5,6 +5,7 @@
 //! implement [`CongestionControl`]. Integers only, so that every machine computes the same.
 
 mod algorithm;
+mod bbr;
 mod control;
 mod cubic;
 mod dctcp;
@@ -19,10 +20,11 @@ mod usage;
 mod window;
 
 pub use algorithm::Algorithm;
+pub use bbr::Bbr;
 pub use control::CongestionControl;
 pub use cubic::Cubic;
 pub use dctcp::Dctcp;
 pub use reno::Reno;
-pub use sample::{AckPhase, AckSample, LossEvent};
+pub use sample::{AckPhase, AckSample, LossEvent, Sent};
 pub use state::Congestion;
 pub use window::{CWND_MAX, Window, initial_window};

@@ -9,6 +9,7 @@ impl Connection {
     pub(in crate::tcp) fn follow_congestion_setting(&mut self) {
         self.congestion.switch(self.config.congestion);
         self.ecn_follows_algorithm();
+        self.follow_pacing_setting();
     }
 
     /// Getter: the algorithm in force.

@@ -56,6 +56,31 @@ pub struct AckSample {
     pub cwnd_limited: bool,
 }
 
+/// A data segment leaves.
+#[derive(Clone, Copy, Debug)]
+pub struct Sent {
+    /// When.
+    pub now: Instant,
+    /// Its first sequence number.
+    pub seq: SeqNumber,
+    /// One past its last.
+    pub next: SeqNumber,
+    /// Payload bytes.
+    pub len: u32,
+    /// Bytes in flight before it.
+    pub in_flight: u32,
+    /// The congestion window in bytes.
+    pub cwnd: u32,
+    /// Sender maximum segment size in bytes.
+    pub mss: u32,
+    /// Smoothed round-trip time, zero before the first sample.
+    pub srtt: Duration,
+    /// It was sent before.
+    pub again: bool,
+    /// The application has written more that was never sent.
+    pub more_waits: bool,
+}
+
 /// Something went wrong on the path, or is over.
 #[derive(Clone, Copy, Debug)]
 pub struct LossEvent {

@@ -5,13 +5,15 @@ use alloc::boxed::Box;
 use serde::{Deserialize, Serialize};
 
 use super::algorithm::Algorithm;
+use super::bbr::Bbr;
 use super::control::CongestionControl;
 use super::cubic::Cubic;
 use super::dctcp::Dctcp;
 use super::reno::Reno;
-use super::sample::{AckSample, LossEvent};
+use super::sample::{AckSample, LossEvent, Sent};
 use super::usage::Usage;
 use super::window::{CWND_MAX, Window, initial_window};
+use crate::tcp::pacing::{Pacing, RATE_UNLIMITED};
 use crate::tcp::seq::SeqNumber;
 
 /// The congestion control of a connection. Sixteen bytes until a window fills for the first time: most
@@ -40,6 +42,7 @@ pub struct Attached {
     reduced_at: Option<SeqNumber>,
     /// CWR is due.
     cwr_due: bool,
+    pacing: Option<Pacing>,
     machine: Machine,
 }
 
@@ -49,6 +52,7 @@ enum Machine {
     Cubic(Cubic),
     Reno(Reno),
     Dctcp(Dctcp),
+    Bbr(Box<Bbr>),
 }
 
 /// Calls a method of whichever algorithm it is.
@@ -58,6 +62,7 @@ macro_rules! each {
             Machine::Cubic($control) => $call,
             Machine::Reno($control) => $call,
             Machine::Dctcp($control) => $call,
+            Machine::Bbr($control) => $call,
         }
     };
 }
@@ -68,6 +73,7 @@ impl Machine {
             Algorithm::Cubic => Self::Cubic(Cubic::default()),
             Algorithm::Reno => Self::Reno(Reno::default()),
             Algorithm::Dctcp => Self::Dctcp(Dctcp::default()),
+            Algorithm::Bbr => Self::Bbr(Box::default()),
         }
     }
 
@@ -76,6 +82,7 @@ impl Machine {
             Self::Cubic(_) => Algorithm::Cubic,
             Self::Reno(_) => Algorithm::Reno,
             Self::Dctcp(_) => Algorithm::Dctcp,
+            Self::Bbr(_) => Algorithm::Bbr,
         }
     }
 }
@@ -86,12 +93,30 @@ impl Attached {
         self.reduced_at = Some(event.snd_max);
         self.cwr_due = true;
     }
+
+    #[inline(never)]
+    fn on_sent(&mut self, sent: &Sent) {
+        let Self { window, machine, pacing, .. } = self;
+        each!(machine, control => control.on_sent(window, sent));
+        let Some(pacing) = pacing else { return };
+        if pacing.rate() == 0 {
+            match each!(machine, control => control.pacing_rate()) {
+                Some(rate) => pacing.set_rate(rate),
+                None => pacing.follow_window(window.cwnd, window.ssthresh, sent.srtt),
+            }
+        }
+        pacing.on_sent(sent.now, sent.len);
+    }
 }
 
 impl Congestion {
     /// The state of `algorithm` for a new connection. `syn_lost`: the SYN had to be sent again.
-    pub const fn new(algorithm: Algorithm, mss: u32, syn_lost: bool) -> Self {
-        Self::Fresh { algorithm, cwnd: initial_window(mss, syn_lost) }
+    pub fn new(algorithm: Algorithm, mss: u32, syn_lost: bool) -> Self {
+        let mut fresh = Self::Fresh { algorithm, cwnd: initial_window(mss, syn_lost) };
+        if algorithm.needs_pacing() {
+            fresh.attach();
+        }
+        fresh
     }
 
     /// Getter: which algorithm it is.
@@ -129,6 +154,10 @@ impl Congestion {
                 }
             }
         }
+        if to.needs_pacing() {
+            let attached = self.attach();
+            attached.pacing.get_or_insert_with(|| Pacing::new(RATE_UNLIMITED));
+        }
     }
 
     /// Input: something was delivered; call it for each acknowledgement that moved something, whatever the phase.
@@ -139,13 +168,44 @@ impl Congestion {
         {
             return;
         }
-        let Attached { window, usage, machine, reduced_at, .. } = self.attach();
+        let Attached { window, usage, machine, reduced_at, pacing, .. } = self.attach();
         if reduced_at.is_some_and(|at| ack.snd_una > at) {
             *reduced_at = None;
         }
         usage.on_ack(ack);
         window.validated = usage.may_grow(window);
         each!(machine, control => control.on_ack(window, ack));
+        if let Some(pacing) = pacing {
+            match each!(machine, control => control.pacing_rate()) {
+                Some(rate) => pacing.set_rate(rate),
+                None => pacing.follow_window(window.cwnd, window.ssthresh, ack.srtt),
+            }
+        }
+    }
+
+    /// Input: a data segment leaves.
+    #[inline]
+    pub fn on_sent(&mut self, sent: &Sent) {
+        if let Self::Attached(attached) = self
+            && attached.pacing.is_some()
+        {
+            attached.on_sent(sent);
+        }
+    }
+
+    /// Command: segments are released one after the other, at most `rate_max` bytes a second.
+    pub(in crate::tcp) fn pace(&mut self, rate_max: u64) {
+        let pacing = &mut self.attach().pacing;
+        pacing.get_or_insert_with(|| Pacing::new(rate_max)).set_rate_max(rate_max);
+    }
+
+    /// Getter: the release times, where segments are paced.
+    #[inline]
+    pub(in crate::tcp) fn pacing(&self) -> Option<&Pacing> {
+        match self {
+            Self::Fresh { .. } => None,
+            Self::Attached(attached) => attached.pacing.as_ref(),
+        }
     }
 
     /// Input: a loss was found by acknowledgements, and recovery begins (RFC 5681 §3.2). Returns the threshold that
@@ -162,7 +222,11 @@ impl Congestion {
 
     /// Command: the window while recovery governs it (RFC 6937): not for anything else.
     pub fn set_cwnd(&mut self, cwnd: u32) {
-        self.attach().window.cwnd = cwnd.clamp(1, CWND_MAX);
+        let attached = self.attach();
+        // A model of the path has its own view of recovery.
+        if !matches!(attached.machine, Machine::Bbr(_)) {
+            attached.window.cwnd = cwnd.clamp(1, CWND_MAX);
+        }
     }
 
     /// Input: recovery ended: everything outstanding at the loss is acknowledged.
@@ -238,6 +302,7 @@ impl Congestion {
                 usage,
                 reduced_at: None,
                 cwr_due: false,
+                pacing: algorithm.needs_pacing().then(|| Pacing::new(RATE_UNLIMITED)),
                 machine,
             }));
         }

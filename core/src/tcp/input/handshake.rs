@@ -86,6 +86,7 @@ impl Connection {
         }
         self.congestion =
             Congestion::new(self.config.congestion, self.options.mss(), self.flags.syn_lost);
+        self.follow_pacing_setting();
         self.snd.snd_wl1 = header.seq;
         self.snd.snd_wl2 = header.ack;
         self.events.raise(Events::ESTABLISHED | Events::WRITABLE);

@@ -1,6 +1,8 @@
 //! Stories of two connections over a link that may lose, delay, reorder and duplicate.
 
+mod bottleneck;
 mod closing;
+mod congestion;
 mod ecn;
 mod flow;
 mod handshake;

@@ -234,3 +234,19 @@ fn a_fin_below_bytes_that_were_received_is_no_end_of_the_stream() {
     pair.deliver(SERVER, &fin, &[]);
     assert_eq!(pair.ends[SERVER].state(), State::CloseWait);
 }
+
+#[test]
+fn what_is_next_in_order_is_taken_however_many_gaps_there_are() {
+    let (mut pair, good) = next_in_order();
+    // Of a hundred segments every second one arrives: the set of gaps is full.
+    for number in 0..100 {
+        let header = TcpHeader { seq: good.seq + 100 + 200 * number, ..good };
+        pair.deliver(SERVER, &header, &[7; 100]);
+    }
+    // This one touches none of them.
+    pair.deliver(SERVER, &good, &[7; 50]);
+    assert_eq!(pair.ends[SERVER].io.committed, 5 + 50);
+    let rest = TcpHeader { seq: good.seq + 50, ..good };
+    pair.deliver(SERVER, &rest, &[7; 50]);
+    assert_eq!(pair.ends[SERVER].io.committed, 5 + 200);
+}
