@@ -24,7 +24,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("tests/conformance", &["causeway-core"]),
-    ("tests/packetdrill", &["causeway-conformance"]),
+    ("tests/packetdrill", &["causeway-conformance", "causeway-core"]),
 ];
 
 /// Which house crates the manifest `text` of the crate at `path` names in `[dependencies]` against the rule.

@@ -24,6 +24,7 @@ const UNSAFE_ALLOWED: &[&str] = &[
     "tests/importfree/",
     "tests/interop/",
     "tests/abi/",
+    "tests/packetdrill/",
 ];
 
 /// Words that say that something is not done.

@@ -76,12 +76,7 @@ impl Host {
     /// A host at [`super::START`].
     pub fn new(config: &HostConfig) -> Self {
         let sysctl = Sysctl::default();
-        let Addresses { v4, v6 } = config.addresses;
-        let of = |address: IpAddr, prefix_len| InterfaceAddress::new(address, prefix_len).ok();
-        let addresses: Vec<InterfaceAddress> =
-            [of(v4.into(), 16), of(v6.into(), 48)].into_iter().flatten().collect();
-        let port = HostPort::new(sysctl.tx_limit(), sysctl.rx_window());
-        let machine = Machine::new(&addresses, config.mtu, sysctl.tcp(), port);
+        let machine = new_machine(config, &sysctl);
         Self {
             machine,
             files: Vec::new(),
@@ -92,6 +87,21 @@ impl Host {
             tasks: BTreeMap::new(),
             next_task: 0,
         }
+    }
+
+    /// Command: other addresses, as long as nothing listens or is connected. Returns whether it was done.
+    pub fn readdress(&mut self, addresses: Addresses, mtu: u16) -> bool {
+        let idle = |file: &File| match file {
+            File::Tcp(tcp) => matches!(tcp.role, Role::Fresh),
+            File::Epoll(_) | File::PipeRead(..) | File::PipeWrite(..) => true,
+        };
+        if !self.endpoints.is_empty() || !self.files.iter().flatten().all(idle) {
+            return false;
+        }
+        let now = self.now();
+        self.machine = new_machine(&HostConfig { addresses, mtu }, &self.sysctl);
+        self.machine.now = now;
+        true
     }
 
     /// Getter: the time.
@@ -376,6 +386,15 @@ impl Host {
         }
         progress.deadline.is_some_and(|deadline| deadline <= self.now())
     }
+}
+
+fn new_machine(config: &HostConfig, sysctl: &Sysctl) -> Machine {
+    let Addresses { v4, v6 } = config.addresses;
+    let of = |address: IpAddr, prefix_len| InterfaceAddress::new(address, prefix_len).ok();
+    let addresses: Vec<InterfaceAddress> =
+        [of(v4.into(), 16), of(v6.into(), 48)].into_iter().flatten().collect();
+    let port = HostPort::new(sysctl.tx_limit(), sysctl.rx_window());
+    Machine::new(&addresses, config.mtu, sysctl.tcp(), port)
 }
 
 impl Endpoint {

@@ -1,0 +1,73 @@
+//! `struct sockaddr` in both directions.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use causeway_conformance::host::Errno;
+
+use crate::memory::{copy_in, copy_out};
+
+/// Reads an address; `None` for AF_UNSPEC.
+///
+/// # Safety
+/// `address` is null or points to `len` readable bytes.
+pub(crate) unsafe fn read(
+    address: *const libc::sockaddr,
+    len: libc::socklen_t,
+) -> Result<Option<SocketAddr>, Errno> {
+    // SAFETY: the caller's promise.
+    let bytes = unsafe { copy_in(address.cast::<u8>(), len as usize) }.ok_or(Errno::EFAULT)?;
+    let half = |at: usize| bytes.get(at..)?.first_chunk::<2>().copied();
+    let family = half(0).map(u16::from_ne_bytes).ok_or(Errno::EINVAL)?;
+    let port = half(2).map(u16::from_be_bytes).unwrap_or(0);
+    match i32::from(family) {
+        libc::AF_UNSPEC => Ok(None),
+        libc::AF_INET => {
+            let octets = bytes.get(4..).and_then(|b| b.first_chunk::<4>()).ok_or(Errno::EINVAL)?;
+            Ok(Some(SocketAddr::new(Ipv4Addr::from(*octets).into(), port)))
+        }
+        libc::AF_INET6 => {
+            let octets = bytes.get(8..).and_then(|b| b.first_chunk::<16>()).ok_or(Errno::EINVAL)?;
+            Ok(Some(SocketAddr::new(Ipv6Addr::from(*octets).into(), port)))
+        }
+        _ => Err(Errno::EAFNOSUPPORT),
+    }
+}
+
+/// The bytes of an address.
+pub(crate) fn bytes(address: SocketAddr) -> Vec<u8> {
+    let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    let mut out = (family as u16).to_ne_bytes().to_vec();
+    out.extend(address.port().to_be_bytes());
+    match address.ip() {
+        IpAddr::V4(v4) => {
+            out.extend(v4.octets());
+            out.extend([0; 8]);
+        }
+        IpAddr::V6(v6) => {
+            out.extend([0; 4]);
+            out.extend(v6.octets());
+            out.extend([0; 4]);
+        }
+    }
+    out
+}
+
+/// Writes an address where the caller of accept or recvfrom wants it; it may want none.
+///
+/// # Safety
+/// `len` is null or points to a length, and `out` to that many writable bytes then.
+pub(crate) unsafe fn write(
+    address: Option<SocketAddr>,
+    out: *mut libc::sockaddr,
+    len: *mut libc::socklen_t,
+) {
+    if len.is_null() || out.is_null() {
+        return;
+    }
+    let bytes = address.map_or_else(Vec::new, bytes);
+    // SAFETY: `len` points to a length, and `out` to as many bytes: the caller's promise.
+    unsafe {
+        copy_out(&bytes, out.cast::<u8>(), *len as usize);
+        *len = bytes.len() as libc::socklen_t;
+    }
+}

@@ -1,0 +1,562 @@
+//! The system calls, with the C library's arguments.
+
+use causeway_conformance::host::{Call, CallResult, EpollEvent, Errno, PollFd, Received, Reply};
+use libc::{c_int, c_long, c_void, size_t, sockaddr, socklen_t, ssize_t};
+
+use crate::address;
+use crate::memory::{control_bytes, control_messages, copy_in, copy_out, gather, scatter, vector};
+use crate::netdev::learn_address;
+use crate::state::{Locked, lock};
+
+/// An error as the C library tells it.
+pub(crate) fn fail(errno: Errno) -> c_int {
+    // SAFETY: the address of this thread's errno is always valid.
+    unsafe { *libc::__errno_location() = errno.0 };
+    -1
+}
+
+fn number(result: Result<i64, Errno>) -> ssize_t {
+    match result {
+        Ok(value) => value as ssize_t,
+        Err(errno) => fail(errno) as ssize_t,
+    }
+}
+
+fn small(result: Result<i64, Errno>) -> c_int {
+    number(result) as c_int
+}
+
+fn locked() -> Result<Locked, Errno> {
+    lock().ok_or(Errno::ENOSYS)
+}
+
+impl Locked {
+    /// The host's descriptor behind one of the process.
+    fn fd(&self, fd: c_int) -> Result<i32, Errno> {
+        self.fds.get(&fd).copied().ok_or(Errno::EBADF)
+    }
+
+    /// A descriptor of the process that stands for one of the host: a real one, so that its number is nobody else's and
+    /// close(2) on it is harmless.
+    fn placeholder(&mut self, host_fd: i32) -> Result<c_int, Errno> {
+        // SAFETY: a constant path that ends in zero.
+        let fd = unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC) };
+        if fd < 0 {
+            return Err(Errno::EMFILE);
+        }
+        self.fds.insert(fd, host_fd);
+        Ok(fd)
+    }
+
+    fn opened(mut self, call: Call) -> Result<(Self, Reply, c_int), Errno> {
+        let (state, result) = self.call(call);
+        self = state;
+        let reply = result?;
+        let fd = self.placeholder(reply.number() as i32)?;
+        Ok((self, reply, fd))
+    }
+}
+
+/// Makes a call on `fd` and returns its reply.
+fn on(fd: c_int, make: impl FnOnce(i32) -> Call) -> CallResult {
+    let state = locked()?;
+    let host_fd = state.fd(fd)?;
+    state.call(make(host_fd)).1
+}
+
+fn reply_number(result: CallResult) -> Result<i64, Errno> {
+    result.map(|reply| reply.number())
+}
+
+pub(crate) unsafe extern "C" fn socket(
+    _: *mut c_void,
+    domain: c_int,
+    kind: c_int,
+    protocol: c_int,
+) -> c_int {
+    let opened = locked().and_then(|state| state.opened(Call::Socket { domain, kind, protocol }));
+    small(opened.map(|(_, _, fd)| i64::from(fd)))
+}
+
+pub(crate) unsafe extern "C" fn bind(
+    _: *mut c_void,
+    fd: c_int,
+    to: *const sockaddr,
+    len: socklen_t,
+) -> c_int {
+    // SAFETY: packetdrill gives an address of `len` bytes.
+    let address = match unsafe { address::read(to, len) } {
+        Ok(Some(address)) => address,
+        Ok(None) => return fail(Errno::EAFNOSUPPORT),
+        Err(errno) => return fail(errno),
+    };
+    if let Some(mut state) = lock() {
+        learn_address(&mut state, address.ip());
+    }
+    small(reply_number(on(fd, |fd| Call::Bind { fd, address })))
+}
+
+pub(crate) unsafe extern "C" fn listen(_: *mut c_void, fd: c_int, backlog: c_int) -> c_int {
+    small(reply_number(on(fd, |fd| Call::Listen { fd, backlog })))
+}
+
+pub(crate) unsafe extern "C" fn accept(
+    _: *mut c_void,
+    fd: c_int,
+    from: *mut sockaddr,
+    len: *mut socklen_t,
+) -> c_int {
+    let opened = locked().and_then(|state| {
+        let fd = state.fd(fd)?;
+        state.opened(Call::Accept { fd, flags: 0 })
+    });
+    small(opened.map(|(_, reply, fd)| {
+        if let Reply::Accepted(_, remote) = reply {
+            // SAFETY: packetdrill gives null, or a buffer and its length.
+            unsafe { address::write(Some(remote), from, len) };
+        }
+        i64::from(fd)
+    }))
+}
+
+pub(crate) unsafe extern "C" fn connect(
+    _: *mut c_void,
+    fd: c_int,
+    to: *const sockaddr,
+    len: socklen_t,
+) -> c_int {
+    // SAFETY: packetdrill gives an address of `len` bytes.
+    match unsafe { address::read(to, len) } {
+        Ok(address) => small(reply_number(on(fd, |fd| Call::Connect { fd, address }))),
+        Err(errno) => fail(errno),
+    }
+}
+
+/// A receiving call into one buffer.
+unsafe fn receive(
+    fd: c_int,
+    to: *mut c_void,
+    len: size_t,
+    flags: c_int,
+) -> Result<(i64, Received), Errno> {
+    match on(fd, |fd| Call::Receive { fd, len, flags })? {
+        Reply::Received(count, received) => {
+            // SAFETY: the caller's buffer has `len` bytes.
+            unsafe { copy_out(&received.bytes, to.cast::<u8>(), len) };
+            Ok((count, received))
+        }
+        other => Ok((other.number(), Received::default())),
+    }
+}
+
+pub(crate) unsafe extern "C" fn read(
+    _: *mut c_void,
+    fd: c_int,
+    to: *mut c_void,
+    len: size_t,
+) -> ssize_t {
+    // SAFETY: packetdrill gives a buffer of `len` bytes.
+    number(unsafe { receive(fd, to, len, 0) }.map(|(count, _)| count))
+}
+
+pub(crate) unsafe extern "C" fn recv(
+    _: *mut c_void,
+    fd: c_int,
+    to: *mut c_void,
+    len: size_t,
+    flags: c_int,
+) -> ssize_t {
+    // SAFETY: packetdrill gives a buffer of `len` bytes.
+    number(unsafe { receive(fd, to, len, flags) }.map(|(count, _)| count))
+}
+
+pub(crate) unsafe extern "C" fn recvfrom(
+    _: *mut c_void,
+    fd: c_int,
+    to: *mut c_void,
+    len: size_t,
+    flags: c_int,
+    from: *mut sockaddr,
+    from_len: *mut socklen_t,
+) -> ssize_t {
+    // SAFETY: packetdrill gives a buffer of `len` bytes.
+    let received = unsafe { receive(fd, to, len, flags) };
+    number(received.map(|(count, received)| {
+        // SAFETY: packetdrill gives null, or a buffer and its length.
+        unsafe { address::write(received.from, from, from_len) };
+        count
+    }))
+}
+
+pub(crate) unsafe extern "C" fn readv(
+    _: *mut c_void,
+    fd: c_int,
+    parts: *const libc::iovec,
+    count: c_int,
+) -> ssize_t {
+    // SAFETY: packetdrill gives `count` entries.
+    number(unsafe { receive_vector(fd, parts, count as size_t, 0) }.map(|(count, _)| count))
+}
+
+unsafe fn receive_vector(
+    fd: c_int,
+    parts: *const libc::iovec,
+    count: size_t,
+    flags: c_int,
+) -> Result<(i64, Received), Errno> {
+    // SAFETY: the caller's promise.
+    let parts = unsafe { vector(parts, count) }?;
+    let len = parts.iter().map(|part| part.iov_len).sum();
+    match on(fd, |fd| Call::Receive { fd, len, flags })? {
+        Reply::Received(count, received) => {
+            // SAFETY: each entry describes writable memory.
+            unsafe { scatter(&received.bytes, parts) };
+            Ok((count, received))
+        }
+        other => Ok((other.number(), Received::default())),
+    }
+}
+
+pub(crate) unsafe extern "C" fn recvmsg(
+    _: *mut c_void,
+    fd: c_int,
+    message: *mut libc::msghdr,
+    flags: c_int,
+) -> ssize_t {
+    if message.is_null() {
+        return fail(Errno::EFAULT) as ssize_t;
+    }
+    // SAFETY: not null: packetdrill gives a message whose fields describe its own memory.
+    let received = unsafe { receive_vector(fd, (*message).msg_iov, (*message).msg_iovlen, flags) };
+    number(received.map(|(count, received)| {
+        let control = control_bytes(&received.control);
+        // SAFETY: as above; each copy stays within the length that the field beside the pointer says.
+        unsafe {
+            let message = &mut *message;
+            address::write(received.from, message.msg_name.cast(), &raw mut message.msg_namelen);
+            copy_out(&control, message.msg_control.cast::<u8>(), message.msg_controllen);
+            message.msg_controllen = control.len().min(message.msg_controllen);
+            message.msg_flags = received.flags;
+        }
+        count
+    }))
+}
+
+fn transmit(
+    fd: c_int,
+    bytes: Option<Vec<u8>>,
+    flags: c_int,
+    to: Option<std::net::SocketAddr>,
+    control: Vec<causeway_conformance::host::ControlMessage>,
+) -> ssize_t {
+    let Some(bytes) = bytes else { return fail(Errno::EFAULT) as ssize_t };
+    number(reply_number(on(fd, |fd| Call::Send { fd, bytes, flags, to, control })))
+}
+
+pub(crate) unsafe extern "C" fn write(
+    _: *mut c_void,
+    fd: c_int,
+    from: *const c_void,
+    len: size_t,
+) -> ssize_t {
+    // SAFETY: packetdrill gives a buffer of `len` bytes.
+    transmit(fd, unsafe { copy_in(from.cast::<u8>(), len) }, 0, None, Vec::new())
+}
+
+pub(crate) unsafe extern "C" fn send(
+    _: *mut c_void,
+    fd: c_int,
+    from: *const c_void,
+    len: size_t,
+    flags: c_int,
+) -> ssize_t {
+    // SAFETY: packetdrill gives a buffer of `len` bytes.
+    transmit(fd, unsafe { copy_in(from.cast::<u8>(), len) }, flags, None, Vec::new())
+}
+
+pub(crate) unsafe extern "C" fn sendto(
+    _: *mut c_void,
+    fd: c_int,
+    from: *const c_void,
+    len: size_t,
+    flags: c_int,
+    to: *const sockaddr,
+    to_len: socklen_t,
+) -> ssize_t {
+    // SAFETY: packetdrill gives an address of `to_len` bytes, or null.
+    let to = if to.is_null() { Ok(None) } else { unsafe { address::read(to, to_len) } };
+    match to {
+        // SAFETY: packetdrill gives a buffer of `len` bytes.
+        Ok(to) => transmit(fd, unsafe { copy_in(from.cast::<u8>(), len) }, flags, to, Vec::new()),
+        Err(errno) => fail(errno) as ssize_t,
+    }
+}
+
+pub(crate) unsafe extern "C" fn writev(
+    _: *mut c_void,
+    fd: c_int,
+    parts: *const libc::iovec,
+    count: c_int,
+) -> ssize_t {
+    // SAFETY: packetdrill gives `count` entries, each of readable memory.
+    match unsafe { vector(parts, count as size_t).and_then(|parts| gather(parts)) } {
+        Ok(bytes) => transmit(fd, Some(bytes), 0, None, Vec::new()),
+        Err(errno) => fail(errno) as ssize_t,
+    }
+}
+
+pub(crate) unsafe extern "C" fn sendmsg(
+    _: *mut c_void,
+    fd: c_int,
+    message: *const libc::msghdr,
+    flags: c_int,
+) -> ssize_t {
+    if message.is_null() {
+        return fail(Errno::EFAULT) as ssize_t;
+    }
+    // SAFETY: not null: packetdrill gives a message whose fields describe its own memory.
+    let gathered = unsafe {
+        let message = &*message;
+        let bytes = vector(message.msg_iov, message.msg_iovlen).and_then(|parts| gather(parts));
+        let control = copy_in(message.msg_control.cast::<u8>(), message.msg_controllen);
+        let to = if message.msg_name.is_null() || message.msg_namelen == 0 {
+            Ok(None)
+        } else {
+            address::read(message.msg_name.cast(), message.msg_namelen)
+        };
+        bytes.and_then(|bytes| Ok((bytes, control.unwrap_or_default(), to?)))
+    };
+    match gathered {
+        Ok((bytes, control, to)) => {
+            transmit(fd, Some(bytes), flags, to, control_messages(&control))
+        }
+        Err(errno) => fail(errno) as ssize_t,
+    }
+}
+
+/// fcntl is variadic: a third argument that was not given is whatever the register holds, and not looked at.
+pub(crate) unsafe extern "C" fn fcntl(
+    _: *mut c_void,
+    fd: c_int,
+    command: c_int,
+    argument: c_long,
+) -> c_int {
+    let argument = i64::from(argument as c_int);
+    small(reply_number(on(fd, |fd| Call::Fcntl { fd, command, argument })))
+}
+
+pub(crate) unsafe extern "C" fn ioctl(
+    _: *mut c_void,
+    fd: c_int,
+    request: libc::c_ulong,
+    value: *mut c_int,
+) -> c_int {
+    match on(fd, |fd| Call::Ioctl { fd, request: u64::from(request as u32) }) {
+        Ok(Reply::Ioctl(number)) => {
+            if !value.is_null() {
+                // SAFETY: every request that is served takes the address of an int.
+                unsafe { *value = number };
+            }
+            0
+        }
+        other => small(reply_number(other)),
+    }
+}
+
+pub(crate) unsafe extern "C" fn close(_: *mut c_void, fd: c_int) -> c_int {
+    let result = reply_number(on(fd, |fd| Call::Close { fd }));
+    if result.is_ok() {
+        if let Some(mut state) = lock() {
+            state.fds.remove(&fd);
+        }
+        // SAFETY: the placeholder is ours and known to nobody else any more.
+        unsafe { libc::close(fd) };
+    }
+    small(result)
+}
+
+pub(crate) unsafe extern "C" fn shutdown(_: *mut c_void, fd: c_int, how: c_int) -> c_int {
+    small(reply_number(on(fd, |fd| Call::Shutdown { fd, how })))
+}
+
+pub(crate) unsafe extern "C" fn getsockopt_hook(
+    _: *mut c_void,
+    fd: c_int,
+    level: c_int,
+    name: c_int,
+    value: *mut c_void,
+    len: *mut socklen_t,
+) -> c_int {
+    if len.is_null() {
+        return fail(Errno::EFAULT);
+    }
+    // SAFETY: `len` is the address of the length of `value`.
+    let room = unsafe { *len } as usize;
+    match on(fd, |fd| Call::GetOption { fd, level, name, len: room }) {
+        Ok(Reply::Option(bytes)) => {
+            // SAFETY: `value` has `room` bytes.
+            unsafe {
+                copy_out(&bytes, value.cast::<u8>(), room);
+                *len = bytes.len().min(room) as socklen_t;
+            }
+            0
+        }
+        other => small(reply_number(other)),
+    }
+}
+
+/// The C library's getsockopt, for LD_PRELOAD: packetdrill asks for figures (`%{ assert tcpi_... }%`) past the interface.
+///
+/// # Safety
+/// As getsockopt(2).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn getsockopt(
+    fd: c_int,
+    level: c_int,
+    name: c_int,
+    value: *mut c_void,
+    len: *mut socklen_t,
+) -> c_int {
+    if lock().is_some_and(|state| state.fds.contains_key(&fd)) {
+        // SAFETY: the caller's promise is the same.
+        return unsafe { getsockopt_hook(std::ptr::null_mut(), fd, level, name, value, len) };
+    }
+    // SAFETY: the kernel checks what it is given.
+    unsafe { libc::syscall(libc::SYS_getsockopt, fd, level, name, value, len) as c_int }
+}
+
+pub(crate) unsafe extern "C" fn setsockopt(
+    _: *mut c_void,
+    fd: c_int,
+    level: c_int,
+    name: c_int,
+    value: *const c_void,
+    len: socklen_t,
+) -> c_int {
+    // SAFETY: packetdrill gives a value of `len` bytes.
+    match unsafe { copy_in(value.cast::<u8>(), len as usize) } {
+        Some(value) => small(reply_number(on(fd, |fd| Call::SetOption { fd, level, name, value }))),
+        None => fail(Errno::EFAULT),
+    }
+}
+
+pub(crate) unsafe extern "C" fn poll(
+    _: *mut c_void,
+    fds: *mut libc::pollfd,
+    count: libc::nfds_t,
+    timeout_ms: c_int,
+) -> c_int {
+    if fds.is_null() && count > 0 {
+        return fail(Errno::EFAULT);
+    }
+    let entries: &mut [libc::pollfd] = match count {
+        0 => &mut [],
+        // SAFETY: not null: packetdrill gives `count` entries.
+        count => unsafe { std::slice::from_raw_parts_mut(fds, count as usize) },
+    };
+    let polled = locked().and_then(|state| {
+        let fd = |fd: c_int| state.fds.get(&fd).copied().unwrap_or(i32::MAX);
+        let asked = entries
+            .iter()
+            .map(|entry| PollFd { fd: fd(entry.fd), events: entry.events, revents: 0 })
+            .collect();
+        state.call(Call::Poll { fds: asked, timeout_ms }).1
+    });
+    small(polled.map(|reply| match reply {
+        Reply::Polled(count, polled) => {
+            for (entry, polled) in entries.iter_mut().zip(polled) {
+                entry.revents = polled.revents;
+            }
+            count
+        }
+        other => other.number(),
+    }))
+}
+
+pub(crate) unsafe extern "C" fn epoll_create(_: *mut c_void, size: c_int) -> c_int {
+    if size <= 0 {
+        return fail(Errno::EINVAL);
+    }
+    let opened = locked().and_then(|state| state.opened(Call::EpollCreate));
+    small(opened.map(|(_, _, fd)| i64::from(fd)))
+}
+
+pub(crate) unsafe extern "C" fn epoll_ctl(
+    _: *mut c_void,
+    epfd: c_int,
+    operation: c_int,
+    fd: c_int,
+    event: *const libc::epoll_event,
+) -> c_int {
+    let event = if event.is_null() {
+        EpollEvent { events: 0, data: 0 }
+    } else {
+        // SAFETY: not null: packetdrill gives an epoll_event, packed as Linux has it.
+        let event = unsafe { event.read_unaligned() };
+        EpollEvent { events: event.events, data: event.u64 }
+    };
+    let result = locked().and_then(|state| {
+        let (epfd, fd) = (state.fd(epfd)?, state.fd(fd)?);
+        state.call(Call::EpollCtl { epfd, operation, fd, event }).1
+    });
+    small(reply_number(result))
+}
+
+pub(crate) unsafe extern "C" fn epoll_wait(
+    _: *mut c_void,
+    epfd: c_int,
+    events: *mut libc::epoll_event,
+    max: c_int,
+    timeout_ms: c_int,
+) -> c_int {
+    let Ok(max) = usize::try_from(max) else { return fail(Errno::EINVAL) };
+    if events.is_null() {
+        return fail(Errno::EFAULT);
+    }
+    match on(epfd, |epfd| Call::EpollWait { epfd, max, timeout_ms }) {
+        Ok(Reply::Events(ready)) => {
+            for (index, event) in ready.iter().enumerate().take(max) {
+                let event = libc::epoll_event { events: event.events, u64: event.data };
+                // SAFETY: `index` is below `max`, and packetdrill gives that many entries.
+                unsafe { events.add(index).write_unaligned(event) };
+            }
+            ready.len() as c_int
+        }
+        other => small(reply_number(other)),
+    }
+}
+
+pub(crate) unsafe extern "C" fn pipe(_: *mut c_void, ends: *mut c_int) -> c_int {
+    if ends.is_null() {
+        return fail(Errno::EFAULT);
+    }
+    let made = locked().and_then(|state| {
+        let (mut state, result) = state.call(Call::Pipe { flags: 0 });
+        let Reply::Pipe(read, write) = result? else { return Err(Errno::EIO) };
+        Ok([state.placeholder(read)?, state.placeholder(write)?])
+    });
+    match made {
+        Ok([read, write]) => {
+            // SAFETY: packetdrill gives the address of two ints.
+            unsafe { (*ends, *ends.add(1)) = (read, write) };
+            0
+        }
+        Err(errno) => fail(errno),
+    }
+}
+
+pub(crate) unsafe extern "C" fn splice(
+    _: *mut c_void,
+    from: c_int,
+    _from_offset: *mut libc::loff_t,
+    to: c_int,
+    _to_offset: *mut libc::loff_t,
+    len: size_t,
+    flags: libc::c_uint,
+) -> ssize_t {
+    let result = locked().and_then(|state| {
+        let (from, to) = (state.fd(from)?, state.fd(to)?);
+        state.call(Call::Splice { from, to, len, flags: flags.cast_signed() }).1
+    });
+    number(reply_number(result))
+}

@@ -1,0 +1,253 @@
+/* Drives the shared object as packetdrill does: by its interface, with raw packets, a virtual clock, and a second thread
+ * for a call that blocks. Prints one line a check; ends with 0 when all hold. */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+struct interface {
+    void *ud;
+    void (*free)(void *);
+    int (*socket)(void *, int, int, int);
+    int (*bind)(void *, int, const struct sockaddr *, socklen_t);
+    int (*listen)(void *, int, int);
+    int (*accept)(void *, int, struct sockaddr *, socklen_t *);
+    int (*connect)(void *, int, const struct sockaddr *, socklen_t);
+    ssize_t (*read)(void *, int, void *, size_t);
+    ssize_t (*readv)(void *, int, const struct iovec *, int);
+    ssize_t (*recv)(void *, int, void *, size_t, int);
+    ssize_t (*recvfrom)(void *, int, void *, size_t, int, struct sockaddr *, socklen_t *);
+    ssize_t (*recvmsg)(void *, int, struct msghdr *, int);
+    ssize_t (*write)(void *, int, const void *, size_t);
+    ssize_t (*writev)(void *, int, const struct iovec *, int);
+    ssize_t (*send)(void *, int, const void *, size_t, int);
+    ssize_t (*sendto)(void *, int, const void *, size_t, int, const struct sockaddr *, socklen_t);
+    ssize_t (*sendmsg)(void *, int, const struct msghdr *, int);
+    int (*fcntl)(void *, int, int, ...);
+    int (*ioctl)(void *, int, unsigned long, ...);
+    int (*close)(void *, int);
+    int (*shutdown)(void *, int, int);
+    int (*getsockopt)(void *, int, int, int, void *, socklen_t *);
+    int (*setsockopt)(void *, int, int, int, const void *, socklen_t);
+    int (*poll)(void *, struct pollfd *, nfds_t, int);
+    int (*netdev_send)(void *, const void *, size_t);
+    int (*netdev_receive)(void *, void *, size_t *, long long *);
+    int (*usleep)(void *, useconds_t);
+    int (*gettimeofday)(void *, struct timeval *, void *);
+    int (*epoll_create)(void *, int);
+    int (*epoll_ctl)(void *, int, int, int, struct epoll_event *);
+    int (*epoll_wait)(void *, int, struct epoll_event *, int, int);
+    int (*pipe)(void *, int *);
+    ssize_t (*splice)(void *, int, loff_t *, int, loff_t *, size_t, unsigned);
+};
+
+static struct interface ifc;
+static int failures;
+
+#define CHECK(condition)                                            \
+    do {                                                            \
+        int holds = (condition);                                    \
+        printf("%s: %s\n", holds ? "ok" : "FAILED", #condition);    \
+        failures += !holds;                                         \
+    } while (0)
+
+#define LOCAL "192.168.77.5"
+#define REMOTE "192.0.2.1"
+
+static uint32_t sum(const uint8_t *bytes, size_t len, uint32_t total) {
+    for (size_t i = 0; i < len; i++)
+        total += i & 1 ? bytes[i] : (uint32_t)bytes[i] << 8;
+    return total;
+}
+
+static uint16_t finish(uint32_t total) {
+    while (total >> 16)
+        total = (total & 0xffff) + (total >> 16);
+    return (uint16_t)~total;
+}
+
+/* One segment from 192.0.2.1:5000 to LOCAL:8080. */
+static void segment(uint8_t flags, uint32_t seq, uint32_t ack, size_t len) {
+    uint8_t packet[40 + 2000] = {0x45};
+    uint8_t *tcp = packet + 20;
+    size_t total = 40 + len;
+    packet[2] = (uint8_t)(total >> 8);
+    packet[3] = (uint8_t)total;
+    packet[8] = 64;
+    packet[9] = IPPROTO_TCP;
+    inet_pton(AF_INET, REMOTE, packet + 12);
+    inet_pton(AF_INET, LOCAL, packet + 16);
+    uint16_t header_sum = htons(finish(sum(packet, 20, 0)));
+    memcpy(packet + 10, &header_sum, 2);
+    uint16_t ports[2] = {htons(5000), htons(8080)};
+    uint32_t numbers[2] = {htonl(seq), htonl(ack)};
+    memcpy(tcp, ports, 4);
+    memcpy(tcp + 4, numbers, 8);
+    tcp[12] = 0x50;
+    tcp[13] = flags;
+    tcp[14] = 0x7f;
+    uint32_t pseudo = sum(packet + 12, 8, IPPROTO_TCP + (uint32_t)(20 + len));
+    uint16_t tcp_sum = htons(finish(sum(tcp, 20 + len, pseudo)));
+    memcpy(tcp + 16, &tcp_sum, 2);
+    CHECK(ifc.netdev_send(ifc.ud, packet, total) == 0);
+}
+
+struct seen {
+    size_t len;
+    uint8_t flags;
+    uint32_t seq, ack;
+    long long time_us;
+};
+
+static struct seen receive(void) {
+    uint8_t packet[65536];
+    struct seen seen = {.len = sizeof packet};
+    if (ifc.netdev_receive(ifc.ud, packet, &seen.len, &seen.time_us) != 0 || seen.len < 40)
+        return seen;
+    memcpy(&seen.seq, packet + 24, 4);
+    memcpy(&seen.ack, packet + 28, 4);
+    seen.seq = ntohl(seen.seq);
+    seen.ack = ntohl(seen.ack);
+    seen.flags = packet[33];
+    return seen;
+}
+
+static long long now_us(void) {
+    struct timeval tv;
+    ifc.gettimeofday(ifc.ud, &tv, NULL);
+    return tv.tv_sec * 1000000LL + tv.tv_usec;
+}
+
+static int blocked_fd;
+static ssize_t blocked_result;
+static long long blocked_end;
+static volatile pid_t blocked_thread;
+
+static void *blocking_read(void *unused) {
+    char buffer[100];
+    (void)unused;
+    blocked_thread = (pid_t)syscall(SYS_gettid);
+    blocked_result = ifc.read(ifc.ud, blocked_fd, buffer, sizeof buffer);
+    blocked_end = now_us();
+    return NULL;
+}
+
+static int sleeping(pid_t thread) {
+    char path[64], text[512], *state;
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", thread);
+    FILE *file = fopen(path, "r");
+    if (!file)
+        return 0;
+    size_t len = fread(text, 1, sizeof text - 1, file);
+    fclose(file);
+    text[len] = 0;
+    state = strrchr(text, ')');
+    return state && state[2] == 'S';
+}
+
+static int handshake(uint32_t *isn) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(8080)}, from;
+    socklen_t from_len = sizeof from;
+    inet_pton(AF_INET, LOCAL, &address.sin_addr);
+    int listener = ifc.socket(ifc.ud, AF_INET, SOCK_STREAM, IPPROTO_TCP);
+    CHECK(listener > 2);
+    CHECK(ifc.bind(ifc.ud, listener, (struct sockaddr *)&address, sizeof address) == 0);
+    CHECK(ifc.listen(ifc.ud, listener, 1) == 0);
+    segment(TH_SYN, 1000, 0, 0);
+    struct seen reply = receive();
+    CHECK(reply.flags == (TH_SYN | TH_ACK) && reply.ack == 1001);
+    *isn = reply.seq;
+    segment(TH_ACK, 1001, reply.seq + 1, 0);
+    int fd = ifc.accept(ifc.ud, listener, (struct sockaddr *)&from, &from_len);
+    CHECK(fd > 2 && fd != listener && from.sin_port == htons(5000) && from_len == sizeof from);
+    errno = 0;
+    CHECK(ifc.fcntl(ifc.ud, listener, 4 /* F_SETFL */, 04000 /* O_NONBLOCK */) == 0);
+    CHECK(ifc.accept(ifc.ud, listener, NULL, NULL) == -1 && errno == EAGAIN);
+    return fd;
+}
+
+static void blocking(int fd, uint32_t isn) {
+    pthread_t thread;
+    blocked_fd = fd;
+    long long begun = now_us();
+    pthread_create(&thread, NULL, blocking_read, NULL);
+    while (!blocked_thread || !sleeping(blocked_thread))
+        usleep(1000);
+    ifc.usleep(ifc.ud, 300000);
+    CHECK(blocked_result == 0);
+    segment(TH_ACK | TH_PUSH, 1001, isn + 1, 10);
+    long long sent = now_us();
+    pthread_join(thread, NULL);
+    CHECK(blocked_result == 10);
+    CHECK(blocked_end >= begun + 300000 && blocked_end <= sent);
+    CHECK(receive().ack == 1011);
+}
+
+int main(int argc, char **argv) {
+    uint32_t isn;
+    if (argc < 2)
+        return 2;
+    void *library = dlopen(argv[1], RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE | RTLD_DEEPBIND);
+    if (!library) {
+        fprintf(stderr, "%s\n", dlerror());
+        return 2;
+    }
+    void (*init)(const char *, struct interface *) =
+        (void (*)(const char *, struct interface *))dlsym(library, "packetdrill_interface_init");
+    memset(&ifc, 0, sizeof ifc);
+    init("", &ifc);
+    for (void **slot = (void **)&ifc.free; slot < (void **)(&ifc + 1); slot++)
+        if (!*slot)
+            CHECK(!"every function is there");
+    int fd = handshake(&isn);
+    blocking(fd, isn);
+
+    char data[500] = {0};
+    long long before = now_us();
+    CHECK(ifc.write(ifc.ud, fd, data, sizeof data) == 500);
+    struct seen sent = receive();
+    CHECK(sent.len == 540 && sent.seq == isn + 1 && sent.time_us >= before && sent.time_us <= before + 10);
+    int queued = 0;
+    CHECK(ifc.ioctl(ifc.ud, fd, TIOCOUTQ, &queued) == 0 && queued == 500);
+    struct seen again = receive();
+    CHECK(again.seq == sent.seq && again.time_us >= sent.time_us + 200000);
+
+    unsigned char info[248];
+    socklen_t info_len = sizeof info;
+    int (*exported)(int, int, int, void *, socklen_t *) =
+        (int (*)(int, int, int, void *, socklen_t *))dlsym(library, "getsockopt");
+    CHECK(exported(fd, IPPROTO_TCP, TCP_INFO, info, &info_len) == 0 && info_len == 248 && info[0] == 1);
+    int real = socket(AF_INET, SOCK_STREAM, 0), type = 0;
+    socklen_t type_len = sizeof type;
+    CHECK(exported(real, SOL_SOCKET, SO_TYPE, &type, &type_len) == 0 && type == SOCK_STREAM);
+
+    int epoll = ifc.epoll_create(ifc.ud, 1);
+    struct epoll_event event = {.events = EPOLLOUT, .data.fd = fd};
+    CHECK(ifc.epoll_ctl(ifc.ud, epoll, EPOLL_CTL_ADD, fd, &event) == 0);
+    memset(&event, 0, sizeof event);
+    CHECK(ifc.epoll_wait(ifc.ud, epoll, &event, 1, 0) == 1 && event.events == EPOLLOUT && event.data.fd == fd);
+    struct pollfd entry = {.fd = fd, .events = POLLIN | POLLOUT};
+    CHECK(ifc.poll(ifc.ud, &entry, 1, 0) == 1 && entry.revents == POLLOUT);
+    CHECK(ifc.close(ifc.ud, fd) == 0);
+    errno = 0;
+    CHECK(ifc.read(ifc.ud, fd, data, 1) == -1 && errno == EBADF);
+    CHECK(close(epoll) == 0);
+    ifc.free(ifc.ud);
+    printf("%d failed\n", failures);
+    return failures != 0;
+}
