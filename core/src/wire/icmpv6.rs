@@ -1,4 +1,4 @@
-//! ICMP for IPv6 (RFC 4443): echo. The checksum covers a pseudo-header, unlike IPv4's.
+//! ICMP for IPv6 (RFC 4443): echo and errors. The checksum covers a pseudo-header, unlike IPv4's.
 
 use core::net::{IpAddr, Ipv6Addr};
 
@@ -6,6 +6,9 @@ use super::checksum::{combine, finish, pseudo_header, sum, verify};
 use super::field::{be16, be32, fixed};
 use super::icmpv4::ICMP_HEADER_LEN;
 use super::{IpProtocol, WireError};
+
+/// Code of [`Icmpv6Header::Unreachable`]: nothing listens on that port.
+pub const CODE_PORT_UNREACHABLE: u8 = 4;
 
 /// The header of an ICMPv6 message. The bytes behind it are the echoed data or the message's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +26,28 @@ pub enum Icmpv6Header {
         identifier: u16,
         /// From the request.
         sequence: u16,
+    },
+    /// The quoted packet could not be delivered (RFC 4443 §3.1).
+    Unreachable {
+        /// Why.
+        code: u8,
+    },
+    /// The quoted packet is longer than a link on its way carries (RFC 4443 §3.2).
+    PacketTooBig {
+        /// That link's MTU in bytes.
+        mtu: u32,
+    },
+    /// The quoted packet died on its way (RFC 4443 §3.3).
+    TimeExceeded {
+        /// 0: its hop limit; 1: its reassembly.
+        code: u8,
+    },
+    /// The quoted packet was not understood (RFC 4443 §3.4).
+    ParameterProblem {
+        /// 0: a field has a wrong value; 1: unknown next header; 2: unknown option.
+        code: u8,
+        /// What is wrong, from the start of the quoted packet.
+        pointer: u32,
     },
     /// Another message.
     Other {
@@ -45,6 +70,10 @@ impl Icmpv6Header {
         let header = match (h[0], h[1]) {
             (128, 0) => Self::EchoRequest { identifier, sequence },
             (129, 0) => Self::EchoReply { identifier, sequence },
+            (1, code) => Self::Unreachable { code },
+            (2, _) => Self::PacketTooBig { mtu: be32(h, 4) },
+            (3, code) => Self::TimeExceeded { code },
+            (4, code) => Self::ParameterProblem { code, pointer: be32(h, 4) },
             (kind, code) => Self::Other { kind, code, rest: be32(h, 4) },
         };
         Ok((header, ICMP_HEADER_LEN))
@@ -64,6 +93,10 @@ impl Icmpv6Header {
             Self::EchoReply { identifier, sequence } => {
                 (129, 0, u32::from(identifier) << 16 | u32::from(sequence))
             }
+            Self::Unreachable { code } => (1, code, 0),
+            Self::PacketTooBig { mtu } => (2, 0, mtu),
+            Self::TimeExceeded { code } => (3, code, 0),
+            Self::ParameterProblem { code, pointer } => (4, code, pointer),
             Self::Other { kind, code, rest } => (kind, code, rest),
         };
         h[0] = kind;
@@ -84,13 +117,18 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_emitted_is_parsed_back_under_the_same_addresses_only(
-            identifier: u16, sequence: u16, reply: bool, src: [u8; 16], dst: [u8; 16],
+            identifier: u16, sequence: u16, kind in 0u8..6, src: [u8; 16], dst: [u8; 16],
             payload in proptest::collection::vec(any::<u8>(), 0..70),
         ) {
-            let header = if reply {
-                Icmpv6Header::EchoReply { identifier, sequence }
-            } else {
-                Icmpv6Header::EchoRequest { identifier, sequence }
+            let number = u32::from(identifier) << 16 | u32::from(sequence);
+            let code = identifier as u8;
+            let header = match kind {
+                0 => Icmpv6Header::EchoReply { identifier, sequence },
+                1 => Icmpv6Header::EchoRequest { identifier, sequence },
+                2 => Icmpv6Header::Unreachable { code },
+                3 => Icmpv6Header::PacketTooBig { mtu: number },
+                4 => Icmpv6Header::TimeExceeded { code },
+                _ => Icmpv6Header::ParameterProblem { code, pointer: number },
             };
             let (src, dst) = (Ipv6Addr::from(src), Ipv6Addr::from(dst));
             let mut message = alloc::vec![0u8; 8];
