@@ -1,6 +1,7 @@
 //! The settings of a flow: private fields, checked by [`ConfigBuilder::build`].
 
 use crate::time::Duration;
+use crate::wire::machnet::{PAYLOAD_MAX, PAYLOAD_MAX_V6};
 
 /// Settings of Machnet flows. Cheap to copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +16,7 @@ pub struct Config {
     pub(super) stall: Duration,
     pub(super) msg_max: u32,
     pub(super) messages_queued_max: u32,
+    pub(super) payload_max: u16,
 }
 
 impl Config {
@@ -31,7 +33,16 @@ impl Config {
             stall: Duration::from_secs(10),
             msg_max: 8 << 20,
             messages_queued_max: 16_384,
+            payload_max: PAYLOAD_MAX,
         })
+    }
+
+    /// The same settings for flows over IPv6, whose longer header leaves less to each packet of the same length. Upstream has
+    /// no IPv6 that this could differ from.
+    #[must_use]
+    pub const fn over_ipv6(mut self) -> Self {
+        self.payload_max = PAYLOAD_MAX_V6;
+        self
     }
 
     /// Getter: the longest message that is sent or accepted, in bytes.

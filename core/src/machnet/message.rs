@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::Config;
 use super::packet::SendError;
-use crate::wire::machnet::{MsgFlags, PAYLOAD_MAX};
+use crate::wire::machnet::MsgFlags;
 
 /// Messages delivered and not consumed beyond which no packet is taken: tiny messages must not
 /// make the news for the application grow with the ring's bytes.
@@ -71,10 +71,10 @@ impl SendQueue {
     }
 
     /// Cuts off the next packet: full but for the last of a message.
-    pub(super) fn pop(&mut self) -> Option<Fragment> {
+    pub(super) fn pop(&mut self, config: &Config) -> Option<Fragment> {
         let front = self.messages.front()?;
         let left = front.len - self.cut;
-        let len = left.min(u32::from(PAYLOAD_MAX));
+        let len = left.min(u32::from(config.payload_max));
         let last = len == left;
         let fragment = Fragment {
             offset: self.next,
@@ -113,7 +113,7 @@ impl SendQueue {
         messages.len() <= config.messages_queued_max as usize
             && messages.iter().all(|m| (1..=config.msg_max).contains(&m.len))
             && messages.front().map_or(*cut == 0, |m| *cut < m.len)
-            && cut.is_multiple_of(u32::from(PAYLOAD_MAX))
+            && cut.is_multiple_of(u32::from(config.payload_max))
             && next.checked_add(total).and_then(|sum| sum.checked_sub(u64::from(*cut)))
                 == Some(*end)
     }
@@ -216,7 +216,7 @@ mod tests {
         let mut queue = SendQueue::new();
         queue.push(&config, 0, 2 * 1418 + 5, 7, 9_000).unwrap();
         queue.push(&config, 2_841, 1, 8, 9_000).unwrap();
-        let cut: std::vec::Vec<_> = core::iter::from_fn(|| queue.pop())
+        let cut: std::vec::Vec<_> = core::iter::from_fn(|| queue.pop(&config))
             .map(|f| (f.offset, f.len, f.flags.to_wire(), f.message))
             .collect();
         assert_eq!(cut, [(0, 1418, 3, 7), (1418, 1418, 2, 7), (2836, 5, 4, 7), (2841, 1, 5, 8)]);

@@ -81,7 +81,7 @@ impl Flow {
         if !self.tx.has_number() {
             return None;
         }
-        let fragment = self.queue.pop()?;
+        let fragment = self.queue.pop(&self.config)?;
         let sent = self.tx.send_new(now, fragment);
         Some(self.data_packet(sent))
     }

@@ -127,6 +127,15 @@ impl KeyedHash {
         self.words([a, b, u64::from(endpoint.port), 0, 0, 0])
     }
 
+    /// A flow label of 20 bits that is never zero, which would mean none (RFC 6437 §3).
+    pub(crate) fn flow_label(&self, tuple: &FourTuple, turn: u8) -> u32 {
+        let [a, b] = tuple.remote.address.words();
+        let [c, d] = tuple.local.address.words();
+        let ports = u64::from(tuple.remote.port) << 16 | u64::from(tuple.local.port);
+        let hash = self.words([a, b, c, d, ports, u64::from(turn)]);
+        ((hash >> 32) as u32 & 0x000f_ffff).max(1)
+    }
+
     /// A hash of a hash and a number.
     pub(super) fn pair(&self, hash: u64, number: u32) -> u64 {
         self.words([hash, u64::from(number), 0, 0, 0, 0])

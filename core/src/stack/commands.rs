@@ -110,8 +110,8 @@ impl Stack {
         local: SocketAddr,
         app: &P,
     ) -> Result<(SocketId, SocketAddr), CommandError> {
-        if !local.is_ipv4() {
-            return Err(CommandError::Unsupported);
+        if matches!(local.ip(), IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some()) {
+            return Err(CommandError::InvalidArgument);
         }
         if !local.ip().is_unspecified() && !self.is_local(local.ip()) {
             return Err(CommandError::AddressNotAvailable);
@@ -260,7 +260,7 @@ impl Stack {
         if total > usize::from(self.links[hop.interface.index()].mtu) {
             return Err(CommandError::InvalidArgument);
         }
-        let source = self.source_for(hop).ok_or(CommandError::AddressNotAvailable)?;
+        let source = self.source_for(hop, remote).ok_or(CommandError::AddressNotAvailable)?;
         let mut bytes = self.replies.buffer().ok_or(CommandError::LimitReached)?;
         let ping = Ping { channel, tag, remote, sequence, sent_at: now };
         let Some(identifier) = self.pings.begin(now, ping) else {

@@ -16,6 +16,7 @@ use super::stats::Stats;
 use crate::event::Stamped;
 use crate::ip::neighbor::NeighborTable;
 use crate::ip::{Identifications, PathMtus, Reassembly};
+use crate::keyed_hash::KeyedHash;
 use crate::nic::{INTERFACES_MAX, MacAddr, Medium, NicCaps};
 use crate::port::SocketId;
 use crate::rng::Stream;
@@ -49,6 +50,7 @@ pub struct Stack {
     pub(super) tcp: Demux,
     pub(super) recent: Recent,
     pub(super) machnet: Demux,
+    pub(super) flow_labels: KeyedHash,
     pub(super) ports: EphemeralPorts,
     /// For what a peer need not be unable to guess: source ports are chosen with it, keyed by the secret.
     pub(super) random: Stream,
@@ -91,6 +93,7 @@ impl Stack {
             tcp: Demux::new(low),
             recent: Recent::NONE,
             machnet: Demux::new(high),
+            flow_labels: KeyedHash::new(low ^ high, 0x666c_6f77),
             ports: EphemeralPorts::default(),
             random: Stream::new(low ^ high.rotate_left(32), 0x706f_7274),
             wheel: TimerWheel::new(),

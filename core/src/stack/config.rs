@@ -72,6 +72,7 @@ pub struct StackConfig {
     echo_replies_per_second: u32,
     reassembly_bytes_max: u32,
     unreachables: bool,
+    echo_groups: bool,
     accept_bad_udp_checksum: Vec<Ipv4Addr>,
     events_max: u32,
     checksum: Implementation,
@@ -79,6 +80,8 @@ pub struct StackConfig {
     secret: [u8; 16],
     tcp: tcp::Config,
     machnet: machnet::Config,
+    /// The same over IPv6.
+    machnet_v6: machnet::Config,
 }
 
 /// Collects the settings of a [`StackConfig`]. Every setting has a default; an engine without an interface still
@@ -108,6 +111,7 @@ impl StackConfig {
             echo_replies_per_second: 10_000,
             reassembly_bytes_max: 4 << 20,
             unreachables: true,
+            echo_groups: false,
             accept_bad_udp_checksum: Vec::new(),
             events_max: 0,
             checksum: Implementation::detect(),
@@ -115,6 +119,7 @@ impl StackConfig {
             secret,
             tcp: tcp::Config::default(),
             machnet: machnet::Config::default(),
+            machnet_v6: machnet::Config::default().over_ipv6(),
         })
     }
 
@@ -178,6 +183,10 @@ impl StackConfig {
     pub const fn unreachables(&self) -> bool {
         self.unreachables
     }
+    /// Getter: whether an echo request to a group is answered.
+    pub const fn echo_groups(&self) -> bool {
+        self.echo_groups
+    }
     /// Getter: the peers whose wrong UDP checksums are overlooked, sorted.
     pub fn accept_bad_udp_checksum(&self) -> &[Ipv4Addr] {
         &self.accept_bad_udp_checksum
@@ -201,6 +210,13 @@ impl StackConfig {
     /// Getter: settings of TCP connections.
     pub const fn tcp(&self) -> &tcp::Config {
         &self.tcp
+    }
+    /// Getter: settings of Machnet flows to `peer`: they depend on the family.
+    pub const fn machnet_for(&self, peer: IpAddr) -> &machnet::Config {
+        match peer {
+            IpAddr::V4(_) => &self.machnet,
+            IpAddr::V6(_) => &self.machnet_v6,
+        }
     }
     /// Getter: settings of Machnet flows.
     pub const fn machnet(&self) -> &machnet::Config {
@@ -308,6 +324,13 @@ impl StackConfigBuilder {
         self.0.unreachables = on;
         self
     }
+    /// Whether an echo request to an IPv6 group of ours is answered (RFC 4443 §4.2 lets a host choose). Default false: one
+    /// packet would draw answers from all hosts of a link.
+    #[must_use]
+    pub const fn echo_groups(mut self, on: bool) -> Self {
+        self.0.echo_groups = on;
+        self
+    }
     /// Peers whose datagrams are taken although their UDP checksum is wrong, as those of upstream Machnet on some NICs
     /// are; each is counted in [`super::Stats::udp_checksums_overlooked`]. Default none; up to
     /// [`BAD_CHECKSUM_PEERS_MAX`] unicast addresses. What else damages their datagrams on the way is not noticed then.
@@ -340,6 +363,7 @@ impl StackConfigBuilder {
     #[must_use]
     pub fn machnet(mut self, config: machnet::Config) -> Self {
         self.0.machnet = config;
+        self.0.machnet_v6 = config.over_ipv6();
         self
     }
 

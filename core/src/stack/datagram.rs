@@ -7,6 +7,7 @@ use super::composition::Stack;
 use super::replies::{LinkTarget, Reply};
 use super::routing::Hop;
 use super::rx::Packet;
+use crate::ip::group_station;
 use crate::nic::IfIndex;
 use crate::wire::ethernet::EtherType;
 use crate::wire::ipv4::{IPV4_HEADER_LEN, Ipv4Header};
@@ -47,6 +48,21 @@ pub(super) const fn ip_header_len(address: IpAddr) -> usize {
 }
 
 impl Stack {
+    /// The header of an answer to `packet`, from an address of ours also where the packet went to a group. `None` when there
+    /// is none to send from.
+    pub(super) fn answer_from_own(
+        &self,
+        packet: &Packet,
+        protocol: IpProtocol,
+    ) -> Option<Datagram> {
+        let mut answer = Datagram::answer(packet, protocol);
+        if answer.src.is_multicast() {
+            let hop = self.next_hop_on(answer.dst, answer.link)?;
+            answer.src = self.source_for(hop, answer.dst)?;
+        }
+        Some(answer)
+    }
+
     /// Queues a datagram made of `parts`. False when there was no room or no route.
     pub(super) fn send_datagram(&mut self, datagram: &Datagram, parts: &[&[u8]]) -> bool {
         let Some(mut bytes) = self.replies.buffer() else {
@@ -70,7 +86,10 @@ impl Stack {
             self.stats.replies_lost += 1;
             return false;
         };
-        let target = LinkTarget::Neighbor(hop.address);
+        let target = match hop.address {
+            IpAddr::V6(group) if group.is_multicast() => LinkTarget::Station(group_station(group)),
+            neighbor @ (IpAddr::V4(_) | IpAddr::V6(_)) => LinkTarget::Neighbor(neighbor),
+        };
         self.replies.push(hop.interface, Reply { target, ether_type, bytes });
         true
     }

@@ -1,16 +1,18 @@
 //! Writes packets into frames: payload straight from the rings, summed on the way, then the headers in front of it.
 
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::IpAddr;
 
 use causeway_checksum::{Implementation, finish};
 
+use super::datagram::ip_header_len;
 use crate::machnet::PacketOut;
 use crate::nic::{Frame, GsoType, HEADER_CONTIGUOUS, MacAddr, Offload};
 use crate::port::StreamIo;
 use crate::socket::FourTuple;
 use crate::tcp::SegmentOut;
 use crate::wire::checksum::{RunningSum, pseudo_header};
-use crate::wire::ipv4::{IPV4_HEADER_LEN, Ipv4Header};
+use crate::wire::ipv4::Ipv4Header;
+use crate::wire::ipv6::{IPV6_HEADER_LEN, Ipv6Header};
 use crate::wire::machnet::HEADER_LEN as MACHNET_HEADER_LEN;
 use crate::wire::tcp::{TCP_HEADER_LEN, TCP_OPTIONS_MAX};
 use crate::wire::{
@@ -81,12 +83,51 @@ fn fill_payload<F: Frame>(
     sum
 }
 
-/// The addresses of a tuple; sockets are IPv4 so far, and anything else sends to nobody.
-fn addresses(tuple: &FourTuple) -> (Ipv4Addr, Ipv4Addr) {
-    match (tuple.local.address.ip(), tuple.remote.address.ip()) {
-        (IpAddr::V4(src), IpAddr::V4(dst)) => (src, dst),
-        (IpAddr::V4(_) | IpAddr::V6(_), _) => (Ipv4Addr::UNSPECIFIED, Ipv4Addr::UNSPECIFIED),
+/// The addresses of a tuple, ours first. They are of one family.
+fn addresses(tuple: &FourTuple) -> (IpAddr, IpAddr) {
+    (tuple.local.address.ip(), tuple.remote.address.ip())
+}
+
+/// Writes the IP header of a packet of a socket. Flow label and hop limit of IPv6 are [`stamp_ipv6`]'s.
+fn emit_ip(
+    out: &mut [u8],
+    src: IpAddr,
+    dst: IpAddr,
+    (protocol, traffic_class): (IpProtocol, u8),
+    payload_len: u16,
+) {
+    match (src, dst) {
+        (IpAddr::V4(src), IpAddr::V4(dst)) => {
+            let header = Ipv4Header::new(src, dst, protocol, payload_len);
+            let machnet = protocol == IpProtocol::UDP;
+            let identification =
+                if machnet { MACHNET_IDENTIFICATION } else { header.identification };
+            Ipv4Header { identification, dont_fragment: !machnet, traffic_class, ..header }
+                .emit(out);
+        }
+        (IpAddr::V6(src), IpAddr::V6(dst)) => {
+            let header = Ipv6Header::new(src, dst, protocol, payload_len);
+            Ipv6Header { traffic_class, ..header }.emit(out);
+        }
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => {}
     }
+}
+
+/// What an IPv6 header says besides addresses and lengths.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ipv6Fields {
+    /// 20 bits (RFC 6437).
+    pub(super) flow_label: u32,
+    pub(super) hop_limit: u8,
+}
+
+/// Writes flow label and hop limit into a packet that is complete otherwise: no checksum covers them.
+pub(super) fn stamp_ipv6<F: Frame>(frame: &mut F, link: &LinkHeader, fields: Ipv6Fields) {
+    let Some(header) = frame.segment_mut(0).get_mut(link.len()..link.len() + 8) else { return };
+    let [_, high, low @ ..] = fields.flow_label.to_be_bytes();
+    header[1] = (header[1] & 0xf0) | (high & 0x0f);
+    header[2..4].copy_from_slice(&low);
+    header[7] = fields.hop_limit;
 }
 
 /// Writes a segment of a connection. With `offload` the NIC completes the checksum, and cuts a super-segment.
@@ -101,24 +142,21 @@ pub(super) fn emit_tcp<F: Frame>(
 ) {
     let mut header = segment.header;
     (header.src_port, header.dst_port) = (tuple.local.port, tuple.remote.port);
+    let (src, dst) = addresses(tuple);
     let ip_at = link.len();
-    let tcp_at = ip_at + IPV4_HEADER_LEN;
+    let tcp_at = ip_at + ip_header_len(dst);
     let tcp_len = header.header_len();
     let header_len = tcp_at + tcp_len;
     let segment_len = tcp_len + segment.payload_len as usize;
     frame.truncate(tcp_at + segment_len);
     let payload = fill_payload(frame, header_len, segment.payload_offset, io);
 
-    let (src, dst) = addresses(tuple);
-    let pseudo = pseudo_header(IpAddr::V4(src), IpAddr::V4(dst), IpProtocol::TCP, segment_len);
+    let pseudo = pseudo_header(src, dst, IpProtocol::TCP, segment_len);
     let pseudo = pseudo.unwrap_or(0);
-    let mut bytes = [0; ETHERNET_HEADER_LEN + IPV4_HEADER_LEN + TCP_HEADER_LEN + TCP_OPTIONS_MAX];
+    let mut bytes = [0; ETHERNET_HEADER_LEN + IPV6_HEADER_LEN + TCP_HEADER_LEN + TCP_OPTIONS_MAX];
     link.emit(&mut bytes);
-    Ipv4Header {
-        traffic_class: segment.ecn.bits(),
-        ..Ipv4Header::new(src, dst, IpProtocol::TCP, segment_len as u16)
-    }
-    .emit(&mut bytes[ip_at..]);
+    let class = segment.ecn.bits();
+    emit_ip(&mut bytes[ip_at..], src, dst, (IpProtocol::TCP, class), segment_len as u16);
     header.emit(&mut bytes[tcp_at..]);
     let field = if offload {
         pseudo
@@ -133,15 +171,16 @@ pub(super) fn emit_tcp<F: Frame>(
     bytes[at..at + 2].copy_from_slice(&field.to_be_bytes());
     put_header(frame, &bytes[..header_len]);
     if offload {
-        frame.meta_mut().offload = tcp_offload(segment, tcp_at, header_len);
+        frame.meta_mut().offload = tcp_offload(segment, dst, tcp_at, header_len);
     }
 }
 
 /// The fields of virtio_net_hdr for a segment whose checksum, and cutting, is left to the NIC.
-fn tcp_offload(segment: &SegmentOut, tcp_at: usize, header_len: usize) -> Offload {
+fn tcp_offload(segment: &SegmentOut, dst: IpAddr, tcp_at: usize, header_len: usize) -> Offload {
     let cut = segment.gso_size > 0 && segment.payload_len > u32::from(segment.gso_size);
+    let kind = if dst.is_ipv4() { GsoType::TcpV4 } else { GsoType::TcpV6 };
     Offload {
-        gso_type: if cut { GsoType::TcpV4 } else { GsoType::None },
+        gso_type: if cut { kind } else { GsoType::None },
         gso_size: if cut { segment.gso_size } else { 0 },
         hdr_len: header_len as u16,
         csum_start: tcp_at as u16,
@@ -167,26 +206,21 @@ pub(super) fn emit_machnet<F: Frame>(
     io: &impl StreamIo,
     checksum: Implementation,
 ) {
+    let (src, dst) = addresses(tuple);
     let ip_at = link.len();
-    let udp_at = ip_at + IPV4_HEADER_LEN;
+    let udp_at = ip_at + ip_header_len(dst);
     let machnet_at = udp_at + UDP_HEADER_LEN;
     let header_len = machnet_at + MACHNET_HEADER_LEN;
     let payload_len = usize::from(packet.payload_len);
     frame.truncate(header_len + payload_len);
     let payload = fill_payload(frame, header_len, packet.payload_offset, io);
 
-    let (src, dst) = addresses(tuple);
     let datagram_len = MACHNET_HEADER_LEN + payload_len;
     let mut bytes =
-        [0; ETHERNET_HEADER_LEN + IPV4_HEADER_LEN + UDP_HEADER_LEN + MACHNET_HEADER_LEN];
+        [0; ETHERNET_HEADER_LEN + IPV6_HEADER_LEN + UDP_HEADER_LEN + MACHNET_HEADER_LEN];
     link.emit(&mut bytes);
     let ip_len = (UDP_HEADER_LEN + datagram_len) as u16;
-    Ipv4Header {
-        identification: MACHNET_IDENTIFICATION,
-        dont_fragment: false,
-        ..Ipv4Header::new(src, dst, IpProtocol::UDP, ip_len)
-    }
-    .emit(&mut bytes[ip_at..]);
+    emit_ip(&mut bytes[ip_at..], src, dst, (IpProtocol::UDP, 0), ip_len);
     packet.header.emit(&mut bytes[machnet_at..]);
     let mut sum = RunningSum::new();
     sum.add_sum(checksum.sum(&bytes[machnet_at..header_len]), MACHNET_HEADER_LEN);
@@ -197,6 +231,6 @@ pub(super) fn emit_machnet<F: Frame>(
         payload_len: datagram_len as u16,
         checksum: 0,
     };
-    udp.with_checksum(IpAddr::V4(src), IpAddr::V4(dst), sum.sum()).emit(&mut bytes[udp_at..]);
+    udp.with_checksum(src, dst, sum.sum()).emit(&mut bytes[udp_at..]);
     put_header(frame, &bytes[..header_len]);
 }

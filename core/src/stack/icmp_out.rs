@@ -4,16 +4,16 @@
 use core::net::IpAddr;
 
 use super::composition::Stack;
-use super::datagram::Datagram;
 use super::payload::Payload;
 use super::rx::Packet;
 use crate::ip::is_group_or_broadcast;
 use crate::nic::Frame;
+use crate::wire::IpProtocol;
 use crate::wire::icmpv4::{
     CODE_PORT_UNREACHABLE, CODE_PROTOCOL_UNREACHABLE, CODE_REASSEMBLY, ICMP_HEADER_LEN,
     Icmpv4Header,
 };
-use crate::wire::{IpProtocol, icmpv6::Icmpv6Header};
+use crate::wire::icmpv6::{self, Icmpv6Header};
 
 /// The longest error of IPv4, its IP header included (RFC 1812 §4.3.2.3).
 const ERROR_BYTES_MAX_V4: usize = 576;
@@ -32,6 +32,9 @@ pub(super) enum Complaint {
     ReassemblyTimeExceeded,
     /// A header field or an option cannot be, at this byte of the packet.
     ParameterProblem { at: u16 },
+    /// An option that is not known says that its sender is to be told, `to_groups` even where the packet went to a group
+    /// (RFC 8200 §4.2).
+    UnknownOption { at: u16, to_groups: bool },
 }
 
 impl Complaint {
@@ -45,21 +48,25 @@ impl Complaint {
             }
             Self::ReassemblyTimeExceeded => Icmpv4Header::TimeExceeded { code: CODE_REASSEMBLY },
             // The pointer has one byte: no IPv4 header is longer than 60.
-            Self::ParameterProblem { at } => {
+            Self::ParameterProblem { at } | Self::UnknownOption { at, .. } => {
                 Icmpv4Header::ParameterProblem { code: 0, pointer: at as u8 }
             }
         }
     }
 
     /// RFC 4443 §3.1, §3.3 and §3.4.
-    const fn icmpv6(self) -> Icmpv6Header {
-        let (kind, code, rest) = match self {
-            Self::PortUnreachable => (1, 4, 0),
-            Self::ReassemblyTimeExceeded => (3, 1, 0),
-            Self::ProtocolUnreachable { at } => (4, 1, at as u32),
-            Self::ParameterProblem { at } => (4, 0, at as u32),
-        };
-        Icmpv6Header::Other { kind, code, rest }
+    fn icmpv6(self) -> Icmpv6Header {
+        let problem =
+            |code, at: u16| Icmpv6Header::ParameterProblem { code, pointer: u32::from(at) };
+        match self {
+            Self::PortUnreachable => {
+                Icmpv6Header::Unreachable { code: icmpv6::CODE_PORT_UNREACHABLE }
+            }
+            Self::ReassemblyTimeExceeded => Icmpv6Header::TimeExceeded { code: CODE_REASSEMBLY },
+            Self::ProtocolUnreachable { at } => problem(1, at),
+            Self::ParameterProblem { at } => problem(0, at),
+            Self::UnknownOption { at, .. } => problem(2, at),
+        }
     }
 }
 
@@ -75,11 +82,13 @@ impl Stack {
         complaint: Complaint,
     ) {
         let single = |address: IpAddr| !address.is_unspecified() && !is_group_or_broadcast(address);
+        // RFC 4443 §2.4 e.3: an option can ask for it.
+        let to_groups = matches!(complaint, Complaint::UnknownOption { to_groups: true, .. });
         let is_error = is_icmp_error(protocol, packet.contiguous(frame));
         if !self.config.unreachables()
             || is_error
             || !single(packet.src)
-            || !single(packet.dst)
+            || !(single(packet.dst) || to_groups)
             || !self.rate.allow(packet.now)
         {
             return;
@@ -92,7 +101,10 @@ impl Stack {
             IpAddr::V4(_) => (IpProtocol::ICMP, ERROR_BYTES_MAX_V4),
             IpAddr::V6(_) => (IpProtocol::ICMPV6, ERROR_BYTES_MAX_V6),
         };
-        let error = Datagram::answer(packet, protocol);
+        let Some(error) = self.answer_from_own(packet, protocol) else {
+            self.replies.discard(bytes);
+            return;
+        };
         let header_len = error.header_len() + ICMP_HEADER_LEN;
         bytes.resize(header_len, 0);
         let quoted = (packet.at - packet.ip_at + packet.len).min(bytes_max - header_len);
@@ -100,7 +112,7 @@ impl Stack {
             bytes.extend_from_slice(slice);
         }
         let message = &mut bytes[error.header_len()..];
-        match (packet.dst, packet.src) {
+        match (error.src, error.dst) {
             (IpAddr::V6(src), IpAddr::V6(dst)) => complaint.icmpv6().emit(message, src, dst),
             (IpAddr::V4(_) | IpAddr::V6(_), _) => complaint.icmpv4().emit(message),
         };

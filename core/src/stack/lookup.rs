@@ -61,7 +61,9 @@ impl Demux {
         let any = local.address.unspecified();
         on_port.filter_map(|&(_, slot)| sockets.at(slot)).filter(move |other| {
             let address = other.tuple.local.address;
-            address == local.address || address == any || local.address == any
+            // `::` listens for both families.
+            let both = address == Address::V6_ANY || local.address == Address::V6_ANY;
+            both || address == local.address || address == any || local.address == any
         })
     }
 
@@ -131,6 +133,7 @@ impl Stack {
             next_hop: hop.address.into(),
             announced: false,
             ended: false,
+            label_turn: 0,
             kind,
         };
         let transport = socket.transport();

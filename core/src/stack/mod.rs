@@ -3,9 +3,9 @@
 //! | file | what |
 //! |---|---|
 //! | `composition` | [`Stack`]: the tables |
-//! | `rx`, `rx_predicted`, `rx_tcp`, `rx_udp`, `rx_icmp`, `rx_fragment` | input: a frame finds its socket, or is answered, or is dropped and counted |
+//! | `rx`, `rx_predicted`, `rx_ipv6`, `rx_fragment`, `rx_tcp`, `rx_udp`, `rx_icmp`, `rx_icmpv6`, `ndp` | input: a frame finds its socket, or is answered, or is dropped and counted |
 //! | `icmp_in`, `icmp_out` | ICMP errors: what those of others mean to our sockets, and which we send |
-//! | `tx`, `emit`, `emit_plain`, `fragment_out` | output: ready sockets take turns, packets are written into the NIC's memory |
+//! | `tx`, `emit`, `emit_plain`, `flow_label`, `fragment_out` | output: ready sockets take turns, packets are written into the NIC's memory |
 //! | `commands`, `open`, `set_option` | what applications ask for |
 //! | `backlog` | a listener's two queues, SYN cookies |
 //! | `lifecycle` | after every input: news to the application, timer, ready list, end |
@@ -24,11 +24,13 @@ mod emit;
 mod emit_plain;
 mod event_log;
 mod export;
+mod flow_label;
 mod fragment_out;
 mod icmp_in;
 mod icmp_out;
 mod lifecycle;
 mod lookup;
+mod ndp;
 mod no_stream;
 mod open;
 mod orphans;
@@ -40,6 +42,8 @@ mod routing;
 mod rx;
 mod rx_fragment;
 mod rx_icmp;
+mod rx_icmpv6;
+mod rx_ipv6;
 mod rx_predicted;
 mod rx_tcp;
 mod rx_udp;

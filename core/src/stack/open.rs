@@ -26,16 +26,18 @@ pub(super) enum First<'a> {
 }
 
 impl Stack {
-    /// Opens what a listener was asked for, if its backlog and the limits allow it.
+    /// Opens what a listener was asked for on `link`, if its backlog and the limits allow it.
     pub(super) fn open_passive<P: AppPort>(
         &mut self,
         now: Instant,
         listener_id: SocketId,
         tuple: FourTuple,
         first: First<'_>,
+        link: IfIndex,
         port: &mut P,
     ) -> Result<SocketId, DropReason> {
-        let Some(hop) = self.next_hop(tuple.remote.address.ip()) else {
+        let remote = tuple.remote.address.ip();
+        let Some(hop) = self.next_hop_on(remote, Some(link)) else {
             return Err(DropReason::NoSocket);
         };
         if matches!(first, First::Machnet(_)) && !self.carries_machnet(hop.interface) {
@@ -60,7 +62,7 @@ impl Stack {
                 Kind::Tcp { connection, listener }
             }
             First::Machnet(syn) => {
-                let flow = Flow::accept(now, self.config.machnet(), 0, syn);
+                let flow = Flow::accept(now, self.config.machnet_for(remote), 0, syn);
                 Kind::Machnet { flow: Box::new(flow), listener }
             }
         };
@@ -115,7 +117,7 @@ impl Stack {
             }
             // The first number is 0 towards upstream, whose peers assume it.
             Transport::Machnet => {
-                let flow = Flow::connect(now, self.config.machnet(), 0);
+                let flow = Flow::connect(now, self.config.machnet_for(local), 0);
                 Kind::Machnet { flow: Box::new(flow), listener }
             }
         };
@@ -155,21 +157,28 @@ impl Stack {
 
     /// RFC 1122 §3.2.1.3 and RFC 9293 MUST-46: a connection goes to one host.
     pub(super) fn check_remote(&self, remote: SocketAddr) -> Result<Hop, CommandError> {
-        let IpAddr::V4(address) = remote.ip() else { return Err(CommandError::Unsupported) };
-        if remote.port() == 0
-            || address.is_unspecified()
-            || address.is_multicast()
-            || address.is_broadcast()
-        {
+        let address = remote.ip();
+        let one_host = match address {
+            IpAddr::V4(v4) => !v4.is_broadcast(),
+            // RFC 4942 §2.2: an IPv4 address in IPv6's clothes never goes onto a link.
+            IpAddr::V6(v6) => v6.to_ipv4_mapped().is_none(),
+        };
+        if remote.port() == 0 || address.is_unspecified() || address.is_multicast() || !one_host {
             return Err(CommandError::InvalidArgument);
         }
-        self.next_hop(remote.ip()).ok_or(CommandError::NoRoute)
+        // RFC 4007 §11: the number of an interface may stand beside a link-local address.
+        let link = match remote {
+            SocketAddr::V6(v6) => u8::try_from(v6.scope_id()).ok().filter(|scope| *scope > 0),
+            SocketAddr::V4(_) => None,
+        };
+        let link = link.map(IfIndex).filter(|link| link.index() < self.links.len());
+        self.next_hop_on(address, link).ok_or(CommandError::NoRoute)
     }
 
     fn source_address(&self, asked: &Asked, hop: Hop) -> Result<IpAddr, CommandError> {
         let remote = asked.remote.ip();
         match asked.local.filter(|local| !local.is_unspecified()) {
-            None => self.source_for(hop).ok_or(CommandError::AddressNotAvailable),
+            None => self.source_for(hop, remote).ok_or(CommandError::AddressNotAvailable),
             Some(local) if local.is_ipv4() != remote.is_ipv4() => {
                 Err(CommandError::InvalidArgument)
             }

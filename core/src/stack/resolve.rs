@@ -99,7 +99,7 @@ impl Stack {
     }
 
     /// Queues what the neighbour table wants to ask, and the sockets that it woke.
-    fn queue_solicits(&mut self) {
+    pub(super) fn queue_solicits(&mut self) {
         while let Some(solicit) = self.neighbors.poll_request() {
             self.queue_solicit(solicit);
         }
@@ -112,9 +112,12 @@ impl Stack {
 
     fn queue_solicit(&mut self, solicit: Solicit) {
         let Solicit { interface, target, unicast } = solicit;
-        let IpAddr::V4(target_ip) = target else { return };
+        let target_ip = match target {
+            IpAddr::V4(target_ip) => target_ip,
+            IpAddr::V6(address) => return self.queue_neighbor_solicit(solicit, address),
+        };
         let hop = Hop { interface, address: target, source: None };
-        let Some(IpAddr::V4(sender_ip)) = self.source_for(hop) else { return };
+        let Some(IpAddr::V4(sender_ip)) = self.source_for(hop, target) else { return };
         let request = ArpPacket {
             operation: ArpOperation::Request,
             sender_mac: self.links[interface.index()].mac,

@@ -5,7 +5,7 @@ use core::net::{IpAddr, Ipv6Addr};
 
 use super::composition::Stack;
 use super::config::{ConfigError, ROUTES_MAX, StackConfig};
-use crate::ip::{InterfaceAddress, Route, RouteTable};
+use crate::ip::{InterfaceAddress, Route, RouteTable, SourceCandidate, select_source};
 use crate::nic::IfIndex;
 
 /// The first step of a packet's way.
@@ -40,7 +40,8 @@ impl Routing {
                     prefix_len: address.prefix_len(),
                     gateway: None,
                     interface,
-                    source: Some(address.addr()),
+                    // In IPv6 the destination is looked at again (RFC 6724).
+                    source: Some(address.addr()).filter(IpAddr::is_ipv4),
                 };
                 // Two addresses in one network share its route; the first is the one to send from.
                 match routes.insert(connected) {
@@ -114,8 +115,19 @@ impl Stack {
     }
 
     /// The address to send from: what the route prefers, else one in the next hop's network, else the interface's first.
-    pub(super) fn source_for(&self, hop: Hop) -> Option<IpAddr> {
+    /// In IPv6 it is what RFC 6724 makes of `remote`.
+    pub(super) fn source_for(&self, hop: Hop, remote: IpAddr) -> Option<IpAddr> {
         let addresses = self.routing.addresses(hop.interface);
+        if let (IpAddr::V6(remote), None) = (remote, hop.source) {
+            let candidates = addresses.iter().filter_map(|own| match own.addr() {
+                IpAddr::V6(address) => {
+                    let prefix_len = own.prefix_len();
+                    Some(SourceCandidate { address, prefix_len, deprecated: false })
+                }
+                IpAddr::V4(_) => None,
+            });
+            return select_source(candidates, remote).map(IpAddr::V6);
+        }
         let of_family =
             || addresses.iter().filter(|own| own.addr().is_ipv4() == hop.address.is_ipv4());
         hop.source

@@ -105,6 +105,7 @@ impl Stack {
         if link.medium == Medium::Ip {
             return match head.first().map(|byte| byte >> 4) {
                 Some(4) => self.handle_ipv4(now, interface, frame, 0, false, port),
+                Some(6) => self.handle_ipv6(now, interface, frame, 0, false, port),
                 Some(_) => Err(DropReason::Protocol),
                 None => Err(DropReason::Malformed),
             };
@@ -116,8 +117,9 @@ impl Stack {
         }
         match ethernet.ethertype {
             EtherType::IPV4 => self.handle_ipv4(now, interface, frame, at, group, port),
+            EtherType::IPV6 => self.handle_ipv6(now, interface, frame, at, group, port),
             EtherType::ARP => self.handle_arp(now, interface, &head[at..]),
-            // IPv6 has its types and no transport yet; all other protocols are not for us.
+            // All other protocols are not for us.
             _ => Err(DropReason::Protocol),
         }
     }

@@ -134,7 +134,8 @@ impl Stack {
             }
             ListenDecision::Accept => {
                 let first = First::Tcp(header);
-                match self.open_passive(packet.now, listener, *tuple, first, port) {
+                let link = packet.interface;
+                match self.open_passive(packet.now, listener, *tuple, first, link, port) {
                     Ok(_) => Ok(()),
                     Err(DropReason::Limit) => {
                         self.answer_with_cookie(listener, tuple, header, packet, port)

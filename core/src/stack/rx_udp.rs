@@ -59,7 +59,8 @@ impl Stack {
                 ListenDisposition::Accept | ListenDisposition::Full => {
                     self.stats.machnet_packets_in += 1;
                     let first = First::Machnet(&header);
-                    self.open_passive(packet.now, listener, tuple, first, port).map(drop)
+                    self.open_passive(packet.now, listener, tuple, first, packet.interface, port)
+                        .map(drop)
                 }
                 ListenDisposition::Ignore => Err(DropReason::NoSocket),
             },

@@ -38,6 +38,8 @@ pub(super) struct Socket {
     pub(super) announced: bool,
     /// The application was told that it ended.
     pub(super) ended: bool,
+    /// Counts its retransmission timeouts: what its flow label turns with.
+    pub(super) label_turn: u8,
     pub(super) kind: Kind,
 }
 

@@ -6,6 +6,7 @@ use super::sock::Kind;
 use crate::engine::Reason;
 use crate::error::CommandError;
 use crate::port::{AppPort, Completion, SocketId};
+use crate::tcp::TimerReason;
 use crate::time::Instant;
 
 /// Timers that one step serves.
@@ -44,7 +45,13 @@ impl Stack {
         let mut io = rings(port, socket.stream);
         match &mut socket.kind {
             Kind::Listener(_) => return,
-            Kind::Tcp { connection, .. } => connection.handle_timeout(now, &mut io),
+            Kind::Tcp { connection, .. } => {
+                let due = connection.poll_timeout();
+                let silent =
+                    due.is_some_and(|(at, why)| why == TimerReason::Retransmit && at <= now);
+                socket.label_turn = socket.label_turn.wrapping_add(u8::from(silent));
+                connection.handle_timeout(now, &mut io);
+            }
             Kind::Machnet { flow, .. } => flow.handle_timeout(now, &mut io),
         }
         drop(io);

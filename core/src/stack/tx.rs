@@ -3,7 +3,7 @@
 use alloc::collections::VecDeque;
 
 use super::composition::Stack;
-use super::emit::{LinkHeader, emit_machnet, emit_reply, emit_tcp};
+use super::emit::{Ipv6Fields, LinkHeader, emit_machnet, emit_reply, emit_tcp, stamp_ipv6};
 use super::emit_plain::PlainHeaders;
 use super::no_stream::rings;
 use super::replies::{LinkTarget, Reply};
@@ -16,9 +16,10 @@ use crate::port::{AppPort, SocketId, StreamIo};
 use crate::socket::FourTuple;
 use crate::tcp::{Connection, TxLimits};
 use crate::time::Instant;
-use crate::wire::ETHERNET_HEADER_LEN;
 use crate::wire::ipv4::IPV4_HEADER_LEN;
+use crate::wire::ipv6::IPV6_HEADER_LEN;
 use crate::wire::tcp::{TCP_HEADER_LEN, TCP_OPTIONS_MAX};
+use crate::wire::{ETHERNET_HEADER_LEN, EtherType};
 use causeway_checksum::Implementation;
 
 /// Frames that one socket may send before the next one has its turn.
@@ -109,6 +110,8 @@ struct Allowance {
     link: LinkHeader,
     /// The longest datagram, in bytes, that reaches the peer in one piece, as far as is known.
     path_mtu: u16,
+    /// `None` in IPv4.
+    v6: Option<Ipv6Fields>,
     /// Frames.
     quantum: usize,
 }
@@ -198,12 +201,7 @@ impl Stack {
         true
     }
 
-    fn link_header(
-        &self,
-        caps: &NicCaps,
-        dst: MacAddr,
-        ether_type: crate::wire::EtherType,
-    ) -> LinkHeader {
+    fn link_header(&self, caps: &NicCaps, dst: MacAddr, ether_type: EtherType) -> LinkHeader {
         match caps.medium {
             Medium::Ethernet => LinkHeader::Ethernet { src: caps.mac, dst, ether_type },
             Medium::Ip => LinkHeader::None,
@@ -227,14 +225,16 @@ impl Stack {
         let Some(socket) = self.sockets.get(id) else { return Turn::Done };
         let (before, socket_interface) = (socket.tcp_state(), socket.interface);
         let remote = socket.tuple.remote.address;
+        let v6 = remote.v4().is_none().then(|| self.ipv6_fields(socket));
         let Some(station) = self.resolve_for(now, id, port) else { return Turn::Done };
         let path_mtu = self.paths.mtu(now, || remote.ip(), nic.caps().mtu);
-        let link = self.link_header(nic.caps(), station, crate::wire::EtherType::IPV4);
+        let link = self.link_header(nic.caps(), station, ether_type(v6.is_some()));
         // Nobody else waits: no need to stop and begin again.
         let alone = self.ready[socket_interface.index()].is_empty();
         let room = frames_max.saturating_sub(tx.frames.len());
         let quantum = if alone { room } else { room.min(QUANTUM_FRAMES) };
-        let turn = self.take_turn(now, id, &Allowance { link, path_mtu, quantum }, nic, tx, port);
+        let allowance = Allowance { link, path_mtu, v6, quantum };
+        let turn = self.take_turn(now, id, &allowance, nic, tx, port);
         self.settle_transmitted(now, id, before, turn == Turn::Yield, port);
         turn
     }
@@ -253,18 +253,15 @@ impl Stack {
         let io = rings(port, socket.stream);
         let out = Outlet {
             now,
-            link: &allowance.link,
-            path_mtu: allowance.path_mtu,
+            allowance,
             tuple: &socket.tuple,
             checksum: self.config.checksum(),
             stats: &mut self.stats,
         };
         match &mut socket.kind {
             Kind::Listener(_) => Turn::Done,
-            Kind::Tcp { connection, .. } => {
-                out.send_segments(connection, allowance.quantum, &io, nic, tx)
-            }
-            Kind::Machnet { flow, .. } => out.send_packets(flow, allowance.quantum, &io, nic, tx),
+            Kind::Tcp { connection, .. } => out.send_segments(connection, &io, nic, tx),
+            Kind::Machnet { flow, .. } => out.send_packets(flow, &io, nic, tx),
         }
     }
 }
@@ -272,8 +269,7 @@ impl Stack {
 /// What every frame of a turn has in common.
 struct Outlet<'a> {
     now: Instant,
-    link: &'a LinkHeader,
-    path_mtu: u16,
+    allowance: &'a Allowance,
     tuple: &'a FourTuple,
     checksum: Implementation,
     stats: &'a mut Stats,
@@ -283,19 +279,19 @@ impl Outlet<'_> {
     fn send_segments<N: Nic>(
         self,
         connection: &mut Connection,
-        quantum: usize,
         io: &impl StreamIo,
         nic: &mut N,
         tx: &mut TxQueue<N::Frame>,
     ) -> Turn {
-        let Self { now, link, path_mtu, tuple, checksum, stats } = self;
+        let Self { now, allowance, tuple, checksum, stats } = self;
+        let Allowance { link, v6, .. } = allowance;
         let offload = nic.caps().tx_checksum;
         let plain = if offload { None } else { PlainHeaders::new(link, tuple) };
-        for _ in 0..quantum {
+        for _ in 0..allowance.quantum {
             if connection.is_quiet(io) {
                 return Turn::Done;
             }
-            let room = tcp_room(nic.caps(), link, path_mtu, || connection.unacknowledged(io));
+            let room = tcp_room(nic.caps(), allowance, || connection.unacknowledged(io));
             let Some(mut frame) = tx.alloc(nic, room.frame_len) else { return Turn::NoMemory };
             let Some(segment) = connection.poll_transmit(now, &room.limits, io) else {
                 tx.keep(nic.caps(), frame);
@@ -304,6 +300,9 @@ impl Outlet<'_> {
             let written = plain.as_ref().and_then(|p| p.emit(&mut frame, &segment, io));
             if written.is_none() {
                 emit_tcp(&mut frame, link, tuple, &segment, io, checksum, offload);
+                if let Some(fields) = v6 {
+                    stamp_ipv6(&mut frame, link, *fields);
+                }
             }
             stats.tcp_segments_out += 1;
             stats.tx_frames += 1;
@@ -316,13 +315,13 @@ impl Outlet<'_> {
     fn send_packets<N: Nic>(
         self,
         flow: &mut Flow,
-        quantum: usize,
         io: &impl StreamIo,
         nic: &mut N,
         tx: &mut TxQueue<N::Frame>,
     ) -> Turn {
-        let Self { now, link, path_mtu: _, tuple, checksum, stats } = self;
-        for _ in 0..quantum {
+        let Self { now, allowance, tuple, checksum, stats } = self;
+        let Allowance { link, v6, .. } = allowance;
+        for _ in 0..allowance.quantum {
             let frame_len = link.len() + usize::from(nic.caps().mtu);
             let Some(mut frame) = tx.alloc(nic, frame_len) else { return Turn::NoMemory };
             let Some(packet) = flow.poll_transmit(now) else {
@@ -330,6 +329,9 @@ impl Outlet<'_> {
                 return Turn::Done;
             };
             emit_machnet(&mut frame, link, tuple, &packet, io, checksum);
+            if let Some(fields) = v6 {
+                stamp_ipv6(&mut frame, link, *fields);
+            }
             stats.machnet_packets_out += 1;
             stats.tx_frames += 1;
             stats.tx_bytes += frame.len() as u64;
@@ -339,23 +341,24 @@ impl Outlet<'_> {
     }
 }
 
+const fn ether_type(v6: bool) -> EtherType {
+    if v6 { EtherType::IPV6 } else { EtherType::IPV4 }
+}
+
 /// How long a frame for a TCP segment has to be: a super-segment where the NIC cuts them and there is enough to fill
 /// one, else what the MTU allows.
 #[inline]
-fn tcp_room(
-    caps: &NicCaps,
-    link: &LinkHeader,
-    path_mtu: u16,
-    unacked: impl FnOnce() -> u64,
-) -> Room {
+fn tcp_room(caps: &NicCaps, allowance: &Allowance, unacked: impl FnOnce() -> u64) -> Room {
+    let Allowance { link, path_mtu, v6, .. } = allowance;
     let mtu = usize::from(caps.mtu);
-    let mss_ip = path_mtu.saturating_sub((IPV4_HEADER_LEN + TCP_HEADER_LEN) as u16);
+    let ip_len = if v6.is_some() { IPV6_HEADER_LEN } else { IPV4_HEADER_LEN };
+    let mss_ip = path_mtu.saturating_sub((ip_len + TCP_HEADER_LEN) as u16);
     let ordinary =
         Room { frame_len: link.len() + mtu, limits: TxLimits { mss_ip, gso_bytes_max: 0 } };
     if !caps.tx_checksum || caps.tso_bytes_max == 0 {
         return ordinary;
     }
-    let headers = IPV4_HEADER_LEN + TCP_HEADER_LEN + TCP_OPTIONS_MAX;
+    let headers = ip_len + TCP_HEADER_LEN + TCP_OPTIONS_MAX;
     let super_max = (caps.tso_bytes_max as usize).min(DATAGRAM_BYTES_MAX + link.len());
     let wanted =
         usize::try_from(unacked()).unwrap_or(usize::MAX).saturating_add(headers + link.len());

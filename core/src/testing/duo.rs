@@ -2,7 +2,7 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
-use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::frame::FramePool;
 use super::nic::{MemNic, default_caps};
@@ -53,7 +53,21 @@ impl Host {
         change: &dyn Fn(StackConfigBuilder) -> StackConfigBuilder,
     ) -> Self {
         let address = InterfaceAddress::new(Self::address(number), 24).expect("10.0.0.n/24");
-        let config = StackConfig::builder(u64::from(number), [number; 16]).interface(&[address]);
+        Self::with_addresses(number, ring_bytes, &[address], shape, change)
+    }
+
+    /// Like [`Host::new`], with these addresses on interface 1.
+    ///
+    /// # Panics
+    /// When the configuration is refused.
+    pub fn with_addresses(
+        number: u8,
+        ring_bytes: usize,
+        addresses: &[InterfaceAddress],
+        shape: &dyn Fn(&mut NicCaps),
+        change: &dyn Fn(StackConfigBuilder) -> StackConfigBuilder,
+    ) -> Self {
+        let config = StackConfig::builder(u64::from(number), [number; 16]).interface(addresses);
         let config = change(config).build().expect("a test's configuration is right");
         let mut caps = default_caps(MacAddr([2, 0, 0, 0, 0, number]));
         shape(&mut caps);
@@ -66,6 +80,11 @@ impl Host {
     /// Getter: the address of host `number`.
     pub const fn address(number: u8) -> IpAddr {
         IpAddr::V4(Ipv4Addr::new(10, 0, 0, number))
+    }
+
+    /// Getter: the IPv6 address of host `number` of [`Duo::over_ipv6`].
+    pub const fn address_v6(number: u8) -> IpAddr {
+        IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, number as u16))
     }
 
     /// Getter: its NIC.
@@ -122,6 +141,24 @@ impl Duo {
         let b = Host::new(2, ring_bytes, shape, change);
         let now = Instant::ZERO + Duration::from_secs(1);
         Self { a, b, now }
+    }
+
+    /// Two hosts that have fd00::1/64 and fd00::2/64 besides their IPv4 addresses.
+    ///
+    /// # Panics
+    /// When the configuration is refused.
+    pub fn over_ipv6(
+        ring_bytes: usize,
+        shape: &dyn Fn(&mut NicCaps),
+        change: &dyn Fn(StackConfigBuilder) -> StackConfigBuilder,
+    ) -> Self {
+        let host = |number| {
+            let both = [(Host::address(number), 24), (Host::address_v6(number), 64)]
+                .map(|(ip, len)| InterfaceAddress::new(ip, len).expect("a host's address"));
+            Host::with_addresses(number, ring_bytes, &both, shape, change)
+        };
+        let now = Instant::ZERO + Duration::from_secs(1);
+        Self { a: host(1), b: host(2), now }
     }
 
     /// Command: one step of both engines, then the wire carries what they sent. Returns the work done.
@@ -183,11 +220,18 @@ impl Duo {
     /// # Panics
     /// When they do not.
     pub fn connect(&mut self, transport: Transport, port: u16) -> (Handle, Handle) {
-        let remote = SocketAddr::new(Host::address(2), port);
+        self.connect_to(transport, SocketAddr::new(Host::address(2), port))
+    }
+
+    /// Command: `b` listens on `remote`, `a` connects to it; both get their handle.
+    ///
+    /// # Panics
+    /// When they do not.
+    pub fn connect_to(&mut self, transport: Transport, remote: SocketAddr) -> (Handle, Handle) {
         let backlog = 16;
         self.b.ask(Op::Listen { transport, local: remote, backlog });
         self.settle();
-        self.reconnect(transport, port)
+        self.reconnect_to(transport, remote)
     }
 
     /// Command: `a` connects to a port on which `b` listens.
@@ -195,7 +239,14 @@ impl Duo {
     /// # Panics
     /// When it cannot.
     pub fn reconnect(&mut self, transport: Transport, port: u16) -> (Handle, Handle) {
-        let remote = SocketAddr::new(Host::address(2), port);
+        self.reconnect_to(transport, SocketAddr::new(Host::address(2), port))
+    }
+
+    /// Command: `a` connects to `remote`, on which `b` listens.
+    ///
+    /// # Panics
+    /// When it cannot.
+    pub fn reconnect_to(&mut self, transport: Transport, remote: SocketAddr) -> (Handle, Handle) {
         self.a.ask(Op::Connect { transport, local: None, remote });
         self.settle();
         let ours = self.a.take(|news| match *news {

@@ -64,10 +64,17 @@ impl Icmpv6Header {
     /// Input: checks the checksum of a whole message and takes its header apart; the payload begins at
     /// the returned length.
     pub fn parse(message: &[u8], src: Ipv6Addr, dst: Ipv6Addr) -> Result<(Self, usize), WireError> {
-        let h: &[u8; ICMP_HEADER_LEN] = fixed(message).ok_or(WireError::Truncated)?;
+        fixed::<ICMP_HEADER_LEN>(message).ok_or(WireError::Truncated)?;
         verify(IpAddr::V6(src), IpAddr::V6(dst), IpProtocol::ICMPV6, message)?;
+        Ok((Self::parse_summed(message)?, ICMP_HEADER_LEN))
+    }
+
+    /// Input: the header of a message whose checksum was found right already, in a chain of segments, say. `bytes` is its
+    /// beginning.
+    pub fn parse_summed(bytes: &[u8]) -> Result<Self, WireError> {
+        let h: &[u8; ICMP_HEADER_LEN] = fixed(bytes).ok_or(WireError::Truncated)?;
         let (identifier, sequence) = (be16(h, 4), be16(h, 6));
-        let header = match (h[0], h[1]) {
+        Ok(match (h[0], h[1]) {
             (128, 0) => Self::EchoRequest { identifier, sequence },
             (129, 0) => Self::EchoReply { identifier, sequence },
             (1, code) => Self::Unreachable { code },
@@ -75,8 +82,21 @@ impl Icmpv6Header {
             (3, code) => Self::TimeExceeded { code },
             (4, code) => Self::ParameterProblem { code, pointer: be32(h, 4) },
             (kind, code) => Self::Other { kind, code, rest: be32(h, 4) },
-        };
-        Ok((header, ICMP_HEADER_LEN))
+        })
+    }
+
+    /// Getter: the four bytes that depend on the type.
+    pub const fn rest(&self) -> u32 {
+        match *self {
+            Self::EchoRequest { identifier, sequence }
+            | Self::EchoReply { identifier, sequence } => {
+                (identifier as u32) << 16 | sequence as u32
+            }
+            Self::Unreachable { .. } | Self::TimeExceeded { .. } => 0,
+            Self::PacketTooBig { mtu } => mtu,
+            Self::ParameterProblem { pointer, .. } => pointer,
+            Self::Other { rest, .. } => rest,
+        }
     }
 
     /// Output: completes `message`, whose payload lies behind the first [`ICMP_HEADER_LEN`] bytes already,
@@ -86,23 +106,19 @@ impl Icmpv6Header {
         let (src, dst) = (IpAddr::V6(src), IpAddr::V6(dst));
         let Some(pseudo) = pseudo_header(src, dst, IpProtocol::ICMPV6, len) else { return 0 };
         let Some(h) = message.first_chunk_mut::<ICMP_HEADER_LEN>() else { return 0 };
-        let (kind, code, rest) = match *self {
-            Self::EchoRequest { identifier, sequence } => {
-                (128, 0, u32::from(identifier) << 16 | u32::from(sequence))
-            }
-            Self::EchoReply { identifier, sequence } => {
-                (129, 0, u32::from(identifier) << 16 | u32::from(sequence))
-            }
-            Self::Unreachable { code } => (1, code, 0),
-            Self::PacketTooBig { mtu } => (2, 0, mtu),
-            Self::TimeExceeded { code } => (3, code, 0),
-            Self::ParameterProblem { code, pointer } => (4, code, pointer),
-            Self::Other { kind, code, rest } => (kind, code, rest),
+        let (kind, code) = match *self {
+            Self::EchoRequest { .. } => (128, 0),
+            Self::EchoReply { .. } => (129, 0),
+            Self::Unreachable { code } => (1, code),
+            Self::PacketTooBig { .. } => (2, 0),
+            Self::TimeExceeded { code } => (3, code),
+            Self::ParameterProblem { code, .. } => (4, code),
+            Self::Other { kind, code, .. } => (kind, code),
         };
         h[0] = kind;
         h[1] = code;
         h[2..4].fill(0);
-        h[4..8].copy_from_slice(&rest.to_be_bytes());
+        h[4..8].copy_from_slice(&self.rest().to_be_bytes());
         let checksum = finish(combine(pseudo, sum(message), false));
         message[2..4].copy_from_slice(&checksum.to_be_bytes());
         ICMP_HEADER_LEN

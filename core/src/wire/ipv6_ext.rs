@@ -154,6 +154,29 @@ pub fn walk_extensions(packet: &[u8], first: IpProtocol) -> Result<ExtensionEnd,
     Err(ExtensionError::TooMany)
 }
 
+/// Input: what the packet carries, and where that begins, whatever the headers in between say: for packets that are
+/// refused or quoted. `None` where a header is cut short, behind a fragment that is not the first, and beyond the bound.
+pub fn find_upper(packet: &[u8], first: IpProtocol) -> Option<(IpProtocol, usize)> {
+    let (mut protocol, mut at) = (first, IPV6_HEADER_LEN);
+    for _ in 0..=EXTENSION_HEADERS_MAX {
+        match protocol {
+            HOP_BY_HOP | DESTINATION_OPTIONS | ROUTING => {
+                let header = extension_header(packet, at).ok()?;
+                (protocol, at) = (IpProtocol(header[0]), at + header.len());
+            }
+            FRAGMENT => {
+                let header = packet.get(at..).and_then(Ipv6Fragment::parse)?;
+                if header.offset != 0 {
+                    return None;
+                }
+                (protocol, at) = (header.next_header, at + FRAGMENT_HEADER_LEN);
+            }
+            _ => return Some((protocol, at)),
+        }
+    }
+    None
+}
+
 /// The header at `at`, as long as its length field says.
 fn extension_header(packet: &[u8], at: usize) -> Result<&[u8], ExtensionError> {
     let rest = packet.get(at..).ok_or(ExtensionError::Truncated)?;
@@ -238,6 +261,8 @@ mod tests {
             (DESTINATION_OPTIONS, PADDING),
         ]);
         let (at, named_at) = (40 + 5 * 8, 40 + 4 * 8);
+        let found = find_upper(&packet(&[(HOP_BY_HOP, PADDING), (FRAGMENT, ATOMIC)]), HOP_BY_HOP);
+        assert_eq!(found, Some((IpProtocol::TCP, 40 + 2 * 8)));
         assert_eq!(end, Ok(ExtensionEnd::Upper { protocol: IpProtocol::TCP, at, named_at }));
     }
 
@@ -297,6 +322,9 @@ mod tests {
                 = walk_extensions(&bytes, IpProtocol(first))
             {
                 prop_assert!(at <= bytes.len() && named_at < at);
+            }
+            if let Some((_, at)) = find_upper(&bytes, IpProtocol(first)) {
+                prop_assert!(at <= bytes.len());
             }
         }
 

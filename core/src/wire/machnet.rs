@@ -21,6 +21,8 @@ pub const HEADER_LEN: usize = 54;
 pub const MAGIC: u16 = 0x4e53;
 /// Most payload bytes of one packet: an MTU of 1500 less IPv4, UDP and this header.
 pub const PAYLOAD_MAX: u16 = 1418;
+/// Most payload bytes of one packet over IPv6, whose header is 20 bytes longer.
+pub const PAYLOAD_MAX_V6: u16 = PAYLOAD_MAX - 20;
 /// The least MTU of a link that carries Machnet: a full packet with its IPv4 and UDP headers. The cut is the
 /// protocol's, so that smaller links carry none of it.
 pub const MTU_MIN: u16 = 20 + 8 + HEADER_LEN as u16 + PAYLOAD_MAX;

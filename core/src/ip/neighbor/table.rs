@@ -20,6 +20,8 @@ use crate::wire::{ArpOperation, ArpPacket};
 const REQUEST_INTERVAL: Duration = Duration::from_secs(1);
 /// Requests without an answer before a neighbour is given up (RFC 4861 MAX_MULTICAST_SOLICIT, MAX_UNICAST_SOLICIT).
 const REQUESTS_MAX: u8 = 3;
+/// How long an address of IPv6 in use goes unconfirmed before its station is asked (RFC 4861 DELAY_FIRST_PROBE_TIME).
+const DELAY_FIRST_PROBE: Duration = Duration::from_secs(5);
 /// How long the verdict stands before the next lookup asks again.
 const FAILED_HOLD: Duration = Duration::from_secs(1);
 /// Most entries that are looked at to find one to evict.
@@ -66,6 +68,17 @@ pub struct ArpOutcome {
     pub conflict: bool,
 }
 
+/// What a neighbour advertisement says of its target (RFC 4861 §4.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// The target's station; where it is left out, the known one is meant.
+    pub mac: Option<MacAddr>,
+    /// It answers a solicitation.
+    pub solicited: bool,
+    /// It replaces what is known.
+    pub overrides: bool,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// Asked `requests` times, everybody; nothing known.
@@ -74,6 +87,8 @@ enum State {
     Reachable { mac: MacAddr },
     /// Known, but not confirmed lately. The next use asks.
     Stale { mac: MacAddr },
+    /// In use, and about to be asked (RFC 4861 §7.3.2; IPv6 only).
+    Delay { mac: MacAddr },
     /// In use while it is asked, alone, for the `requests`th time.
     Probe { mac: MacAddr, requests: u8 },
     /// Did not answer.
@@ -152,7 +167,12 @@ impl NeighborTable {
         let entry = self.entry_mut(slot);
         entry.used = true;
         match entry.state {
-            State::Reachable { mac } | State::Probe { mac, .. } | State::Permanent { mac } => {
+            State::Reachable { mac }
+            | State::Delay { mac }
+            | State::Probe { mac, .. }
+            | State::Permanent { mac } => Lookup::Resolved(mac),
+            State::Stale { mac } if key.address.is_ipv6() => {
+                self.enter(now, slot, State::Delay { mac });
                 Lookup::Resolved(mac)
             }
             State::Stale { mac } => {
@@ -222,6 +242,7 @@ impl NeighborTable {
                 // Answered between the decision to ask and now.
                 State::Reachable { .. }
                 | State::Stale { .. }
+                | State::Delay { .. }
                 | State::Failed
                 | State::Permanent { .. } => continue,
             };
@@ -244,6 +265,7 @@ impl NeighborTable {
                     self.ask(now, slot, State::Incomplete { requests: requests + 1 });
                 }
                 State::Incomplete { .. } => self.enter(now, slot, State::Failed),
+                State::Delay { mac } => self.ask(now, slot, State::Probe { mac, requests: 1 }),
                 State::Probe { mac, requests } if requests < REQUESTS_MAX => {
                     self.ask(now, slot, State::Probe { mac, requests: requests + 1 });
                 }
@@ -316,17 +338,48 @@ impl NeighborTable {
         };
         let next = match self.entry_mut(slot).state {
             State::Permanent { .. } => return,
-            State::Incomplete { .. } | State::Probe { .. } if answers => State::Reachable { mac },
-            State::Reachable { mac: known } | State::Probe { mac: known, .. } if known == mac => {
+            State::Incomplete { .. } | State::Delay { .. } | State::Probe { .. } if answers => {
+                State::Reachable { mac }
+            }
+            State::Reachable { mac: known }
+            | State::Delay { mac: known }
+            | State::Probe { mac: known, .. }
+                if known == mac =>
+            {
                 return;
             }
             State::Incomplete { .. }
+            | State::Delay { .. }
             | State::Probe { .. }
             | State::Reachable { .. }
             | State::Stale { .. }
             | State::Failed => State::Stale { mac },
         };
         self.enter(now, slot, next);
+    }
+
+    /// Input: a neighbour advertisement for `key` (RFC 4861 §7.2.5). It makes no entry: nobody asked.
+    pub fn handle_advertised(&mut self, now: Instant, key: NeighborKey, heard: Heard) {
+        let Some(slot) = self.find(&key) else { return };
+        let state = self.entry_mut(slot).state;
+        let known = match state {
+            State::Reachable { mac }
+            | State::Stale { mac }
+            | State::Delay { mac }
+            | State::Probe { mac, .. } => Some(mac),
+            State::Incomplete { .. } | State::Failed => None,
+            State::Permanent { .. } => return,
+        };
+        let Some(mac) = heard.mac.or(known) else { return };
+        match known {
+            // Another station, which does not claim to know better: doubt is all it raises.
+            Some(known) if known != mac && !heard.overrides => {
+                if matches!(state, State::Reachable { .. }) {
+                    self.enter(now, slot, State::Stale { mac: known });
+                }
+            }
+            Some(_) | None => self.handle_heard(now, key, mac, heard.solicited, false),
+        }
     }
 
     /// Command: `key` has `mac` for good; what is heard does not change it and nothing evicts it. Returns
@@ -350,6 +403,7 @@ impl NeighborTable {
         let after = match state {
             State::Incomplete { .. } | State::Probe { .. } => Some(REQUEST_INTERVAL),
             State::Reachable { .. } => Some(self.config.reachable_time),
+            State::Delay { .. } => Some(DELAY_FIRST_PROBE),
             State::Stale { .. } => Some(self.config.stale_time),
             State::Failed => Some(FAILED_HOLD),
             State::Permanent { .. } => None,
@@ -417,13 +471,17 @@ impl NeighborTable {
             let Some(entry) = self.entries[slot as usize].as_mut() else { continue };
             match entry.state {
                 State::Incomplete { .. } | State::Permanent { .. } => {}
-                State::Reachable { .. } | State::Stale { .. } | State::Probe { .. }
+                State::Reachable { .. }
+                | State::Stale { .. }
+                | State::Delay { .. }
+                | State::Probe { .. }
                     if entry.used =>
                 {
                     entry.used = false;
                 }
                 State::Reachable { .. }
                 | State::Stale { .. }
+                | State::Delay { .. }
                 | State::Probe { .. }
                 | State::Failed => return Some(slot),
             }

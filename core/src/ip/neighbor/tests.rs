@@ -238,6 +238,66 @@ fn the_same_address_on_two_links_is_two_neighbours_in_either_family() {
     assert_eq!(table.lookup(secs(0), on(2)), Lookup::Pending);
 }
 
+const V6: NeighborKey = NeighborKey {
+    interface: ETH,
+    address: IpAddr::V6(core::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2)),
+};
+
+fn heard(mac: Option<MacAddr>, solicited: bool, overrides: bool) -> Heard {
+    Heard { mac, solicited, overrides }
+}
+
+/// A table in which V6 was resolved at time zero.
+fn resolved_v6() -> NeighborTable {
+    let mut table = table();
+    assert_eq!(table.lookup(secs(0), V6), Lookup::Pending);
+    assert_eq!(asked(&mut table), [None]);
+    table.handle_advertised(secs(0), V6, heard(Some(THEIR_MAC), true, true));
+    assert_eq!(table.lookup(secs(0), V6), Lookup::Resolved(THEIR_MAC));
+    table
+}
+
+#[test]
+fn an_ipv6_neighbour_is_used_for_five_seconds_before_its_station_is_asked() {
+    let mut table = resolved_v6();
+    table.handle_timeout(secs(30));
+    assert_eq!(table.lookup(secs(31), V6), Lookup::Resolved(THEIR_MAC));
+    assert_eq!(asked(&mut table), [], "DELAY");
+    table.handle_timeout(secs(35));
+    assert_eq!(asked(&mut table), []);
+    for second in 36..39 {
+        table.handle_timeout(secs(second));
+        assert_eq!(asked(&mut table), [Some(THEIR_MAC)], "PROBE");
+        assert_eq!(table.lookup(secs(second), V6), Lookup::Resolved(THEIR_MAC));
+    }
+    table.handle_advertised(secs(38), V6, heard(None, true, false));
+    table.handle_timeout(secs(40));
+    assert_eq!(asked(&mut table), [], "REACHABLE again");
+    assert_eq!(table.poll_timeout(), Some(secs(68)));
+}
+
+#[test]
+fn an_advertisement_changes_what_is_known_only_as_its_flags_allow() {
+    let mut table = resolved_v6();
+    // Without the override flag another station raises doubt, no more.
+    table.handle_advertised(secs(1), V6, heard(Some(OTHER_MAC), true, false));
+    assert_eq!(table.lookup(secs(1), V6), Lookup::Resolved(THEIR_MAC));
+    table.handle_timeout(secs(6));
+    assert_eq!(asked(&mut table), [Some(THEIR_MAC)], "it was STALE, and is probed");
+    // With it, it replaces the station; an answer to our probe confirms it at once.
+    table.handle_advertised(secs(7), V6, heard(Some(OTHER_MAC), true, true));
+    assert_eq!(table.lookup(secs(7), V6), Lookup::Resolved(OTHER_MAC));
+    table.handle_timeout(secs(20));
+    assert_eq!(asked(&mut table), []);
+    // Nobody asked for this one, nor does an answer without a station help who asked.
+    let other = NeighborKey { interface: IfIndex(2), ..V6 };
+    table.handle_advertised(secs(20), other, heard(Some(OTHER_MAC), true, true));
+    assert!(!table.contains(&other));
+    table.lookup(secs(20), other);
+    table.handle_advertised(secs(20), other, heard(None, true, true));
+    assert_eq!(table.lookup(secs(20), other), Lookup::Pending);
+}
+
 proptest! {
     #[test]
     fn whatever_happens_it_stays_bounded_and_wakes_all_who_park(

@@ -94,7 +94,7 @@ fn what_must_not_be_is_dropped_with_its_reason() {
         // Of a TCP segment in pieces, eight bytes that cannot hold its header.
         (fragment, one(|d| d.fragment = 1)),
         (broken, one(|d| d.checksum = 1)),
-        (v6, one(|d| d.protocol = 1)),
+        (v6, one(|d| d.malformed = 1)),
         (std::vec![0; 9], one(|d| d.malformed = 1)),
     ];
     for (bytes, drops) in cases {

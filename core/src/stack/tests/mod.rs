@@ -5,6 +5,7 @@ mod fragment_stories;
 mod hostile;
 mod icmp_stories;
 mod ip_stories;
+mod ipv6_stories;
 mod machnet_stories;
 mod option_stories;
 mod orphan_stories;

@@ -1,0 +1,15 @@
+//! Flow labels (RFC 6437): one for each flow, the same in all its packets, until its path seems dead.
+
+use super::composition::Stack;
+use super::emit::Ipv6Fields;
+use super::sock::Socket;
+use crate::wire::TTL_DEFAULT;
+
+impl Stack {
+    /// What stands in the IPv6 headers of a socket's packets. The label is a keyed hash of the flow's ends (RFC 6437 §3), and
+    /// another one after each retransmission timeout: routers that balance by it try another path.
+    pub(super) fn ipv6_fields(&self, socket: &Socket) -> Ipv6Fields {
+        let flow_label = self.flow_labels.flow_label(&socket.tuple, socket.label_turn);
+        Ipv6Fields { flow_label, hop_limit: TTL_DEFAULT }
+    }
+}
