@@ -3,7 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `composition` | [`Stack`]: the tables |
-//! | `rx`, `rx_predicted`, `rx_ipv6`, `rx_fragment`, `rx_tcp`, `rx_udp`, `rx_icmp`, `rx_icmpv6`, `ndp` | input: a frame finds its socket, or is answered, or is dropped and counted |
+//! | `rx`, `rx_predicted`, `rx_ipv6`, `rx_fragment`, `rx_fragment_v6`, `rx_tcp`, `rx_udp`, `rx_icmp`, `rx_icmpv6`, `ndp` | input: a frame finds its socket, or is answered, or is dropped and counted |
 //! | `icmp_in`, `icmp_out` | ICMP errors: what those of others mean to our sockets, and which we send |
 //! | `tx`, `emit`, `emit_plain`, `flow_label`, `fragment_out` | output: ready sockets take turns, packets are written into the NIC's memory |
 //! | `commands`, `open`, `set_option` | what applications ask for |
@@ -41,6 +41,7 @@ mod resolve;
 mod routing;
 mod rx;
 mod rx_fragment;
+mod rx_fragment_v6;
 mod rx_icmp;
 mod rx_icmpv6;
 mod rx_ipv6;

@@ -58,7 +58,11 @@ impl Stack {
                 self.complain(frame, &fixed, ip.next_header, complaint);
                 Err(DropReason::Protocol)
             }
-            Ok(ExtensionEnd::Fragment { .. }) => Err(DropReason::Fragment),
+            Ok(ExtensionEnd::Fragment { header, at, .. }) => {
+                let skipped = at - IPV6_HEADER_LEN;
+                (packet.at, packet.len) = (packet.at + skipped, packet.len - skipped);
+                self.handle_fragment_v6(frame, &packet, whole, header, port)
+            }
             Ok(ExtensionEnd::Nothing) => Ok(()),
             Err(error) => Err(self.refuse_extension(frame, &packet, whole, &ip, error)),
         }
@@ -149,6 +153,6 @@ impl Stack {
 }
 
 /// Protocols that are spoken here over IPv6.
-const fn is_upper_layer(protocol: IpProtocol) -> bool {
+pub(super) const fn is_upper_layer(protocol: IpProtocol) -> bool {
     matches!(protocol, IpProtocol::TCP | IpProtocol::UDP | IpProtocol::ICMPV6)
 }

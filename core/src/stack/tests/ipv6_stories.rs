@@ -10,7 +10,7 @@ use crate::port::{Completion, Op, Transport};
 use crate::stack::Drops;
 use crate::testing::{Duo, Host, transfer};
 use crate::time::Duration;
-use crate::wire::ipv6_ext::DESTINATION_OPTIONS;
+use crate::wire::ipv6_ext::{DESTINATION_OPTIONS, FRAGMENT, Ipv6Fragment};
 use crate::wire::tcp::TcpHeader;
 use crate::wire::{
     ETHERNET_HEADER_LEN, EtherType, EthernetHeader, IPV6_HEADER_LEN, Icmpv6Header, IpProtocol,
@@ -320,6 +320,39 @@ fn a_segment_behind_extension_headers_finds_its_connection() {
     }
     let connected = duo.a.take(|news| matches!(news, Completion::Connected { .. }).then_some(()));
     assert!(connected.is_some());
+}
+
+#[test]
+fn a_datagram_in_pieces_is_put_together_unless_its_headers_are_spread_over_them() {
+    let (peer, us) = (v6(Host::address_v6(1)), v6(Host::address_v6(2)));
+    let mut message = pattern(1_000);
+    Icmpv6Header::EchoRequest { identifier: 1, sequence: 2 }.emit(&mut message, peer, us);
+    let piece = |start: usize, end: usize, identification: u32| {
+        let header = Ipv6Fragment {
+            next_header: IpProtocol::ICMPV6,
+            offset: start as u16,
+            more: end < 1_000,
+            identification,
+        };
+        let mut payload = [0; 8];
+        header.emit(&mut payload);
+        frame(peer, us, FRAGMENT, &[payload.as_slice(), &message[start..end]].concat())
+    };
+    let whole = [piece(504, 1_000, 1), piece(0, 504, 1)];
+    let atomic = [piece(0, 1_000, 2)];
+    let without_header = [piece(0, 0, 3), piece(0, 1_000, 3)];
+    let overlapping = [piece(0, 504, 4), piece(496, 1_000, 4), piece(504, 1_000, 4)];
+    let cases: [(&[Vec<u8>], _, _); 4] =
+        [(&whole, 1, 0), (&atomic, 1, 0), (&without_header, 1, 1), (&overlapping, 0, 1)];
+    for (pieces, echoes, refused) in cases {
+        let mut duo = duo();
+        for piece in pieces {
+            duo.b.nic().inject(piece);
+        }
+        duo.settle();
+        let stats = duo.b.engine.stack().stats();
+        assert_eq!((stats.echo_replies_out, stats.drops.fragment), (echoes, refused));
+    }
 }
 
 #[test]

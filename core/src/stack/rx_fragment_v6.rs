@@ -1,0 +1,80 @@
+//! Fragments of IPv6 datagrams (RFC 8200 §4.5): what must be in the first one, and what a datagram put together is like.
+
+use super::composition::Stack;
+use super::rx::Packet;
+use super::rx_fragment::WholeFrame;
+use super::rx_ipv6::is_upper_layer;
+use crate::event::DropReason;
+use crate::ip::{FragmentKey, Whole};
+use crate::nic::Frame;
+use crate::port::AppPort;
+use crate::wire::IpProtocol;
+use crate::wire::ipv6::{IPV6_HEADER_LEN, Ipv6Header};
+use crate::wire::ipv6_ext::{
+    ExtensionEnd, FRAGMENT_HEADER_LEN, Ipv6Fragment, find_upper, walk_extensions,
+};
+use crate::wire::tcp::TCP_HEADER_LEN;
+
+/// The least of a transport header that all decisions are made by: UDP's and ICMPv6's whole ones.
+const UPPER_HEADER_MIN: usize = 8;
+
+impl Stack {
+    /// A fragment that is not the whole datagram. `packet.at` is where the fragment header ends, `whole` the packet from its
+    /// fixed header on.
+    pub(super) fn handle_fragment_v6<F: Frame, P: AppPort>(
+        &mut self,
+        frame: &F,
+        packet: &Packet,
+        whole: &[u8],
+        fragment: Ipv6Fragment,
+        port: &mut P,
+    ) -> Result<(), DropReason> {
+        // RFC 7112 §5: all headers are in the first fragment.
+        if fragment.offset == 0 && !has_whole_chain(whole) {
+            return Err(DropReason::Fragment);
+        }
+        let key = FragmentKey {
+            interface: packet.interface,
+            src: packet.src,
+            dst: packet.dst,
+            // RFC 8200 §4.5: the protocol does not name the datagram.
+            protocol: 0,
+            identification: fragment.identification,
+        };
+        let start = usize::from(fragment.offset);
+        let Some(whole) = self.add_fragment(frame, packet, key, start, fragment.more)? else {
+            return Ok(());
+        };
+        let Whole { mut bytes, header_len, ecn } = whole;
+        make_atomic(&mut bytes, header_len);
+        let (ip, _) = Ipv6Header::parse(&bytes)?;
+        // A datagram in pieces within a datagram in pieces has no honest use.
+        let Ok(ExtensionEnd::Upper { protocol, at, .. }) = walk_extensions(&bytes, ip.next_header)
+        else {
+            return Err(DropReason::Fragment);
+        };
+        if !is_upper_layer(protocol) {
+            return Err(DropReason::Protocol);
+        }
+        let len = bytes.len() - at;
+        let packet = Packet { ecn, ip_at: 0, at, len, verified: false, ..*packet };
+        self.handle_ipv6_payload(&WholeFrame::new(bytes), &packet, protocol, port)
+    }
+}
+
+/// The fragment holds every header up to and including the upper layer's.
+fn has_whole_chain(packet: &[u8]) -> bool {
+    let Ok((ip, _)) = Ipv6Header::parse_prefix(packet, usize::MAX) else { return false };
+    find_upper(packet, ip.next_header).is_some_and(|(protocol, at)| {
+        let least = if protocol == IpProtocol::TCP { TCP_HEADER_LEN } else { UPPER_HEADER_MIN };
+        packet.len() >= at + least
+    })
+}
+
+/// Makes the fragment header that ends at `header_len` say that nothing is missing, and the fixed one how long all is.
+fn make_atomic(bytes: &mut [u8], header_len: usize) {
+    let payload_len = (bytes.len() - IPV6_HEADER_LEN) as u16;
+    bytes[4..6].copy_from_slice(&payload_len.to_be_bytes());
+    let at = header_len - FRAGMENT_HEADER_LEN;
+    bytes[at + 2..at + 4].fill(0);
+}
