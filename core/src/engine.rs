@@ -24,7 +24,7 @@ pub enum Reason {
     NicFull,
     /// The timer of a connection or flow.
     Socket,
-    /// Address resolution repeats or gives up.
+    /// Address resolution repeats or gives up, or an address of our own comes or goes.
     Neighbor,
     /// An echo request is given up.
     Ping,

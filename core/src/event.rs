@@ -1,10 +1,11 @@
 //! What happened inside the stack, as typed values. `tracing` begins above: in the daemon and the simulator.
 
-use core::net::SocketAddr;
+use core::net::{Ipv6Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::EndReason;
+use crate::ip::AddressState;
 use crate::nic::IfIndex;
 use crate::port::{SocketId, Transport};
 use crate::tcp::State;
@@ -93,6 +94,24 @@ pub enum Event {
         socket: SocketId,
         /// Why.
         reason: EndReason,
+    },
+    /// An IPv6 address of ours has another state.
+    Address {
+        /// Of which interface.
+        interface: IfIndex,
+        /// Which.
+        address: Ipv6Addr,
+        /// Its state; `None` when it is none of ours any more.
+        state: Option<AddressState>,
+    },
+    /// A router names a server for names (RFC 8106).
+    Resolver {
+        /// On which interface.
+        interface: IfIndex,
+        /// The server.
+        server: Ipv6Addr,
+        /// How long it serves, in seconds; all ones is for ever, 0 no longer.
+        lifetime_s: u32,
     },
     /// A received frame was dropped.
     Dropped {

@@ -111,7 +111,10 @@ fn stack_config(config: &Config) -> Result<StackConfig, AssemblyError> {
         .checksum(causeway_checksum::Implementation::detect())
         .events_max(events);
     for interface in config.interfaces() {
-        builder = builder.interface(interface.addresses());
+        builder = builder.interface(interface.addresses()).ipv6(interface.ipv6());
+    }
+    if let Some(machine) = machine_secret(MACHINE_ID) {
+        builder = builder.stable_secret(machine);
     }
     for route in config.routes() {
         let destination = route.destination();
@@ -126,6 +129,16 @@ fn stack_config(config: &Config) -> Result<StackConfig, AssemblyError> {
     Ok(builder.build()?)
 }
 
+/// What names the machine at every start, and nobody outside learns (machine-id(5)).
+const MACHINE_ID: &str = "/etc/machine-id";
+
+/// A key for the identifiers of IPv6 addresses that is the same at each start (RFC 7217 §5). `None` where the machine has no
+/// name: its addresses change with each start then.
+fn machine_secret(path: &str) -> Option<[u8; 16]> {
+    let text = std::fs::read_to_string(path).ok()?;
+    u128::from_str_radix(text.trim(), 16).ok().filter(|id| *id != 0).map(u128::to_be_bytes)
+}
+
 /// Interface 0 is the engine's loopback.
 fn interface_index(position: usize) -> IfIndex {
     IfIndex(u8::try_from(position + 1).expect("the configuration has at most seven interfaces"))
@@ -135,6 +148,20 @@ fn interface_index(position: usize) -> IfIndex {
 mod tests {
     use super::*;
     use std::error::Error;
+
+    #[test]
+    fn a_machine_has_one_key_for_its_addresses_or_none() {
+        let path = std::env::temp_dir().join(format!("causeway-machine-{}", std::process::id()));
+        let of = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            machine_secret(path.to_str().unwrap())
+        };
+        assert_eq!(of("000102030405060708090a0b0c0d0e0f\n").map(|key| key[15]), Some(15));
+        assert_eq!(of("uninitialized\n"), None);
+        assert_eq!(of(""), None);
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(machine_secret("/nonexistent"), None);
+    }
 
     #[test]
     fn an_error_says_its_cause_once() {

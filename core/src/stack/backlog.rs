@@ -66,7 +66,9 @@ impl Stack {
     ) -> Result<(), DropReason> {
         self.stats.backlog_overflows += 1;
         let now = packet.now;
-        let Some(hop) = self.next_hop(packet.src) else { return Err(DropReason::NoSocket) };
+        let Some(hop) = self.next_hop_on(packet.src, Some(packet.interface)) else {
+            return Err(DropReason::NoSocket);
+        };
         let reply = Datagram::answer(packet, IpProtocol::TCP);
         let mss_ip = self.links[hop.interface.index()]
             .mtu
@@ -104,7 +106,11 @@ impl Stack {
         let now = packet.now;
         let secret = IsnSecret(*self.config.secret());
         let channel = self.sockets.get(listener_id).map(|socket| socket.channel);
-        let (Some(hop), Some(channel)) = (self.next_hop(packet.src), channel) else { return false };
+        let (Some(hop), Some(channel)) =
+            (self.next_hop_on(packet.src, Some(packet.interface)), channel)
+        else {
+            return false;
+        };
         let Some(listener) = self.listener_mut(listener_id) else { return false };
         if now > listener.cookies_until {
             return false;

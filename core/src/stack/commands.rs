@@ -113,7 +113,8 @@ impl Stack {
         if matches!(local.ip(), IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some()) {
             return Err(CommandError::InvalidArgument);
         }
-        if !local.ip().is_unspecified() && !self.is_local(local.ip()) {
+        let ours = self.is_local(local.ip()) || self.is_ours_soon(local.ip());
+        if !local.ip().is_unspecified() && !ours {
             return Err(CommandError::AddressNotAvailable);
         }
         if listener.transport == Transport::Machnet && !self.may_receive_machnet(local.ip()) {

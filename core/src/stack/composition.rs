@@ -15,13 +15,14 @@ use super::sock::Sockets;
 use super::stats::Stats;
 use crate::event::Stamped;
 use crate::ip::neighbor::NeighborTable;
-use crate::ip::{Identifications, PathMtus, Reassembly};
+use crate::ip::{Identifications, Ipv6Interface, PathMtus, Reassembly};
 use crate::keyed_hash::KeyedHash;
-use crate::nic::{INTERFACES_MAX, MacAddr, Medium, NicCaps};
+use crate::nic::{INTERFACES_MAX, IfIndex, MacAddr, Medium, NicCaps};
 use crate::port::SocketId;
 use crate::rng::Stream;
 use crate::socket::{EphemeralPorts, ReadyQueue, Table};
 use crate::tcp::{ChallengeBudget, SharedConfig};
+use crate::time::Instant;
 use crate::wheel::TimerWheel;
 
 /// What the stack needs to know of an interface.
@@ -45,6 +46,10 @@ pub struct Stack {
     pub(super) links: Vec<Link>,
     pub(super) routing: Routing,
     pub(super) neighbors: NeighborTable,
+    /// One for each interface.
+    pub(super) ipv6: Vec<Ipv6Interface>,
+    /// The earliest deadline of those.
+    pub(super) autoconf_at: Option<Instant>,
     pub(super) sockets: Sockets,
     pub(super) channels: Channels,
     pub(super) tcp: Demux,
@@ -84,9 +89,16 @@ impl Stack {
         let link = |caps: &NicCaps| Link { medium: caps.medium, mac: caps.mac, mtu: caps.mtu };
         let [low, high] = secret_words(config.secret());
         let seed = config.seed();
+        let ipv6 = Self::ipv6_interfaces(&config, caps);
+        let mut routing = Routing::new(&config)?;
+        for (index, interface) in ipv6.iter().enumerate() {
+            routing.renew(IfIndex(index as u8), interface);
+        }
         Ok(Self {
             links: caps.iter().map(link).collect(),
-            routing: Routing::new(&config)?,
+            autoconf_at: ipv6.iter().filter_map(Ipv6Interface::poll_timeout).min(),
+            ipv6,
+            routing,
             neighbors: Self::neighbor_table(&config, low),
             sockets: Table::new(config.sockets_max()),
             channels: Channels::new(seed),

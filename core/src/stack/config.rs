@@ -5,7 +5,8 @@ use core::net::{IpAddr, Ipv4Addr};
 
 use causeway_checksum::Implementation;
 
-use crate::ip::{InterfaceAddress, Route, RouteError};
+use crate::ip::autoconf::DAD_TRANSMITS_MAX;
+use crate::ip::{InterfaceAddress, Ipv6Mode, Route, RouteError};
 use crate::nic::INTERFACES_MAX;
 use crate::{machnet, tcp};
 
@@ -73,6 +74,10 @@ pub struct StackConfig {
     reassembly_bytes_max: u32,
     unreachables: bool,
     echo_groups: bool,
+    /// What was asked for of each interface.
+    ipv6: Vec<Ipv6Mode>,
+    dad_transmits: u8,
+    stable_secret: [u8; 16],
     accept_bad_udp_checksum: Vec<Ipv4Addr>,
     events_max: u32,
     checksum: Implementation,
@@ -112,6 +117,9 @@ impl StackConfig {
             reassembly_bytes_max: 4 << 20,
             unreachables: true,
             echo_groups: false,
+            ipv6: Vec::new(),
+            dad_transmits: 1,
+            stable_secret: secret,
             accept_bad_udp_checksum: Vec::new(),
             events_max: 0,
             checksum: Implementation::detect(),
@@ -183,6 +191,23 @@ impl StackConfig {
     pub const fn unreachables(&self) -> bool {
         self.unreachables
     }
+    /// Getter: IPv6 on the interface with this index; the loopback's addresses need none of it.
+    pub fn ipv6_mode(&self, index: usize) -> Ipv6Mode {
+        let at = index.checked_sub(1);
+        let asked = at.and_then(|at| self.ipv6.get(at)).copied().unwrap_or_default();
+        let has_address = at
+            .and_then(|at| self.interfaces.get(at))
+            .is_some_and(|addresses| addresses.iter().any(|address| address.addr().is_ipv6()));
+        if asked == Ipv6Mode::Off && has_address { Ipv6Mode::Static } else { asked }
+    }
+    /// Getter: how often an IPv6 address is asked for before it is used.
+    pub const fn dad_transmits(&self) -> u8 {
+        self.dad_transmits
+    }
+    /// Getter: the key of the interface identifiers of IPv6.
+    pub const fn stable_secret(&self) -> &[u8; 16] {
+        &self.stable_secret
+    }
     /// Getter: whether an echo request to a group is answered.
     pub const fn echo_groups(&self) -> bool {
         self.echo_groups
@@ -229,6 +254,30 @@ impl StackConfigBuilder {
     #[must_use]
     pub fn interface(mut self, addresses: &[InterfaceAddress]) -> Self {
         self.0.interfaces.push(addresses.to_vec());
+        self.0.ipv6.push(Ipv6Mode::Off);
+        self
+    }
+    /// IPv6 on the interface that the last call of [`Self::interface`] described. Default: [`Ipv6Mode::Static`] if it has an IPv6
+    /// address, which is also the least then, else [`Ipv6Mode::Off`].
+    #[must_use]
+    pub fn ipv6(mut self, mode: Ipv6Mode) -> Self {
+        if let Some(last) = self.0.ipv6.last_mut() {
+            *last = mode;
+        }
+        self
+    }
+    /// How often an IPv6 address is asked for, a second apart, before it is used (RFC 4862 §5.1). Default 1; 0 to 10; 0 uses
+    /// addresses at once, and notices nobody who has them.
+    #[must_use]
+    pub const fn dad_transmits(mut self, n: u8) -> Self {
+        self.0.dad_transmits = n;
+        self
+    }
+    /// The key of the interface identifiers of IPv6 (RFC 7217 §5). With the same key a host has the same addresses after each
+    /// start. Default: the stack's secret.
+    #[must_use]
+    pub const fn stable_secret(mut self, secret: [u8; 16]) -> Self {
+        self.0.stable_secret = secret;
         self
     }
     /// One more route; the interfaces' own prefixes need none.
@@ -394,6 +443,7 @@ impl StackConfigBuilder {
             (config.challenges_per_second, 0, 1_000_000),
             (config.echo_replies_per_second, 0, 10_000_000),
             (config.reassembly_bytes_max, 0, 1 << 30),
+            (u32::from(config.dad_transmits), 0, u32::from(DAD_TRANSMITS_MAX)),
             (config.events_max, 0, 1 << 20),
         ];
         let peers = &config.accept_bad_udp_checksum;

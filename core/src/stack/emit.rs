@@ -119,6 +119,8 @@ pub(super) struct Ipv6Fields {
     /// 20 bits (RFC 6437).
     pub(super) flow_label: u32,
     pub(super) hop_limit: u8,
+    /// What routers say that the link carries.
+    pub(super) link_mtu: u16,
 }
 
 /// Writes flow label and hop limit into a packet that is complete otherwise: no checksum covers them.

@@ -134,6 +134,7 @@ impl Stack {
             announced: false,
             ended: false,
             label_turn: 0,
+            route_epoch: self.routing.epoch(),
             kind,
         };
         let transport = socket.transport();

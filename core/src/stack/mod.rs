@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `composition` | [`Stack`]: the tables |
 //! | `rx`, `rx_predicted`, `rx_ipv6`, `rx_fragment`, `rx_fragment_v6`, `rx_tcp`, `rx_udp`, `rx_icmp`, `rx_icmpv6`, `ndp` | input: a frame finds its socket, or is answered, or is dropped and counted |
+//! | `autoconf` | IPv6 addresses and routes that come and go |
 //! | `icmp_in`, `icmp_out` | ICMP errors: what those of others mean to our sockets, and which we send |
 //! | `tx`, `emit`, `emit_plain`, `flow_label`, `fragment_out` | output: ready sockets take turns, packets are written into the NIC's memory |
 //! | `commands`, `open`, `set_option` | what applications ask for |
@@ -14,6 +15,7 @@
 //! | `lookup`, `channels`, `sock`, `routing` | tables |
 //! | `export` | state written out, read back, hashed |
 
+mod autoconf;
 mod backlog;
 mod channels;
 mod commands;

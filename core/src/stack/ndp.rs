@@ -8,13 +8,14 @@ use super::routing::Hop;
 use super::rx::Packet;
 use crate::event::DropReason;
 use crate::ip::neighbor::{Heard, NeighborKey};
-use crate::ip::{ALL_NODES, Solicit, group_station, solicited_node};
+use crate::ip::{ALL_NODES, AddressState, Solicit, group_station, solicited_node};
 use crate::nic::{Frame, IfIndex, MacAddr, Medium};
 use crate::wire::ipv6::{IPV6_HEADER_LEN, Ipv6Header};
+use crate::wire::mld::MldQuery;
 use crate::wire::ndp::{
     NDP_HOP_LIMIT, NEIGHBOR_MESSAGE_LEN, NdpMessage, emit_neighbor_advert, emit_neighbor_solicit,
 };
-use crate::wire::{ETHERNET_HEADER_LEN, EtherType, Icmpv6Header, IpProtocol};
+use crate::wire::{ETHERNET_HEADER_LEN, EtherType, Icmpv6Header, IpProtocol, WireError};
 
 /// A message of ours: who to, on which station, and where on the link.
 #[derive(Clone, Copy, Debug)]
@@ -34,9 +35,20 @@ impl Stack {
         header: &Icmpv6Header,
         body: &[u8],
     ) -> Result<(), DropReason> {
-        let Ok(message) = NdpMessage::parse(header, body) else {
-            self.stats.icmp_ignored += 1;
-            return Ok(());
+        let (IpAddr::V6(src), IpAddr::V6(dst)) = (packet.src, packet.dst) else {
+            return Err(DropReason::Protocol);
+        };
+        let message = match NdpMessage::parse(header, body) {
+            Ok(message) => message,
+            Err(WireError::Unsupported) => {
+                if let Ok(query) = MldQuery::parse(header, body) {
+                    self.handle_mld_query(packet, src, query);
+                } else {
+                    self.stats.icmp_ignored += 1;
+                }
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
         };
         // RFC 4861 §6.1, §7.1, §8.1: what came through a router is none of the link's.
         if packet.ttl != NDP_HOP_LIMIT {
@@ -50,24 +62,20 @@ impl Stack {
         if frame.segment(0).get(6..12) == Some(&ours.0) {
             return Ok(());
         }
-        let (IpAddr::V6(src), IpAddr::V6(dst)) = (packet.src, packet.dst) else {
-            return Err(DropReason::Protocol);
-        };
         match message {
             NdpMessage::NeighborSolicit { target, source } => {
                 self.handle_neighbor_solicit(packet, src, dst, target, source)
             }
-            NdpMessage::NeighborAdvert { target, solicited, overrides, mac, router: _ } => {
+            NdpMessage::NeighborAdvert { target, solicited, overrides, mac, router } => {
                 let heard = Heard { mac, solicited, overrides };
-                self.handle_neighbor_advert(packet, dst, target, heard)
+                self.handle_neighbor_advert(packet, dst, target, heard, router)
             }
-            // For routers, and for hosts that ask them.
-            NdpMessage::RouterSolicit
-            | NdpMessage::RouterAdvert(_)
-            | NdpMessage::Redirect { .. } => {
-                self.stats.icmp_ignored += 1;
-                Ok(())
+            NdpMessage::RouterAdvert(advert) => self.handle_router_advert(packet, src, &advert),
+            NdpMessage::Redirect { target, destination, mac } => {
+                self.handle_redirect(packet, src, target, destination, mac)
             }
+            // For routers.
+            NdpMessage::RouterSolicit => Ok(()),
         }
     }
 
@@ -86,8 +94,16 @@ impl Stack {
             return Err(DropReason::Malformed);
         }
         let interface = packet.interface;
-        if !self.has_address(interface, IpAddr::V6(target)) {
-            return Err(DropReason::NotOurs);
+        match self.ipv6[interface.index()].state_of(target) {
+            Some(AddressState::Preferred | AddressState::Deprecated) => {}
+            // RFC 4862 §5.4.3: another host checks the address that we check; whoever asks for it otherwise gets no answer yet.
+            Some(AddressState::Tentative) => {
+                if probe {
+                    self.handle_ipv6_conflict(packet.now, interface, target);
+                }
+                return Ok(());
+            }
+            Some(AddressState::Duplicate) | None => return Err(DropReason::NotOurs),
         }
         if let Some(mac) = source.filter(|_| !probe) {
             let key = NeighborKey { interface, address: packet.src };
@@ -115,14 +131,26 @@ impl Stack {
         dst: Ipv6Addr,
         target: Ipv6Addr,
         heard: Heard,
+        router: bool,
     ) -> Result<(), DropReason> {
         if target.is_multicast() || (dst.is_multicast() && heard.solicited) {
             return Err(DropReason::Malformed);
         }
         let (interface, address) = (packet.interface, IpAddr::V6(target));
-        if self.has_address(interface, address) {
-            self.stats.address_conflicts += 1;
-            return Ok(());
+        match self.ipv6[interface.index()].state_of(target) {
+            Some(AddressState::Tentative) => {
+                self.handle_ipv6_conflict(packet.now, interface, target);
+                return Ok(());
+            }
+            Some(_) => {
+                self.stats.address_conflicts += 1;
+                return Ok(());
+            }
+            None => {}
+        }
+        if !router {
+            self.ipv6[interface.index()].handle_no_router(target);
+            self.settle_ipv6(packet.now, interface);
         }
         let key = NeighborKey { interface, address };
         self.neighbors.handle_advertised(packet.now, key, heard);
@@ -146,37 +174,36 @@ impl Stack {
         self.queue_discovery(to, |out| emit_neighbor_solicit(out, src, dst, target, Some(mac)));
     }
 
-    /// Queues what `emit` writes, with its IPv6 header, in a buffer that nobody's echo requests use up.
+    /// Queues a message of neighbour discovery that `emit` writes.
     pub(super) fn queue_discovery(&mut self, to: Discovery, emit: impl Fn(&mut [u8]) -> usize) {
+        let header = (IpProtocol::ICMPV6, NDP_HOP_LIMIT);
+        self.queue_on_link(to, header, NEIGHBOR_MESSAGE_LEN, emit);
+    }
+
+    /// Queues what `emit` writes into `room` bytes, with its IPv6 header, in a buffer that nobody's echo requests use up.
+    pub(super) fn queue_on_link(
+        &mut self,
+        to: Discovery,
+        (next_header, hop_limit): (IpProtocol, u8),
+        room: usize,
+        emit: impl Fn(&mut [u8]) -> usize,
+    ) {
         let Some(mut bytes) = self.replies.buffer_for_arp() else {
             self.stats.replies_lost += 1;
             return;
         };
-        bytes.resize(IPV6_HEADER_LEN + NEIGHBOR_MESSAGE_LEN, 0);
+        bytes.resize(IPV6_HEADER_LEN + room, 0);
         let len = emit(&mut bytes[IPV6_HEADER_LEN..]);
         bytes.truncate(IPV6_HEADER_LEN + len);
-        let header = Ipv6Header::new(to.src, to.dst, IpProtocol::ICMPV6, len as u16);
-        Ipv6Header { hop_limit: NDP_HOP_LIMIT, ..header }.emit(&mut bytes);
+        let header = Ipv6Header::new(to.src, to.dst, next_header, len as u16);
+        Ipv6Header { hop_limit, ..header }.emit(&mut bytes);
         let reply = Reply { target: to.target, ether_type: EtherType::IPV6, bytes };
         self.replies.push(to.interface, reply);
     }
 
-    /// An address of ours on this link.
-    pub(super) fn has_address(&self, interface: IfIndex, address: IpAddr) -> bool {
-        self.routing.addresses(interface).iter().any(|own| own.addr() == address)
-    }
-
-    /// We are in this group on this link: all hosts', or the one of an address of ours (RFC 4291 §2.8).
+    /// We are in this group on this link (RFC 4291 §2.8).
     pub(super) fn listens_to(&self, interface: IfIndex, group: Ipv6Addr) -> bool {
-        let mut own = self.routing.addresses(interface).iter().filter_map(|own| match own.addr() {
-            IpAddr::V6(address) => Some(address),
-            IpAddr::V4(_) => None,
-        });
-        if group == ALL_NODES {
-            own.next().is_some()
-        } else {
-            own.any(|address| solicited_node(address) == group)
-        }
+        self.ipv6[interface.index()].listens_to(group)
     }
 }
 

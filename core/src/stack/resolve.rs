@@ -32,6 +32,9 @@ impl Stack {
             return Lookup::Resolved(MacAddr::default());
         }
         let lookup = self.neighbors.lookup(now, NeighborKey { interface, address });
+        if lookup == Lookup::Failed {
+            self.handle_silent_router(now, interface, address);
+        }
         self.queue_solicits();
         lookup
     }
@@ -60,7 +63,11 @@ impl Stack {
         id: SocketId,
         port: &mut P,
     ) -> Option<MacAddr> {
-        let socket = self.sockets.get(id)?;
+        let mut socket = self.sockets.get(id)?;
+        if socket.route_epoch != self.routing.epoch() {
+            self.look_for_a_way(id);
+            socket = self.sockets.get(id)?;
+        }
         let (interface, address) = (socket.interface, socket.next_hop.ip());
         if let Some(station) = self.neighbors.lookup_again(&NeighborKey { interface, address }) {
             return Some(station);
@@ -80,6 +87,19 @@ impl Stack {
             Lookup::Failed => self.retry_later(now, id),
         }
         None
+    }
+
+    /// Routes have changed since the socket looked: redirects and default routers of IPv6. It stays on its interface.
+    fn look_for_a_way(&mut self, id: SocketId) {
+        let Some(socket) = self.sockets.get(id) else { return };
+        let (remote, interface) = (socket.tuple.remote.address.ip(), socket.interface);
+        let hop = self.next_hop_on(remote, Some(interface));
+        let hop = hop.filter(|hop| remote.is_ipv6() && hop.interface == interface);
+        let Some(socket) = self.sockets.get_mut(id) else { return };
+        socket.route_epoch = self.routing.epoch();
+        if let Some(hop) = hop {
+            socket.next_hop = hop.address.into();
+        }
     }
 
     /// Nothing came back from the peer yet.

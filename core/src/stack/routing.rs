@@ -1,11 +1,15 @@
 //! Which interface a packet leaves by, to whom on that link, and from which address.
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv6Addr};
 
 use super::composition::Stack;
 use super::config::{ConfigError, ROUTES_MAX, StackConfig};
-use crate::ip::{InterfaceAddress, Route, RouteTable, SourceCandidate, select_source};
+use crate::ip::{
+    AddressState, InterfaceAddress, Ipv6Interface, Route, RouteTable, SourceCandidate,
+    select_source,
+};
 use crate::nic::IfIndex;
 
 /// The first step of a packet's way.
@@ -18,7 +22,8 @@ pub(super) struct Hop {
     pub(super) source: Option<IpAddr>,
 }
 
-/// Our addresses and the routes, fixed for the stack's life.
+/// Our addresses and the routes. Those of the configuration are fixed for the stack's life; those of IPv6 come and go.
+///
 #[derive(Debug)]
 pub(super) struct Routing {
     /// Sorted.
@@ -28,20 +33,29 @@ pub(super) struct Routing {
     /// Addresses of each interface; the loopback has none of its own here.
     addresses: Vec<Vec<InterfaceAddress>>,
     routes: RouteTable,
+    /// Routes that were learned, and through which interface.
+    learned: Vec<Route>,
+    /// Routes of redirects, the oldest first.
+    redirected: VecDeque<Route>,
+    /// Counts changes: whoever remembers a way looks again when it is another.
+    epoch: u16,
 }
+
+/// Most redirects that are remembered.
+const REDIRECTS_MAX: usize = 64;
 
 impl Routing {
     pub(super) fn new(config: &StackConfig) -> Result<Self, ConfigError> {
         let mut routes = RouteTable::new(ROUTES_MAX, config.seed());
         for (interface, addresses) in (1..).map(IfIndex).zip(config.interfaces()) {
-            for address in addresses {
+            // Those of IPv6 follow when their addresses may be used.
+            for address in addresses.iter().filter(|address| address.addr().is_ipv4()) {
                 let connected = Route {
                     destination: address.network(),
                     prefix_len: address.prefix_len(),
                     gateway: None,
                     interface,
-                    // In IPv6 the destination is looked at again (RFC 6724).
-                    source: Some(address.addr()).filter(IpAddr::is_ipv4),
+                    source: Some(address.addr()),
                 };
                 // Two addresses in one network share its route; the first is the one to send from.
                 match routes.insert(connected) {
@@ -55,9 +69,6 @@ impl Routing {
         }
         let addresses: Vec<_> =
             core::iter::once(Vec::new()).chain(config.interfaces().iter().cloned()).collect();
-        let mut local: Vec<IpAddr> =
-            addresses.iter().flatten().map(InterfaceAddress::addr).collect();
-        local.sort_unstable();
         let mut broadcasts: Vec<IpAddr> = addresses
             .iter()
             .flatten()
@@ -65,7 +76,82 @@ impl Routing {
             .map(IpAddr::V4)
             .collect();
         broadcasts.sort_unstable();
-        Ok(Self { local, broadcasts, addresses, routes })
+        let (local, learned, redirected) = (Vec::new(), Vec::new(), VecDeque::new());
+        let mut routing =
+            Self { local, broadcasts, addresses, routes, learned, redirected, epoch: 0 };
+        routing.collect_local();
+        Ok(routing)
+    }
+
+    /// Getter: counts the changes of addresses and routes.
+    pub(super) const fn epoch(&self) -> u16 {
+        self.epoch
+    }
+
+    /// The addresses of IPv6 on `interface` that may be used, and the routes that go with them, are others now.
+    pub(super) fn renew(&mut self, interface: IfIndex, ipv6: &Ipv6Interface) {
+        self.epoch = self.epoch.wrapping_add(1);
+        if let Some(own) = self.addresses.get_mut(interface.index()) {
+            own.retain(|address| address.addr().is_ipv4());
+            let usable = ipv6.addresses().iter().filter(|own| own.is_assigned());
+            own.extend(usable.filter_map(|own| {
+                InterfaceAddress::new(own.address().into(), own.prefix_len()).ok()
+            }));
+        }
+        self.collect_local();
+        while let Some(redirect) = self.redirected.pop_front() {
+            self.routes.remove(redirect.destination, redirect.prefix_len);
+        }
+        for index in (0..self.learned.len()).rev() {
+            if self.learned[index].interface == interface {
+                let route = self.learned.swap_remove(index);
+                self.routes.remove(route.destination, route.prefix_len);
+            }
+        }
+        let anywhere = (Ipv6Addr::UNSPECIFIED, 0);
+        let default = ipv6.router().map(|router| (anywhere, Some(router)));
+        for ((prefix, prefix_len), gateway) in ipv6.on_link().map(|net| (net, None)).chain(default)
+        {
+            let gateway = gateway.map(IpAddr::V6);
+            let destination = IpAddr::V6(prefix);
+            // In IPv6 the destination is looked at for the source (RFC 6724).
+            let route = Route { destination, prefix_len, gateway, interface, source: None };
+            // What the configuration says goes first.
+            if self.routes.insert(route).is_ok() {
+                self.learned.push(route);
+            }
+        }
+    }
+
+    /// A router says that `destination` is better reached by `gateway`, or is on the link.
+    pub(super) fn redirect(
+        &mut self,
+        interface: IfIndex,
+        destination: Ipv6Addr,
+        gateway: Option<Ipv6Addr>,
+    ) {
+        let destination = IpAddr::V6(destination);
+        let gateway = gateway.map(IpAddr::V6);
+        let route = Route { destination, prefix_len: 128, gateway, interface, source: None };
+        if let Some(at) = self.redirected.iter().position(|old| old.destination == destination) {
+            self.redirected.remove(at);
+            self.routes.remove(destination, 128);
+        }
+        if self.redirected.len() >= REDIRECTS_MAX
+            && let Some(oldest) = self.redirected.pop_front()
+        {
+            self.routes.remove(oldest.destination, oldest.prefix_len);
+        }
+        if self.routes.insert(route).is_ok() {
+            self.redirected.push_back(route);
+            self.epoch = self.epoch.wrapping_add(1);
+        }
+    }
+
+    fn collect_local(&mut self) {
+        self.local.clear();
+        self.local.extend(self.addresses.iter().flatten().map(InterfaceAddress::addr));
+        self.local.sort_unstable();
     }
 
     /// One of our addresses, the loopback's (127/8, `::1`) included.
@@ -122,7 +208,9 @@ impl Stack {
             let candidates = addresses.iter().filter_map(|own| match own.addr() {
                 IpAddr::V6(address) => {
                     let prefix_len = own.prefix_len();
-                    Some(SourceCandidate { address, prefix_len, deprecated: false })
+                    let state = self.ipv6[hop.interface.index()].state_of(address);
+                    let deprecated = state == Some(AddressState::Deprecated);
+                    Some(SourceCandidate { address, prefix_len, deprecated })
                 }
                 IpAddr::V4(_) => None,
             });

@@ -40,6 +40,8 @@ pub(super) struct Socket {
     pub(super) ended: bool,
     /// Counts its retransmission timeouts: what its flow label turns with.
     pub(super) label_turn: u8,
+    /// Of the routes when its next hop was looked up.
+    pub(super) route_epoch: u16,
     pub(super) kind: Kind,
 }
 

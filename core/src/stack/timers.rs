@@ -16,7 +16,7 @@ impl Stack {
     /// Input: the time. Serves what is due at `now`, within a bound. Returns how many timers were served, and true
     /// when more are due.
     pub fn handle_timeout<P: AppPort>(&mut self, now: Instant, port: &mut P) -> (u32, bool) {
-        let mut count = self.handle_neighbor_timeouts(now);
+        let mut count = self.handle_neighbor_timeouts(now) + self.handle_autoconf_timeouts(now);
         count += self.handle_reassembly_timeouts(now, TIMERS_PER_STEP - count);
         while let Some(ping) = self.pings.poll_expired(now) {
             count += 1;
@@ -70,6 +70,7 @@ impl Stack {
             }
         };
         consider(self.neighbors.poll_timeout(), Reason::Neighbor);
+        consider(self.autoconf_at, Reason::Neighbor);
         consider(self.pings.poll_timeout(), Reason::Ping);
         consider(self.reassembly.poll_timeout(), Reason::Reassembly);
         next

@@ -227,7 +227,8 @@ impl Stack {
         let remote = socket.tuple.remote.address;
         let v6 = remote.v4().is_none().then(|| self.ipv6_fields(socket));
         let Some(station) = self.resolve_for(now, id, port) else { return Turn::Done };
-        let path_mtu = self.paths.mtu(now, || remote.ip(), nic.caps().mtu);
+        let link_mtu = v6.map_or(nic.caps().mtu, |fields| fields.link_mtu);
+        let path_mtu = self.paths.mtu(now, || remote.ip(), link_mtu);
         let link = self.link_header(nic.caps(), station, ether_type(v6.is_some()));
         // Nobody else waits: no need to stop and begin again.
         let alone = self.ready[socket_interface.index()].is_empty();

@@ -143,7 +143,7 @@ impl Duo {
         Self { a, b, now }
     }
 
-    /// Two hosts that have fd00::1/64 and fd00::2/64 besides their IPv4 addresses.
+    /// Two hosts that have had fd00::1/64 and fd00::2/64 besides their IPv4 addresses for some seconds.
     ///
     /// # Panics
     /// When the configuration is refused.
@@ -158,7 +158,10 @@ impl Duo {
             Host::with_addresses(number, ring_bytes, &both, shape, change)
         };
         let now = Instant::ZERO + Duration::from_secs(1);
-        Self { a: host(1), b: host(2), now }
+        let mut duo = Self { a: host(1), b: host(2), now };
+        // Until nobody has objected to the addresses (RFC 4862 §5.4).
+        duo.pass(Duration::from_secs(5));
+        duo
     }
 
     /// Command: one step of both engines, then the wire carries what they sent. Returns the work done.

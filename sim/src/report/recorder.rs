@@ -140,7 +140,11 @@ impl Tap for Recorder {
                     recording.flows[flow].on_retransmit(at, *cause);
                 }
             }
-            Event::TcpState { .. } | Event::Ended { .. } | Event::Dropped { .. } => {}
+            Event::TcpState { .. }
+            | Event::Ended { .. }
+            | Event::Address { .. }
+            | Event::Resolver { .. }
+            | Event::Dropped { .. } => {}
         }
     }
 }

@@ -119,7 +119,7 @@ pub(super) fn prefixed(
             "write it like \"10.0.1.5/24\"",
         )
     })?;
-    refuse_ipv6(source, key, value, parsed.address)?;
+    refuse_mapped(source, key, value, parsed.address)?;
     Ok(parsed)
 }
 
@@ -137,21 +137,21 @@ pub(super) fn address(
             "write it like \"10.0.1.1\"",
         )
     })?;
-    refuse_ipv6(source, key, value, parsed)?;
+    refuse_mapped(source, key, value, parsed)?;
     Ok(parsed)
 }
 
-/// The stack has no neighbour discovery: an IPv6 address would be accepted and reach nobody.
-fn refuse_ipv6(
+/// An IPv4 address in IPv6's clothes (`::ffff:10.0.0.1`) never goes onto a link (RFC 4942 §2.2).
+fn refuse_mapped(
     source: &Source<'_>,
     key: &str,
     value: &Spanned<String>,
     address: IpAddr,
 ) -> Result<(), ConfigError> {
-    if address.is_ipv4() {
-        return Ok(());
-    }
-    Err(source.error(key, value.span(), "IPv6 is not served yet", "give an IPv4 address"))
+    let IpAddr::V6(v6) = address else { return Ok(()) };
+    let Some(v4) = v6.to_ipv4_mapped() else { return Ok(()) };
+    let problem = format!("{address} is an IPv4 address");
+    Err(source.error(key, value.span(), problem, format!("write it as {v4}")))
 }
 
 /// Where to complain about several settings together: the first of them that the file has, with its key.

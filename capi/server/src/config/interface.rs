@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::ops::Range;
 
-use causeway_core::ip::{AddressError, InterfaceAddress};
+use causeway_core::ip::{AddressError, InterfaceAddress, Ipv6Mode};
 use causeway_core::nic::{INTERFACES_MAX, MacAddr};
 use serde::Deserialize;
 use toml::Spanned;
@@ -21,6 +21,7 @@ pub(super) struct RawInterface {
     mac: Option<Spanned<String>>,
     mtu: Option<Spanned<i64>>,
     addresses: Spanned<Vec<Spanned<String>>>,
+    ipv6: Option<Spanned<String>>,
     fault: Option<RawFault>,
 }
 
@@ -42,6 +43,7 @@ pub struct InterfaceConfig {
     mac: MacAddr,
     mtu: u16,
     addresses: Vec<InterfaceAddress>,
+    ipv6: Ipv6Mode,
     fault: Option<FaultConfig>,
 }
 
@@ -76,6 +78,12 @@ impl InterfaceConfig {
         &self.addresses
     }
 
+    /// Getter: where IPv6 addresses and routes come from; by default the configuration if it has an IPv6 address, else there
+    /// is no IPv6.
+    pub fn ipv6(&self) -> Ipv6Mode {
+        self.ipv6
+    }
+
     /// Getter: what the fault decorator does to the frames, if anything.
     pub fn fault(&self) -> Option<&FaultConfig> {
         self.fault.as_ref()
@@ -85,6 +93,8 @@ impl InterfaceConfig {
 /// RFC 791 asks every link to carry 576 bytes; 9000 is the customary jumbo size.
 const MTU: Integer =
     Integer { key: "interface.mtu", default: 1500, range: 576..=9000, unit: "bytes" };
+/// RFC 8200 §5 asks every link to carry this many bytes.
+const MTU_MIN_V6: u16 = 1_280;
 const ADDRESSES_MAX: usize = 64;
 
 /// All interfaces, checked against each other.
@@ -173,14 +183,22 @@ impl RawInterface {
             Some(text) => mac(source, text)?,
             None => mac_of(&addresses),
         };
+        let mtu = MTU.check_u16(source, self.mtu.as_ref())?;
+        let ipv6 = ipv6_mode(source, self.ipv6.as_ref(), &addresses)?;
+        if let (true, Some(given)) = (ipv6 != Ipv6Mode::Off && mtu < MTU_MIN_V6, &self.mtu) {
+            let problem = format!("{mtu} bytes are too few for IPv6");
+            let advice = format!("give {MTU_MIN_V6} or more, or no IPv6 address");
+            return Err(source.error("interface.mtu", given.span(), problem, advice));
+        }
         let name = self.name.into_inner();
         Ok(InterfaceConfig {
             device: self.device.map_or_else(|| name.clone(), Spanned::into_inner),
             name,
             backend,
             mac,
-            mtu: MTU.check_u16(source, self.mtu.as_ref())?,
+            mtu,
             addresses,
+            ipv6,
             fault: self.fault.map(|raw| raw.build(source)).transpose()?,
         })
     }
@@ -212,6 +230,26 @@ fn addresses(
         parsed.push(address);
     }
     Ok(parsed)
+}
+
+/// Where IPv6 comes from; addresses that are listed must be of use.
+fn ipv6_mode(
+    source: &Source<'_>,
+    word_given: Option<&Spanned<String>>,
+    addresses: &[InterfaceAddress],
+) -> Result<Ipv6Mode, ConfigError> {
+    let listed = addresses.iter().any(|address| address.addr().is_ipv6());
+    let default = if listed { Ipv6Mode::Static } else { Ipv6Mode::Off };
+    let modes = [("off", Ipv6Mode::Off), ("static", Ipv6Mode::Static), ("auto", Ipv6Mode::Auto)];
+    let mode = word(source, "interface.ipv6", word_given, default, &modes)?;
+    match word_given {
+        Some(given) if mode == Ipv6Mode::Off && listed => {
+            let problem = "there is an IPv6 address among the interface's addresses";
+            let advice = "remove it, or write \"static\" or \"auto\"";
+            Err(source.error("interface.ipv6", given.span(), problem, advice))
+        }
+        Some(_) | None => Ok(mode),
+    }
 }
 
 /// 127.0.0.0/8 and ::1 never leave a host (RFC 1122 §3.2.1.3, RFC 4291 §2.5.3).

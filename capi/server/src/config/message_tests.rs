@@ -208,19 +208,33 @@ fn an_unreadable_file_is_one_sentence() {
 }
 
 #[test]
-fn ipv6_is_refused_by_its_name() {
+fn ipv6_is_taken_where_it_makes_sense_and_refused_by_its_reason_elsewhere() {
     assert_complaint(
-        &INTERFACE.replace("10.0.1.5/24", "2001:db8::5/64"),
-        "c.toml:4: interface.addresses: IPv6 is not served yet; give an IPv4 address",
+        &INTERFACE.replace("10.0.1.5/24", "::ffff:10.0.1.5/120"),
+        "c.toml:4: interface.addresses: ::ffff:10.0.1.5 is an IPv4 address; write it as 10.0.1.5",
     );
     assert_after_interface(
-        "[[route]]\ndestination = \"::/0\"\ninterface = \"lo0\"\n",
-        "c.toml:6: route.destination: IPv6 is not served yet; give an IPv4 address",
+        "[[route]]\ndestination = \"0.0.0.0/0\"\ngateway = \"fe80::1\"\ninterface = \"lo0\"\n",
+        "c.toml:7: route.gateway: fe80::1 is of another family than the destination; give a \
+         router of the same",
     );
-    assert_after_interface(
-        "[[route]]\ndestination = \"0.0.0.0/0\"\ngateway = \"fe80::1\"\n",
-        "c.toml:7: route.gateway: IPv6 is not served yet; give an IPv4 address",
+    assert_complaint(
+        &format!("{}ipv6 = \"off\"\n", INTERFACE.replace("10.0.1.5/24", "2001:db8::5/64")),
+        "c.toml:5: interface.ipv6: there is an IPv6 address among the interface's addresses; \
+         remove it, or write \"static\" or \"auto\"",
     );
+    assert_complaint(
+        &format!("{}mtu = 1279\n", INTERFACE.replace("10.0.1.5/24", "2001:db8::5/64")),
+        "c.toml:5: interface.mtu: 1279 bytes are too few for IPv6; give 1280 or more, or no IPv6 \
+         address",
+    );
+    let text = format!(
+        "{}ipv6 = \"auto\"\n\n[[route]]\ndestination = \"::/0\"\ngateway = \"fe80::1\"\n\
+         interface = \"lo0\"\n",
+        INTERFACE.replace("10.0.1.5/24", "2001:db8::5/64")
+    );
+    let config = Config::parse("c.toml", &text).unwrap();
+    assert_eq!(config.interfaces()[0].ipv6(), causeway_core::ip::Ipv6Mode::Auto);
 }
 
 #[test]

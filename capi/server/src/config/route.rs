@@ -83,6 +83,11 @@ impl RawRoute {
             self.gateway.as_ref().map(|text| address(source, "route.gateway", text)).transpose()?;
         refuse_own_network(source, &self.destination, destination, interfaces)?;
         if let (Some(gateway), Some(text)) = (gateway, &self.gateway) {
+            if gateway.is_ipv4() != destination.address.is_ipv4() {
+                let problem = format!("{gateway} is of another family than the destination");
+                let advice = "give a router of the same";
+                return Err(source.error("route.gateway", text.span(), problem, advice));
+            }
             check_gateway(source, gateway, text, interfaces)?;
         }
         let interface = match (&self.interface, gateway, &self.gateway) {

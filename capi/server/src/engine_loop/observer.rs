@@ -128,6 +128,15 @@ fn log_event(event: &Event) {
                 "congestion"
             );
         }
+        Event::Address { interface, address, state: Some(state) } => {
+            tracing::debug!(interface = interface.0, %address, ?state, "address");
+        }
+        Event::Address { interface, address, state: None } => {
+            tracing::debug!(interface = interface.0, %address, "address is gone");
+        }
+        Event::Resolver { interface, server, lifetime_s } => {
+            tracing::debug!(interface = interface.0, %server, lifetime_s, "resolver");
+        }
         Event::Dropped { interface, reason } => {
             tracing::trace!(interface = interface.0, ?reason, "dropped");
         }

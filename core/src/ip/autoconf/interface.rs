@@ -46,6 +46,8 @@ pub enum Action {
     SolicitRouters,
     /// Report that this group is listened to, from now on or still (RFC 3810).
     Report(Ipv6Addr),
+    /// Report, because somebody asked, that this group is listened to.
+    Listens(Ipv6Addr),
     /// Report that it is not any more.
     Leave(Ipv6Addr),
     /// An address has another state now.
@@ -74,6 +76,8 @@ pub struct Ipv6Interface {
     solicitations: u8,
     solicit_at: Option<Instant>,
     report_at: Option<Instant>,
+    /// The report that is due answers a query.
+    queried: bool,
     hop_limit: u8,
     mtu: u16,
     actions: VecDeque<Action>,
@@ -103,6 +107,7 @@ impl Ipv6Interface {
             solicitations: 0,
             solicit_at: None,
             report_at: None,
+            queried: false,
             hop_limit: TTL_DEFAULT,
             mtu: link_mtu,
             actions: VecDeque::new(),
@@ -195,8 +200,10 @@ impl Ipv6Interface {
         }
         if due(self.report_at) {
             self.report_at = None;
+            let queried = core::mem::take(&mut self.queried);
+            let action = if queried { Action::Listens } else { Action::Report };
             for index in 0..self.addresses.len() {
-                self.push(Action::Report(solicited_node(self.addresses[index].address)));
+                self.push(action(solicited_node(self.addresses[index].address)));
             }
         }
     }
@@ -286,6 +293,7 @@ impl Ipv6Interface {
         let concerned = group.is_unspecified() || (group != ALL_NODES && self.listens_to(group));
         if self.is_active && concerned {
             let at = now + self.delay(delay_max);
+            self.queried = self.report_at.is_none();
             self.report_at = Some(self.report_at.map_or(at, |earlier| earlier.min(at)));
         }
     }

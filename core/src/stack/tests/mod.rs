@@ -1,5 +1,6 @@
 //! Stories of two hosts on one wire.
 
+mod autoconf_stories;
 mod backlog_stories;
 mod fragment_stories;
 mod hostile;
