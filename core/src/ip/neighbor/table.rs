@@ -199,6 +199,7 @@ impl NeighborTable {
             }
             State::Reachable { .. }
             | State::Permanent { .. }
+            | State::Delay { .. }
             | State::Probe { .. }
             | State::Stale { .. }
             | State::Incomplete { .. }
