@@ -402,3 +402,16 @@ fn the_whole_window_can_be_advertised() {
          give 65536 to 1073725440 bytes",
     );
 }
+
+#[test]
+fn a_congestion_control_that_is_not_built_in_and_a_mode_of_ecn_that_is_none_are_refused() {
+    assert_after_interface(
+        "[tcp]\ncongestion = \"vegas\"\n",
+        "c.toml:6: tcp.congestion: \"vegas\" is not known; give one of cubic, reno, dctcp, bbr",
+    );
+    assert_after_interface("[tcp]\necn = 3\n", "c.toml:6: tcp.ecn: 3 is out of range; give 0 to 2");
+    for name in ["cubic", "reno", "dctcp", "bbr"] {
+        let text = format!("{INTERFACE}[tcp]\ncongestion = {name:?}\necn = 1\npacing = true\n");
+        assert!(Config::parse("c.toml", &text).is_ok(), "{name}");
+    }
+}

@@ -2,7 +2,8 @@
 
 use std::ops::RangeInclusive;
 
-use causeway_core::tcp;
+use causeway_core::tcp::congestion::Algorithm;
+use causeway_core::tcp::{self, EcnMode};
 use causeway_core::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
@@ -25,6 +26,11 @@ pub(super) struct RawTcp {
     timestamps: Option<bool>,
     window_scaling: Option<bool>,
     sack: Option<bool>,
+    congestion: Option<Spanned<String>>,
+    slow_start_after_idle: Option<bool>,
+    pacing: Option<bool>,
+    ecn: Option<Spanned<i64>>,
+    ecn_fallback: Option<bool>,
 }
 
 const fn span(key: &'static str, default: i64, low: i64, high: i64) -> Integer {
@@ -42,6 +48,7 @@ const DELAYED_ACK_MS: Integer = span("tcp.delayed_ack_ms", 40, 0, 500);
 const TIME_WAIT_MS: Integer = span("tcp.time_wait_ms", 60_000, 1, 240_000);
 const KEEPALIVE_IDLE_MS: Integer = span("tcp.keepalive_idle_ms", 0, 0, 86_400_000);
 const RETRIES_MAX: Integer = count("tcp.retries_max", 15);
+const ECN: Integer = Integer { key: "tcp.ecn", default: 2, range: 0..=2, unit: "" };
 const SYN_RETRIES_MAX: Integer = count("tcp.syn_retries_max", 6);
 
 impl RawTcp {
@@ -77,7 +84,35 @@ impl RawTcp {
             .timestamps(self.timestamps.unwrap_or(true))
             .window_scaling(self.window_scaling.unwrap_or(true))
             .sack(self.sack.unwrap_or(true));
+        let builder = self.congestion(source, builder)?;
         Ok(builder.build().expect("each value is in its range, and the timeouts are in order"))
+    }
+
+    /// What may be in the network, how it is spread over time, and how the network says that it is too much.
+    fn congestion(
+        &self,
+        source: &Source<'_>,
+        builder: tcp::ConfigBuilder,
+    ) -> Result<tcp::ConfigBuilder, ConfigError> {
+        let algorithm = match &self.congestion {
+            None => Algorithm::default(),
+            Some(name) => Algorithm::from_name(name.get_ref()).ok_or_else(|| {
+                let names = Algorithm::ALL.map(Algorithm::name).join(", ");
+                let problem = format!("{:?} is not known", name.get_ref());
+                source.error("tcp.congestion", name.span(), problem, format!("give one of {names}"))
+            })?,
+        };
+        let ecn = match ECN.check_u8(source, self.ecn.as_ref())? {
+            0 => EcnMode::Off,
+            1 => EcnMode::Request,
+            _ => EcnMode::Accept,
+        };
+        Ok(builder
+            .congestion(algorithm)
+            .slow_start_after_idle(self.slow_start_after_idle.unwrap_or(true))
+            .pacing(self.pacing.unwrap_or(false))
+            .ecn(ecn)
+            .ecn_fallback(self.ecn_fallback.unwrap_or(true)))
     }
 
     /// The bounds of the timeout hold for the first one too (RFC 6298 §2.4 has no exception for it).
