@@ -30,5 +30,6 @@ pub mod tcp;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod time;
+pub mod udp;
 pub mod wheel;
 pub mod wire;

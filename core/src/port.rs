@@ -62,6 +62,8 @@ pub enum Transport {
     Tcp,
     /// Reliable messages.
     Machnet,
+    /// Datagrams (RFC 768).
+    Udp,
 }
 
 /// What an application asks for.
@@ -107,6 +109,32 @@ pub enum Op {
         len: u32,
         /// The id that acknowledgements are reported with.
         message: u64,
+    },
+    /// A UDP socket on an address; completes with [`Completion::Bound`]. Port 0 for any that is free, the unspecified address
+    /// for each of ours.
+    BindUdp {
+        /// Address and port.
+        local: SocketAddr,
+    },
+    /// Connect a UDP socket: it sends to `remote` where a datagram names nobody, and receives from there alone. Completes
+    /// with [`Completion::Bound`].
+    ConnectUdp {
+        /// The socket.
+        socket: SocketId,
+        /// The peer; `None` for anybody again.
+        remote: Option<SocketAddr>,
+    },
+    /// The TX ring's bytes `offset .. offset + len` are one datagram (UDP only). Answered only where it is refused; what
+    /// becomes of it later nobody knows.
+    SendDatagram {
+        /// The socket.
+        socket: SocketId,
+        /// Where the datagram begins in the TX stream.
+        offset: u64,
+        /// Its length in bytes, 0 to 65,507.
+        len: u32,
+        /// Whom it is for; `None` for the peer that the socket is connected to.
+        remote: Option<SocketAddr>,
     },
     /// No more bytes will be written: send FIN after the last (RFC 9293 §3.10.4, half close).
     ShutdownWrite {
@@ -226,6 +254,35 @@ pub enum Completion {
         offset: u64,
         /// Its length in bytes.
         len: u32,
+    },
+    /// A UDP socket exists, or its ends changed.
+    Bound {
+        /// Of the command.
+        tag: u64,
+        /// Which.
+        socket: SocketId,
+        /// Its rings.
+        stream: StreamId,
+        /// Its local end, as it is now.
+        local: SocketAddr,
+    },
+    /// A datagram lies in the RX ring at `offset .. offset + len` (UDP only). An empty one takes one byte there.
+    Datagram {
+        /// The socket.
+        socket: SocketId,
+        /// Where it begins in the RX stream.
+        offset: u64,
+        /// Its length in bytes.
+        len: u32,
+        /// Who sent it.
+        remote: SocketAddr,
+    },
+    /// ICMP says that what a connected UDP socket sent was not taken. The socket goes on.
+    DatagramRefused {
+        /// The socket.
+        socket: SocketId,
+        /// Why.
+        reason: EndReason,
     },
     /// The peer's FIN: what lies in the RX ring is all there will be.
     PeerClosed {

@@ -100,6 +100,46 @@ pub enum ListenError {
     Call(#[from] CallError),
 }
 
+/// Why a UDP socket has not the ends that were asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BindError {
+    /// The stack refused.
+    #[error("cannot bind: {}", words::refusal(.0))]
+    Refused(CommandError),
+    /// The call itself failed.
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+impl From<ChannelFault> for BindError {
+    fn from(fault: ChannelFault) -> Self {
+        Self::Call(fault.into())
+    }
+}
+
+/// Why a datagram was not sent or received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DatagramError {
+    /// Longer than [`crate::DATAGRAM_BYTES_MAX`].
+    #[error("the datagram is too long")]
+    TooLong,
+    /// What was sent earlier was not taken. The socket goes on.
+    #[error("the peer does not take datagrams: {}", words::end(.0))]
+    Refused(EndReason),
+    /// The socket is at its end.
+    #[error("the socket is closed")]
+    Closed,
+    /// The call itself failed.
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+impl From<ChannelFault> for DatagramError {
+    fn from(fault: ChannelFault) -> Self {
+        Self::Call(fault.into())
+    }
+}
+
 /// Why there is no connection or flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectError {

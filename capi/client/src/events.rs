@@ -9,7 +9,7 @@ use causeway_core::port::{Completion, Op, SocketId, StreamId, Transport};
 
 use crate::error::CallError;
 use crate::ping::Pong;
-use crate::state::{Answer, Arrival, Asked, Listener, Socket, State};
+use crate::state::{Answer, Arrival, Arrived, Asked, Inbox, Listener, Socket, State};
 
 impl State {
     /// Input: takes every completion that is there. Returns whether there was any.
@@ -44,6 +44,19 @@ impl State {
             Completion::Message { socket, offset, len } => {
                 if self.sockets.get(&socket).is_some_and(|s| !s.closed) {
                     self.arrivals.push_back(Arrival::Message { socket, offset, len });
+                }
+            }
+            Completion::Bound { tag, socket, stream, local } => {
+                return self.bound(lane, tag, (socket, stream, local));
+            }
+            Completion::Datagram { socket, offset, len, remote } => {
+                if let Some(inbox) = self.inboxes.get_mut(&socket) {
+                    inbox.datagrams.push_back(Arrived { offset, len, remote });
+                }
+            }
+            Completion::DatagramRefused { socket, reason } => {
+                if let Some(inbox) = self.inboxes.get_mut(&socket) {
+                    inbox.refused = Some(reason);
                 }
             }
             Completion::PeerClosed { socket } => {
@@ -129,9 +142,29 @@ impl State {
                 self.channel.push_command(lane, 0, &op, None)?;
             }
             // The listener was closed meanwhile.
-            (None, _) | (Some(Transport::Tcp), None) => self.close(id, true)?,
+            (None | Some(Transport::Udp), _) | (Some(Transport::Tcp), None) => {
+                self.close(id, true)?;
+            }
         }
         Ok(())
+    }
+
+    /// A UDP socket was made, or its local end changed.
+    fn bound(
+        &mut self,
+        lane: u32,
+        tag: u64,
+        (id, stream, local): (SocketId, StreamId, SocketAddr),
+    ) -> Result<(), ChannelFault> {
+        if let Some(socket) = self.sockets.get_mut(&id) {
+            socket.local = local;
+        } else {
+            self.insert(lane, id, stream, Transport::Udp, (local, local))?;
+            self.inboxes.insert(id, Inbox::default());
+        }
+        let abandoned = self.requests.get(&tag).is_none_or(|r| r.what == Asked::Abandoned);
+        self.answered(tag, Answer::Bound(id));
+        if abandoned { self.close(id, true) } else { Ok(()) }
     }
 
     fn insert(

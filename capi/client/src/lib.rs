@@ -13,7 +13,7 @@
 //! ```
 //!
 //! * [`Channel`]: the connection to the daemon; messages ([`Channel::send`], [`Channel::recv`]) and [`Channel::ping`].
-//! * [`TcpListener`], [`TcpStream`].
+//! * [`TcpListener`], [`TcpStream`], [`UdpSocket`].
 //! * [`Wait`]: what each call does when it would have to wait: wait, return at once, wait until a time.
 //! * [`Env`]: where the library runs: an operating system ([`OsEnv`]) or the simulator. Every piece of state hangs
 //!   off the environment and the channel; nothing is global to the process, because several simulated hosts live in one.
@@ -32,6 +32,7 @@ mod ping;
 mod sleep;
 mod state;
 mod tcp;
+mod udp;
 pub mod words;
 
 pub use causeway_channel::handshake::Refusal;
@@ -46,11 +47,12 @@ pub use env::{
     with_thread_env,
 };
 pub use error::{
-    AttachError, CallError, ConnectError, InfoError, ListenError, OptionError, PingError,
-    ReadError, RecvError, SendError, WriteError,
+    AttachError, BindError, CallError, ConnectError, DatagramError, InfoError, ListenError,
+    OptionError, PingError, ReadError, RecvError, SendError, WriteError,
 };
 pub use message::{Flow, MsgId};
 pub use os::{DEFAULT_SOCKET, OsEnv, SOCKET_VARIABLE};
 pub use ping::Pong;
 pub use sleep::Wait;
 pub use tcp::{TcpListener, TcpStream};
+pub use udp::{DATAGRAM_BYTES_MAX, UdpSocket};

@@ -24,6 +24,9 @@ pub(crate) struct Request {
 pub(crate) enum Asked {
     Listen(Transport),
     Connect(Transport, SocketAddr),
+    /// A UDP socket, or another peer for one.
+    Bind,
+    Reconnect,
     /// A connect whose caller gave up: what comes of it is closed.
     Abandoned,
     Ping,
@@ -36,6 +39,7 @@ pub(crate) enum Answer {
     Failed(CommandError),
     Listening(SocketId, SocketAddr),
     Connecting(SocketId),
+    Bound(SocketId),
     Pong(Pong),
     Info(Box<SocketInfo>),
 }
@@ -65,6 +69,21 @@ pub(crate) struct Listener {
     pub(crate) incoming: VecDeque<SocketId>,
 }
 
+/// A datagram in the RX ring.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrived {
+    pub(crate) offset: u64,
+    pub(crate) len: u32,
+    pub(crate) remote: SocketAddr,
+}
+
+/// What a UDP socket has received. Bounded by the daemon: so many datagrams and no more wait unread.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    pub(crate) datagrams: VecDeque<Arrived>,
+    pub(crate) refused: Option<EndReason>,
+}
+
 /// What [`crate::Channel::recv`] has to tell, in the order in which it happened.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Arrival {
@@ -88,6 +107,8 @@ pub(crate) struct State {
     pub(crate) sockets: BTreeMap<SocketId, Socket>,
     pub(crate) listeners: BTreeMap<SocketId, Listener>,
     pub(crate) arrivals: VecDeque<Arrival>,
+    /// Of UDP sockets.
+    pub(crate) inboxes: BTreeMap<SocketId, Inbox>,
     next_tag: u64,
     next_message: u64,
     next_lane: u32,
@@ -107,6 +128,7 @@ impl State {
             sockets: BTreeMap::new(),
             listeners: BTreeMap::new(),
             arrivals: VecDeque::new(),
+            inboxes: BTreeMap::new(),
             next_tag: 1,
             next_message: 1,
             next_lane: 0,
@@ -162,8 +184,12 @@ impl State {
     pub(crate) fn forget(&mut self, tag: u64) {
         if let Some(request) = self.requests.get_mut(&tag) {
             match request.what {
-                Asked::Connect(..) => request.what = Asked::Abandoned,
-                Asked::Listen(_) | Asked::Abandoned | Asked::Ping | Asked::Info => {
+                Asked::Connect(..) | Asked::Bind => request.what = Asked::Abandoned,
+                Asked::Listen(_)
+                | Asked::Reconnect
+                | Asked::Abandoned
+                | Asked::Ping
+                | Asked::Info => {
                     self.requests.remove(&tag);
                 }
             }
@@ -200,6 +226,7 @@ impl State {
 
     /// Command: both sides are done with a socket: its memory is free.
     pub(crate) fn release(&mut self, id: SocketId) -> Result<(), ChannelFault> {
+        self.inboxes.remove(&id);
         match self.sockets.remove(&id) {
             Some(socket) => self.channel.stream_release(socket.slot),
             None => Ok(()),

@@ -10,8 +10,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use causeway_client::{
-    ApiCall, AttachError, Attachment, BellWait, CallError, Channel, EndReason, Env, OsEnv,
-    ReadError, RecvError, TcpListener, TcpStream, Wait, WaitOutcome,
+    ApiCall, AttachError, Attachment, BellWait, BindError, CallError, Channel, CommandError,
+    DatagramError, EndReason, Env, OsEnv, ReadError, RecvError, TcpListener, TcpStream, UdpSocket,
+    Wait, WaitOutcome,
 };
 use causeway_server::config::Config;
 use causeway_server::daemon::Daemon;
@@ -138,6 +139,46 @@ fn a_message_goes_from_one_address_to_the_other_and_back() {
         let (got, _) = client.recv(&mut buffer, Wait::Forever).unwrap();
         assert!(buffer[..got] == message[..len / 2 + 1], "its answer");
     }
+}
+
+#[test]
+fn datagrams_of_every_length_go_from_one_application_to_the_other_and_back() {
+    let world = World::new("udp");
+    let (a, b) = (world.attach(), world.attach());
+    let server = UdpSocket::bind(&b, at("10.0.1.6:53")).unwrap();
+    let client = UdpSocket::bind(&a, at("10.0.1.5:0")).unwrap();
+    let from = client.local_addr().unwrap();
+    assert_ne!(from.port(), 0);
+    assert_eq!(
+        UdpSocket::bind(&b, at("10.0.1.6:53")).unwrap_err(),
+        BindError::Refused(CommandError::AddressInUse)
+    );
+    let mut buffer = vec![0; 65_536];
+    for len in [1, 0, 1_472, 65_507, 9_000, 0, 60_000] {
+        client.send_to(&pattern(len), Some(at("10.0.1.6:53")), Wait::Forever).unwrap();
+        let (n, remote) = server.recv_from(&mut buffer, Wait::Forever).unwrap();
+        assert_eq!((remote, &buffer[..n]), (from, &pattern(len)[..]));
+        server.send_to(&buffer[..n], Some(remote), Wait::Forever).unwrap();
+        let (n, remote) = client.recv_from(&mut buffer, Wait::Forever).unwrap();
+        assert_eq!((remote, &buffer[..n]), (at("10.0.1.6:53"), &pattern(len)[..]));
+    }
+    let too_long = client.send_to(&[0; 65_508], Some(from), Wait::Never);
+    assert_eq!(too_long, Err(DatagramError::TooLong));
+    let nothing = client.recv_from(&mut buffer, Wait::Never);
+    assert_eq!(nothing, Err(DatagramError::Call(CallError::WouldBlock)));
+    // Nobody reads; nobody is harmed, and what is lost is lost whole.
+    for _ in 0..200 {
+        client.send_to(&[7; 60_000], Some(at("10.0.1.6:53")), Wait::Forever).unwrap();
+    }
+    let (n, _) = server.recv_from(&mut buffer, Wait::Forever).unwrap();
+    assert_eq!(buffer[..n], [7; 60_000]);
+    // Connected to a port that nobody has, which the host says.
+    client.connect(Some(at("10.0.1.6:9"))).unwrap();
+    client.send_to(b"?", None, Wait::Forever).unwrap();
+    let refused = client.recv_from(&mut buffer, Wait::Forever);
+    assert_eq!(refused, Err(DatagramError::Refused(EndReason::Refused)));
+    drop((client, server, a, b));
+    world.wait_for_channels(0);
 }
 
 #[test]

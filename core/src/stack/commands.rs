@@ -78,6 +78,13 @@ impl Stack {
             Op::SendMessage { socket, offset, len, message } => {
                 self.send_message(now, channel, socket, (offset, len, message), port)
             }
+            Op::BindUdp { local } => self.bind_udp(now, channel, tag, local, port),
+            Op::ConnectUdp { socket, remote } => {
+                self.connect_udp(channel, tag, socket, remote, port)
+            }
+            Op::SendDatagram { socket, offset, len, remote } => {
+                self.send_udp(now, channel, socket, (offset, len), remote, port)
+            }
             Op::ShutdownWrite { socket } => self.shutdown_write(now, channel, socket, port),
             Op::Close { socket } => {
                 self.close(now, channel, socket, port);
@@ -123,9 +130,17 @@ impl Stack {
         let demux = match listener.transport {
             Transport::Tcp => &self.tcp,
             Transport::Machnet => &self.machnet,
+            Transport::Udp => return Err(CommandError::InvalidArgument),
         };
         let at = |port| SocketAddr::new(local.ip(), port);
-        let overlapping = |port| demux.overlapping(&self.sockets, at(port).into());
+        // Machnet is UDP on the wire: its ports are those of UDP sockets.
+        let udp = (listener.transport == Transport::Machnet).then_some(&self.udp);
+        let sockets = &self.sockets;
+        let overlapping = |port: u16| {
+            let local = at(port).into();
+            let on_udp = udp.into_iter().flat_map(move |udp| udp.overlapping(sockets, local));
+            demux.overlapping(sockets, local).chain(on_udp)
+        };
         let is_free = |port: u16| overlapping(port).next().is_none();
         // Several channels of one application may receive messages on one address; each gets a share of the flows.
         // One application may also listen on all addresses and on single ones, which then go to the latter. Nobody can
@@ -136,7 +151,7 @@ impl Stack {
             process if process != app.process(channel) => false,
             _ => {
                 other.tuple.local.address != at(0).ip().into()
-                    || (listener.transport == Transport::Machnet && other.channel != channel)
+                    || (other.transport() == Transport::Machnet && other.channel != channel)
             }
         };
         let port = match local.port() {
@@ -165,6 +180,7 @@ impl Stack {
             Kind::Listener(_) => return,
             Kind::Tcp { connection, .. } => connection.handle_app(now, &io),
             Kind::Machnet { flow, .. } => flow.handle_app(now, &mut io),
+            Kind::Udp(_) => return,
         }
         drop(io);
         self.settle(now, id, before, port);
@@ -221,6 +237,7 @@ impl Stack {
                 let unread = connection.bytes_received() > io.rx_consumed();
                 connection.close(now, unread);
             }
+            Kind::Udp(udp) => udp.close(),
             Kind::Machnet { flow, .. } => {
                 flow.handle_app(now, &mut io);
                 flow.close(now);
@@ -241,6 +258,7 @@ impl Stack {
             }
             Kind::Tcp { connection, .. } => connection.abort(now),
             Kind::Machnet { flow, .. } => flow.abort(),
+            Kind::Udp(udp) => udp.abort(),
         }
         self.settle(now, id, before, port);
     }
@@ -290,7 +308,7 @@ impl Stack {
     ) -> Result<(), CommandError> {
         let socket = self.owned(channel, id).ok_or(CommandError::UnknownSocket)?;
         let info = match &socket.kind {
-            Kind::Listener(_) => return Err(CommandError::WrongState),
+            Kind::Listener(_) | Kind::Udp(_) => return Err(CommandError::WrongState),
             Kind::Tcp { connection, .. } => connection.info_at(now, &rings(port, socket.stream)),
             Kind::Machnet { flow, .. } => flow.info(),
         };

@@ -56,6 +56,7 @@ pub struct Stack {
     pub(super) recent: Recent,
     pub(super) machnet: Demux,
     pub(super) flow_labels: KeyedHash,
+    pub(super) udp: Demux,
     pub(super) ports: EphemeralPorts,
     /// For what a peer need not be unable to guess: source ports are chosen with it, keyed by the secret.
     pub(super) random: Stream,
@@ -106,6 +107,7 @@ impl Stack {
             recent: Recent::NONE,
             machnet: Demux::new(high),
             flow_labels: KeyedHash::new(low ^ high, 0x666c_6f77),
+            udp: Demux::new(low.rotate_left(29) ^ high),
             ports: EphemeralPorts::default(),
             random: Stream::new(low ^ high.rotate_left(32), 0x706f_7274),
             wheel: TimerWheel::new(),

@@ -41,7 +41,7 @@ impl LinkHeader {
         }
     }
 
-    fn emit(&self, out: &mut [u8]) -> usize {
+    pub(super) fn emit(&self, out: &mut [u8]) -> usize {
         match *self {
             Self::None => 0,
             Self::Ethernet { src, dst, ether_type } => {
@@ -64,7 +64,7 @@ pub(super) fn emit_reply<F: Frame>(frame: &mut F, link: &LinkHeader, packet: &[u
 }
 
 /// Copies ring bytes behind `header_len` bytes of header, over as many segments as the frame has.
-fn fill_payload<F: Frame>(
+pub(super) fn fill_payload<F: Frame>(
     frame: &mut F,
     header_len: usize,
     mut offset: u64,
@@ -192,7 +192,7 @@ fn tcp_offload(segment: &SegmentOut, dst: IpAddr, tcp_at: usize, header_len: usi
 }
 
 /// Headers go into the first segment, which every NIC makes long enough for them.
-fn put_header<F: Frame>(frame: &mut F, bytes: &[u8]) {
+pub(super) fn put_header<F: Frame>(frame: &mut F, bytes: &[u8]) {
     debug_assert!(bytes.len() <= HEADER_CONTIGUOUS);
     if let Some(out) = frame.segment_mut(0).get_mut(..bytes.len()) {
         out.copy_from_slice(bytes);

@@ -98,6 +98,7 @@ impl Stack {
             }
             match &socket.kind {
                 Kind::Listener(listener) => listener.hash(&mut hasher),
+                Kind::Udp(udp) => udp.hash(&mut hasher),
                 Kind::Tcp { connection, .. } => {
                     let mut state = Vec::new();
                     connection.write_state(&mut state);

@@ -5,18 +5,31 @@ use core::net::IpAddr;
 use core::ops::Range;
 
 use super::composition::Stack;
-use super::datagram::Datagram;
+use super::datagram::{Datagram, ip_header_len};
 use super::replies::{LinkTarget, Reply};
 use super::routing::Hop;
 use crate::time::Instant;
 use crate::wire::ethernet::EtherType;
-use crate::wire::ipv4::{IPV4_HEADER_LEN, Ipv4Header};
+use crate::wire::ipv4::Ipv4Header;
+use crate::wire::ipv6::IPV6_HEADER_LEN;
+use crate::wire::ipv6_ext::FRAGMENT_HEADER_LEN;
 
-/// Where a payload of `len` bytes is cut for datagrams of `mtu` bytes, of which each has `headers` bytes that are not
-/// payload. Every piece but the last is a multiple of 8 bytes long.
-pub(super) fn cuts(len: usize, mtu: u16, headers: usize) -> impl Iterator<Item = Range<usize>> {
-    let size = (usize::from(mtu).saturating_sub(headers) & !7).max(8);
+/// Where a payload of `len` bytes is cut for datagrams of `mtu` bytes to `dst`. Nowhere, if it fits; else every piece but
+/// the last is a multiple of 8 bytes long.
+pub(super) fn cuts(len: usize, mtu: u16, dst: IpAddr) -> impl Iterator<Item = Range<usize>> {
+    let mtu = usize::from(mtu);
+    let whole = ip_header_len(dst) + len <= mtu;
+    let piece = mtu.saturating_sub(headers_of_piece(dst, true)) & !7;
+    let size = if whole { len.max(1) } else { piece.max(8) };
     (0..len).step_by(size).map(move |start| start..(start + size).min(len))
+}
+
+/// Bytes in front of a piece: the IP header, and in IPv6 that of a fragment.
+pub(super) const fn headers_of_piece(dst: IpAddr, fragment: bool) -> usize {
+    match dst {
+        IpAddr::V6(_) if fragment => IPV6_HEADER_LEN + FRAGMENT_HEADER_LEN,
+        IpAddr::V4(_) | IpAddr::V6(_) => ip_header_len(dst),
+    }
 }
 
 impl Stack {
@@ -52,7 +65,7 @@ impl Stack {
         let number = self.identifications.next(datagram.src, datagram.dst, datagram.protocol);
         let payload_len = bytes.len() - header_len;
         let mut complete = true;
-        for cut in cuts(payload_len, mtu, IPV4_HEADER_LEN) {
+        for cut in cuts(payload_len, mtu, datagram.dst) {
             let Some(mut piece) = self.replies.buffer() else {
                 self.stats.replies_lost += 1;
                 complete = false;
@@ -82,11 +95,15 @@ impl Stack {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::ipv4::IPV4_HEADER_LEN;
+    use core::net::Ipv4Addr;
 
     #[test]
     fn every_piece_but_the_last_is_a_multiple_of_eight_and_none_is_too_long() {
-        for (len, mtu) in [(1, 576), (1_480, 1_500), (1_481, 1_500), (65_515, 577), (100, 28)] {
-            let pieces: Vec<_> = cuts(len, mtu, IPV4_HEADER_LEN).collect();
+        for (len, mtu) in
+            [(1, 576), (1_480, 1_500), (1_479, 1_499), (1_481, 1_500), (65_515, 577), (100, 28)]
+        {
+            let pieces: Vec<_> = cuts(len, mtu, IpAddr::V4(Ipv4Addr::LOCALHOST)).collect();
             let (last, others) = pieces.split_last().unwrap();
             assert!(others.iter().all(|cut| cut.len() % 8 == 0 && cut.len() == others[0].len()));
             assert!(pieces.iter().all(|cut| cut.len() + IPV4_HEADER_LEN <= usize::from(mtu)));

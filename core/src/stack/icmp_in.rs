@@ -111,7 +111,10 @@ impl Stack {
         let believed = self.is_local(about.tuple.local.address.ip())
             && match about.protocol {
                 IpProtocol::TCP => self.tell_connection(now, news, about, port),
-                IpProtocol::UDP => self.tell_flow(now, news, about, port),
+                IpProtocol::UDP => {
+                    self.tell_flow(now, news, about, port)
+                        || self.tell_udp_socket(now, news, about, port)
+                }
                 IpProtocol::ICMP | IpProtocol::ICMPV6 => self.tell_ping(news, about, port),
                 _ => false,
             };
@@ -192,6 +195,40 @@ impl Stack {
         let believed = flow.refuse(reason);
         self.settle(now, id, None, port);
         believed
+    }
+
+    /// A connected UDP socket is told of the hard kind (RFC 1122 §4.1.3.3); nobody else can be meant for certain. Of the
+    /// size of a path an IPv6 socket may be told: only there nobody else cuts datagrams.
+    fn tell_udp_socket<P: AppPort>(
+        &mut self,
+        now: Instant,
+        news: News,
+        about: &About,
+        port: &mut P,
+    ) -> bool {
+        let tuple = &about.tuple;
+        match news {
+            News::Lost(IcmpError::Soft(_)) => false,
+            News::Lost(IcmpError::Hard(reason)) => {
+                let Some(id) = self.udp.connection(&self.sockets, tuple) else { return false };
+                let Some(socket) = self.sockets.get_mut(id) else { return false };
+                let Kind::Udp(udp) = &mut socket.kind else { return false };
+                let told = udp.refused();
+                if told {
+                    let refused = Completion::DatagramRefused { socket: id, reason };
+                    port.complete(socket.channel, refused);
+                }
+                told
+            }
+            News::TooBig { mtu } => {
+                let remote = tuple.remote.address.ip();
+                let hop = self.next_hop(remote);
+                let (Some(hop), Some(_)) = (hop, self.udp_socket(tuple)) else { return false };
+                let current = self.path_mtu_now(now, hop.interface, remote);
+                let ours = remote.is_ipv6() && about.len <= u32::from(current);
+                ours && self.paths.learn(now, remote, mtu, about.len, current).is_some()
+            }
+        }
     }
 
     fn tell_ping<P: AppPort>(&mut self, news: News, about: &About, port: &mut P) -> bool {

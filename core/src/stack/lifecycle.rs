@@ -26,6 +26,7 @@ enum News {
 impl Kind {
     fn poll_news(&mut self) -> Option<News> {
         match self {
+            Self::Udp(_) => None,
             Self::Listener(_) => None,
             Self::Tcp { connection, .. } => Some(match connection.poll_event()? {
                 ConnectionEvent::Established => News::Established,
@@ -52,6 +53,7 @@ impl Kind {
     /// The earliest deadline of the machine.
     fn deadline(&self) -> Option<Instant> {
         match self {
+            Self::Udp(_) => None,
             Self::Listener(_) => None,
             Self::Tcp { connection, .. } => connection.poll_timeout().map(|(at, _)| at),
             Self::Machnet { flow, .. } => flow.poll_timeout().map(|(at, _)| at),
@@ -61,6 +63,7 @@ impl Kind {
     /// True when the machine is over and owes the peer nothing: the slot may be forgotten.
     fn is_finished(&self) -> bool {
         match self {
+            Self::Udp(udp) => udp.is_finished(),
             Self::Listener(_) => false,
             Self::Tcp { connection, .. } => connection.is_finished(),
             Self::Machnet { flow, .. } => flow.is_finished(),
@@ -70,6 +73,7 @@ impl Kind {
     /// True when there may be something to send. Of TCP only its `poll_transmit` can tell.
     fn may_send(&self) -> bool {
         match self {
+            Self::Udp(udp) => udp.next_to_send().is_some(),
             Self::Listener(_) => false,
             Self::Tcp { connection, .. } => !connection.is_finished(),
             Self::Machnet { flow, .. } => flow.has_output(),
@@ -82,13 +86,14 @@ impl Socket {
     pub(super) fn tcp_state(&self) -> Option<State> {
         match &self.kind {
             Kind::Tcp { connection, .. } => Some(connection.state()),
-            Kind::Listener(_) | Kind::Machnet { .. } => None,
+            Kind::Listener(_) | Kind::Udp(_) | Kind::Machnet { .. } => None,
         }
     }
 
     pub(super) const fn listener(&self) -> Option<SocketId> {
         match &self.kind {
             Kind::Tcp { listener, .. } | Kind::Machnet { listener, .. } => *listener,
+            Kind::Udp(_) => None,
             Kind::Listener(_) => None,
         }
     }
@@ -97,6 +102,7 @@ impl Socket {
         match &self.kind {
             Kind::Tcp { .. } => Transport::Tcp,
             Kind::Machnet { .. } => Transport::Machnet,
+            Kind::Udp(_) => Transport::Udp,
             Kind::Listener(listener) => listener.transport,
         }
     }

@@ -67,11 +67,11 @@ impl Demux {
         })
     }
 
-    fn insert(&mut self, sockets: &Sockets, id: SocketId) -> bool {
+    pub(super) fn insert(&mut self, sockets: &Sockets, id: SocketId) -> bool {
         let Some(socket) = sockets.get(id) else { return false };
         let tuple_of = |slot| tuple_of(sockets, slot);
         let entered = match socket.kind {
-            Kind::Listener(_) => {
+            Kind::Listener(_) | Kind::Udp(_) if socket.is_bound() => {
                 let local = &socket.tuple.local;
                 let entered = self.listeners.insert(local, id.index, |slot| tuple_of(slot).local);
                 if entered.is_ok() {
@@ -79,20 +79,20 @@ impl Demux {
                 }
                 entered
             }
-            Kind::Tcp { .. } | Kind::Machnet { .. } => {
+            Kind::Listener(_) | Kind::Udp(_) | Kind::Tcp { .. } | Kind::Machnet { .. } => {
                 self.connections.insert(&socket.tuple, id.index, tuple_of)
             }
         };
         entered.is_ok()
     }
 
-    fn remove(&mut self, id: SocketId, socket: &Socket) {
+    pub(super) fn remove(&mut self, id: SocketId, socket: &Socket) {
         match socket.kind {
-            Kind::Listener(_) => {
+            Kind::Listener(_) | Kind::Udp(_) if socket.is_bound() => {
                 self.ports.remove(&(socket.tuple.local.port, id.index));
                 self.listeners.remove(&socket.tuple.local, id.index)
             }
-            Kind::Tcp { .. } | Kind::Machnet { .. } => {
+            Kind::Listener(_) | Kind::Udp(_) | Kind::Tcp { .. } | Kind::Machnet { .. } => {
                 self.connections.remove(&socket.tuple, id.index)
             }
         };
@@ -113,6 +113,7 @@ impl Stack {
         match transport {
             Transport::Tcp => &mut self.tcp,
             Transport::Machnet => &mut self.machnet,
+            Transport::Udp => &mut self.udp,
         }
     }
 
@@ -143,6 +144,7 @@ impl Stack {
         let demux = match transport {
             Transport::Tcp => &mut self.tcp,
             Transport::Machnet => &mut self.machnet,
+            Transport::Udp => &mut self.udp,
         };
         if !demux.insert(&self.sockets, id) {
             self.sockets.remove(id);

@@ -6,8 +6,8 @@
 //! | `rx`, `rx_predicted`, `rx_ipv6`, `rx_fragment`, `rx_fragment_v6`, `rx_tcp`, `rx_udp`, `rx_icmp`, `rx_icmpv6`, `ndp` | input: a frame finds its socket, or is answered, or is dropped and counted |
 //! | `autoconf` | IPv6 addresses and routes that come and go |
 //! | `icmp_in`, `icmp_out` | ICMP errors: what those of others mean to our sockets, and which we send |
-//! | `tx`, `emit`, `emit_plain`, `flow_label`, `fragment_out` | output: ready sockets take turns, packets are written into the NIC's memory |
-//! | `commands`, `open`, `set_option` | what applications ask for |
+//! | `tx`, `emit`, `emit_plain`, `tx_udp`, `flow_label`, `fragment_out` | output: ready sockets take turns, packets are written into the NIC's memory |
+//! | `commands`, `open`, `set_option`, `udp_socket` | what applications ask for |
 //! | `backlog` | a listener's two queues, SYN cookies |
 //! | `lifecycle` | after every input: news to the application, timer, ready list, end |
 //! | `orphans` | what becomes of the sockets of an application that is gone |
@@ -57,6 +57,8 @@ mod stats;
 mod tests;
 mod timers;
 mod tx;
+mod tx_udp;
+mod udp_socket;
 
 pub use composition::Stack;
 pub use config::{BAD_CHECKSUM_PEERS_MAX, ConfigError, StackConfig, StackConfigBuilder};

@@ -82,7 +82,7 @@ impl Stack {
     pub(super) fn listener_mut(&mut self, id: SocketId) -> Option<&mut Listener> {
         match &mut self.sockets.get_mut(id)?.kind {
             Kind::Listener(listener) => Some(listener),
-            Kind::Tcp { .. } | Kind::Machnet { .. } => None,
+            Kind::Tcp { .. } | Kind::Machnet { .. } | Kind::Udp(_) => None,
         }
     }
 
@@ -115,6 +115,7 @@ impl Stack {
                 let connection = Connection::connect(now, config, iss, ts_offset);
                 Kind::Tcp { connection, listener }
             }
+            Transport::Udp => return Err(CommandError::InvalidArgument),
             // The first number is 0 towards upstream, whose peers assume it.
             Transport::Machnet => {
                 let flow = Flow::connect(now, self.config.machnet_for(local), 0);
@@ -193,12 +194,17 @@ impl Stack {
         let demux = match asked.transport {
             Transport::Tcp => &self.tcp,
             Transport::Machnet => &self.machnet,
+            Transport::Udp => &self.udp,
         };
+        // A flow's datagrams must not be a UDP socket's.
+        let udp = (asked.transport == Transport::Machnet).then_some(&self.udp);
         let tuple_with = |port: u16| FourTuple::new(SocketAddr::new(local, port), asked.remote);
         let is_free = |port: u16| {
             let tuple = tuple_with(port);
             // A socket cannot be its own peer: the machine has one end.
-            tuple.local != tuple.remote && demux.connection(sockets, &tuple).is_none()
+            tuple.local != tuple.remote
+                && demux.connection(sockets, &tuple).is_none()
+                && udp.is_none_or(|udp| udp.overlapping(sockets, tuple.local).next().is_none())
         };
         let port = ports.choose(random, is_free).ok_or(CommandError::PortsExhausted)?;
         Ok(tuple_with(port))

@@ -58,6 +58,7 @@ impl Stack {
                 connection.detach(now, deadline, &rings(port, socket.stream));
             }
             Kind::Machnet { flow, .. } => flow.detach(now, deadline),
+            Kind::Udp(udp) => udp.close(),
         }
         self.channels.link(&mut self.sockets, id);
         self.settle(now, id, before, port);

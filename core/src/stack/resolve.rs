@@ -105,7 +105,7 @@ impl Stack {
     /// Nothing came back from the peer yet.
     fn is_opening(&self, id: SocketId) -> bool {
         self.sockets.get(id).is_some_and(|socket| match &socket.kind {
-            Kind::Listener(_) => false,
+            Kind::Listener(_) | Kind::Udp(_) => false,
             Kind::Tcp { connection, .. } => connection.state() == State::SynSent,
             Kind::Machnet { flow, .. } => flow.state() == FlowState::SynSent,
         })

@@ -40,6 +40,12 @@ impl Stack {
         }
         let tuple = packet.tuple(udp.dst_port, udp.src_port);
         let flow = self.machnet.connection(&self.sockets, &tuple);
+        if flow.is_none()
+            && let Some(id) = self.udp_socket(&tuple)
+        {
+            let payload = (at, datagram_len);
+            return self.handle_datagram(id, frame, payload, udp.src_port, packet, port);
+        }
         let listener = self.machnet.listener(&self.sockets, &tuple);
         if flow.is_none() && listener.is_none() {
             self.complain(frame, packet, IpProtocol::UDP, Complaint::PortUnreachable);

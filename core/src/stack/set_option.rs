@@ -25,7 +25,7 @@ impl Stack {
         match &mut socket.kind {
             Kind::Listener(listener) => return listener.config.set(option),
             Kind::Tcp { connection, .. } => connection.set_option(now, option)?,
-            Kind::Machnet { .. } => return Err(CommandError::WrongState),
+            Kind::Machnet { .. } | Kind::Udp(_) => return Err(CommandError::WrongState),
         }
         self.settle(now, id, before, port);
         Ok(())

@@ -9,6 +9,7 @@ use crate::port::{ChannelId, SocketId, StreamId, Transport};
 use crate::socket::{Address, FourTuple, Table};
 use crate::tcp::{Connection, SharedConfig};
 use crate::time::Instant;
+use crate::udp::UdpSocket;
 
 /// All sockets of a stack.
 pub(super) type Sockets = Table<Socket>;
@@ -45,6 +46,17 @@ pub(super) struct Socket {
     pub(super) kind: Kind,
 }
 
+impl Socket {
+    /// It stands in the table of those that are on an address, not in that of those with a peer.
+    pub(super) const fn is_bound(&self) -> bool {
+        match self.kind {
+            Kind::Listener(_) => true,
+            Kind::Udp(_) => self.tuple.remote.port == 0,
+            Kind::Tcp { .. } | Kind::Machnet { .. } => false,
+        }
+    }
+}
+
 /// What a socket is.
 #[expect(
     clippy::large_enum_variant,
@@ -61,6 +73,8 @@ pub(super) enum Kind {
         /// The listener that it came from.
         listener: Option<SocketId>,
     },
+    /// A UDP socket; it has its port to itself while its remote end is nobody's.
+    Udp(Box<UdpSocket>),
     /// A Machnet flow.
     Machnet {
         /// The machine. Flows are bigger than connections and fewer.
@@ -100,6 +114,8 @@ impl Listener {
     pub(super) const fn begin(&mut self) -> bool {
         let room = match self.transport {
             Transport::Tcp => self.half_open < self.backlog && self.handed_over < self.backlog,
+            // Nobody listens for datagrams: a UDP socket is bound.
+            Transport::Udp => false,
             Transport::Machnet => self.half_open.saturating_add(self.handed_over) < self.backlog,
         };
         if room {

@@ -75,6 +75,14 @@ pub struct Stats {
     pub udp_checksums_overlooked: u64,
     /// Machnet packets sent by flows.
     pub machnet_packets_out: u64,
+    /// Datagrams that UDP sockets received.
+    pub udp_datagrams_in: u64,
+    /// Datagrams that UDP sockets sent, or left waiting for a neighbour.
+    pub udp_datagrams_out: u64,
+    /// Datagrams dropped because the application of their UDP socket reads too slowly.
+    pub udp_receive_drops: u64,
+    /// Datagrams of UDP sockets that were not sent: no route, no neighbour, or too many that wait for one.
+    pub udp_send_drops: u64,
     /// Segments and packets sent again.
     pub retransmits: u64,
     /// ICMP errors received that were believed: they quote what a socket of ours has under way.

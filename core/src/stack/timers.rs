@@ -44,7 +44,7 @@ impl Stack {
         let before = socket.tcp_state();
         let mut io = rings(port, socket.stream);
         match &mut socket.kind {
-            Kind::Listener(_) => return,
+            Kind::Listener(_) | Kind::Udp(_) => return,
             Kind::Tcp { connection, .. } => {
                 let due = connection.poll_timeout();
                 let silent =

@@ -30,7 +30,7 @@ const DATAGRAM_BYTES_MAX: usize = 65_535;
 /// Frames on their way to one NIC.
 #[derive(Debug)]
 pub struct TxQueue<F> {
-    frames: VecDeque<F>,
+    pub(super) frames: VecDeque<F>,
     /// Allocated and not needed, ordinary and super-segment: frames are allocated before it is known whether there is
     /// something to send, so that a failed allocation loses nothing.
     spares: [Option<F>; 2],
@@ -53,7 +53,7 @@ impl<F: Frame> TxQueue<F> {
     }
 
     /// A frame of `len` bytes.
-    fn alloc<N: Nic<Frame = F>>(&mut self, nic: &mut N, len: usize) -> Option<F> {
+    pub(super) fn alloc<N: Nic<Frame = F>>(&mut self, nic: &mut N, len: usize) -> Option<F> {
         if self.spares[0].is_none() && self.spares[1].is_none() {
             return nic.alloc(len);
         }
@@ -95,7 +95,7 @@ pub enum TxStop {
 
 /// What became of one socket's turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Turn {
+pub(super) enum Turn {
     /// It has nothing more to send, or waits for its neighbour.
     Done,
     /// Its quantum, or the burst, is used up.
@@ -105,15 +105,15 @@ enum Turn {
 }
 
 /// What a socket may send in one turn.
-struct Allowance {
+pub(super) struct Allowance {
     /// In front of each frame.
-    link: LinkHeader,
+    pub(super) link: LinkHeader,
     /// The longest datagram, in bytes, that reaches the peer in one piece, as far as is known.
-    path_mtu: u16,
+    pub(super) path_mtu: u16,
     /// `None` in IPv4.
-    v6: Option<Ipv6Fields>,
+    pub(super) v6: Option<Ipv6Fields>,
     /// Frames.
-    quantum: usize,
+    pub(super) quantum: usize,
 }
 
 /// What a frame for this socket may look like.
@@ -151,7 +151,12 @@ impl Stack {
             let Some(index) = self.ready[interface.index()].pop() else { return TxStop::Idle };
             let Some(id) = self.sockets.id_at(index) else { continue };
             self.stats.socket_visits += 1;
-            if self.serve(now, id, nic, tx, port, frames_max) == Turn::NoMemory {
+            let turn = if self.is_udp(id) {
+                self.serve_udp(now, (interface, id), nic, tx, port, frames_max)
+            } else {
+                self.serve(now, id, nic, tx, port, frames_max)
+            };
+            if turn == Turn::NoMemory {
                 self.stats.alloc_failures += 1;
                 self.ready[interface.index()].push(index);
                 return TxStop::NicFull;
@@ -201,7 +206,12 @@ impl Stack {
         true
     }
 
-    fn link_header(&self, caps: &NicCaps, dst: MacAddr, ether_type: EtherType) -> LinkHeader {
+    pub(super) fn link_header(
+        &self,
+        caps: &NicCaps,
+        dst: MacAddr,
+        ether_type: EtherType,
+    ) -> LinkHeader {
         match caps.medium {
             Medium::Ethernet => LinkHeader::Ethernet { src: caps.mac, dst, ether_type },
             Medium::Ip => LinkHeader::None,
@@ -260,7 +270,7 @@ impl Stack {
             stats: &mut self.stats,
         };
         match &mut socket.kind {
-            Kind::Listener(_) => Turn::Done,
+            Kind::Listener(_) | Kind::Udp(_) => Turn::Done,
             Kind::Tcp { connection, .. } => out.send_segments(connection, &io, nic, tx),
             Kind::Machnet { flow, .. } => out.send_packets(flow, &io, nic, tx),
         }

@@ -105,7 +105,7 @@ impl Flow {
     pub fn unit(&self) -> Unit {
         match self.transport {
             Transport::Tcp => Unit::Bytes,
-            Transport::Machnet => Unit::Packets,
+            Transport::Machnet | Transport::Udp => Unit::Packets,
         }
     }
 

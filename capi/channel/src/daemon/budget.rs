@@ -33,6 +33,12 @@ pub(super) enum RxShare {
         /// Chunks beyond the floor.
         elastic: u32,
     },
+    /// A UDP socket: the chunks that its datagrams are in. Nothing is lent to it: what finds no room is lost, as datagrams may be,
+    /// and who does not read would keep the loan for ever.
+    Datagrams {
+        /// From the part that all grow by.
+        elastic: u32,
+    },
     /// A message flow: the chunks that its bytes are in.
     Flow {
         /// From the part that all grow by.
@@ -82,7 +88,18 @@ impl RxBudget {
 
     /// Command: `count` chunks for bytes of a flow, all or none.
     pub(super) fn draw(&mut self, slot: u32, share: &mut RxShare, count: u32) -> bool {
-        let RxShare::Flow { elastic, lent } = share else { return false };
+        let (elastic, lent) = match share {
+            RxShare::Flow { elastic, lent } => (elastic, lent),
+            RxShare::Datagrams { elastic } => {
+                let fits = count <= self.elastic_max(*elastic) - *elastic;
+                if fits {
+                    self.elastic -= count;
+                    *elastic += count;
+                }
+                return fits;
+            }
+            RxShare::Stream { .. } => return false,
+        };
         let own = count.min(self.elastic_max(*elastic) - *elastic);
         let loan = count - own;
         if loan > 0 && (self.borrower.is_some_and(|b| b != slot) || loan > self.message) {
@@ -100,6 +117,10 @@ impl RxBudget {
 
     /// Command: `count` chunks of a flow are free again. The loan is paid back first.
     pub(super) fn give(&mut self, slot: u32, share: &mut RxShare, count: u32) {
+        if let RxShare::Datagrams { elastic } = share {
+            *elastic -= count;
+            self.elastic += count;
+        }
         let RxShare::Flow { elastic, lent } = share else { return };
         let loan = count.min(*lent);
         let own = count - loan;
@@ -137,6 +158,17 @@ mod tests {
         assert_eq!(budget.grow(50, 1000), 50, "nothing is taken back");
         budget.shrink(50);
         assert_eq!(budget.grow(3, 1000), 28);
+    }
+
+    #[test]
+    fn datagrams_share_what_is_elastic_and_borrow_nothing() {
+        let mut budget = RxBudget { floors: 0, elastic: 4, message: 5, borrower: None };
+        let mut share = RxShare::Datagrams { elastic: 0 };
+        assert!(budget.draw(1, &mut share, 2));
+        assert!(!budget.draw(1, &mut share, 1), "half is the others'");
+        assert_eq!((budget.elastic, budget.message, budget.borrower), (2, 5, None));
+        budget.give(1, &mut share, 2);
+        assert_eq!((share, budget.elastic), (RxShare::Datagrams { elastic: 0 }, 4));
     }
 
     #[test]

@@ -314,9 +314,10 @@ impl DaemonLane {
             Transport::Tcp if !self.rx_budget.take_floor() => return None,
             Transport::Tcp => RxShare::Stream { limit: 0, elastic: 0 },
             Transport::Machnet => RxShare::Flow { elastic: 0, lent: 0 },
+            Transport::Udp => RxShare::Datagrams { elastic: 0 },
         };
         let rx_window = match transport {
-            Transport::Tcp => rx_window_bytes,
+            Transport::Tcp | Transport::Udp => rx_window_bytes,
             Transport::Machnet => {
                 rx_window_bytes.max(self.mapping.geometry.message_bytes_max().into())
             }
@@ -496,6 +497,8 @@ fn socket_of(op: &Op) -> Option<SocketId> {
     match op {
         Op::Kick { socket }
         | Op::SendMessage { socket, .. }
+        | Op::ConnectUdp { socket, .. }
+        | Op::SendDatagram { socket, .. }
         | Op::ShutdownWrite { socket }
         | Op::Close { socket }
         | Op::Abort { socket }
@@ -503,6 +506,7 @@ fn socket_of(op: &Op) -> Option<SocketId> {
         Op::SetOption { socket, .. } => *socket,
         Op::Listen { .. }
         | Op::Connect { .. }
+        | Op::BindUdp { .. }
         | Op::Accepted { .. }
         | Op::Ping { .. }
         | Op::Detach { .. } => None,
@@ -515,11 +519,14 @@ fn completion_socket(completion: &Completion) -> Option<SocketId> {
         Completion::Connected { socket }
         | Completion::Ready { socket }
         | Completion::Message { socket, .. }
+        | Completion::Datagram { socket, .. }
+        | Completion::DatagramRefused { socket, .. }
         | Completion::PeerClosed { socket }
         | Completion::Ended { socket, .. } => Some(*socket),
         Completion::Failed { .. }
         | Completion::Listening { .. }
         | Completion::Connecting { .. }
+        | Completion::Bound { .. }
         | Completion::Incoming { .. }
         | Completion::EchoReply { .. }
         | Completion::Info { .. } => None,

@@ -44,7 +44,7 @@ impl StreamState {
     fn rx_limit(&self) -> u64 {
         match self.rx_share {
             RxShare::Stream { limit, .. } => limit,
-            RxShare::Flow { .. } => self.rx_consumed + self.rx_window,
+            RxShare::Flow { .. } | RxShare::Datagrams { .. } => self.rx_consumed + self.rx_window,
         }
     }
 }
@@ -192,7 +192,7 @@ impl DaemonLane {
             return Ok(());
         }
         // Each message is news of its own; a stream's readiness is kept once, however late it is read.
-        if !message_room && matches!(state.rx_share, RxShare::Flow { .. }) {
+        if !message_room && !matches!(state.rx_share, RxShare::Stream { .. }) {
             return Err(RingError::NoMemory);
         }
         let src = &src[(start - offset) as usize..];
@@ -216,7 +216,7 @@ impl DaemonLane {
         let local = slot - self.first_slot;
         let missing = self.rx_chunks.missing(local, start, end);
         let state = self.streams[local as usize].as_mut().ok_or(RingError::Gone)?;
-        if matches!(state.rx_share, RxShare::Flow { .. })
+        if !matches!(state.rx_share, RxShare::Stream { .. })
             && !self.rx_budget.draw(slot, &mut state.rx_share, missing)
         {
             return Err(RingError::NoMemory);

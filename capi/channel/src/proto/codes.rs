@@ -17,7 +17,7 @@ macro_rules! codes {
     };
 }
 
-codes!(transport_code, transport, Transport, { Tcp = 1, Machnet = 2 });
+codes!(transport_code, transport, Transport, { Tcp = 1, Machnet = 2, Udp = 3 });
 
 codes!(end_reason_code, end_reason, EndReason, {
     Closed = 1,

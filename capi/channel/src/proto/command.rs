@@ -7,6 +7,7 @@ use causeway_core::tcp::congestion::Algorithm;
 
 use super::ProtoError;
 use super::codes::{transport, transport_code};
+use super::datagram;
 use super::fields::{
     HAS_LOCAL, HAS_SOCKET, Head, LOCAL_V6, NO_SLOT, REMOTE_V6, narrow, narrow16, pack_ip, scope,
     unpack_ip, with_scope, zero_from,
@@ -25,6 +26,9 @@ const PING: u8 = 9;
 const INFO: u8 = 10;
 const RELEASE: u8 = 11;
 const SET_OPTION: u8 = 12;
+const BIND_UDP: u8 = 13;
+const CONNECT_UDP: u8 = 14;
+const SEND_DATAGRAM: u8 = 15;
 
 /// What an application can say: a command for the stack, or word about its channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,6 +85,13 @@ pub fn encode_command(tag: u64, op: &Op, slot: Option<u32>) -> Option<Entry> {
             let len = u64::from(len);
             [head(SEND_MESSAGE).pack(), tag, socket.to_bits(), offset, len, message, 0, 0]
         }
+        Op::BindUdp { local } => datagram::encode_bind(head(BIND_UDP), tag, local),
+        Op::ConnectUdp { socket, remote } => {
+            datagram::encode_connect(head(CONNECT_UDP), tag, socket, remote)
+        }
+        Op::SendDatagram { socket, offset, len, remote } => {
+            datagram::encode_send(head(SEND_DATAGRAM), tag, socket, (offset, len), remote)
+        }
         Op::ShutdownWrite { socket } => plain(SHUTDOWN_WRITE, socket),
         Op::Close { socket } => plain(CLOSE, socket),
         Op::Abort { socket } => plain(ABORT, socket),
@@ -124,6 +135,9 @@ pub fn decode_command(entry: &Entry) -> Result<DecodedCommand, ProtoError> {
             AppCommand::Op(Op::Accepted { listener, count: narrow(entry[3])? })
         }
         SEND_MESSAGE => AppCommand::Op(send_message(head, entry)?),
+        BIND_UDP => AppCommand::Op(datagram::decode_bind(head, entry)?),
+        CONNECT_UDP => AppCommand::Op(datagram::decode_connect(head, entry)?),
+        SEND_DATAGRAM => AppCommand::Op(datagram::decode_send(head, entry)?),
         SET_OPTION => AppCommand::Op(set_option(head, entry)?),
         KICK | SHUTDOWN_WRITE | CLOSE | ABORT | INFO | RELEASE => plain(head, entry)?,
         _ => return Err(ProtoError::Kind),

@@ -8,6 +8,7 @@ use causeway_core::time::Duration;
 
 use super::ProtoError;
 use super::codes::{command_error, command_error_code, end_reason, end_reason_code};
+use super::datagram;
 use super::fields::{Head, LOCAL_V6, NO_SLOT, REMOTE_V6, narrow, narrow16, pack_ip, unpack_ip};
 use crate::ring::Entry;
 
@@ -23,6 +24,9 @@ const ENDED: u8 = 9;
 const ECHO_REPLY: u8 = 10;
 const INFO: u8 = 11;
 const INFO_REST: u8 = 12;
+const BOUND: u8 = 13;
+const DATAGRAM: u8 = 14;
+const DATAGRAM_REFUSED: u8 = 15;
 
 /// Words of figures in one entry, behind the head and the tag.
 const WORDS_EACH: usize = 6;
@@ -78,6 +82,15 @@ pub fn encode_completion(completion: &Completion, slot: Option<u32>) -> EncodedC
         }
         Completion::Connecting { tag, socket, stream, local } => {
             with_local(Head::new(CONNECTING, stream.slot), tag, socket, local)
+        }
+        Completion::Bound { tag, socket, stream, local } => {
+            with_local(Head::new(BOUND, stream.slot), tag, socket, local)
+        }
+        Completion::Datagram { socket, offset, len, remote } => {
+            datagram::encode_arrival(head(DATAGRAM), socket, (offset, len), remote)
+        }
+        Completion::DatagramRefused { socket, reason } => {
+            about(DATAGRAM_REFUSED, socket, u64::from(end_reason_code(reason)))
         }
         Completion::Connected { socket } => about(CONNECTED, socket, 0),
         Completion::Incoming { listener, socket, stream, local, remote } => {
@@ -204,6 +217,9 @@ fn decode_one(head: Head, entry: &Entry, channel: ChannelId) -> Result<Completio
         FAILED => Completion::Failed { tag, error: command_error(entry[2])? },
         LISTENING => Completion::Listening { tag, socket, local: local()? },
         CONNECTING => Completion::Connecting { tag, socket, stream, local: local()? },
+        BOUND => Completion::Bound { tag, socket, stream, local: local()? },
+        DATAGRAM => datagram::decode_arrival(head, entry)?,
+        DATAGRAM_REFUSED => Completion::DatagramRefused { socket, reason: end_reason(entry[3])? },
         CONNECTED => Completion::Connected { socket },
         INCOMING => {
             let ip = unpack_ip([entry[5], entry[6]], head.flags & REMOTE_V6 != 0)?;

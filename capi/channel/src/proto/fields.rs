@@ -18,6 +18,9 @@ pub(super) const HAS_LOCAL: u8 = 4;
 /// Flag: there is a socket.
 pub(super) const HAS_SOCKET: u8 = 8;
 
+/// Flag: there is a remote address.
+pub(super) const HAS_REMOTE: u8 = 16;
+
 /// Word 0, taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Head {

@@ -10,6 +10,7 @@
 mod codes;
 mod command;
 mod completion;
+mod datagram;
 mod fields;
 
 pub use command::{AppCommand, DecodedCommand, decode_command, encode_command, encode_release};

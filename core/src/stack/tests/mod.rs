@@ -12,3 +12,4 @@ mod option_stories;
 mod orphan_stories;
 mod scale;
 mod tcp_stories;
+mod udp_stories;

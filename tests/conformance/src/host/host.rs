@@ -355,7 +355,10 @@ impl Host {
                     endpoint.ended = true;
                     endpoint.error = Errno::of_end(reason, endpoint.peer_closed);
                 }),
-                Completion::Message { .. } => {}
+                Completion::Message { .. }
+                | Completion::Bound { .. }
+                | Completion::Datagram { .. }
+                | Completion::DatagramRefused { .. } => {}
             }
         }
     }
