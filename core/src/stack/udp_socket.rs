@@ -118,9 +118,9 @@ impl Stack {
             Some(remote) => {
                 let hop = self.check_remote(remote)?;
                 let source = match local.ip() {
-                    any if any.is_unspecified() => {
-                        self.source_for(hop, remote.ip()).ok_or(CommandError::AddressNotAvailable)?
-                    }
+                    any if any.is_unspecified() => self
+                        .source_for(hop, remote.ip())
+                        .ok_or(CommandError::AddressNotAvailable)?,
                     own if own.is_ipv4() == remote.is_ipv4() => own,
                     _ => return Err(CommandError::InvalidArgument),
                 };
