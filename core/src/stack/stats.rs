@@ -131,3 +131,10 @@ pub struct Stats {
     /// depend on how many sockets exist: tests hold this against the number of segments.
     pub socket_visits: u64,
 }
+
+impl Stats {
+    /// Getter: sockets that exist now, listeners and TIME-WAIT included.
+    pub const fn sockets_live(&self) -> u64 {
+        self.sockets_opened - self.sockets_closed
+    }
+}

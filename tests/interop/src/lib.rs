@@ -5,10 +5,12 @@
 //! * [`artifacts`] builds what the tests run: the daemon, the C library and the C programs.
 //! * [`daemon`] starts `causeway serve`.
 //! * [`content`] is the payload of transfers.
+//! * [`matrix`] combines what peers do with what links do; the program `matrix` runs it.
 #![forbid(unsafe_code)]
 
 pub mod artifacts;
 pub mod content;
 pub mod daemon;
 pub mod lab;
+pub mod matrix;
 pub mod process;

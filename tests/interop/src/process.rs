@@ -68,10 +68,15 @@ impl Running {
     }
 
     /// Output: waits for its end, at most [`PATIENCE`], while both of its pipes are read.
-    pub fn output(mut self) -> Result<Output> {
+    pub fn output(self) -> Result<Output> {
+        self.output_within(PATIENCE)
+    }
+
+    /// Output: the same, with another patience.
+    pub fn output_within(mut self, patience: Duration) -> Result<Output> {
         let stdout = drain(self.child.stdout.take());
         let stderr = drain(self.child.stderr.take());
-        let give_up = Instant::now() + PATIENCE;
+        let give_up = Instant::now() + patience;
         let status = loop {
             if let Some(status) = self.child.try_wait()? {
                 break status;
@@ -81,7 +86,7 @@ impl Running {
                 self.child.kill()?;
                 self.child.wait()?;
                 let said = String::from_utf8_lossy(&joined(stderr)?).into_owned();
-                bail!("{} did not end within {PATIENCE:?}\n{said}", self.what);
+                bail!("{} did not end within {patience:?}\n{said}", self.what);
             }
             std::thread::sleep(Duration::from_millis(5));
         };

@@ -1,6 +1,8 @@
 //! `cargo xtask bench`: builds the benchmark with the release profile and runs it.
 
-use anyhow::Result;
+use std::process::Command;
+
+use anyhow::{Result, ensure};
 use clap::ValueEnum;
 
 use crate::run::{self, command};
@@ -10,6 +12,8 @@ use crate::run::{self, command};
 pub enum Name {
     /// Our TCP and smoltcp's, both ends on one core, no devices: G1 to G6
     Core,
+    /// Our TCP and the kernel's, each with a kernel at the far end of 50 Mbit/s, 20 ms and 1 % loss; medians of five
+    Link,
 }
 
 /// Runs the benchmark `name`.
@@ -17,11 +21,20 @@ pub enum Name {
 /// # Errors
 /// When it does not build or run, or with `gate` when a ratio that gates is exceeded.
 pub fn run(name: Name, json: bool, gate: bool) -> Result<()> {
-    let mut bench =
-        command(&["cargo", "run", "--quiet", "--release", "-p", "causeway-bench", "--"]);
-    bench.arg(match name {
-        Name::Core => "core",
-    });
+    let mut bench = match name {
+        Name::Core => {
+            let mut bench = command(&["cargo", "run", "--quiet", "--release", "-p"]);
+            bench.args(["causeway-bench", "--", "core"]);
+            bench
+        }
+        Name::Link => {
+            ensure!(!gate, "nothing of `link` gates: its figures are times");
+            build_matrix()?;
+            let mut bench = matrix_command();
+            bench.arg("goodput");
+            bench
+        }
+    };
     if json {
         bench.arg("--json");
     }
@@ -31,8 +44,26 @@ pub fn run(name: Name, json: bool, gate: bool) -> Result<()> {
     if json {
         // Standard output is the document: nothing of ours may come before it.
         let status = bench.status()?;
-        anyhow::ensure!(status.success(), "the benchmark ended with {status}");
+        ensure!(status.success(), "the benchmark ended with {status}");
         return Ok(());
     }
     run::run(bench)
+}
+
+/// Builds the interop matrix and what it runs.
+///
+/// # Errors
+/// When it does not build.
+pub fn build_matrix() -> Result<()> {
+    let mut build = command(&["cargo", "build", "--quiet", "--release"]);
+    build.args(["-p", "causeway", "-p", "causeway-interop", "-p", "causeway-interop-link"]);
+    let status = build.status()?;
+    ensure!(status.success(), "the matrix does not build: {status}");
+    Ok(())
+}
+
+/// The program that [`build_matrix`] has built.
+pub fn matrix_command() -> Command {
+    let program = run::target_dir().join("release/matrix");
+    command(&[&program.to_string_lossy()])
 }

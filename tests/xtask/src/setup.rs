@@ -20,6 +20,7 @@ const TOOLS: &[(&str, &str)] = &[
     ("python3", "python3"),
     ("unshare", "util-linux"),
     ("setpriv", "util-linux"),
+    ("nsenter", "util-linux"),
     ("ping", "iputils-ping"),
     ("valgrind", "valgrind"),
     ("tshark", "tshark"),

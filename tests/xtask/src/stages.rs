@@ -56,6 +56,11 @@ const STAGES: &[Stage] = &[
         run: unprivileged,
     },
     Stage {
+        name: "matrix",
+        what: "our stack and the kernel over a faulty link: each two values meet in a cell",
+        run: matrix_pairwise,
+    },
+    Stage {
         name: "demo",
         what: "the main job twice and as a debug build, equal hashes; the capture opens in Wireshark",
         run: demo,
@@ -64,11 +69,14 @@ const STAGES: &[Stage] = &[
     Stage { name: "fuzz", what: "each fuzz target for 30 s", run: || fuzz_stage(30) },
 ];
 
-const LONG: &[Stage] = &[Stage {
-    name: "fuzz-long",
-    what: "each fuzz target for 10 minutes",
-    run: || fuzz_stage(600),
-}];
+const LONG: &[Stage] = &[
+    Stage { name: "fuzz-long", what: "each fuzz target for 10 minutes", run: || fuzz_stage(600) },
+    Stage {
+        name: "matrix-full",
+        what: "every cell of the matrix; goes on where it was stopped",
+        run: matrix_full,
+    },
+];
 
 /// Prints the stages.
 pub fn list() {
@@ -109,7 +117,7 @@ pub fn test(only: &[String]) -> Result<()> {
 /// # Errors
 /// At the first stage that fails; the next call goes on there.
 pub fn full() -> Result<()> {
-    let commit = read(command(&["git", "rev-parse", "HEAD"]))?.trim().to_owned();
+    let commit = commit()?;
     let clean = read(command(&["git", "status", "--porcelain"]))?.is_empty();
     ensure!(clean, "the tree has uncommitted changes: a result belongs to a commit");
     let directory = target_dir().join("full").join(&commit);
@@ -135,6 +143,10 @@ pub fn full() -> Result<()> {
     }
     close(&rows, total);
     Ok(())
+}
+
+fn commit() -> Result<String> {
+    Ok(read(command(&["git", "rev-parse", "HEAD"]))?.trim().to_owned())
 }
 
 fn perform(stage: &Stage) -> Result<(String, Counts)> {
@@ -240,6 +252,25 @@ fn unprivileged() -> Result<Counts> {
 /// Runs of one seed: twice as shipped, once by code compiled otherwise, with debug assertions and overflow checks.
 const DEMO_RUNS: &[(&str, &[&str])] =
     &[("first", &["--release"]), ("second", &["--release"]), ("debug", &[])];
+
+/// The seed of the covering array: the commit's first digits, so that in the course of time other cells are run.
+fn matrix_pairwise() -> Result<Counts> {
+    let seed = u64::from_str_radix(commit()?.get(..8).unwrap_or("1"), 16)?;
+    run_matrix(&["pairwise", "--seed", &seed.to_string()])
+}
+
+fn matrix_full() -> Result<Counts> {
+    let records = target_dir().join("full").join(format!("{}-cells", commit()?));
+    let records = records.to_str().context("a path that is text")?;
+    run_matrix(&["all", "--bytes", "4194304", "--resume", records])
+}
+
+fn run_matrix(arguments: &[&str]) -> Result<Counts> {
+    crate::bench::build_matrix()?;
+    let mut matrix = crate::bench::matrix_command();
+    matrix.args(arguments);
+    Counts::read(&run_and_read(matrix)?).demand("matrix")
+}
 
 fn demo() -> Result<Counts> {
     let out = target_dir().join("demo-stage");

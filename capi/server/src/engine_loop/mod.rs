@@ -70,8 +70,9 @@ impl EngineLoop {
                 self.pause(now, progress);
             }
         }
+        let sockets_left = self.engine.stack().stats().sockets_live();
         self.say_farewell();
-        self.observer.finish(&self.engine);
+        self.observer.finish(&self.engine, sockets_left);
     }
 
     /// False when it is over.

@@ -54,14 +54,15 @@ impl Observer {
         overlooked > 0 && !std::mem::replace(&mut self.overlooking_told, true)
     }
 
-    /// Command: when the engine ends.
-    pub(super) fn finish<N: Nic>(&mut self, engine: &Engine<N, ChannelPort>) {
+    /// Command: when the engine ends. `sockets_left`: those that lived when it was told to.
+    pub(super) fn finish<N: Nic>(&mut self, engine: &Engine<N, ChannelPort>, sockets_left: u64) {
         let stats = engine.stack().stats();
         self.report_drops(stats);
         tracing::info!(
             rx_frames = stats.rx_frames,
             tx_frames = stats.tx_frames,
             sockets = stats.sockets_opened,
+            sockets_left,
             dropped = stats.drops.total(),
             udp_checksums_overlooked = stats.udp_checksums_overlooked,
             "engine stopped"

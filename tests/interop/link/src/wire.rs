@@ -1,0 +1,150 @@
+//! Both directions between the sides, by the machine's clock.
+
+use std::io::stdin;
+use std::os::fd::AsFd;
+use std::rc::Rc;
+
+use anyhow::Result;
+use causeway_core::time::Instant;
+use causeway_sim::fault::FaultSource;
+use causeway_sim::hash::RollingHash;
+use causeway_sim::link::{Decider, Flight, Lane, LinkConfig, Stragglers};
+use causeway_sim::queue::EventQueue;
+use causeway_sim::tap::DirectionId;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::side::Side;
+
+const NAMES: [&str; 2] = ["left->right", "right->left"];
+
+/// The link in operation.
+#[derive(Debug)]
+pub struct Wire {
+    sides: [Side; 2],
+    /// By the side that sends.
+    lanes: [Lane; 2],
+    /// Held-back frames and second copies, with the direction.
+    late: EventQueue<(usize, Flight)>,
+    stragglers: Stragglers,
+    /// The lanes want one; nobody reads it here.
+    hash: RollingHash,
+}
+
+impl Wire {
+    /// An idle link.
+    pub fn new(sides: [Side; 2], physics: LinkConfig, faults: &FaultSource, seed: u64) -> Self {
+        let lane = |from: usize| {
+            let decider = match faults {
+                FaultSource::Drawn(profile) => Decider::Drawn {
+                    profile: *profile,
+                    seed,
+                    entity: from as u64,
+                    recorded: Vec::new(),
+                },
+                FaultSource::Planned(plan) => {
+                    Decider::Planned { decisions: plan.direction(NAMES[from]).to_vec(), next: 0 }
+                }
+            };
+            let (tx, rx) = (Rc::clone(sides[from].port()), Rc::clone(sides[1 - from].port()));
+            Lane::new(DirectionId(from), NAMES[from].to_owned(), physics, decider, tx, rx)
+        };
+        Self {
+            lanes: [lane(0), lane(1)],
+            sides,
+            late: EventQueue::default(),
+            stragglers: Stragglers::new(),
+            hash: RollingHash::new(seed),
+        }
+    }
+
+    /// Command: carries frames until standard input ends.
+    pub fn run(&mut self) -> Result<()> {
+        loop {
+            let mut busy = false;
+            for from in 0..2 {
+                busy |= self.sides[from].read();
+                self.collect(from);
+            }
+            self.deliver();
+            for side in &mut self.sides {
+                side.write();
+            }
+            if !busy && self.sleep()? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn collect(&mut self, from: usize) {
+        self.lanes[from].collect(now(), &mut self.hash, &mut [], &mut self.stragglers);
+        for flight in self.stragglers.drain(..) {
+            self.late.push(flight.at, (from, flight));
+        }
+    }
+
+    fn deliver(&mut self) {
+        let now = now();
+        while self.late.next_at().is_some_and(|at| at <= now) {
+            if let Some((_, _, (from, flight))) = self.late.pop() {
+                self.lanes[from].deliver(now, flight, &mut self.hash, &mut []);
+            }
+        }
+        for lane in &mut self.lanes {
+            while let Some(flight) = lane.poll_arrival(now) {
+                lane.deliver(now, flight, &mut self.hash, &mut []);
+            }
+        }
+    }
+
+    /// Until a frame is sent or arrives. True when standard input has ended.
+    fn sleep(&self) -> Result<bool> {
+        let arrivals = self.lanes.iter().filter_map(Lane::next_arrival).chain(self.late.next_at());
+        let timeout = arrivals.min().map(|at| span(at.saturating_since(now()).as_nanos()));
+        let stdin = stdin();
+        let mut fds = vec![PollFd::from_borrowed_fd(stdin.as_fd(), PollFlags::IN)];
+        for fd in self.sides.iter().filter_map(Side::fd) {
+            fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
+        }
+        match poll(&mut fds, timeout.as_ref()) {
+            // Nobody writes to it: whatever it has to say is its end.
+            Ok(_) => Ok(!fds[0].revents().is_empty()),
+            Err(rustix::io::Errno::INTR) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Getter: what happened, a line a direction.
+    pub fn summary(&self) -> String {
+        let line = |from: usize| {
+            let (physics, faults) = (self.lanes[from].physics(), self.lanes[from].fault_counters());
+            format!(
+                "{}: {} frames, {} lost in the queue, {} dropped, {} duplicated, {} delayed, \
+                 {} corrupted, {} without room at the end",
+                NAMES[from],
+                physics.counters().offered_frames,
+                physics.counters().queue_drops,
+                faults.dropped,
+                faults.duplicated,
+                faults.delayed,
+                faults.corrupted,
+                faults.ring_full + self.sides[1 - from].lost(),
+            )
+        };
+        format!("{}\n{}", line(0), line(1))
+    }
+}
+
+fn now() -> Instant {
+    let time = clock_gettime(ClockId::Monotonic);
+    // It counts from the machine's start: neither part is negative.
+    let (seconds, nanos) = (time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs());
+    Instant::from_nanos(seconds * 1_000_000_000 + nanos)
+}
+
+fn span(nanos: u64) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(nanos / 1_000_000_000).unwrap_or(i64::MAX),
+        tv_nsec: (nanos % 1_000_000_000) as i64,
+    }
+}

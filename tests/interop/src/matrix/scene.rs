@@ -1,0 +1,296 @@
+//! Where a cell happens: two namespaces, the link between them, our daemon beside the kernel at one end.
+//!
+//! ```text
+//!   this namespace                                            another
+//!   daemon (host 1) -- tap0 --+
+//!                             +-- br0 -- left == link == right -- kernel (host 2)
+//!   kernel (host 3) ----------+
+//! ```
+//!
+//! So both pairs, ours with the kernel and the kernel with itself, go through the same bridge and the same link.
+
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::cell::{Cell, Family, Opener, Pattern};
+use super::pattern::Outcome;
+use crate::content::{bytes, sha256};
+use crate::daemon::Daemon;
+use crate::lab::Lab;
+use crate::process::{Running, command, finish, wait_for};
+
+/// For one conversation.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// The physics of the link.
+#[derive(Clone, Debug)]
+pub struct Physics {
+    /// Line rate in Mbit/s.
+    pub rate_mbit: u64,
+    /// One way, in microseconds.
+    pub delay_us: u64,
+    /// The drop-tail queue, in bytes.
+    pub queue_bytes: u64,
+    /// What the faults are drawn from.
+    pub seed: u64,
+}
+
+impl Physics {
+    /// The matrix's: fast enough for many cells, slow enough that the link and not the machine is what counts.
+    pub const MATRIX: Self =
+        Self { rate_mbit: 200, delay_us: 1_000, queue_bytes: 256 << 10, seed: 1 };
+}
+
+/// Who stands at our end of the link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Near {
+    /// Our stack.
+    Ours,
+    /// The kernel, for comparison.
+    Kernel,
+}
+
+/// A scene with everything running.
+#[derive(Debug)]
+pub struct Scene<'a> {
+    lab: &'a Lab,
+    cell: Cell,
+    bytes: usize,
+    daemon: Daemon,
+    far: Running,
+    link: Running,
+    link_says: BufReader<ChildStdout>,
+    link_runs_while: Option<ChildStdin>,
+    next_port: u16,
+}
+
+impl<'a> Scene<'a> {
+    /// Sets everything up. `bytes`: the length of a long stream.
+    pub fn new(lab: &'a Lab, cell: Cell, physics: &Physics, bytes: usize) -> Result<Self> {
+        let mut link = Running::start(&mut link_command(&cell, physics))?;
+        let mut link_says = BufReader::new(link.child().stdout.take().context("a pipe")?);
+        let link_runs_while = link.child().stdin.take();
+        let mut line = String::new();
+        link_says.read_line(&mut line)?;
+        ensure!(line == "ready\n", "the link did not start: {line:?}");
+
+        let far = Running::start(command("unshare").args([
+            "--net",
+            "setpriv",
+            "--pdeathsig",
+            "KILL",
+            "--",
+            "sleep",
+            "infinity",
+        ]))?;
+        let ours = std::fs::read_link("/proc/self/ns/net")?;
+        wait_for("the far namespace", || {
+            let theirs = std::fs::read_link(format!("/proc/{}/ns/net", far.id())).ok()?;
+            (theirs != ours).then_some(())
+        })?;
+        plug(lab, &cell, far.id())?;
+        let daemon = Daemon::start(lab, "daemon", &configuration(&cell))?.ready()?;
+        Ok(Self {
+            lab,
+            cell,
+            bytes,
+            daemon,
+            far,
+            link,
+            link_says,
+            link_runs_while,
+            next_port: 5_000,
+        })
+    }
+
+    /// Command: runs the cell's pattern between `near` and the far kernel.
+    pub fn run(&mut self, near: Near) -> Result<Outcome> {
+        let port = self.next_port;
+        self.next_port += 1;
+        let family = self.cell.family;
+        let near_host = family.host(if near == Near::Ours { 1 } else { 3 });
+        let listener = match self.cell.opener {
+            Opener::We => SocketAddr::new(family.host(2), port),
+            Opener::Kernel => SocketAddr::new(near_host, port),
+        };
+        let (mut near_peer, mut far_peer) = (self.near(near)?, self.far_command(&this_program()?));
+        for (peer, stack) in [(&mut near_peer, near), (&mut far_peer, Near::Kernel)] {
+            let congestion = self.cell.congestion.word();
+            let stack = if stack == Near::Ours { "ours" } else { congestion };
+            self.describe(peer, stack, listener);
+        }
+        let (mut listens, mut opens) = match self.cell.opener {
+            Opener::We => (far_peer, near_peer),
+            Opener::Kernel => (near_peer, far_peer),
+        };
+        listens.arg("--listen");
+        self.converse(&mut listens, &mut opens).with_context(|| self.logs())
+    }
+
+    fn converse(&self, listens: &mut Command, opens: &mut Command) -> Result<Outcome> {
+        for peer in [&mut *listens, &mut *opens] {
+            peer.env("RUST_BACKTRACE", "0")
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped());
+        }
+        let mut listening = Running::start(listens)?;
+        let mut says = BufReader::new(listening.child().stdout.take().context("a pipe")?);
+        let mut line = String::new();
+        says.read_line(&mut line)?;
+        let failed = |output: &std::process::Output, who: &str| {
+            format!("the {who}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr))
+        };
+        if line != "listening\n" {
+            bail!("{}", failed(&listening.output()?, "listener"));
+        }
+        let opened = Running::start(opens)?.output_within(PATIENCE)?;
+        // Killed with its pipes when the opener has failed: what it waits for will not come.
+        ensure!(opened.status.success(), "{}", failed(&opened, "opener"));
+        let mut rest = String::new();
+        let listened = listening.output_within(PATIENCE)?;
+        ensure!(listened.status.success(), "{}", failed(&listened, "listener"));
+        says.read_to_string(&mut rest)?;
+        let said = match self.cell.pattern {
+            Pattern::Download => String::from_utf8_lossy(&opened.stdout).into_owned(),
+            _ => rest,
+        };
+        let outcome = outcome(&said).with_context(|| format!("a peer's outcome: {said:?}"))?;
+        if matches!(self.cell.pattern, Pattern::Upload | Pattern::Download) {
+            self.compare()?;
+        }
+        Ok(outcome)
+    }
+
+    /// What was received has the digest of what was sent.
+    fn compare(&self) -> Result<()> {
+        let sent = sha256(&self.lab.path("sent"), &bytes(1, self.bytes))?;
+        let file = self.lab.path("received");
+        let got = sha256(&self.lab.path("got"), &std::fs::read(&file)?)?;
+        ensure!(got == sent, "sha256 {got} instead of {sent}");
+        Ok(std::fs::remove_file(file)?)
+    }
+
+    fn near(&self, near: Near) -> Result<Command> {
+        Ok(match near {
+            Near::Ours => self.daemon.application(this_program()?),
+            Near::Kernel => command(this_program()?),
+        })
+    }
+
+    fn describe(&self, peer: &mut Command, stack: &str, listener: SocketAddr) {
+        peer.args(["peer", "--stack", stack, "--pattern", self.cell.pattern.word()]);
+        peer.arg("--listener").arg(listener.to_string());
+        peer.arg("--bytes").arg(self.bytes.to_string());
+        peer.arg("--received").arg(self.lab.path("received"));
+    }
+
+    /// A command in the far namespace.
+    fn far_command(&self, program: &std::path::Path) -> Command {
+        let mut inside = command("nsenter");
+        inside.arg(format!("--net=/proc/{}/ns/net", self.far.id())).arg("--").arg(program);
+        inside
+    }
+
+    fn logs(&self) -> String {
+        format!("{}\n{}", self.cell, self.daemon.log())
+    }
+
+    /// Command: takes everything down, and says what the link did. Fails when a socket is left, the kernel's or ours.
+    pub fn close(mut self) -> Result<String> {
+        let mut far_ss = self.far_command("ss".as_ref());
+        for ss in [&mut command("ss"), &mut far_ss] {
+            ss.args(["--no-header", "--tcp", "--all", "--numeric"]);
+            let mut left = String::new();
+            let none_left = wait_for("the end of the kernel's sockets", || {
+                left = String::from_utf8(finish(ss).ok()?.stdout).ok()?;
+                // The one state in which nobody holds the socket any more (RFC 9293 §3.3.2).
+                left.lines().all(|line| line.starts_with("TIME-WAIT")).then_some(())
+            });
+            none_left.with_context(|| format!("{left}\n{}", self.logs()))?;
+        }
+        // Our TIME-WAIT, and half a second for what a channel left behind.
+        std::thread::sleep(Duration::from_millis(700));
+        let pid = i32::try_from(self.daemon.running().id()).ok().and_then(Pid::from_raw);
+        kill_process(pid.context("a process id")?, Signal::TERM)?;
+        wait_for("the daemon's end", || (!self.daemon.running().is_running()).then_some(()))?;
+        let log = self.daemon.log();
+        ensure!(log.contains("sockets_left=0 "), "our sockets are left:\n{log}");
+        drop(self.link_runs_while.take());
+        let mut summary = String::new();
+        self.link_says.read_to_string(&mut summary)?;
+        wait_for("the link's end", || (!self.link.is_running()).then_some(()))?;
+        Ok(summary)
+    }
+}
+
+fn this_program() -> Result<std::path::PathBuf> {
+    std::env::current_exe().context("this program's path")
+}
+
+/// `BYTES SECONDS`, the last line.
+fn outcome(said: &str) -> Option<Outcome> {
+    let (bytes, seconds) = said.lines().last()?.split_once(' ')?;
+    Some(Outcome { bytes: bytes.parse().ok()?, seconds: seconds.parse().ok()? })
+}
+
+fn link_command(cell: &Cell, physics: &Physics) -> Command {
+    let Physics { rate_mbit, delay_us, queue_bytes, seed } = physics;
+    let program = this_program().unwrap_or_default().with_file_name("interop-link");
+    let mut link = command(program);
+    link.arg(format!("--rate-mbit={rate_mbit}"))
+        .arg(format!("--delay-us={delay_us}"))
+        .arg(format!("--queue-bytes={queue_bytes}"))
+        .arg(format!("--seed={seed}"))
+        .arg(format!("--mtu={}", cell.mtu.bytes()))
+        .args(cell.fault.arguments())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    link
+}
+
+/// Gives the link's devices and the bridge their places and addresses.
+fn plug(lab: &Lab, cell: &Cell, far: u32) -> Result<()> {
+    let (mtu, prefix_len) = (cell.mtu.bytes(), cell.family.prefix_len());
+    let nodad = if cell.family == Family::V6 { " nodad" } else { "" };
+    let mut near =
+        format!("link set right netns {far}\nlink add br0 type bridge\ntuntap add tap0 mode tap\n");
+    for device in ["tap0", "left"] {
+        writeln!(near, "link set {device} mtu {mtu} master br0 up")?;
+    }
+    writeln!(near, "link set br0 mtu {mtu} up")?;
+    writeln!(near, "address add {}/{prefix_len} dev br0{nodad}", cell.family.host(3))?;
+    let far_end = format!(
+        "link set lo up\nlink set right mtu {mtu} up\naddress add {}/{prefix_len} dev right{nodad}\n",
+        cell.family.host(2)
+    );
+    let (near_file, far_file) = (lab.path("near.ip"), lab.path("far.ip"));
+    std::fs::write(&near_file, near)?;
+    std::fs::write(&far_file, far_end)?;
+    let disable_ipv6 = i32::from(cell.family == Family::V4);
+    // Figures of earlier connections would make later ones incomparable; two thousand begin at once.
+    let script = "cd /proc/sys/net && echo 1 >ipv4/tcp_no_metrics_save && \
+        echo 4096 >ipv4/tcp_max_syn_backlog && \
+        { [ ! -d ipv6 ] || echo \"$1\" >ipv6/conf/default/disable_ipv6; } && exec ip -batch \"$0\"";
+    let mut inside = command("nsenter");
+    inside.arg(format!("--net=/proc/{far}/ns/net")).args(["--", "sh", "-c", script]);
+    finish(command("sh").args(["-c", script]).arg(near_file).arg(disable_ipv6.to_string()))?;
+    finish(inside.arg(far_file).arg(disable_ipv6.to_string()))?;
+    Ok(())
+}
+
+fn configuration(cell: &Cell) -> String {
+    let (mtu, host, prefix_len) = (cell.mtu.bytes(), cell.family.host(1), cell.family.prefix_len());
+    // Two thousand connections need as many floors of receive memory; address space only.
+    format!(
+        "[[interface]]\nname = \"tap0\"\nbackend = \"tap\"\nmtu = {mtu}\n\
+         addresses = [\"{host}/{prefix_len}\"]\n\n[tcp]\ntime_wait_ms = 100\n\n\
+         [channel]\nstreams_max = 4096\nrx_bytes = 134217728\ntx_bytes = 67108864\n"
+    )
+}
