@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use causeway_core::tcp::congestion::Algorithm;
-use causeway_core::tcp::{Config, ConfigBuilder};
+use causeway_core::tcp::{Config, ConfigBuilder, EcnMode};
 use causeway_core::time::Duration;
 
 use super::port::RxWindow;
@@ -64,6 +64,9 @@ impl Default for Sysctl {
             ("net.ipv4.tcp_keepalive_time", "7200"),
             ("net.ipv4.tcp_keepalive_intvl", "75"),
             ("net.ipv4.tcp_keepalive_probes", "9"),
+            ("net.ipv4.tcp_ecn", "2"),
+            ("net.ipv4.tcp_ecn_fallback", "1"),
+            ("net.ipv4.tcp_slow_start_after_idle", "1"),
             (CONGESTION, Algorithm::default().name()),
             ("net.ipv4.tcp_rmem", "4096 131072 15728640"),
             ("net.ipv4.tcp_wmem", "4096 16384 4194304"),
@@ -125,6 +128,13 @@ impl Sysctl {
             .keepalive_idle(seconds("net.ipv4.tcp_keepalive_time"))
             .keepalive_interval(seconds("net.ipv4.tcp_keepalive_intvl"))
             .keepalive_probes(byte("net.ipv4.tcp_keepalive_probes"))
+            .ecn(match self.number("net.ipv4.tcp_ecn") {
+                0 => EcnMode::Off,
+                1 => EcnMode::Request,
+                _ => EcnMode::Accept,
+            })
+            .ecn_fallback(self.number("net.ipv4.tcp_ecn_fallback") != 0)
+            .slow_start_after_idle(self.number("net.ipv4.tcp_slow_start_after_idle") != 0)
     }
 
     /// Getter: the name of the congestion control.

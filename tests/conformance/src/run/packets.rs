@@ -173,7 +173,10 @@ impl Player<'_> {
         let (local, remote) = (connection.local, connection.remote);
         let ips = packet.src == local.ip() && packet.dst == remote.ip();
         match &packet.body {
-            Body::Tcp(tcp) if connection.phase == Phase::SynSent && tcp.flags.0 == Flags::SYN => {
+            Body::Tcp(tcp)
+                if connection.phase == Phase::SynSent
+                    && tcp.flags.0 & !Flags::ECN == Flags::SYN =>
+            {
                 packet.dst == remote.ip() && tcp.dst_port == remote.port()
             }
             Body::Tcp(tcp) => {
