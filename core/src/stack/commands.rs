@@ -14,7 +14,9 @@ use super::sock::{Kind, Listener, Socket};
 use crate::error::CommandError;
 use crate::machnet::SendError;
 use crate::nic::IfIndex;
-use crate::port::{AppPort, ChannelId, Command, Completion, Op, SocketId, StreamIo, Transport};
+use crate::port::{
+    AppPort, ChannelId, Command, Completion, Op, SocketId, SocketInfo, StreamIo, Transport,
+};
 use crate::socket::FourTuple;
 use crate::time::Instant;
 use crate::wire::icmpv4::{ICMP_HEADER_LEN, Icmpv4Header};
@@ -307,9 +309,13 @@ impl Stack {
         port: &mut P,
     ) -> Result<(), CommandError> {
         let socket = self.owned(channel, id).ok_or(CommandError::UnknownSocket)?;
+        let ip_header = ip_header_len(socket.tuple.remote.address.ip()) as u32;
         let info = match &socket.kind {
             Kind::Listener(_) | Kind::Udp(_) => return Err(CommandError::WrongState),
-            Kind::Tcp { connection, .. } => connection.info_at(now, &rings(port, socket.stream)),
+            Kind::Tcp { connection, .. } => {
+                let info = connection.info_at(now, &rings(port, socket.stream));
+                SocketInfo { pmtu: info.pmtu + ip_header, ..info }
+            }
             Kind::Machnet { flow, .. } => flow.info(),
         };
         port.complete(channel, Completion::Info { tag, info: Box::new(info) });

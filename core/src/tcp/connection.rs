@@ -69,6 +69,13 @@ pub(in crate::tcp) struct Counters {
     pub(in crate::tcp) last_rx: Instant,
     pub(in crate::tcp) last_tx: Instant,
     pub(in crate::tcp) retransmits: u32,
+    /// Segments, and those among them that carried data (tcpi_segs_in and so on).
+    pub(in crate::tcp) segs_in: u32,
+    pub(in crate::tcp) segs_out: u32,
+    pub(in crate::tcp) data_segs_in: u32,
+    pub(in crate::tcp) data_segs_out: u32,
+    /// Segments that arrived beyond a gap (tcpi_rcv_ooopack).
+    pub(in crate::tcp) out_of_order: u32,
     /// When the last challenge or out-of-window acknowledgement was granted, in ms, and how many since.
     pub(in crate::tcp) challenge_ms: u32,
     pub(in crate::tcp) challenges: u8,

@@ -1,9 +1,12 @@
 //! The figures of a connection.
 
-use super::connection::{Connection, millis};
+use super::congestion::CWND_MAX;
+use super::connection::{Connection, Counters, millis};
+use super::output::SegmentOut;
 use super::state::State;
 use crate::port::{SocketInfo, StreamIo};
 use crate::time::Instant;
+use crate::wire::tcp::TCP_HEADER_LEN;
 
 impl State {
     /// Getter: Linux's number of the state (`tcpi_state`).
@@ -23,8 +26,35 @@ impl State {
     }
 }
 
+impl Counters {
+    /// Input: a segment of the connection arrived.
+    #[inline]
+    pub(in crate::tcp) fn count_received(&mut self, payload_len: u32) {
+        self.segs_in = self.segs_in.wrapping_add(1);
+        self.data_segs_in = self.data_segs_in.wrapping_add(u32::from(payload_len > 0));
+    }
+
+    /// Input: `segment` leaves, as however many the NIC will cut it into.
+    #[inline]
+    pub(in crate::tcp) fn count_sent(&mut self, segment: &SegmentOut) {
+        let count = match segment.gso_size {
+            0 => 1,
+            size => segment.payload_len.div_ceil(u32::from(size)),
+        };
+        self.segs_out = self.segs_out.wrapping_add(count);
+        if segment.payload_len > 0 {
+            self.data_segs_out = self.data_segs_out.wrapping_add(count);
+        }
+    }
+}
+
+/// RCV.MSS before anything has arrived: what every host can send (RFC 9293 §3.7.1; Linux's TCP_MSS_DEFAULT).
+const RCV_MSS_INITIAL: u32 = 536;
+/// What Linux shows for a threshold that was never set (TCP_INFINITE_SSTHRESH).
+const SSTHRESH_INFINITE: u32 = 0x7fff_ffff;
+
 impl Connection {
-    /// Getter: all figures, as of `now`.
+    /// Getter: all figures, as of `now`; the path MTU without the IP header.
     pub fn info_at(&self, now: Instant, io: &impl StreamIo) -> SocketInfo {
         let sent = self.snd.offset_of(self.snd.snd_max);
         let notsent = io.tx_end().saturating_sub(sent);
@@ -53,15 +83,19 @@ impl Connection {
             rto: self.rto(),
             ato: millis(self.config.delayed_ack_ms),
             snd_mss: mss,
-            rcv_mss: u32::from(self.rcv.rcv_mss),
+            rcv_mss: u32::from(self.rcv.rcv_mss).max(RCV_MSS_INITIAL.min(mss)),
             unacked: segments(self.snd.outstanding()),
             srtt: self.rtt.srtt(),
             rttvar: self.rtt.rttvar(),
             snd_cwnd: (cwnd / mss.max(1)).max(1),
-            snd_ssthresh: ssthresh / mss.max(1),
+            snd_ssthresh: if ssthresh >= CWND_MAX {
+                SSTHRESH_INFINITE
+            } else {
+                ssthresh / mss.max(1)
+            },
             cwnd_bytes: cwnd,
             ssthresh_bytes: ssthresh,
-            advmss: u32::from(self.options.mss_ip),
+            advmss: u32::from(self.options.mss_ip.min(self.config.max_segment_or_all())),
             retransmits: u64::from(self.counters.retransmits),
             bytes_sent: self.counters.bytes_sent,
             bytes_acked: self.snd.anchor.offset,
@@ -69,6 +103,14 @@ impl Connection {
             max_pacing_rate: self.config.max_pacing_rate,
             snd_wnd: self.snd.snd_wnd,
             rcv_wnd: self.rcv.rcv_wnd(),
+            rcv_ssthresh: self.rcv.rcv_wnd(),
+            // The IP layer adds its own header, which the machine does not know.
+            pmtu: u32::from(self.options.mss_ip) + TCP_HEADER_LEN as u32,
+            segs_in: self.counters.segs_in,
+            segs_out: self.counters.segs_out,
+            data_segs_in: self.counters.data_segs_in,
+            data_segs_out: self.counters.data_segs_out,
+            rcv_ooopack: self.counters.out_of_order,
             ..SocketInfo::default()
         }
     }

@@ -72,6 +72,18 @@ impl Connection {
         io: &impl StreamIo,
     ) -> Option<SegmentOut> {
         self.options.mss_ip = limits.mss_ip;
+        let segment = self.next_segment(now, limits, io)?;
+        self.counters.count_sent(&segment);
+        Some(segment)
+    }
+
+    #[inline]
+    fn next_segment(
+        &mut self,
+        now: Instant,
+        limits: &TxLimits,
+        io: &impl StreamIo,
+    ) -> Option<SegmentOut> {
         if self.flags.rst_due {
             return Some(self.emit_reset(now));
         }

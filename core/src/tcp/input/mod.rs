@@ -53,6 +53,7 @@ impl Connection {
         if let Some(disposition) = self.predicted(now, segment, io) {
             return disposition;
         }
+        self.counters.count_received(segment.payload_len);
         match self.state {
             State::Closed => match closed(segment.header, segment.payload_len) {
                 Some(rst) => Disposition::SendRst(rst),

@@ -104,6 +104,7 @@ impl Connection {
         payload_len: u32,
         io: &mut impl StreamIo,
     ) -> Disposition {
+        self.counters.count_received(payload_len);
         if header.ack != self.snd.snd_una {
             self.acknowledge(now, header.ack, header.timestamps, io);
         }

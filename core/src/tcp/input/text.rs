@@ -101,6 +101,7 @@ impl Connection {
                 Disposition::Accept
             }
             Stored::OutOfOrder => {
+                self.counters.out_of_order = self.counters.out_of_order.wrapping_add(1);
                 self.rcv.acknowledge_out_of_order();
                 Disposition::Accept
             }

@@ -159,3 +159,22 @@ fn a_half_open_connection_is_given_up_after_five_retransmissions() {
     let syn_acks = pair.ends[SERVER].sent.iter().filter(|h| h.flags.contains(TcpFlags::SYN));
     assert_eq!(syn_acks.count(), 6);
 }
+
+#[test]
+fn the_figures_count_what_went_over_the_wire() {
+    let mut pair = Pair::established(Config::default());
+    pair.write(CLIENT, &[1; 3 * 1_448 + 10]);
+    pair.run_for(ms(500));
+    let client = pair.ends[CLIENT].tcp().info();
+    let server = pair.ends[SERVER].tcp().info();
+    assert_eq!((client.state, server.state), (1, 1));
+    assert_eq!((client.data_segs_out, server.data_segs_in), (4, 4));
+    let sent = |who: usize| pair.ends[who].sent.len() as u32;
+    assert_eq!((client.segs_out, server.segs_out), (sent(CLIENT), sent(SERVER)));
+    // The SYN of a passive open came before there was a connection.
+    assert_eq!((client.segs_in, server.segs_in), (sent(SERVER), sent(CLIENT) - 1));
+    assert_eq!((client.advmss, client.snd_mss, client.rcv_mss), (1_460, 1_448, 536));
+    assert_eq!((server.rcv_mss, server.rcv_ooopack), (1_448, 0));
+    assert_eq!(client.snd_ssthresh, 0x7fff_ffff, "never set");
+    assert_eq!(client.bytes_acked, 3 * 1_448 + 10);
+}
