@@ -141,7 +141,7 @@ fn every_cell() -> Result<Vec<Cell>> {
         println!("this kernel has no {}: cells with it are not in the matrix", missing.join(", "));
     }
     ensure!(!there.is_empty(), "this kernel has none of the congestion controls");
-    Ok(Cell::all(&[Family::V4], &there))
+    Ok(Cell::all(Family::ALL, &there))
 }
 
 /// The daemon and the link are built beside this program.

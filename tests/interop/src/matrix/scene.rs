@@ -96,17 +96,21 @@ impl<'a> Scene<'a> {
         })?;
         plug(lab, &cell, far.id())?;
         let daemon = Daemon::start(lab, "daemon", &configuration(&cell))?.ready()?;
-        Ok(Self {
-            lab,
-            cell,
-            bytes,
-            daemon,
-            far,
-            link,
-            link_says,
-            link_runs_while,
-            next_port: 5_000,
-        })
+        let next_port = 5_000;
+        let scene =
+            Self { lab, cell, bytes, daemon, far, link, link_says, link_runs_while, next_port };
+        scene.await_addresses()?;
+        Ok(scene)
+    }
+
+    /// Our address answers: an IPv6 one is looked for on the link for a second before it may be used (RFC 4862 §5.4).
+    fn await_addresses(&self) -> Result<()> {
+        let host = self.cell.family.host(1).to_string();
+        wait_for("our address", || {
+            let mut ping = self.far_command("ping".as_ref());
+            finish(ping.args(["-n", "-c", "1", "-W", "1", &host])).ok()
+        })?;
+        Ok(())
     }
 
     /// Command: runs the cell's pattern between `near` and the far kernel.
