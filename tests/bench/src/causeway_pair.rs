@@ -1,6 +1,7 @@
 //! Causeway's two hosts: two production engines over in-memory NICs.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::Range;
 
 use causeway_core::engine::Engine;
 use causeway_core::ip::InterfaceAddress;
@@ -17,6 +18,8 @@ use crate::pair::{Pair, Setup, Side};
 
 /// The server's ports. One client has some 28,000 ports of its own for each: 100,000 connections need several.
 const PORTS: [u16; 8] = [7, 8, 9, 10, 11, 12, 13, 14];
+/// Last octets of further addresses of the client: connections come from one after the other.
+const CLIENTS: Range<u8> = 16..48;
 const INTERFACE: IfIndex = IfIndex(1);
 
 type Host = Engine<LinkNic, BenchPort>;
@@ -37,17 +40,20 @@ pub struct CausewayPair {
     now: Instant,
 }
 
-fn host(octet: u8, setup: &Setup, pool: &Pool, rx_burst: usize) -> Host {
+fn host(octet: u8, extra: Range<u8>, setup: &Setup, pool: &Pool, rx_burst: usize) -> Host {
     let tcp = tcp::Config::builder()
         .timestamps(setup.timestamps)
         .nodelay(true)
         .build()
         .expect("settings within their ranges");
-    let address = InterfaceAddress::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, octet)), 24)
-        .expect("an ordinary address");
+    let own = |last| {
+        let address = IpAddr::V4(Ipv4Addr::new(10, 0, 0, last));
+        InterfaceAddress::new(address, 24).expect("an ordinary address")
+    };
+    let addresses: Vec<_> = std::iter::once(octet).chain(extra).map(own).collect();
     let sockets = u32::try_from(setup.connections_max * 2 + 16).expect("a number of sockets");
     let config = StackConfig::builder(u64::from(octet), [octet; 16])
-        .interface(&[address])
+        .interface(&addresses)
         .sockets_max(sockets)
         .checksum(causeway_checksum::Implementation::detect())
         .tcp(tcp)
@@ -59,6 +65,12 @@ fn host(octet: u8, setup: &Setup, pool: &Pool, rx_burst: usize) -> Host {
     Engine::new(config, vec![nic], BenchPort::new(setup.buffer)).expect("one NIC for one interface")
 }
 
+/// Addresses in a row, ports in a row: what a demultiplexing hash has to spread.
+fn client_address(connection: usize) -> IpAddr {
+    let last = CLIENTS.start + (connection / PORTS.len() % CLIENTS.len()) as u8;
+    IpAddr::V4(Ipv4Addr::new(10, 0, 0, last))
+}
+
 fn nic_of(host: &mut Host) -> &mut LinkNic {
     host.nic_mut(INTERFACE).expect("a host has one NIC")
 }
@@ -67,8 +79,8 @@ impl CausewayPair {
     /// Two hosts, 10.0.0.1 and 10.0.0.2.
     pub fn new(setup: Setup) -> Self {
         let pool = Pool::default();
-        let client = host(1, &setup, &pool, usize::MAX);
-        let mut server = host(2, &setup, &pool, setup.rx_burst);
+        let client = host(1, CLIENTS, &setup, &pool, usize::MAX);
+        let mut server = host(2, 0..0, &setup, &pool, setup.rx_burst);
         for port in PORTS {
             let local = SocketAddr::from(([10, 0, 0, 2], port));
             server.port_mut().command(Op::Listen {
@@ -88,6 +100,12 @@ impl CausewayPair {
             .collect();
         assert_eq!(listeners.len(), PORTS.len());
         Self { client, server, listeners, connections: Vec::new(), now }
+    }
+
+    /// Getter: bytes of what stands for the applications: touched entries of tables, rings not attached.
+    pub fn harness_bytes(&self) -> usize {
+        let ports = [&self.client, &self.server].map(|host| host.port().table_bytes());
+        self.connections.len() * size_of::<[Handle; 2]>() + ports.iter().sum::<usize>()
     }
 
     fn host(&mut self, side: Side) -> &mut Host {
@@ -127,7 +145,7 @@ impl Pair for CausewayPair {
             let remote = SocketAddr::from(([10, 0, 0, 2], PORTS[which]));
             self.client.port_mut().command(Op::Connect {
                 transport: Transport::Tcp,
-                local: None,
+                local: Some(client_address(self.connections.len())),
                 remote,
             });
             let client = self.await_completion(Side::Client, |c| match c {

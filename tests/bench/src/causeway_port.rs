@@ -109,6 +109,11 @@ impl BenchPort {
         self.commands.push_back(op);
     }
 
+    /// Getter: bytes of the table of streams.
+    pub fn table_bytes(&self) -> usize {
+        self.streams.len() * size_of::<Option<Stream>>()
+    }
+
     fn stream_mut(&mut self, id: StreamId) -> Option<&mut Stream> {
         self.streams.get_mut(id.slot as usize)?.as_mut()
     }
