@@ -36,9 +36,10 @@ pub struct TimerWheel {
     len: usize,
 }
 
+/// 20 bytes, because every socket has one: the deadline lies there in halves.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    at: u64,
+    at: Deadline,
     next: u32,
     /// The one before; the first entry of a list has the last one here.
     prev: u32,
@@ -46,8 +47,24 @@ struct Entry {
     place: u32,
 }
 
+/// A number of 64 bits that needs no more alignment than one of 32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Deadline([u32; 2]);
+
+impl Deadline {
+    #[inline]
+    const fn new(at: u64) -> Self {
+        Self([at as u32, (at >> 32) as u32])
+    }
+
+    #[inline]
+    const fn nanos(self) -> u64 {
+        self.0[0] as u64 | (self.0[1] as u64) << 32
+    }
+}
+
 impl Entry {
-    const IDLE: Self = Self { at: 0, next: NONE, prev: NONE, place: NONE };
+    const IDLE: Self = Self { at: Deadline::new(0), next: NONE, prev: NONE, place: NONE };
 }
 
 impl Default for TimerWheel {
@@ -89,7 +106,7 @@ impl TimerWheel {
     /// Getter: the deadline of `index`. One that had passed when it was set reads as the wheel's time then.
     pub fn deadline(&self, index: u32) -> Option<Instant> {
         let entry = self.entries.get(index as usize).filter(|entry| entry.place != NONE)?;
-        Some(Instant::from_nanos(entry.at))
+        Some(Instant::from_nanos(entry.at.nanos()))
     }
 
     /// Command: `index` is due at `at`, instead of when it was due before. A time that has passed is due at
@@ -104,7 +121,7 @@ impl TimerWheel {
         let at = at.as_nanos().max(self.elapsed);
         let entry = self.entries[index as usize];
         if entry.place != NONE {
-            if entry.at == at {
+            if entry.at.nanos() == at {
                 return;
             }
             self.unlink(index);
@@ -117,7 +134,7 @@ impl TimerWheel {
     #[inline]
     pub fn schedule_no_later(&mut self, index: u32, at: Instant) {
         let entry = self.entries.get(index as usize);
-        if entry.is_none_or(|entry| entry.place == NONE || entry.at > at.as_nanos()) {
+        if entry.is_none_or(|entry| entry.place == NONE || entry.at.nanos() > at.as_nanos()) {
             self.schedule(index, at);
         }
     }
@@ -144,6 +161,7 @@ impl TimerWheel {
             }
             let head = self.heads[level][slot];
             let Entry { at, prev, .. } = self.entries[head as usize];
+            let at = at.nanos();
             // Alone in its slot, or in one of a single nanosecond: nothing is due before it.
             if level == 0 || prev == head {
                 if at > now {
@@ -171,7 +189,7 @@ impl TimerWheel {
         let mut index = self.heads[level][slot];
         for _ in 0..LOOK_MAX {
             let entry = self.entries[index as usize];
-            earliest = earliest.min(entry.at);
+            earliest = earliest.min(entry.at.nanos());
             if entry.next == NONE {
                 return Some(Instant::from_nanos(earliest));
             }
@@ -207,7 +225,7 @@ impl TimerWheel {
         while index != NONE {
             let Entry { at, next, .. } = self.entries[index as usize];
             self.len -= 1;
-            self.link(index, at);
+            self.link(index, at.nanos());
             index = next;
         }
     }
@@ -243,7 +261,8 @@ impl TimerWheel {
             self.entries[last as usize].next = index;
             last
         };
-        self.entries[index as usize] = Entry { at, next: NONE, prev: last, place };
+        self.entries[index as usize] =
+            Entry { at: Deadline::new(at), next: NONE, prev: last, place };
         self.len += 1;
     }
 

@@ -62,11 +62,11 @@ impl Channels {
         let Some(socket) = sockets.get_mut(id) else { return };
         let fresh = Head { first: id, count: 0 };
         let head = self.heads.entry((socket.channel, socket.stage)).or_insert(fresh);
-        let next = (head.count > 0).then_some(head.first);
+        let next = (head.count > 0).then_some(head.first.index);
         *head = Head { first: id, count: head.count + 1 };
-        socket.links = Links { prev: None, next };
-        if let Some(next) = next.and_then(|next| sockets.get_mut(next)) {
-            next.links.prev = Some(id);
+        socket.links = Links::new(None, next);
+        if let Some(next) = next.and_then(|next| sockets.at_mut(next)) {
+            next.links = Links::new(Some(id.index), next.links.next());
         }
     }
 
@@ -74,13 +74,14 @@ impl Channels {
     pub(super) fn unlink(&mut self, sockets: &mut Sockets, id: SocketId) {
         let Some(socket) = sockets.get_mut(id) else { return };
         let list = (socket.channel, socket.stage);
-        let Links { prev, next } = core::mem::take(&mut socket.links);
-        if let Some(next) = next.and_then(|next| sockets.get_mut(next)) {
-            next.links.prev = prev;
+        let links = core::mem::take(&mut socket.links);
+        let (prev, next) = (links.prev(), links.next());
+        if let Some(next) = next.and_then(|next| sockets.at_mut(next)) {
+            next.links = Links::new(prev, next.links.next());
         }
         if let Some(prev) = prev {
-            if let Some(prev) = sockets.get_mut(prev) {
-                prev.links.next = next;
+            if let Some(prev) = sockets.at_mut(prev) {
+                prev.links = Links::new(prev.links.prev(), next);
             }
         } else if self.heads.get(&list).map(|head| head.first) != Some(id) {
             // Without a neighbour in front it is the head, or in no list any more.
@@ -88,7 +89,7 @@ impl Channels {
         }
         let Some(head) = self.heads.get_mut(&list) else { return };
         head.count -= 1;
-        match (prev, next) {
+        match (prev, next.and_then(|next| sockets.id_at(next))) {
             (Some(_), _) => {}
             (None, Some(next)) => head.first = next,
             (None, None) => {

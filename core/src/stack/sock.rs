@@ -14,11 +14,34 @@ use crate::udp::UdpSocket;
 /// All sockets of a stack.
 pub(super) type Sockets = Table<Socket>;
 
-/// Neighbours of a socket in its channel's list.
-#[derive(Clone, Copy, Debug, Default)]
+/// Neighbours of a socket in its channel's list, by slot: whoever is in a list is alive.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Links {
-    pub(super) prev: Option<SocketId>,
-    pub(super) next: Option<SocketId>,
+    prev: u32,
+    next: u32,
+}
+
+/// No slot has this index.
+const NOBODY: u32 = u32::MAX;
+
+impl Links {
+    pub(super) fn new(prev: Option<u32>, next: Option<u32>) -> Self {
+        Self { prev: prev.unwrap_or(NOBODY), next: next.unwrap_or(NOBODY) }
+    }
+
+    pub(super) fn prev(self) -> Option<u32> {
+        Some(self.prev).filter(|slot| *slot != NOBODY)
+    }
+
+    pub(super) fn next(self) -> Option<u32> {
+        Some(self.next).filter(|slot| *slot != NOBODY)
+    }
+}
+
+impl Default for Links {
+    fn default() -> Self {
+        Self { prev: NOBODY, next: NOBODY }
+    }
 }
 
 /// A listener, connection or flow with everything that the protocol machines do not know.
