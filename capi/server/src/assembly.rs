@@ -112,6 +112,9 @@ fn stack_config(config: &Config) -> Result<StackConfig, AssemblyError> {
         .events_max(events);
     for interface in config.interfaces() {
         builder = builder.interface(interface.addresses()).ipv6(interface.ipv6());
+        if let Some(id) = interface.vlan() {
+            builder = builder.vlan(id);
+        }
     }
     if let Some(machine) = machine_secret(MACHINE_ID) {
         builder = builder.stable_secret(machine);

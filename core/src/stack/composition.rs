@@ -31,6 +31,8 @@ pub(super) struct Link {
     pub(super) medium: Medium,
     pub(super) mac: MacAddr,
     pub(super) mtu: u16,
+    /// The VLAN that its frames are tagged with.
+    pub(super) vlan: Option<u16>,
 }
 
 /// TCP, Machnet and IP over a number of interfaces, without any I/O of its own.
@@ -87,7 +89,12 @@ impl Stack {
         if caps.len() != config.interfaces().len() + 1 {
             return Err(ConfigError::InterfaceCount);
         }
-        let link = |caps: &NicCaps| Link { medium: caps.medium, mac: caps.mac, mtu: caps.mtu };
+        let link = |(index, caps): (usize, &NicCaps)| Link {
+            medium: caps.medium,
+            mac: caps.mac,
+            mtu: caps.mtu,
+            vlan: config.vlan(IfIndex(index as u8)),
+        };
         let [low, high] = secret_words(config.secret());
         let seed = config.seed();
         let ipv6 = Self::ipv6_interfaces(&config, caps);
@@ -96,7 +103,7 @@ impl Stack {
             routing.renew(IfIndex(index as u8), interface);
         }
         Ok(Self {
-            links: caps.iter().map(link).collect(),
+            links: caps.iter().enumerate().map(link).collect(),
             autoconf_at: ipv6.iter().filter_map(Ipv6Interface::poll_timeout).min(),
             ipv6,
             routing,

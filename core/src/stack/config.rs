@@ -7,7 +7,7 @@ use causeway_checksum::Implementation;
 
 use crate::ip::autoconf::DAD_TRANSMITS_MAX;
 use crate::ip::{InterfaceAddress, Ipv6Mode, Route, RouteError};
-use crate::nic::INTERFACES_MAX;
+use crate::nic::{INTERFACES_MAX, IfIndex};
 use crate::{machnet, tcp};
 
 /// Why a configuration is refused.
@@ -59,6 +59,8 @@ impl core::error::Error for ConfigError {}
 #[derive(Clone, Debug)]
 pub struct StackConfig {
     interfaces: Vec<Vec<InterfaceAddress>>,
+    /// Of each interface, as far as one was set.
+    vlans: Vec<Option<u16>>,
     routes: Vec<Route>,
     sockets_max: u32,
     sockets_per_channel_max: u32,
@@ -102,6 +104,7 @@ impl StackConfig {
     pub fn builder(seed: u64, secret: [u8; 16]) -> StackConfigBuilder {
         StackConfigBuilder(Self {
             interfaces: Vec::new(),
+            vlans: Vec::new(),
             routes: Vec::new(),
             sockets_max: 65_536,
             sockets_per_channel_max: SOCKETS_MAX_MAX,
@@ -134,6 +137,11 @@ impl StackConfig {
     /// Getter: addresses of each interface; interface 1 is the first.
     pub fn interfaces(&self) -> &[Vec<InterfaceAddress>] {
         &self.interfaces
+    }
+    /// Getter: the VLAN of an interface, if it is one's.
+    pub fn vlan(&self, interface: IfIndex) -> Option<u16> {
+        let index = interface.index().checked_sub(1)?;
+        self.vlans.get(index).copied().flatten()
     }
     /// Getter: routes besides those of the interfaces' own prefixes.
     pub fn routes(&self) -> &[Route] {
@@ -278,6 +286,19 @@ impl StackConfigBuilder {
     #[must_use]
     pub const fn stable_secret(mut self, secret: [u8; 16]) -> Self {
         self.0.stable_secret = secret;
+        self
+    }
+    /// The interface of the last call of [`Self::interface`] is in this VLAN (IEEE 802.1Q): its frames carry the tag, and those
+    /// that come without it, or with another, are dropped. 1 to 4094; no VLAN by default: then frames without a tag and those
+    /// whose tag is a priority only are taken.
+    #[must_use]
+    pub fn vlan(mut self, id: u16) -> Self {
+        self.0.vlans.resize(self.0.interfaces.len(), None);
+        match self.0.vlans.last_mut() {
+            Some(last) => *last = Some(id),
+            // Refused by `build`: there is no interface that it could be the VLAN of.
+            None => self.0.vlans.push(Some(0)),
+        }
         self
     }
     /// One more route; the interfaces' own prefixes need none.
@@ -426,6 +447,9 @@ impl StackConfigBuilder {
             return Err(ConfigError::InterfacesMax);
         }
         check_addresses(&config.interfaces)?;
+        if config.vlans.iter().flatten().any(|id| !(1..=4_094).contains(id)) {
+            return Err(ConfigError::Limit);
+        }
         for route in &config.routes {
             if !(1..=config.interfaces.len()).contains(&route.interface.index()) {
                 return Err(ConfigError::RouteInterface);
@@ -484,7 +508,6 @@ fn check_addresses(interfaces: &[Vec<InterfaceAddress>]) -> Result<(), ConfigErr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nic::IfIndex;
 
     fn address(text: &str, prefix_len: u8) -> InterfaceAddress {
         InterfaceAddress::new(text.parse().unwrap(), prefix_len).unwrap()
@@ -507,6 +530,9 @@ mod tests {
         assert!(builder().route(route(1)).build().is_ok());
         assert_eq!(error(builder().route(route(2))), ConfigError::RouteInterface);
         assert_eq!(error(builder().route(route(0))), ConfigError::RouteInterface);
+        assert_eq!(error(builder().vlan(0)), ConfigError::Limit);
+        assert_eq!(error(builder().vlan(4_095)), ConfigError::Limit);
+        assert_eq!(builder().vlan(5).build().map(|c| c.vlan(IfIndex(1))), Ok(Some(5)));
         let twice = builder().interface(&[address("10.0.0.1", 16)]);
         assert_eq!(error(twice), ConfigError::AddressTwice);
         let loopback = builder().interface(&[address("127.0.0.1", 8)]);

@@ -17,6 +17,7 @@ use crate::wire::machnet::HEADER_LEN as MACHNET_HEADER_LEN;
 use crate::wire::tcp::{TCP_HEADER_LEN, TCP_OPTIONS_MAX};
 use crate::wire::{
     ETHERNET_HEADER_LEN, EtherType, EthernetHeader, IpProtocol, UDP_HEADER_LEN, UdpHeader,
+    VLAN_TAG_LEN, VlanTag,
 };
 
 /// Where the checksum lies in a TCP header.
@@ -24,19 +25,34 @@ pub(super) const TCP_CHECKSUM_AT: usize = 16;
 /// What upstream Machnet writes into the identification of its datagrams. DF is clear in all of them.
 const MACHNET_IDENTIFICATION: u16 = 0x1513;
 
+/// The longest link-layer header: Ethernet's, and a tag.
+pub(super) const LINK_HEADER_MAX: usize = ETHERNET_HEADER_LEN + VLAN_TAG_LEN;
+
+/// Which 802.1Q tag a frame carries (its TCI), and who writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tag {
+    /// None.
+    None,
+    /// We do, in front of the type.
+    Written(u16),
+    /// The NIC does: it is told beside the frame.
+    Left(u16),
+}
+
 /// The link-layer header of a frame.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum LinkHeader {
     /// Bare IP.
     None,
-    /// Ethernet II.
-    Ethernet { src: MacAddr, dst: MacAddr, ether_type: EtherType },
+    /// Ethernet II, with an 802.1Q tag where the interface is a VLAN's.
+    Ethernet { src: MacAddr, dst: MacAddr, ether_type: EtherType, tag: Tag },
 }
 
 impl LinkHeader {
     pub(super) const fn len(&self) -> usize {
         match self {
             Self::None => 0,
+            Self::Ethernet { tag: Tag::Written(_), .. } => LINK_HEADER_MAX,
             Self::Ethernet { .. } => ETHERNET_HEADER_LEN,
         }
     }
@@ -44,16 +60,28 @@ impl LinkHeader {
     pub(super) fn emit(&self, out: &mut [u8]) -> usize {
         match *self {
             Self::None => 0,
-            Self::Ethernet { src, dst, ether_type } => {
+            Self::Ethernet { src, dst, ether_type, tag: Tag::Written(tci) } => {
+                let len = EthernetHeader { dst, src, ethertype: EtherType::VLAN }.emit(out);
+                len + VlanTag { tci, ethertype: ether_type }.emit(&mut out[len..])
+            }
+            Self::Ethernet { src, dst, ether_type, tag: Tag::None | Tag::Left(_) } => {
                 EthernetHeader { dst, src, ethertype: ether_type }.emit(out)
             }
+        }
+    }
+
+    /// The tag that the NIC shall write is told to it.
+    pub(super) fn mark<F: Frame>(&self, frame: &mut F) {
+        if let Self::Ethernet { tag: Tag::Left(tci), .. } = *self {
+            frame.meta_mut().vlan_tci = Some(tci);
         }
     }
 }
 
 /// Writes a whole network-layer packet behind its link-layer header.
 pub(super) fn emit_reply<F: Frame>(frame: &mut F, link: &LinkHeader, packet: &[u8]) {
-    let mut link_bytes = [0; ETHERNET_HEADER_LEN];
+    link.mark(frame);
+    let mut link_bytes = [0; LINK_HEADER_MAX];
     let link_len = link.emit(&mut link_bytes);
     let mut bytes = link_bytes[..link_len].iter().chain(packet);
     for index in 0..frame.segment_count() {
@@ -145,6 +173,7 @@ pub(super) fn emit_tcp<F: Frame>(
     let mut header = segment.header;
     (header.src_port, header.dst_port) = (tuple.local.port, tuple.remote.port);
     let (src, dst) = addresses(tuple);
+    link.mark(frame);
     let ip_at = link.len();
     let tcp_at = ip_at + ip_header_len(dst);
     let tcp_len = header.header_len();
@@ -155,7 +184,7 @@ pub(super) fn emit_tcp<F: Frame>(
 
     let pseudo = pseudo_header(src, dst, IpProtocol::TCP, segment_len);
     let pseudo = pseudo.unwrap_or(0);
-    let mut bytes = [0; ETHERNET_HEADER_LEN + IPV6_HEADER_LEN + TCP_HEADER_LEN + TCP_OPTIONS_MAX];
+    let mut bytes = [0; LINK_HEADER_MAX + IPV6_HEADER_LEN + TCP_HEADER_LEN + TCP_OPTIONS_MAX];
     link.emit(&mut bytes);
     let class = segment.ecn.bits();
     emit_ip(&mut bytes[ip_at..], src, dst, (IpProtocol::TCP, class), segment_len as u16);
@@ -209,6 +238,7 @@ pub(super) fn emit_machnet<F: Frame>(
     checksum: Implementation,
 ) {
     let (src, dst) = addresses(tuple);
+    link.mark(frame);
     let ip_at = link.len();
     let udp_at = ip_at + ip_header_len(dst);
     let machnet_at = udp_at + UDP_HEADER_LEN;
@@ -218,8 +248,7 @@ pub(super) fn emit_machnet<F: Frame>(
     let payload = fill_payload(frame, header_len, packet.payload_offset, io);
 
     let datagram_len = MACHNET_HEADER_LEN + payload_len;
-    let mut bytes =
-        [0; ETHERNET_HEADER_LEN + IPV6_HEADER_LEN + UDP_HEADER_LEN + MACHNET_HEADER_LEN];
+    let mut bytes = [0; LINK_HEADER_MAX + IPV6_HEADER_LEN + UDP_HEADER_LEN + MACHNET_HEADER_LEN];
     link.emit(&mut bytes);
     let ip_len = (UDP_HEADER_LEN + datagram_len) as u16;
     emit_ip(&mut bytes[ip_at..], src, dst, (IpProtocol::UDP, 0), ip_len);

@@ -1,7 +1,7 @@
 //! The segments that are nearly all: IPv4, no TCP options but timestamps, in one piece of memory. The headers are written
 //! field by field into the frame and summed as words on the way; nothing is built elsewhere and copied.
 
-use super::emit::LinkHeader;
+use super::emit::{LinkHeader, Tag};
 use crate::nic::Frame;
 use crate::port::StreamIo;
 use crate::socket::FourTuple;
@@ -30,12 +30,15 @@ pub(super) struct PlainHeaders {
 }
 
 impl PlainHeaders {
-    /// `None` for any other family than IPv4.
+    /// `None` for any other family than IPv4, and for frames with a tag.
     #[inline]
     pub(super) fn new(link: &LinkHeader, tuple: &FourTuple) -> Option<Self> {
         let (src, dst) = (tuple.local.address.v4()?, tuple.remote.address.v4()?);
         let mut bytes = [0; ETHERNET_HEADER_LEN];
-        if let LinkHeader::Ethernet { src, dst, ether_type } = *link {
+        if let LinkHeader::Ethernet { src, dst, ether_type, tag } = *link {
+            if tag != Tag::None {
+                return None;
+            }
             EthernetHeader { dst, src, ethertype: ether_type }.emit(&mut bytes);
         }
         Some(Self {

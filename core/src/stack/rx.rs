@@ -2,7 +2,7 @@
 
 use core::net::{IpAddr, SocketAddr};
 
-use super::composition::Stack;
+use super::composition::{Link, Stack};
 use super::icmp_out::Complaint;
 use super::rx_predicted::Run;
 use crate::event::{DropReason, Event};
@@ -13,10 +13,7 @@ use crate::socket::FourTuple;
 use crate::time::Instant;
 use crate::wire::ethernet::{EtherType, EthernetHeader};
 use crate::wire::ipv4::{BadOption, Ipv4Header, PROTOCOL_AT};
-use crate::wire::{IpProtocol, WireError};
-
-/// Of a VLAN tag, the bits that name the network; zero for a tag that only carries a priority.
-const VLAN_ID_MASK: u16 = 0x0fff;
+use crate::wire::{IpProtocol, VlanTag, WireError};
 
 /// What the layers below the transport found out about a packet.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +46,29 @@ impl Packet {
     pub(super) fn contiguous<'a, F: Frame>(&self, frame: &'a F) -> &'a [u8] {
         let head = frame.segment(0);
         head.get(self.at..head.len().min(self.at + self.len)).unwrap_or(&[])
+    }
+}
+
+impl Link {
+    /// The type of what a frame carries, and where that begins, if the frame is in this interface's VLAN. `stripped` is the tag
+    /// that the NIC took out; else one may stand in the frame, at `at`. A tag of VLAN 0 carries a priority only (IEEE 802.1Q
+    /// §6.9).
+    fn untag(
+        &self,
+        stripped: Option<u16>,
+        ethertype: EtherType,
+        head: &[u8],
+        at: usize,
+    ) -> Result<(EtherType, usize), DropReason> {
+        let (tci, ethertype, at) = match stripped {
+            None if ethertype == EtherType::VLAN => {
+                let (tag, len) = VlanTag::parse(&head[at..])?;
+                (tag.tci, tag.ethertype, at + len)
+            }
+            stripped => (stripped.unwrap_or(0), ethertype, at),
+        };
+        let id = VlanTag { tci, ethertype }.vlan_id();
+        if id == self.vlan.unwrap_or(0) { Ok((ethertype, at)) } else { Err(DropReason::NotOurs) }
     }
 }
 
@@ -96,10 +116,6 @@ impl Stack {
         frame: &F,
         port: &mut P,
     ) -> Result<(), DropReason> {
-        let meta = frame.meta();
-        if meta.vlan_tci.is_some_and(|tci| tci & VLAN_ID_MASK != 0) {
-            return Err(DropReason::Protocol);
-        }
         let link = self.links[interface.index()];
         let head = frame.segment(0);
         if link.medium == Medium::Ip {
@@ -115,7 +131,8 @@ impl Stack {
         if ethernet.dst != link.mac && !group {
             return Err(DropReason::NotOurs);
         }
-        match ethernet.ethertype {
+        let (ethertype, at) = link.untag(frame.meta().vlan_tci, ethernet.ethertype, head, at)?;
+        match ethertype {
             EtherType::IPV4 => self.handle_ipv4(now, interface, frame, at, group, port),
             EtherType::IPV6 => self.handle_ipv6(now, interface, frame, at, group, port),
             EtherType::ARP => self.handle_arp(now, interface, &head[at..]),

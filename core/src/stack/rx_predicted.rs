@@ -74,6 +74,7 @@ impl Stack {
     ) -> bool {
         let meta = frame.meta();
         if meta.vlan_tci.is_some()
+            || link.vlan.is_some()
             || meta.rx_checksum == RxChecksum::Bad
             || frame.segment_count() != 1
         {

@@ -3,7 +3,9 @@
 use alloc::collections::VecDeque;
 
 use super::composition::Stack;
-use super::emit::{Ipv6Fields, LinkHeader, emit_machnet, emit_reply, emit_tcp, stamp_ipv6};
+use super::emit::{
+    Ipv6Fields, LINK_HEADER_MAX, LinkHeader, Tag, emit_machnet, emit_reply, emit_tcp, stamp_ipv6,
+};
 use super::emit_plain::PlainHeaders;
 use super::no_stream::rings;
 use super::replies::{LinkTarget, Reply};
@@ -16,10 +18,10 @@ use crate::port::{AppPort, SocketId, StreamIo};
 use crate::socket::FourTuple;
 use crate::tcp::{Connection, TxLimits};
 use crate::time::Instant;
+use crate::wire::EtherType;
 use crate::wire::ipv4::IPV4_HEADER_LEN;
 use crate::wire::ipv6::IPV6_HEADER_LEN;
 use crate::wire::tcp::{TCP_HEADER_LEN, TCP_OPTIONS_MAX};
-use crate::wire::{ETHERNET_HEADER_LEN, EtherType};
 use causeway_checksum::Implementation;
 
 /// Frames that one socket may send before the next one has its turn.
@@ -79,7 +81,7 @@ impl<F: Frame> Default for TxQueue<F> {
 
 /// Which of the spare frames has about this length: 0 for what the MTU allows, 1 for super-segments.
 fn size_class(caps: &NicCaps, len: usize) -> usize {
-    usize::from(len > usize::from(caps.mtu) + ETHERNET_HEADER_LEN)
+    usize::from(len > usize::from(caps.mtu) + LINK_HEADER_MAX)
 }
 
 /// Why [`Stack::poll_transmit`] returned.
@@ -193,7 +195,7 @@ impl Stack {
                 }
             }
         };
-        let link = self.link_header(nic.caps(), station, reply.ether_type);
+        let link = self.link_header(interface, nic.caps(), station, reply.ether_type);
         let Some(mut frame) = tx.alloc(nic, link.len() + reply.bytes.len()) else {
             self.stats.alloc_failures += 1;
             self.replies.unpop(interface, reply);
@@ -208,12 +210,21 @@ impl Stack {
 
     pub(super) fn link_header(
         &self,
+        interface: IfIndex,
         caps: &NicCaps,
         dst: MacAddr,
         ether_type: EtherType,
     ) -> LinkHeader {
+        let vlan = self.links.get(interface.index()).and_then(|link| link.vlan);
         match caps.medium {
-            Medium::Ethernet => LinkHeader::Ethernet { src: caps.mac, dst, ether_type },
+            Medium::Ethernet => {
+                let tag = match vlan {
+                    None => Tag::None,
+                    Some(tci) if caps.vlan => Tag::Left(tci),
+                    Some(tci) => Tag::Written(tci),
+                };
+                LinkHeader::Ethernet { src: caps.mac, dst, ether_type, tag }
+            }
             Medium::Ip => LinkHeader::None,
         }
     }
@@ -239,7 +250,8 @@ impl Stack {
         let Some(station) = self.resolve_for(now, id, port) else { return Turn::Done };
         let link_mtu = v6.map_or(nic.caps().mtu, |fields| fields.link_mtu);
         let path_mtu = self.paths.mtu(now, || remote.ip(), link_mtu);
-        let link = self.link_header(nic.caps(), station, ether_type(v6.is_some()));
+        let link =
+            self.link_header(socket_interface, nic.caps(), station, ether_type(v6.is_some()));
         // Nobody else waits: no need to stop and begin again.
         let alone = self.ready[socket_interface.index()].is_empty();
         let room = frames_max.saturating_sub(tx.frames.len());

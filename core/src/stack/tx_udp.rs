@@ -4,7 +4,7 @@ use core::net::IpAddr;
 
 use super::composition::Stack;
 use super::datagram::Datagram;
-use super::emit::{LinkHeader, fill_payload, put_header, stamp_ipv6};
+use super::emit::{LINK_HEADER_MAX, LinkHeader, fill_payload, put_header, stamp_ipv6};
 use super::fragment_out::{cuts, headers_of_piece};
 use super::no_stream::rings;
 use super::routing::Hop;
@@ -20,9 +20,7 @@ use crate::wire::checksum::RunningSum;
 use crate::wire::ipv4::Ipv4Header;
 use crate::wire::ipv6::{IPV6_HEADER_LEN, Ipv6Header};
 use crate::wire::ipv6_ext::{FRAGMENT, FRAGMENT_HEADER_LEN, Ipv6Fragment};
-use crate::wire::{
-    ETHERNET_HEADER_LEN, EtherType, IpProtocol, TTL_DEFAULT, UDP_HEADER_LEN, UdpHeader,
-};
+use crate::wire::{EtherType, IpProtocol, TTL_DEFAULT, UDP_HEADER_LEN, UdpHeader};
 
 /// Datagrams that one socket may send before the next one has its turn.
 const QUANTUM_DATAGRAMS: usize = 8;
@@ -112,7 +110,7 @@ impl Stack {
             Lookup::Resolved(station) => {
                 let (_, dst) = leg.ends();
                 let ether_type = if dst.is_ipv4() { EtherType::IPV4 } else { EtherType::IPV6 };
-                let link = self.link_header(nic.caps(), station, ether_type);
+                let link = self.link_header(interface, nic.caps(), station, ether_type);
                 let socket = self.sockets.get(id).filter(|_| dst.is_ipv6());
                 let v6 = socket.map(|socket| self.ipv6_fields(socket));
                 let link_mtu = v6.map_or(nic.caps().mtu, |fields| fields.link_mtu);
@@ -248,7 +246,8 @@ fn emit_headers<F: Frame>(
     fragment: bool,
 ) {
     let (src, dst) = leg.ends();
-    let mut bytes = [0; ETHERNET_HEADER_LEN + IPV6_HEADER_LEN + FRAGMENT_HEADER_LEN];
+    let mut bytes = [0; LINK_HEADER_MAX + IPV6_HEADER_LEN + FRAGMENT_HEADER_LEN];
+    link.mark(frame);
     let ip_at = link.emit(&mut bytes);
     let out = &mut bytes[ip_at..];
     match (src, dst) {

@@ -20,6 +20,7 @@ pub(super) struct RawInterface {
     device: Option<Spanned<String>>,
     mac: Option<Spanned<String>>,
     mtu: Option<Spanned<i64>>,
+    vlan: Option<Spanned<i64>>,
     addresses: Spanned<Vec<Spanned<String>>>,
     ipv6: Option<Spanned<String>>,
     fault: Option<RawFault>,
@@ -42,6 +43,7 @@ pub struct InterfaceConfig {
     device: String,
     mac: MacAddr,
     mtu: u16,
+    vlan: Option<u16>,
     addresses: Vec<InterfaceAddress>,
     ipv6: Ipv6Mode,
     fault: Option<FaultConfig>,
@@ -73,6 +75,11 @@ impl InterfaceConfig {
         self.mtu
     }
 
+    /// Getter: the VLAN that every frame is tagged with, 1 to 4094, if any.
+    pub fn vlan(&self) -> Option<u16> {
+        self.vlan
+    }
+
     /// Getter: the addresses that are ours, each with its network.
     pub fn addresses(&self) -> &[InterfaceAddress] {
         &self.addresses
@@ -95,6 +102,8 @@ const MTU: Integer =
     Integer { key: "interface.mtu", default: 1500, range: 576..=9000, unit: "bytes" };
 /// RFC 8200 §5 asks every link to carry this many bytes.
 const MTU_MIN_V6: u16 = 1_280;
+/// IEEE 802.1Q §9.6: 0 and 4095 name no VLAN.
+const VLAN: Integer = Integer { key: "interface.vlan", default: 0, range: 1..=4_094, unit: "" };
 const ADDRESSES_MAX: usize = 64;
 
 /// All interfaces, checked against each other.
@@ -197,6 +206,10 @@ impl RawInterface {
             backend,
             mac,
             mtu,
+            vlan: match &self.vlan {
+                Some(id) => Some(VLAN.check_u16(source, Some(id))?),
+                None => None,
+            },
             addresses,
             ipv6,
             fault: self.fault.map(|raw| raw.build(source)).transpose()?,

@@ -13,3 +13,4 @@ mod orphan_stories;
 mod scale;
 mod tcp_stories;
 mod udp_stories;
+mod vlan_stories;

@@ -1,6 +1,6 @@
 //! UDP sockets: who gets which datagram, what is cut, refused or dropped.
 
-use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::vec::Vec;
 
 use crate::error::{CommandError, EndReason};
@@ -88,6 +88,26 @@ fn datagrams_of_every_length_go_both_ways_with_their_sender_s_address() {
     assert_eq!((stats.udp_send_drops, stats.udp_receive_drops), (0, 0));
     assert_eq!(stats.fragments_in, stats.fragments_out);
     assert_eq!(stats.fragments_out, 2 + 2 + 3 + 7 + 45);
+}
+
+#[test]
+fn over_ipv6_too_datagrams_of_every_length_arrive_cut_by_their_sender_alone() {
+    let mut duo = Duo::over_ipv6(256 << 10, &|_| {}, &|config| config);
+    let b = bind(&mut duo, true, SocketAddr::new(Host::address_v6(2), 53));
+    let a = bind(&mut duo, false, SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)));
+    for len in [0, 1, 1_452, 1_453, 9_000, 65_000] {
+        let bytes: Vec<u8> = (0..len).map(|i| (i * 7 + i / 251) as u8).collect();
+        send(&mut duo.a, a, &bytes, Some(b.local));
+        duo.settle();
+        let (received, remote) = receive(&mut duo.b, b).expect("a datagram arrives");
+        assert_eq!(received, bytes, "{len} bytes");
+        send(&mut duo.b, b, &bytes, Some(remote));
+        duo.settle();
+        assert_eq!(receive(&mut duo.a, a), Some((bytes, b.local)), "{len} bytes back");
+    }
+    let stats = *duo.a.engine.stack().stats();
+    assert_eq!(stats.fragments_out, 2 + 7 + 45);
+    assert_eq!((stats.udp_send_drops, stats.drops.total()), (0, 0));
 }
 
 #[test]
