@@ -64,9 +64,9 @@ enum Command {
     /// One cell, inside its namespaces
     #[command(hide = true)]
     Inside { name: String, bytes: usize },
-    /// The comparison of `goodput`, inside its namespaces
+    /// One transfer of `goodput`, inside its namespaces
     #[command(hide = true)]
-    InsideGoodput { name: String, bytes: usize, runs: usize, seed: u64 },
+    InsideGoodput { name: String, bytes: usize, seed: u64, near: String },
     /// One side of a conversation
     #[command(hide = true)]
     Peer(PeerArgs),
@@ -117,8 +117,8 @@ fn main() -> Result<()> {
         }
         Command::Goodput { bytes, runs, seed, json } => goodput(bytes, runs, seed, json),
         Command::Inside { name, bytes } => inside(&name, bytes),
-        Command::InsideGoodput { name, bytes, runs, seed } => {
-            inside_goodput(&name, bytes, runs, seed)
+        Command::InsideGoodput { name, bytes, seed, near } => {
+            inside_goodput(&name, bytes, seed, &near)
         }
         Command::Peer(args) => peer(&args),
     }
@@ -249,19 +249,17 @@ fn inside(name: &str, bytes: usize) -> Result<()> {
 /// A path of 20 ms there and back, and room for twice what it holds in front of it.
 const ACCEPT: Physics = Physics { rate_mbit: 50, delay_us: 10_000, queue_bytes: 250_000, seed: 1 };
 
-/// Goodputs of both pairs in turns, a line each.
-fn inside_goodput(name: &str, bytes: usize, runs: usize, seed: u64) -> Result<()> {
+/// The words of [`Near`].
+const NEAR: [(&str, Near); 2] = [("ours", Near::Ours), ("kernel", Near::Kernel)];
+
+/// Prints the goodput of one transfer.
+fn inside_goodput(name: &str, bytes: usize, seed: u64, near: &str) -> Result<()> {
     let cell = Cell::parse(name).context("the name of a cell")?;
+    let (_, near) = NEAR.into_iter().find(|(word, _)| *word == near).context("ours or kernel")?;
     let lab = Lab::around_us()?;
-    for run in 0..runs as u64 {
-        // Both pairs begin with the first frames of the same plan.
-        for near in [Near::Ours, Near::Kernel] {
-            let physics = Physics { seed: seed + run, ..ACCEPT };
-            let mut scene = Scene::new(&lab, cell, &physics, bytes)?;
-            println!("{near:?} {:.3}", mbit_per_second(&scene.run(near)?));
-            scene.close()?;
-        }
-    }
+    let mut scene = Scene::new(&lab, cell, &Physics { seed, ..ACCEPT }, bytes)?;
+    println!("{}", mbit_per_second(&scene.run(near)?));
+    scene.close()?;
     Ok(())
 }
 
@@ -284,18 +282,17 @@ fn goodput(bytes: usize, runs: usize, seed: u64, json: bool) -> Result<()> {
             mtu: Mtu::Ethernet,
             congestion: Congestion::Cubic,
         };
-        let (bytes, runs, seed) = (bytes.to_string(), runs.to_string(), seed.to_string());
-        let said =
-            enclose(&artifacts, &["inside-goodput", &cell.to_string(), &bytes, &runs, &seed])?;
-        let of = |near: &str| -> Vec<f64> {
-            said.lines()
-                .filter_map(|l| l.split_once(' '))
-                .filter(|(n, _)| *n == near)
-                .filter_map(|(_, value)| value.parse().ok())
-                .collect()
-        };
-        let (ours, kernel) = (of("Ours"), of("Kernel"));
-        ensure!(!ours.is_empty() && ours.len() == kernel.len(), "no figures: {said}");
+        let (mut ours, mut kernel) = (Vec::new(), Vec::new());
+        for run in 0..runs as u64 {
+            // In turns, and each pair of runs with the losses of the same seed.
+            for (word, near) in NEAR {
+                let (bytes, seed) = (bytes.to_string(), (seed + run).to_string());
+                let name = cell.to_string();
+                let said = enclose(&artifacts, &["inside-goodput", &name, &bytes, &seed, word])?;
+                let value = said.trim().parse().with_context(|| format!("no figure: {said:?}"))?;
+                if near == Near::Ours { ours.push(value) } else { kernel.push(value) }
+            }
+        }
         let ratio = median(&ours) / median(&kernel);
         if !json {
             println!(
