@@ -6,9 +6,13 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use super::seq::SeqNumber;
+
 /// The most intervals kept. A segment that would need one more is dropped and sent again by the peer
 /// (CVE-2018-5390: the cost of a hostile order of arrival is bounded).
 pub const INTERVALS_MAX: usize = 64;
+/// How many intervals room is made for at first.
+const INTERVALS_FIRST: usize = 32;
 /// How many recent arrivals are remembered for SACK (RFC 2018 §4).
 const RECENT_MAX: usize = 4;
 
@@ -31,12 +35,18 @@ pub struct Assembler {
     intervals: Vec<Interval>,
     /// Start offsets of the latest arrivals, newest first.
     recent: [u64; RECENT_MAX],
+    /// What arrived for the second time, to be reported once (RFC 2883 §4); empty: nothing did.
+    pub(in crate::tcp) duplicate: (SeqNumber, SeqNumber),
 }
 
 impl Assembler {
     /// An empty set. Allocates nothing.
     pub const fn new() -> Self {
-        Self { intervals: Vec::new(), recent: [0; RECENT_MAX] }
+        Self {
+            intervals: Vec::new(),
+            recent: [0; RECENT_MAX],
+            duplicate: (SeqNumber(0), SeqNumber(0)),
+        }
     }
 
     /// Getter: true when nothing lies beyond the in-order edge.
@@ -69,6 +79,14 @@ impl Assembler {
     /// # Errors
     /// [`Full`] when it touches no interval and [`INTERVALS_MAX`] are there.
     pub fn insert(&mut self, start: u64, end: u64) -> Result<(), Full> {
+        self.insert_within(start, end, INTERVALS_MAX)
+    }
+
+    /// Command: adds `start .. end` to a set of at most `max` intervals.
+    ///
+    /// # Errors
+    /// [`Full`] when it touches no interval and `max` are there.
+    pub fn insert_within(&mut self, start: u64, end: u64, max: usize) -> Result<(), Full> {
         if start >= end {
             return Ok(());
         }
@@ -76,8 +94,12 @@ impl Assembler {
         let first = self.intervals.partition_point(|i| i.end < start);
         let last = self.intervals.partition_point(|i| i.start <= end);
         if first == last {
-            if self.intervals.len() >= INTERVALS_MAX {
+            if self.intervals.len() >= max {
                 return Err(Full);
+            }
+            if self.intervals.capacity() == 0 {
+                // At once, and not one after the other in the midst of trouble.
+                self.intervals.reserve_exact(max.min(INTERVALS_FIRST));
             }
             self.intervals.insert(first, Interval { start, end });
         } else if let Some(touched) = self.intervals.get(first..last)
@@ -89,9 +111,14 @@ impl Assembler {
                 *slot = merged;
             }
         }
-        self.recent.rotate_right(1);
-        self.recent[0] = start;
+        self.touch(start);
         Ok(())
+    }
+
+    /// Command: what lies at `offset` arrived just now, for the first time or again.
+    pub fn touch(&mut self, offset: u64) {
+        self.recent.rotate_right(1);
+        self.recent[0] = offset;
     }
 
     /// Command: everything below `edge` is in order; returns the new edge, which lies behind the
@@ -102,6 +129,15 @@ impl Assembler {
             self.intervals.get(..reached).and_then(<[_]>::last).map_or(edge, |i| edge.max(i.end));
         self.intervals.drain(..reached);
         edge
+    }
+
+    /// Command: forgets what lies below `edge`, and nothing else.
+    pub fn discard_below(&mut self, edge: u64) {
+        let below = self.intervals.partition_point(|i| i.end <= edge);
+        self.intervals.drain(..below);
+        if let Some(first) = self.intervals.first_mut() {
+            first.start = first.start.max(edge);
+        }
     }
 
     /// Output: up to `max` intervals for the SACK option: first the one that holds the latest arrival,
@@ -128,13 +164,14 @@ impl Assembler {
 
     /// Getter: true when what was read back is a set that this code could have made beyond `edge`.
     pub fn is_valid(&self, edge: u64) -> bool {
-        let mut edge = edge;
-        let ordered = self.intervals.iter().all(|i| {
-            let fits = i.start > edge && i.start < i.end;
-            edge = i.end;
-            fits
-        });
-        ordered && self.intervals.len() <= INTERVALS_MAX
+        let beyond = self.intervals.first().is_none_or(|i| i.start > edge);
+        beyond && self.is_ordered() && self.intervals.len() <= INTERVALS_MAX
+    }
+
+    /// Getter: true when the intervals are what they are said to be: disjoint, not adjacent, ascending.
+    pub fn is_ordered(&self) -> bool {
+        self.intervals.iter().all(|i| i.start < i.end)
+            && self.intervals.windows(2).all(|w| w[0].end < w[1].start)
     }
 }
 

@@ -6,7 +6,7 @@ use super::congestion::Congestion;
 use super::ecn::EcnState;
 use super::event::{ConnectionEvent, Events};
 use super::options::Negotiated;
-use super::recovery::Recovery;
+use super::recovery::{OFF, Recovery};
 use super::recv_buffer::{AckDue, RecvBuffer};
 use super::rto::RttEstimator;
 use super::send_buffer::SendBuffer;
@@ -48,8 +48,10 @@ pub struct Connection {
 pub(in crate::tcp) struct Flags {
     /// We sent the first SYN.
     pub(in crate::tcp) active: bool,
-    /// Our SYN or SYN,ACK had to be sent again.
+    /// Our SYN or SYN,ACK had to be sent again: its timer expired.
     pub(in crate::tcp) syn_lost: bool,
+    /// Our SYN or SYN,ACK was sent once, so its round trip can be told (Karn's algorithm).
+    pub(in crate::tcp) syn_timed: bool,
     /// The application is gone: data that still comes is answered with RST (RFC 9293 §3.6.1).
     pub(in crate::tcp) orphan: bool,
     /// A RST is to be sent.
@@ -125,7 +127,7 @@ impl Connection {
             rcv: RecvBuffer { buffer_max: config.receive_max(), ..RecvBuffer::new() },
             rtt: RttEstimator::new(&config),
             config,
-            recovery: Recovery::new(iss),
+            recovery: Recovery::new(),
             timers: Timers::new(),
             events: Events::default(),
             counters: Counters { last_rx: now, last_tx: now, ..Counters::default() },
@@ -212,7 +214,19 @@ impl Connection {
 
     /// Getter: the next deadline and its reason. Call `handle_timeout` then, or later.
     pub fn poll_timeout(&self) -> Option<(Instant, TimerReason)> {
-        self.timers.earliest()
+        let earliest = self.timers.earliest();
+        let Some(flight) = self.recovery.flight.as_deref() else { return earliest };
+        let (at, reason) = flight.timers.earliest();
+        match earliest {
+            Some(other) if other.0 < at => Some(other),
+            other => {
+                if at == OFF {
+                    other
+                } else {
+                    Some((at, reason))
+                }
+            }
+        }
     }
 
     /// Getter: the settings, socket options included.
@@ -281,6 +295,7 @@ impl Connection {
         let reason = if reason == EndReason::TimedOut { self.timeout_reason() } else { reason };
         self.state = State::Closed;
         self.timers.stop_all();
+        self.recovery.let_go();
         self.tell_end(reason);
     }
 

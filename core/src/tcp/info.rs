@@ -72,11 +72,9 @@ impl Connection {
         let mss = self.options.mss();
         let segments = |bytes: u32| bytes.div_ceil(mss.max(1));
         let (cwnd, ssthresh) = (self.congestion.cwnd(), self.congestion.ssthresh());
-        SocketInfo {
+        let mut info = SocketInfo {
             state: self.state.linux_number(),
-            timeouts: self.recovery.retries,
             probes: self.counters.probes,
-            backoff: self.rtt.backoff(),
             options: self.option_bits(),
             snd_wscale: self.options.snd_wscale,
             rcv_wscale: self.options.rcv_wscale,
@@ -96,7 +94,6 @@ impl Connection {
             cwnd_bytes: cwnd,
             ssthresh_bytes: ssthresh,
             advmss: u32::from(self.options.mss_ip.min(self.config.max_segment_or_all())),
-            retransmits: u64::from(self.counters.retransmits),
             bytes_sent: self.counters.bytes_sent,
             bytes_acked: self.snd.anchor.offset,
             bytes_received: self.rcv.anchor.offset,
@@ -112,7 +109,9 @@ impl Connection {
             data_segs_out: self.counters.data_segs_out,
             rcv_ooopack: self.counters.out_of_order,
             ..SocketInfo::default()
-        }
+        };
+        self.recovery_info(&mut info);
+        info
     }
 
     fn option_bits(&self) -> u8 {

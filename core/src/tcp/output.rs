@@ -2,11 +2,13 @@
 
 use super::connection::{Connection, millis};
 use super::ecn::Ecn;
-use super::recovery::Phase;
+use super::recovery::{Flight, Phase, Resend};
 use super::recv_buffer::AckDue;
 use super::seq::{SeqNumber, StreamEnd};
 use super::state::State;
 use super::timer::TimerReason;
+use alloc::boxed::Box;
+
 use crate::event::RetransmitCause;
 use crate::port::StreamIo;
 use crate::time::Instant;
@@ -46,11 +48,11 @@ impl SegmentOut {
 
 /// What the windows let through.
 #[derive(Clone, Copy)]
-struct Sendable {
-    len: u32,
-    fin: bool,
+pub(in crate::tcp) struct Sendable {
+    pub(in crate::tcp) len: u32,
+    pub(in crate::tcp) fin: bool,
     /// The windows let nothing more go after this: the last segment of a burst.
-    last: bool,
+    pub(in crate::tcp) last: bool,
 }
 
 /// What the short way to the next new data says.
@@ -112,13 +114,12 @@ impl Connection {
         self.state == State::Established
             && self.rcv.ack_due != AckDue::Now
             && self.recovery.phase == Phase::Open
-            && self.snd.snd_nxt == self.snd.snd_max
+            && !self.recovery.flight.as_deref().is_some_and(|flight| flight.tlp.due)
             && !(self.flags.rst_due
                 || self.flags.probe_due
-                || self.recovery.retransmit_due
                 || self.snd.fin_queued
                 || self.snd.cwnd_limited)
-            && io.tx_end() <= self.snd.anchor.offset + u64::from(self.snd.in_flight())
+            && io.tx_end() <= self.snd.anchor.offset + u64::from(self.snd.outstanding())
     }
 
     /// Getter: bytes that the application has written and the peer has not acknowledged.
@@ -154,12 +155,12 @@ impl Connection {
         header.window = self.rcv.advertise_on_syn(self.config.rcv_wnd_initial, scale, io);
         self.snd.snd_nxt = self.snd.iss + 1;
         self.snd.snd_max = self.snd.snd_nxt;
+        // Its round trip is told from here, if it is sent but once (RFC 6298 §3).
+        self.counters.last_tx = now;
+        self.flags.syn_timed = !again;
         if again {
-            self.rtt.stop_timing();
             self.counters.retransmits = self.counters.retransmits.saturating_add(1);
             self.events.retransmitted(self.snd.iss, 0, RetransmitCause::Timeout);
-        } else {
-            self.rtt.start_timing(self.snd.iss, now);
         }
         if !self.timers.is_set(TimerReason::Retransmit) {
             self.timers.set(TimerReason::Retransmit, now + self.rto());
@@ -177,16 +178,10 @@ impl Connection {
         if self.is_held_by_pacing(now) {
             return None;
         }
-        if self.recovery.retransmit_due {
-            self.recovery.retransmit_due = false;
-            if let Some(segment) = self.retransmit_first(now, limits, io) {
-                return Some(segment);
-            }
-        }
-        if self.recovery.phase == Phase::Fast
-            && let Some(segment) = self.retransmit_hole(now, limits, io)
-        {
-            return Some(segment);
+        match self.transmit_recovery(now, limits, io) {
+            Resend::Segment(segment) => return Some(segment),
+            Resend::Wait => return None,
+            Resend::Nothing => {}
         }
         let mut sendable = match self.next_full_segment(limits, io) {
             Plain::Segment(sendable) => sendable,
@@ -200,94 +195,23 @@ impl Connection {
         if sendable.len > self.options.mss() && self.is_cwr_due() {
             sendable = Sendable { len: self.options.mss(), fin: false, last: false };
         }
-        let seq = self.snd.snd_nxt;
-        Some(self.emit_data(now, seq, sendable, limits, io))
+        Some(self.transmit_new(now, sendable, limits, io))
     }
 
-    /// The segment at `snd_una` again, whatever the windows say: RFC 5681 §3.2, RFC 6298 §5.4.
-    #[inline(never)]
-    fn retransmit_first(
-        &mut self,
-        now: Instant,
-        limits: &TxLimits,
-        io: &impl StreamIo,
-    ) -> Option<SegmentOut> {
-        if self.snd.outstanding() == 0 {
-            return None;
-        }
-        let sent = self.snd.offset_of(self.snd.snd_max).min(self.snd.end(io));
-        let rest = sent.saturating_sub(self.snd.anchor.offset);
-        let len = u32::try_from(rest).unwrap_or(u32::MAX).min(self.options.mss());
-        let fin = self.snd.fin_sent() && u64::from(len) == rest;
-        if len == 0 && !fin {
-            return None;
-        }
-        let seq = self.snd.snd_una;
-        if let Some(board) = self.recovery.scoreboard.as_mut() {
-            board.retransmitted(self.snd.anchor.offset + u64::from(len));
-        }
-        Some(self.emit_data(now, seq, Sendable { len, fin, last: false }, limits, io))
-    }
-
-    /// The next hole that selective acknowledgements show (RFC 6675 §5 step C).
-    #[inline(never)]
-    fn retransmit_hole(
-        &mut self,
-        now: Instant,
-        limits: &TxLimits,
-        io: &impl StreamIo,
-    ) -> Option<SegmentOut> {
-        let mss = self.options.mss();
-        let pipe = self.pipe(mss);
-        let board = self.recovery.scoreboard.as_mut()?;
-        let hole = board.next_hole(self.snd.anchor.offset, mss)?;
-        let end = self.snd.end(io).min(hole.end);
-        let len = u32::try_from(end.saturating_sub(hole.start)).unwrap_or(u32::MAX).min(mss);
-        if len == 0 || pipe.saturating_add(len) > self.congestion.cwnd() {
-            return None;
-        }
-        board.retransmitted(hole.start + u64::from(len));
-        let seq = self.snd.anchor.seq_of(hole.start);
-        Some(self.emit_data(now, seq, Sendable { len, fin: false, last: false }, limits, io))
-    }
-
-    /// Getter: bytes in the network, by selective acknowledgements or by duplicate ones.
+    /// Getter: bytes in the network (pipe of RFC 6675).
     pub(in crate::tcp) fn pipe(&self, mss: u32) -> u32 {
-        let in_flight = self.snd.in_flight();
-        match self.recovery.scoreboard.as_ref().filter(|b| !b.is_empty()) {
-            Some(board) => {
-                let nxt = self.snd.offset_of(self.snd.snd_nxt);
-                let pipe = board.pipe(self.snd.anchor.offset, nxt, mss);
-                u32::try_from(pipe).unwrap_or(u32::MAX)
-            }
-            None => self.recovery.pipe(in_flight, mss),
-        }
-    }
-
-    /// Sending again after a timeout leaves out what the peer holds. Returns where the next gap ends.
-    fn skip_held(&mut self, until: u64) -> u64 {
-        let Some(board) = self.recovery.scoreboard.as_ref().filter(|b| !b.is_empty()) else {
-            return until;
-        };
-        let from = self.snd.offset_of(self.snd.snd_nxt);
-        let (start, end) =
-            board.first_gap(from, until).map_or((until, until), |g| (g.start, g.end));
-        if start > from {
-            self.snd.snd_nxt = self.snd.anchor.seq_of(start);
-        }
-        end
+        self.recovery.flight.as_deref().map_or(0, |flight| flight.pipe(mss))
     }
 
     /// The case of bulk transfer: new data, more than a segment of it, and windows that have room for one. Whatever holds
     /// segments back otherwise (`sendable`) has no say in it.
     #[inline(always)]
     fn next_full_segment(&mut self, limits: &TxLimits, io: &impl StreamIo) -> Plain {
-        let in_flight = self.snd.in_flight();
-        if self.snd.snd_nxt != self.snd.snd_max
-            || self.snd.fin_queued
+        let in_flight = self.snd.outstanding();
+        let plain = |flight: &Flight| flight.is_plain() && !flight.sent.is_full();
+        if self.snd.fin_queued
             || limits.gso_bytes_max > 0
-            || self.recovery.dup_acks > 0
-            || self.recovery.scoreboard.is_some()
+            || !self.recovery.flight.as_deref().is_none_or(plain)
         {
             return Plain::No;
         }
@@ -308,7 +232,7 @@ impl Connection {
         Plain::Segment(Sendable { len: mss, fin: false, last: false })
     }
 
-    /// How much may leave from `snd_nxt` on. `None` for nothing; then the timer that will ask again is set.
+    /// How much may leave that never did. `None` for nothing; then the timer that will ask again is set.
     #[inline(never)]
     fn sendable(
         &mut self,
@@ -318,23 +242,19 @@ impl Connection {
     ) -> Option<Sendable> {
         let mss = self.options.mss();
         let end = self.snd.end(io);
-        // What is sent again after a timeout stops where new data begins.
-        let mut until = end;
-        if self.snd.snd_nxt < self.snd.snd_max {
-            until = self.skip_held(end.min(self.snd.offset_of(self.snd.snd_max)));
-        }
-        let again = self.snd.snd_nxt < self.snd.snd_max;
-        let until = if again { until } else { end };
-        let in_flight = self.snd.in_flight();
-        let offset = self.snd.offset_of(self.snd.snd_nxt);
-        let waiting = u32::try_from(until.saturating_sub(offset)).unwrap_or(u32::MAX);
-        let fin_waits = self.snd.fin_queued && until == end && offset <= end;
+        let in_flight = self.snd.outstanding();
+        let offset = self.snd.offset_of(self.snd.snd_max);
+        let waiting = u32::try_from(end.saturating_sub(offset)).unwrap_or(u32::MAX);
+        let fin_waits = self.snd.fin_queued && offset <= end;
         if waiting == 0 && !fin_waits {
             self.snd.cwnd_limited = false;
             return None;
         }
-        if in_flight == 0 && !again && waiting > 0 {
+        if in_flight == 0 && waiting > 0 {
             self.restart_after_idle(now, mss);
+        }
+        if self.recovery.flight.as_deref().is_some_and(|flight| flight.sent.is_full()) {
+            return None;
         }
         let wnd = self.snd.snd_wnd.saturating_sub(in_flight);
         let pipe = self.pipe(mss);
@@ -349,7 +269,7 @@ impl Connection {
         if room < waiting {
             return self.part_of(waiting, room, wnd, mss, now, limits);
         }
-        let len = self.without_small_tail(now, waiting, mss, fin_waits || again);
+        let len = self.without_small_tail(now, waiting, mss, fin_waits);
         let len = len.min(segment_max(limits, mss));
         if len == 0 && !(waiting == 0 && fin_waits) {
             return None;
@@ -416,8 +336,57 @@ impl Connection {
         }
     }
 
+    /// The application has no more to send, and the window would let it (delivery rate draft §3.4).
+    #[inline]
+    fn note_app_limited(&mut self, mss: u32) {
+        let cwnd = self.congestion.cwnd();
+        if let Some(flight) = self.recovery.flight.as_deref_mut() {
+            let pipe = flight.pipe(mss);
+            if pipe < cwnd && flight.lost.is_empty() {
+                flight.rate.app_limited(pipe);
+            }
+        }
+    }
+
+    /// Sends `sendable`, which was never sent before.
+    #[inline]
+    pub(in crate::tcp) fn transmit_new(
+        &mut self,
+        now: Instant,
+        sendable: Sendable,
+        limits: &TxLimits,
+        io: &impl StreamIo,
+    ) -> SegmentOut {
+        let Sendable { len, fin, .. } = sendable;
+        let mss = self.options.mss();
+        let seq = self.snd.snd_max;
+        let start = self.snd.offset_of(seq);
+        let next = seq + len + u32::from(fin);
+        let segment = self.emit_data(now, seq, sendable, limits, io);
+        if len != mss && !len.is_multiple_of(mss) {
+            self.snd.snd_sml = next;
+        }
+        self.snd.snd_nxt = next;
+        self.snd.snd_max = next;
+        let flight = self.recovery.flight.get_or_insert_with(|| Box::new(Flight::new(start)));
+        flight.push(now, start + u64::from(len) + u64::from(fin), fin);
+        if self.recovery.phase == Phase::Fast {
+            flight.prr.sent(len);
+        }
+        // RFC 6298 §5.1.
+        if !self.timers.is_set(TimerReason::Retransmit) {
+            self.timers.set(TimerReason::Retransmit, now + self.rto());
+        }
+        self.schedule_probe(now);
+        if start + u64::from(len) >= self.snd.end(io) {
+            self.note_app_limited(mss);
+        }
+        segment
+    }
+
+    /// Sends `sendable` again, or for the first time: the segment, and what it acknowledges.
     #[inline(always)]
-    fn emit_data(
+    pub(in crate::tcp) fn emit_data(
         &mut self,
         now: Instant,
         seq: SeqNumber,
@@ -443,39 +412,11 @@ impl Connection {
         if self.congestion.pacing().is_some() {
             self.pacing_sent(now, (seq, next), len, io);
         }
-        self.sent(now, seq, next, len, mss);
+        self.counters.bytes_sent += u64::from(len);
+        self.counters.last_tx = now;
         self.acknowledged_by_data(now, len);
         let gso_size = if len > mss && limits.gso_bytes_max > 0 { mss as u16 } else { 0 };
         SegmentOut { header, payload_offset, payload_len: len, gso_size, ecn }
-    }
-
-    /// What follows from having sent `seq .. next`.
-    #[inline]
-    fn sent(&mut self, now: Instant, seq: SeqNumber, next: SeqNumber, len: u32, mss: u32) {
-        if seq < self.snd.snd_max {
-            // Karn: whatever is timed may be among it.
-            self.rtt.stop_timing();
-            self.counters.retransmits =
-                self.counters.retransmits.saturating_add(len.div_ceil(mss).max(1));
-            let cause = match self.recovery.phase {
-                Phase::Open | Phase::Fast => RetransmitCause::Fast,
-                Phase::Loss => RetransmitCause::Timeout,
-            };
-            self.events.retransmitted(seq, len, cause);
-        } else {
-            self.rtt.start_timing(next - 1, now);
-            if len != mss && !len.is_multiple_of(mss) {
-                self.snd.snd_sml = next;
-            }
-        }
-        self.snd.snd_nxt = self.snd.snd_nxt.max(next);
-        self.snd.snd_max = self.snd.snd_max.max(next);
-        self.counters.bytes_sent += u64::from(len);
-        self.counters.last_tx = now;
-        // RFC 6298 §5.1.
-        if !self.timers.is_set(TimerReason::Retransmit) {
-            self.timers.set(TimerReason::Retransmit, now + self.rto());
-        }
     }
 
     /// Zero-window and keepalive probes alike: a sequence number that the peer has acknowledged

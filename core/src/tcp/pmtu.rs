@@ -23,9 +23,7 @@ impl Connection {
         if self.options.mss() >= mss_before {
             return false;
         }
-        self.rtt.stop_timing();
-        self.snd.snd_nxt = self.snd.snd_una;
-        self.recovery.on_packet_too_big(self.snd.snd_max);
+        self.resend_too_big();
         self.timers.set(TimerReason::Retransmit, now + self.rto());
         true
     }

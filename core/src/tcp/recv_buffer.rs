@@ -170,13 +170,18 @@ impl RecvBuffer {
         payload: Payload<'_>,
         io: &mut impl StreamIo,
     ) -> Stored {
+        let anchor = self.anchor;
         let assembler = self.assembler.get_or_insert_default();
         // Only gaps are written: of overlapping bytes the first stay, so that the stream is the same
         // however segments are ordered from here on.
         let (mut stored, mut refused) = (false, false);
         let mut from = start;
         let mut edge = self.anchor.offset;
+        let mut again = None;
         while let Some(gap) = assembler.first_gap(from, end) {
+            if from < gap.start {
+                again = again.or(Some((from, gap.start)));
+            }
             refused = payload.copy_in(gap.start, gap.end, start, io).is_err();
             if gap.start == edge {
                 // What is next in order needs no place in the set: it must be taken however full that is, or
@@ -190,6 +195,14 @@ impl RecvBuffer {
             }
             stored = true;
             from = gap.end;
+        }
+        if !refused && from < end {
+            again = again.or(Some((from, end)));
+        }
+        if let Some((from, to)) = again {
+            // The block that holds it comes next (RFC 2883 §4 (3)).
+            assembler.touch(from);
+            assembler.duplicate = (anchor.seq_of(from), anchor.seq_of(to));
         }
         let edge = assembler.advance(edge);
         match (edge > self.anchor.offset, stored, refused) {
@@ -330,11 +343,21 @@ impl RecvBuffer {
         field
     }
 
-    /// Getter: SACK blocks for the next pure acknowledgement (RFC 2018 §4).
-    pub(in crate::tcp) fn sack_blocks(&self, options: &Negotiated) -> SackBlocks {
+    /// Input: `left .. right` arrived for the second time. Reported by the next pure acknowledgement.
+    pub(in crate::tcp) fn note_duplicate(&mut self, left: SeqNumber, right: SeqNumber) {
+        self.assembler.get_or_insert_default().duplicate = (left, right);
+    }
+
+    /// Output: SACK blocks for the next pure acknowledgement (RFC 2018 §4): a duplicate first, told once (RFC 2883 §4).
+    pub(in crate::tcp) fn sack_blocks(&mut self, options: &Negotiated) -> SackBlocks {
         let mut blocks = SackBlocks::default();
-        if let Some(assembler) = self.assembler.as_ref().filter(|_| options.sack) {
-            let max = if options.timestamps { 3 } else { 4 };
+        if let Some(assembler) = self.assembler.as_mut().filter(|_| options.sack) {
+            let mut max = if options.timestamps { 3 } else { 4 };
+            let (left, right) = core::mem::take(&mut assembler.duplicate);
+            if left != right {
+                blocks.push(left, right);
+                max -= 1;
+            }
             assembler.sack_blocks(max, |interval| {
                 blocks.push(self.anchor.seq_of(interval.start), self.anchor.seq_of(interval.end));
             });

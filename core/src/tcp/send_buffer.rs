@@ -10,7 +10,7 @@ use crate::port::StreamIo;
 pub(in crate::tcp) struct SendBuffer {
     pub(in crate::tcp) iss: SeqNumber,
     pub(in crate::tcp) snd_una: SeqNumber,
-    /// Next to send. Goes back to `snd_una` when the retransmission timer expires.
+    /// Next to send. Before `snd_max` only when the SYN has to be sent again.
     pub(in crate::tcp) snd_nxt: SeqNumber,
     /// One past the highest ever sent.
     pub(in crate::tcp) snd_max: SeqNumber,
@@ -53,11 +53,6 @@ impl SendBuffer {
     /// Getter: sequence numbers sent and not acknowledged.
     pub(in crate::tcp) fn outstanding(&self) -> u32 {
         self.snd_max.0.wrapping_sub(self.snd_una.0)
-    }
-
-    /// Getter: sequence numbers between `snd_una` and `snd_nxt`.
-    pub(in crate::tcp) fn in_flight(&self) -> u32 {
-        self.snd_nxt.0.wrapping_sub(self.snd_una.0)
     }
 
     /// Getter: where the stream ends as far as is known: at the FIN, or at what the application wrote so far.

@@ -10,6 +10,7 @@ use crate::wire::tcp::TcpFlags;
 impl Connection {
     pub(in crate::tcp) fn enter_time_wait(&mut self, now: Instant) {
         self.timers.stop_all();
+        self.recovery.let_go();
         self.restart_time_wait(now);
         self.tell_end(EndReason::Closed);
     }

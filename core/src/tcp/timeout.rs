@@ -1,7 +1,6 @@
 //! What happens when a timer expires (RFC 6298 §5.4 to 5.7; RFC 9293 §3.8.3, §3.8.4, §3.8.6.1).
 
 use super::connection::{Connection, millis};
-use super::event::Events;
 use super::recv_buffer::AckDue;
 use super::state::State;
 use super::timer::TimerReason;
@@ -14,6 +13,12 @@ impl Connection {
     /// Input: the deadline of `poll_timeout` has come; too early does nothing. Then `poll_transmit` and
     /// `poll_event` until they give `None`.
     pub fn handle_timeout(&mut self, now: Instant, io: &mut impl StreamIo) {
+        // First: a probe restarts the retransmission timer.
+        for _ in 0..3 {
+            let due = self.recovery.flight.as_deref_mut().and_then(|f| f.timers.take_due(now));
+            let Some(timer) = due else { break };
+            self.expire(timer, now, io);
+        }
         for timer in TimerReason::ALL {
             if self.timers.take_due(timer, now) {
                 self.expire(timer, now, io);
@@ -37,6 +42,9 @@ impl Connection {
             TimerReason::Orphan => self.orphan_timeout(now),
             // `poll_transmit` is asked after every input.
             TimerReason::Pacing => {}
+            TimerReason::ReorderTimeout => self.reorder_timeout(now),
+            TimerReason::Probe => self.probe_timeout(now),
+            TimerReason::FlightIdle => self.idle_timeout(now),
         }
     }
 
@@ -56,7 +64,7 @@ impl Connection {
             (true, false) => self.config.syn_retries_max,
             (false, _) => self.config.retries_max,
         };
-        if self.recovery.retries == 0 {
+        if self.recovery.retries == 0 && !self.recovery.probed() {
             self.begin_stall(now, self.rto());
         }
         let enough = handshake && self.recovery.retries >= max;
@@ -70,15 +78,11 @@ impl Connection {
         }
         self.recovery.retries += 1;
         self.rtt.back_off();
-        self.rtt.stop_timing();
-        self.snd.snd_nxt = self.snd.snd_una;
         if handshake {
+            self.snd.snd_nxt = self.snd.snd_una;
             self.flags.syn_lost = true;
         } else {
-            let event = self.loss_event(now);
-            self.congestion.on_timeout(&event, again);
-            self.recovery.on_timeout(self.snd.snd_max);
-            self.events.raise(Events::CONGESTION);
+            self.enter_loss(now, again);
         }
         // Already now: a frame that cannot be had must not lose the timer.
         let at = self.within_user_timeout(now, self.rto());

@@ -22,10 +22,17 @@ pub enum TimerReason {
     Orphan,
     /// The release time of the next segment.
     Pacing,
+    /// Stragglers had their time: what is still missing is lost (RFC 8985 §6.3).
+    ReorderTimeout,
+    /// Tail loss probe (RFC 8985 §7).
+    Probe,
+    /// Nothing was in flight for a while: memory of recovery is given back.
+    FlightIdle,
 }
 
 impl TimerReason {
-    /// Every timer, in the order in which timers that are due at once are served.
+    /// Those that any connection may need, in the order in which timers that are due at once are served; after those that run
+    /// only while something is in flight.
     pub const ALL: [Self; 7] = [
         Self::Retransmit,
         Self::Persist,
@@ -39,7 +46,7 @@ impl TimerReason {
 
 const OFF: Instant = Instant::from_nanos(u64::MAX);
 
-/// One deadline for each [`TimerReason`].
+/// One deadline for each of [`TimerReason::ALL`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::tcp) struct Timers {
     deadlines: [Instant; TimerReason::ALL.len()],
@@ -66,6 +73,11 @@ impl Timers {
 
     pub(in crate::tcp) fn stop_all(&mut self) {
         self.deadlines = [OFF; TimerReason::ALL.len()];
+    }
+
+    /// Getter: when `timer` expires; at the end of time if it is off.
+    pub(in crate::tcp) fn deadline(&self, timer: TimerReason) -> Instant {
+        self.deadlines[timer as usize]
     }
 
     pub(in crate::tcp) fn is_set(&self, timer: TimerReason) -> bool {

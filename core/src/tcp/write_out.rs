@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::connection::Connection;
 
 /// Version of the layout. Changes whenever a field does.
-pub const STATE_VERSION: u16 = 7;
+pub const STATE_VERSION: u16 = 8;
 /// First bytes of a connection's state.
 const MAGIC: [u8; 4] = *b"CWTC";
 
@@ -53,7 +53,7 @@ impl Connection {
     /// Every field is named, so that a new one forces a look.
     fn is_possible(&self) -> bool {
         let Self {
-            state: _,
+            state,
             flags: _,
             ecn: _,
             config,
@@ -73,10 +73,7 @@ impl Connection {
             && rcv.is_valid()
             && rtt.is_valid()
             && congestion.is_valid()
-            && recovery
-                .scoreboard
-                .as_ref()
-                .is_none_or(|b| b.is_valid(snd.anchor.offset, snd.offset_of(snd.snd_max)))
+            && recovery.is_valid(snd, state.is_synchronized())
             && counters.bytes_sent < 1 << 62
     }
 }

@@ -110,6 +110,9 @@ const KIND_TIMESTAMPS: u8 = 8;
 pub(crate) const NOP_NOP_TIMESTAMPS: [u8; 4] = [KIND_NOP, KIND_NOP, KIND_TIMESTAMPS, 10];
 
 impl SackBlocks {
+    /// No blocks.
+    pub const NONE: Self = Self { blocks: [(SeqNumber(0), SeqNumber(0)); SACK_BLOCKS_MAX], len: 0 };
+
     /// Getter: the blocks that count.
     pub fn as_slice(&self) -> &[(SeqNumber, SeqNumber)] {
         let len = usize::from(self.len).min(SACK_BLOCKS_MAX);

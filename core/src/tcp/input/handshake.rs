@@ -46,7 +46,7 @@ impl Connection {
         }
         self.take_syn(now, header);
         if acks {
-            self.sample_rtt(now, header.ack, header.options.timestamps);
+            self.sample_handshake(now, header.options.timestamps);
             self.snd.acknowledge(header.ack, io);
             self.establish(now, header, Trigger::RecvSynAck);
             // Data on the SYN,ACK stays unacknowledged: it comes again.
@@ -81,6 +81,8 @@ impl Connection {
         self.advance(now, trigger);
         self.timers.stop(TimerReason::Retransmit);
         self.recovery.retries = 0;
+        // The SYN.
+        self.recovery.delivered = 1;
         if self.flags.syn_lost {
             self.rtt.after_lost_syn(&self.config);
         }

@@ -197,6 +197,11 @@ impl Connection {
             // Two ends that disagree must not answer each other for ever.
             return Disposition::Ignore;
         }
+        let end = (segment.header.seq + segment.payload_len).min(self.rcv.rcv_nxt);
+        if segment.header.seq < end {
+            // RFC 2883 §4: tell what came again.
+            self.rcv.note_duplicate(segment.header.seq, end);
+        }
         self.rcv.ack_due = AckDue::Now;
         Disposition::SendAck
     }

@@ -10,7 +10,7 @@ use super::SegmentIn;
 use crate::port::StreamIo;
 use crate::tcp::SeqNumber;
 use crate::time::Instant;
-use crate::wire::tcp::{TcpFlags, Timestamps};
+use crate::wire::tcp::{SackBlocks, TcpFlags, Timestamps};
 
 /// The header of a segment without options, or with timestamps only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +106,7 @@ impl Connection {
     ) -> Disposition {
         self.counters.count_received(payload_len);
         if header.ack != self.snd.snd_una {
-            self.acknowledge(now, header.ack, header.timestamps, io);
+            self.take_ack(now, header.ack, header.timestamps, &SackBlocks::NONE, false, io);
         }
         self.update_send_window(header.seq, header.ack, header.window);
         self.counters.probes = 0;

@@ -77,6 +77,10 @@ impl Connection {
         let before = u32::try_from(self.rcv.rcv_nxt.distance_from(seq)).unwrap_or(0);
         let skip = before.min(segment.payload_len);
         let first = seq + skip;
+        if skip > 0 {
+            self.rcv.note_duplicate(seq, first);
+            self.rcv.acknowledge_out_of_order();
+        }
         let room = u32::try_from(self.rcv.rcv_adv.distance_from(first)).unwrap_or(0);
         let mut len = (segment.payload_len - skip).min(room);
         let Some(start) = self.rcv.anchor.offset_of(first) else { return Disposition::Ignore };

@@ -1,129 +1,307 @@
-//! What the peer holds beyond `snd_una`: the scoreboard of RFC 6675, by stream offset and bounded.
+//! Selective acknowledgements (RFC 2018, RFC 2883) marked on the records of what was sent.
 
-use serde::{Deserialize, Serialize};
+use super::flight::{Delivery, Flight};
+use super::sent::{Marks, RECORDS_MAX, Sent};
 
-use super::DUP_THRESHOLD;
-use crate::tcp::assembler::{Assembler, Interval};
+/// Most ranges kept. Of more, the latest are not believed (CVE-2019-11477, CVE-2019-11478), which costs a retransmission.
+const RANGES_MAX: usize = 1_024;
 
-/// Selectively acknowledged ranges, and how far the holes between them were sent again.
-///
-/// At most [`crate::tcp::assembler::INTERVALS_MAX`] ranges (CVE-2019-11477): of more the latest are not
-/// believed, which costs a retransmission and nothing else.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::tcp) struct Scoreboard {
-    sacked: Assembler,
-    /// Holes below this offset were sent again in this recovery (HighRxt of RFC 6675 §2).
-    high_rxt: u64,
+impl Flight {
+    /// Input: the peer holds `left .. right`, which lies in `una .. max`. Costs a search, and each record once.
+    pub(in crate::tcp) fn sack(
+        &mut self,
+        left: u64,
+        right: u64,
+        mss: u32,
+        delivery: &mut Delivery,
+    ) {
+        let mut from = left;
+        while let Some(gap) = self.sacked.first_gap(from, right) {
+            self.sack_gap(gap.start, gap.end, mss, delivery);
+            from = gap.end;
+        }
+    }
+
+    fn sack_gap(&mut self, left: u64, right: u64, mss: u32, delivery: &mut Delivery) {
+        let mut index = self.sent.index_of(left);
+        while let Some(record) = self.sent.get(index).copied().filter(|r| r.start() < right) {
+            index += 1;
+            let (from, to) = whole_segments(&record, left, right, mss);
+            if from >= to {
+                continue;
+            }
+            let whole = from == record.start() && to == record.end;
+            if (!whole && self.sent.len() >= 2 * RECORDS_MAX)
+                || self.sacked.insert_within(from, to, RANGES_MAX).is_err()
+            {
+                continue;
+            }
+            if from > record.start() {
+                self.split(index - 1, from);
+                index += 1;
+            }
+            if to < record.end {
+                self.split(index - 1, to);
+            }
+            self.mark_sacked(index - 1, mss, delivery);
+        }
+    }
+
+    fn mark_sacked(&mut self, index: usize, mss: u32, delivery: &mut Delivery) {
+        let Some(record) = self.sent.get(index).copied() else { return };
+        self.deliver(&record, mss, delivery);
+        if !record.marks.has(Marks::EVER) {
+            let span = delivery.sacked.get_or_insert((record.xmit_time, record.xmit_time));
+            span.1 = record.xmit_time;
+        }
+        self.sacked_bytes += record.len;
+        self.sacked_segments += record.segments(mss);
+        self.fack = self.fack.max(record.end);
+        if let Some(record) = self.sent.get_mut(index) {
+            record.marks.set(Marks::SACKED);
+            record.marks.clear(Marks::LOST | Marks::RETRANS);
+        }
+    }
+
+    /// Command: the peer took back what it said (RFC 2018 §8): nothing of it is believed any more.
+    pub(in crate::tcp) fn forget_sacked(&mut self) {
+        for record in self.sent.iter_mut() {
+            record.marks.clear(Marks::SACKED);
+        }
+        self.sacked.discard_below(u64::MAX);
+        self.sacked_bytes = 0;
+        self.sacked_segments = 0;
+    }
+
+    /// Getter: the peer holds what it does not acknowledge: it took something back.
+    pub(in crate::tcp) fn is_reneged(&self) -> bool {
+        self.sent.front().is_some_and(|r| r.marks.has(Marks::SACKED))
+    }
 }
 
-impl Scoreboard {
-    /// Input: the peer holds `start .. end`. Returns whether that was news.
-    pub(in crate::tcp) fn insert(&mut self, start: u64, end: u64) -> bool {
-        self.sacked.first_gap(start, end).is_some() && self.sacked.insert(start, end).is_ok()
-    }
-
-    /// Input: everything below `una` is acknowledged.
-    pub(in crate::tcp) fn advance(&mut self, una: u64) {
-        self.sacked.advance(una);
-    }
-
-    /// Command: forget what the peer said; it may have dropped it again (RFC 2018 §8).
-    pub(in crate::tcp) fn clear(&mut self) {
-        self.sacked.advance(u64::MAX);
-        self.high_rxt = 0;
-    }
-
-    /// Command: a recovery begins.
-    pub(in crate::tcp) fn begin(&mut self, una: u64) {
-        self.high_rxt = una;
-    }
-
-    pub(in crate::tcp) fn retransmitted(&mut self, end: u64) {
-        self.high_rxt = self.high_rxt.max(end);
-    }
-
-    pub(in crate::tcp) fn is_empty(&self) -> bool {
-        self.sacked.is_empty()
-    }
-
-    /// Getter: the first part of `from .. to` that the peer does not hold.
-    pub(in crate::tcp) fn first_gap(&self, from: u64, to: u64) -> Option<Interval> {
-        self.sacked.first_gap(from, to)
-    }
-
-    /// Getter: bytes of `from .. to` that the peer holds.
-    fn held(&self, from: u64, to: u64) -> u64 {
-        let overlap = |i: &Interval| i.end.min(to).saturating_sub(i.start.max(from));
-        self.sacked.intervals().iter().map(overlap).sum()
-    }
-
-    /// Getter: holes below this offset are lost (IsLost of RFC 6675 §4): three ranges, or more than two
-    /// segments' bytes, were received beyond.
-    fn lost_edge(&self, mss: u32) -> u64 {
-        let (mut ranges, mut bytes) = (0u16, 0u64);
-        for interval in self.sacked.intervals().iter().rev() {
-            ranges += 1;
-            bytes += interval.end - interval.start;
-            if ranges >= DUP_THRESHOLD || bytes > u64::from(mss) * u64::from(DUP_THRESHOLD - 1) {
-                return interval.start;
-            }
-        }
-        0
-    }
-
-    /// Getter: whether the bytes at `una` are lost.
-    pub(in crate::tcp) fn is_lost(&self, una: u64, mss: u32) -> bool {
-        una < self.lost_edge(mss)
-    }
-
-    /// Getter: the next lost hole that was not sent again (NextSeg (1) of RFC 6675 §4).
-    pub(in crate::tcp) fn next_hole(&self, una: u64, mss: u32) -> Option<Interval> {
-        self.first_gap(una.max(self.high_rxt), self.lost_edge(mss))
-    }
-
-    /// Getter: bytes of `una .. nxt` in the network (SetPipe of RFC 6675 §4): not held by the peer, and not
-    /// both lost and not sent again.
-    pub(in crate::tcp) fn pipe(&self, una: u64, nxt: u64, mss: u32) -> u64 {
-        let edge = self.lost_edge(mss).min(nxt);
-        let from = una.max(self.high_rxt).min(edge);
-        let lost = (edge - from) - self.held(from, edge);
-        nxt.saturating_sub(una).saturating_sub(self.held(una, nxt)).saturating_sub(lost)
-    }
-
-    pub(in crate::tcp) fn is_valid(&self, una: u64, max: u64) -> bool {
-        let last = self.sacked.intervals().last();
-        self.sacked.is_valid(una) && last.is_none_or(|i| i.end <= max) && self.high_rxt <= max
-    }
+/// The part of `record` that lies in `left .. right`, in whole segments: the peer never holds half of one.
+fn whole_segments(record: &Sent, left: u64, right: u64, mss: u32) -> (u64, u64) {
+    let (start, mss) = (record.start(), u64::from(mss));
+    let from = start + left.saturating_sub(start).next_multiple_of(mss);
+    let to =
+        if right >= record.end { record.end } else { right - right.saturating_sub(start) % mss };
+    (from, to)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::vec::Vec;
 
-    #[test]
-    fn a_hole_is_lost_when_enough_was_received_beyond_it_and_is_sent_again_once() {
-        let mut board = Scoreboard::default();
-        assert!(board.insert(1_000, 2_000));
-        assert!(!board.insert(1_200, 1_800), "no news");
-        assert!(!board.is_lost(0, 1_000));
-        assert!(board.insert(3_000, 4_000));
-        assert!(board.insert(4_000, 4_001));
-        // Beyond the second hole lie 1,001 bytes, beyond the first 2,001.
-        assert!(board.is_lost(0, 1_000));
-        assert!(!board.is_lost(2_000, 1_000));
-        assert_eq!(board.next_hole(0, 1_000), Some(Interval { start: 0, end: 1_000 }));
-        assert_eq!(board.pipe(0, 5_000, 1_000), 5_000 - 2_001 - 1_000);
-        board.retransmitted(1_000);
-        assert_eq!(board.next_hole(0, 1_000), None);
-        assert_eq!(board.pipe(0, 5_000, 1_000), 5_000 - 2_001);
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::tcp::recovery::rack::Path;
+    use crate::time::{Duration, Instant};
+
+    const MSS: u32 = 10;
+
+    fn at(ms: u64) -> Instant {
+        Instant::from_nanos(ms * 1_000_000)
+    }
+
+    fn sack(flight: &mut Flight, left: u64, right: u64) -> Delivery {
+        let mut delivery = Delivery::default();
+        flight.sack(left, right, MSS, &mut delivery);
+        delivery
     }
 
     #[test]
-    fn what_a_peer_said_before_a_timeout_is_not_believed_after_it() {
-        let mut board = Scoreboard::default();
-        board.insert(10, 20);
-        board.clear();
-        assert!(board.is_empty());
-        assert_eq!(board.first_gap(0, 30), Some(Interval { start: 0, end: 30 }));
+    fn of_a_burst_whole_segments_are_marked_and_parts_of_one_never() {
+        let mut flight = Flight::new(0);
+        flight.push(at(0), 100, false);
+        assert_eq!(sack(&mut flight, 15, 19).bytes, 0);
+        assert_eq!(sack(&mut flight, 15, 45).bytes, 20, "20 to 40");
+        assert_eq!(sack(&mut flight, 15, 45).bytes, 0, "no news");
+        assert_eq!(sack(&mut flight, 95, 100).bytes, 0);
+        assert_eq!(sack(&mut flight, 90, 100).bytes, 10);
+        assert_eq!((flight.sacked_bytes, flight.sacked_segments), (30, 3));
+        assert!(flight.is_valid(0, 100));
+    }
+
+    #[test]
+    fn hostile_blocks_are_bounded_and_the_latest_not_believed() {
+        let mut flight = Flight::new(0);
+        let segments = 4 * RANGES_MAX as u64;
+        flight.push(at(0), segments * 10, false);
+        for i in (1..segments).step_by(2) {
+            sack(&mut flight, i * 10, i * 10 + 10);
+        }
+        assert_eq!(flight.sacked.intervals().len(), RANGES_MAX);
+        assert_eq!(flight.sacked_segments as usize, RANGES_MAX);
+        assert!(flight.is_valid(0, segments * 10));
+    }
+
+    #[test]
+    fn a_peer_that_takes_back_what_it_said_is_found_out_when_the_front_is_held() {
+        let mut flight = Flight::new(0);
+        flight.push(at(0), 100, false);
+        sack(&mut flight, 10, 30);
+        assert!(!flight.is_reneged());
+        flight.acknowledge(10, MSS, &mut Delivery::default());
+        assert!(flight.is_reneged());
+        flight.forget_sacked();
+        assert!(!flight.is_reneged() && flight.is_valid(10, 100));
+    }
+
+    /// What is known of each position.
+    #[derive(Clone, Copy, Debug, Default, PartialEq)]
+    struct Position {
+        sacked: bool,
+        lost: bool,
+        retrans: bool,
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Push(u64),
+        Ack(u64),
+        Sack(u64, u64),
+        Lose(u64),
+        Resend,
+        Unmark,
+        Forget,
+        Detect,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            3 => (1u64..8).prop_map(Step::Push),
+            2 => (0u64..12).prop_map(Step::Ack),
+            4 => (0u64..60, 1u64..40).prop_map(|(left, len)| Step::Sack(left, len)),
+            2 => (0u64..60).prop_map(Step::Lose),
+            3 => Just(Step::Resend),
+            1 => Just(Step::Unmark),
+            1 => Just(Step::Forget),
+            2 => Just(Step::Detect),
+        ];
+        proptest::collection::vec(step, 1..120)
+    }
+
+    /// A flight and a map of its positions, which forget nothing and search everywhere.
+    struct Model {
+        flight: Flight,
+        map: Vec<Position>,
+        una: u64,
+    }
+
+    impl Model {
+        fn apply(&mut self, now: u64, step: &Step) {
+            let max = self.flight.max;
+            match *step {
+                Step::Push(segments) => {
+                    let end = max + segments * 10;
+                    self.flight.push(at(now), end, false);
+                    self.map.resize((end - self.una) as usize, Position::default());
+                }
+                Step::Ack(some) => {
+                    let una = (self.una + some * 7).min(max);
+                    self.flight.acknowledge(una, MSS, &mut Delivery::default());
+                    self.map.drain(..(una - self.una) as usize);
+                    self.una = una;
+                }
+                Step::Sack(left, len) => {
+                    let (left, right) = (self.una + left, (self.una + left + len).min(max));
+                    if left < right {
+                        self.sack(left, right, now);
+                    }
+                }
+                Step::Lose(from) => {
+                    let index = self.flight.sent.index_of(self.una + from);
+                    let sacked = |r: &Sent| r.marks.has(Marks::SACKED);
+                    if let Some(record) = self.flight.sent.get(index).filter(|r| !sacked(r)) {
+                        let range = self.range(record);
+                        self.flight.mark_lost(index);
+                        self.map[range].fill(Position { lost: true, ..Position::default() });
+                    }
+                }
+                Step::Resend => {
+                    let first = self.map.iter().position(|p| p.lost && !p.retrans);
+                    let index = self.flight.next_lost();
+                    assert_eq!(
+                        index.and_then(|i| self.flight.sent.get(i)).map(|r| r.start()),
+                        first.map(|at| self.una + at as u64)
+                    );
+                    if let Some(index) = index {
+                        let range = self.range(self.flight.sent.get(index).unwrap());
+                        self.flight.retransmitted(at(now), index);
+                        self.map[range].iter_mut().for_each(|p| p.retrans = true);
+                    }
+                }
+                Step::Unmark => {
+                    self.flight.unmark_lost();
+                    self.map.iter_mut().for_each(|p| p.lost = false);
+                }
+                Step::Forget => {
+                    self.flight.forget_sacked();
+                    self.map.iter_mut().for_each(|p| p.sacked = false);
+                }
+                Step::Detect => self.detect(now),
+            }
+        }
+
+        fn range(&self, record: &Sent) -> std::ops::Range<usize> {
+            (record.start() - self.una) as usize..(record.end - self.una) as usize
+        }
+
+        fn sack(&mut self, left: u64, right: u64, now: u64) {
+            for record in self.flight.sent.iter() {
+                let (from, to) = whole_segments(record, left, right, MSS);
+                if from < to && to > left {
+                    let range = (from - self.una) as usize..(to - self.una) as usize;
+                    let held = Position { sacked: true, ..Position::default() };
+                    self.map[range].fill(held);
+                }
+            }
+            let mut delivery = Delivery::default();
+            self.flight.sack(left, right, MSS, &mut delivery);
+            if delivery.bytes > 0 {
+                self.flight.rack.delivered(at(now), &delivery.newest, Duration::ZERO, false);
+            }
+        }
+
+        /// Whatever RACK finds lost was in flight, and left before something that was delivered.
+        fn detect(&mut self, now: u64) {
+            let path = Path {
+                now: at(now),
+                min_rtt: Duration::from_millis(4),
+                srtt: Duration::from_millis(4),
+                reorders: true,
+                recovering: false,
+            };
+            let before: Vec<Sent> = self.flight.sent.iter().copied().collect();
+            self.flight.detect_loss(&path);
+            for (was, is) in before.iter().zip(self.flight.sent.iter()) {
+                let newly = is.marks != was.marks;
+                if newly {
+                    assert!(!was.marks.has(Marks::SACKED));
+                    let range = self.range(is);
+                    self.map[range].fill(Position { lost: true, ..Position::default() });
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn records_say_what_a_map_of_every_position_says(
+            una in prop_oneof![Just(0u64), Just((1 << 32) - 55), any::<u32>().prop_map(u64::from)],
+            steps in steps(),
+        ) {
+            let mut model = Model { flight: Flight::new(una), map: Vec::new(), una };
+            for (now, step) in steps.iter().enumerate() {
+                model.apply(now as u64, step);
+                let count = |f: fn(&Position) -> bool| model.map.iter().filter(|p| f(p)).count() as u32;
+                let Flight { sacked_bytes, lost_bytes, retrans_bytes, max, .. } = model.flight;
+                prop_assert_eq!(sacked_bytes, count(|p| p.sacked), "sacked after {:?}", step);
+                prop_assert_eq!(lost_bytes, count(|p| p.lost), "lost after {:?}", step);
+                prop_assert_eq!(retrans_bytes, count(|p| p.retrans), "again after {:?}", step);
+                prop_assert!(model.flight.is_valid(model.una, max), "after {:?}", step);
+            }
+        }
     }
 }

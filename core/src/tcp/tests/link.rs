@@ -83,10 +83,15 @@ pub struct InFlight {
 #[derive(Clone, Debug)]
 pub struct Link {
     pub delay: Duration,
-    /// Bits per nanosecond x 1000; 0 for no limit.
+    /// Bits a microsecond (Mbit/s) of each direction; 0 for no limit. What does not fit waits, and nothing is dropped for it.
+    pub rate_bit_us: u64,
+    /// When either direction is free again.
+    free_at: [Instant; 2],
     pub loss_ppm: u32,
     pub duplicate_ppm: u32,
     pub reorder_ppm: u32,
+    /// What a reordered segment is late by, at most.
+    pub reorder_us_max: u64,
     pub rng: Stream,
     pub queue: BTreeMap<(Instant, u64), InFlight>,
     /// Transmissions of payload, counted from 0, by end 0, to be dropped.
@@ -105,9 +110,12 @@ impl Link {
     pub fn new(seed: u64) -> Self {
         Self {
             delay: Duration::from_millis(10),
+            rate_bit_us: 0,
+            free_at: [Instant::ZERO; 2],
             loss_ppm: 0,
             duplicate_ppm: 0,
             reorder_ppm: 0,
+            reorder_us_max: 20_000,
             rng: Stream::new(seed, 1),
             queue: BTreeMap::new(),
             drop_data: Vec::new(),
@@ -139,6 +147,18 @@ impl Link {
         }
     }
 
+    /// When the last bit of `segment` has left.
+    fn leaves_at(&mut self, now: Instant, segment: &InFlight) -> Instant {
+        if self.rate_bit_us == 0 {
+            return now;
+        }
+        // Ethernet and IPv4 headers, preamble and gap.
+        let bytes = (segment.payload.len() + segment.header.header_len() + 58) as u64;
+        let free_at = &mut self.free_at[segment.to];
+        *free_at = now.max(*free_at) + Duration::from_nanos(bytes * 8_000 / self.rate_bit_us);
+        *free_at
+    }
+
     fn put(&mut self, now: Instant, mut segment: InFlight) {
         let flags = segment.header.flags;
         if self.drops_ecn_syn && flags.contains(TcpFlags(TcpFlags::SYN.0 | TcpFlags::CWR.0)) {
@@ -162,9 +182,9 @@ impl Link {
         }
         let copies = if self.rng.chance_ppm(self.duplicate_ppm) { 2 } else { 1 };
         for _ in 0..copies {
-            let mut at = now + self.delay;
+            let mut at = self.leaves_at(now, &segment) + self.delay;
             if self.rng.chance_ppm(self.reorder_ppm) {
-                at += Duration::from_micros(self.rng.below(20_000));
+                at += Duration::from_micros(self.rng.below(self.reorder_us_max));
             }
             self.count += 1;
             self.queue.insert((at, self.count), segment.clone());

@@ -95,7 +95,8 @@ proptest! {
 
     #[test]
     fn arbitrary_bytes_are_refused(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        let mut state = b"CWTC\x01\x00".to_vec();
+        let mut state = b"CWTC".to_vec();
+        state.extend(crate::tcp::STATE_VERSION.to_le_bytes());
         state.extend(bytes);
         let _ = Connection::read_state(&state);
     }

@@ -1,0 +1,318 @@
+//! What recovery keeps while data is in flight, and only then: the records of what was sent, and the state of each method.
+
+use alloc::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::prr::Prr;
+use super::rack::Rack;
+use super::rate::Rate;
+use super::sent::{Marks, Sent, SentQueue};
+use super::timers::RecoveryTimers;
+use super::tlp::Tlp;
+use super::undo::Undo;
+use crate::tcp::assembler::Assembler;
+use crate::time::Instant;
+
+/// The sender's half of a connection that has something in flight, or had a moment ago. Positions are stream offsets; FIN takes
+/// the one behind the last byte.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::tcp) struct Flight {
+    pub(in crate::tcp) sent: SentQueue,
+    /// The ranges that records marked SACKED cover: what a block brings news of is found without walking records.
+    pub(in crate::tcp) sacked: Assembler,
+    /// Where records begin that are lost and not sent again since, ascending. Some may be delivered meanwhile.
+    pub(in crate::tcp) lost: VecDeque<u64>,
+    /// Where records begin that were sent again, in the order in which that happened. Some may be delivered meanwhile.
+    pub(in crate::tcp) again: VecDeque<u64>,
+    /// `snd_una` and `snd_max`.
+    pub(in crate::tcp) una: u64,
+    pub(in crate::tcp) max: u64,
+    /// One past the highest position delivered (RACK.fack).
+    pub(in crate::tcp) fack: u64,
+    /// `snd_max` when recovery began, or when the last one did (RecoveryPoint of RFC 6675).
+    pub(in crate::tcp) recover: u64,
+    /// Positions of records marked SACKED, LOST, RETRANS.
+    pub(in crate::tcp) sacked_bytes: u32,
+    pub(in crate::tcp) lost_bytes: u32,
+    pub(in crate::tcp) retrans_bytes: u32,
+    /// Segments of records marked SACKED.
+    pub(in crate::tcp) sacked_segments: u32,
+    /// Without selective acknowledgements: duplicates, each of which says that a segment left the network.
+    pub(in crate::tcp) dup_acks: u16,
+    /// F-RTO is undecided (RFC 5682).
+    pub(in crate::tcp) frto: bool,
+    /// F-RTO step 2: new data goes before retransmissions until the next acknowledgement.
+    pub(in crate::tcp) prefer_new: bool,
+    pub(in crate::tcp) rack: Rack,
+    pub(in crate::tcp) tlp: Tlp,
+    pub(in crate::tcp) prr: Prr,
+    pub(in crate::tcp) undo: Undo,
+    pub(in crate::tcp) rate: Rate,
+    pub(in crate::tcp) timers: RecoveryTimers,
+}
+
+/// What one acknowledgement delivered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::tcp) struct Delivery {
+    /// Positions newly delivered, and the segments that they were.
+    pub(in crate::tcp) bytes: u32,
+    pub(in crate::tcp) segments: u32,
+    /// Of what was newly delivered, the record that left last; `len` 0: nothing was.
+    pub(in crate::tcp) newest: Sent,
+    /// When the first and the last left of what was newly acknowledged, was never sent again and not selectively acknowledged
+    /// before; and of what was newly selectively acknowledged.
+    pub(in crate::tcp) acked: Option<(Instant, Instant)>,
+    pub(in crate::tcp) sacked: Option<(Instant, Instant)>,
+    /// Something was delivered that was sent more than once.
+    pub(in crate::tcp) resent: bool,
+    /// Something was delivered that was sent once, and before recovery began.
+    pub(in crate::tcp) original: bool,
+    /// The lowest position that was sent once and delivered behind later ones.
+    pub(in crate::tcp) reordered: Option<u64>,
+}
+
+impl Delivery {
+    fn add(&mut self, record: &Sent, mss: u32) {
+        self.bytes += record.len;
+        self.segments += record.segments(mss);
+        if self.newest.len == 0 || record.stamp().is_after(self.newest.stamp()) {
+            self.newest = *record;
+        }
+    }
+}
+
+fn widen(span: &mut Option<(Instant, Instant)>, at: Instant) {
+    *span = Some((span.map_or(at, |(first, _)| first), at));
+}
+
+impl Flight {
+    pub(in crate::tcp) fn new(una: u64) -> Self {
+        Self {
+            sent: SentQueue::default(),
+            sacked: Assembler::new(),
+            lost: VecDeque::new(),
+            again: VecDeque::new(),
+            una,
+            max: una,
+            fack: una,
+            recover: una,
+            sacked_bytes: 0,
+            lost_bytes: 0,
+            retrans_bytes: 0,
+            sacked_segments: 0,
+            dup_acks: 0,
+            frto: false,
+            prefer_new: false,
+            rack: Rack::new(una),
+            tlp: Tlp::default(),
+            prr: Prr::default(),
+            undo: Undo::default(),
+            rate: Rate::default(),
+            timers: RecoveryTimers::new(),
+        }
+    }
+
+    /// Getter: positions sent and not acknowledged.
+    pub(in crate::tcp) fn outstanding(&self) -> u32 {
+        (self.max - self.una) as u32
+    }
+
+    /// Getter: bytes in the network as far as is known (pipe of RFC 6675 §4).
+    #[inline]
+    pub(in crate::tcp) fn pipe(&self, mss: u32) -> u32 {
+        let gone = self.sacked_bytes + self.lost_bytes;
+        let gone = gone.saturating_add(u32::from(self.dup_acks).saturating_mul(mss));
+        (self.outstanding() + self.retrans_bytes).saturating_sub(gone)
+    }
+
+    /// Getter: nothing is out of the ordinary: an acknowledgement that makes progress needs no judgement.
+    #[inline]
+    pub(in crate::tcp) fn is_plain(&self) -> bool {
+        self.sacked_bytes | self.lost_bytes | self.retrans_bytes | u32::from(self.dup_acks) == 0
+            && !self.tlp.is_under_way()
+    }
+
+    /// Command: new data up to `end` leaves now.
+    #[inline]
+    pub(in crate::tcp) fn push(&mut self, now: Instant, end: u64, fin: bool) {
+        let len = (end - self.max) as u32;
+        let mut record = Sent { end, len, ..Sent::default() };
+        if fin {
+            record.marks.set(Marks::FIN);
+        }
+        self.rate.stamp(now, self.max == self.una, &mut record);
+        self.sent.push(record);
+        self.max = end;
+    }
+
+    /// Input: everything below `una` is acknowledged.
+    #[inline]
+    pub(in crate::tcp) fn acknowledge(&mut self, una: u64, mss: u32, delivery: &mut Delivery) {
+        while let Some(record) = self.sent.take_below(una) {
+            if !record.marks.has(Marks::SACKED) {
+                self.deliver(&record, mss, delivery);
+                if !record.marks.has(Marks::EVER) {
+                    widen(&mut delivery.acked, record.xmit_time);
+                }
+            } else {
+                self.sacked_bytes -= record.len;
+                self.sacked_segments = self.sacked_segments.saturating_sub(record.segments(mss));
+            }
+        }
+        self.una = una;
+        self.fack = self.fack.max(una);
+        self.rack.judged = self.rack.judged.max(una);
+        if !self.sacked.is_empty() {
+            self.sacked.discard_below(una);
+        }
+        if self.sacked_bytes == 0 {
+            self.sacked_segments = 0;
+        }
+        if self.lost_bytes == 0 && !self.lost.is_empty() {
+            self.lost.clear();
+        }
+        if self.retrans_bytes == 0 && !self.again.is_empty() {
+            self.again.clear();
+        }
+    }
+
+    /// `record` was delivered, by whichever kind of acknowledgement.
+    pub(in crate::tcp) fn deliver(&mut self, record: &Sent, mss: u32, delivery: &mut Delivery) {
+        delivery.add(record, mss);
+        if record.marks.has(Marks::LOST | Marks::RETRANS | Marks::EVER) {
+            if record.marks.has(Marks::LOST) {
+                self.lost_bytes -= record.len;
+            }
+            if record.marks.has(Marks::RETRANS) {
+                self.retrans_bytes -= record.len;
+            }
+            delivery.resent |= record.marks.has(Marks::EVER);
+        }
+        if !record.marks.has(Marks::EVER) {
+            delivery.original |= record.end <= self.recover;
+            // RFC 8985 §6.2 step 3: it was overtaken.
+            if record.end < self.fack {
+                let start = record.start();
+                delivery.reordered = Some(delivery.reordered.map_or(start, |r| r.min(start)));
+            }
+        }
+    }
+
+    /// Command: the last transmission of the record at `index` is lost.
+    pub(in crate::tcp) fn mark_lost(&mut self, index: usize) {
+        let Some(record) = self.sent.get_mut(index) else { return };
+        let (start, len) = (record.start(), record.len);
+        if record.marks.has(Marks::RETRANS) {
+            record.marks.clear(Marks::RETRANS);
+            self.retrans_bytes -= len;
+        }
+        if !record.marks.has(Marks::LOST) {
+            record.marks.set(Marks::LOST);
+            self.lost_bytes += len;
+        }
+        self.rate.lost = self.rate.lost.wrapping_add(len);
+        self.reserve();
+        if let Err(at) = self.lost.binary_search(&start) {
+            self.lost.insert(at, start);
+        }
+    }
+
+    /// Room in the queues of starts for as many as there may be records: allocated with the first loss, and not in the midst of one.
+    fn reserve(&mut self) {
+        let records = self.sent.capacity();
+        if self.lost.capacity() < records {
+            self.lost.reserve(records - self.lost.len());
+            self.again.reserve(records.saturating_sub(self.again.len()));
+        }
+    }
+
+    /// Getter: the index of the first record that is lost and not sent again since.
+    pub(in crate::tcp) fn next_lost(&mut self) -> Option<usize> {
+        while let Some(start) = self.lost.front().copied() {
+            // A part of it may be acknowledged: then the rest begins at `una`.
+            let index = self.sent.index_of(start.max(self.una));
+            if self.sent.get(index).is_some_and(|r| {
+                r.start() == start.max(self.una)
+                    && r.marks.has(Marks::LOST)
+                    && !r.marks.has(Marks::RETRANS | Marks::SACKED)
+            }) {
+                return Some(index);
+            }
+            self.lost.pop_front();
+        }
+        None
+    }
+
+    /// Command: makes two records of the one at `index`; the queues of starts learn of the second.
+    pub(in crate::tcp) fn split(&mut self, index: usize, at: u64) {
+        let Some(marks) = self.sent.get(index).map(|r| r.marks) else { return };
+        self.sent.split(index, at);
+        if marks.has(Marks::RETRANS) {
+            self.again.push_back(at);
+        } else if marks.has(Marks::LOST)
+            && let Err(place) = self.lost.binary_search(&at)
+        {
+            self.lost.insert(place, at);
+        }
+    }
+
+    /// Command: the record at `index` is sent again now. Returns its length.
+    pub(in crate::tcp) fn retransmitted(&mut self, now: Instant, index: usize) -> u32 {
+        let Some(record) = self.sent.get_mut(index) else { return 0 };
+        let (start, len) = (record.start(), record.len);
+        self.rate.stamp(now, false, record);
+        record.marks.set(Marks::EVER);
+        if !record.marks.has(Marks::RETRANS) {
+            record.marks.set(Marks::RETRANS);
+            self.retrans_bytes += len;
+        }
+        self.again.push_back(start);
+        if let Ok(at) = self.lost.binary_search(&start) {
+            self.lost.remove(at);
+        }
+        len
+    }
+
+    /// Command: what was marked lost was not (RFC 4015).
+    pub(in crate::tcp) fn unmark_lost(&mut self) {
+        for record in self.sent.iter_mut() {
+            record.marks.clear(Marks::LOST);
+        }
+        self.lost_bytes = 0;
+        self.lost.clear();
+        self.rack.judged = self.una;
+    }
+
+    /// Getter: whether what was read back is a flight of `una .. max` that this code could have made.
+    pub(in crate::tcp) fn is_valid(&self, una: u64, max: u64) -> bool {
+        let count = |mark: u8| {
+            let marked = self.sent.iter().filter(|r| r.marks.has(mark));
+            marked.map(|r| u64::from(r.len)).sum::<u64>()
+        };
+        let in_flight = |start: &u64| *start <= max;
+        self.una == una
+            && self.max == max
+            && max - una <= 1 << 30
+            && self.sent.is_valid(una, max)
+            && self.sacked.is_ordered()
+            && self.sacked.intervals().iter().map(|i| i.end - i.start).sum::<u64>()
+                == u64::from(self.sacked_bytes)
+            && self.sent.iter().all(|r| {
+                let held = self.sacked.first_gap(r.start(), r.end).is_none();
+                held == r.marks.has(Marks::SACKED)
+                    && !(held && r.marks.has(Marks::LOST | Marks::RETRANS))
+            })
+            && count(Marks::SACKED) == u64::from(self.sacked_bytes)
+            && count(Marks::LOST) == u64::from(self.lost_bytes)
+            && count(Marks::RETRANS) == u64::from(self.retrans_bytes)
+            && self.fack >= una
+            && self.fack <= max
+            && self.recover <= max
+            && self.lost.iter().all(in_flight)
+            && self.lost.iter().is_sorted()
+            && self.again.iter().all(in_flight)
+            && self.rack.is_valid(una, max)
+            && self.rate.delivered < 1 << 62
+    }
+}

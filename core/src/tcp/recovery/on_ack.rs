@@ -1,0 +1,436 @@
+//! What an acknowledgement means for recovery: one machine of RACK, PRR, F-RTO, NewReno and what undoes them.
+
+use super::dsack;
+use super::flight::{Delivery, Flight};
+use super::frto::Verdict;
+use super::rack::Path;
+use super::state::{Phase, Trouble};
+use super::timers::OFF;
+use super::tlp::{ProbeAck, ProbeOutcome, probe_timeout};
+use crate::port::StreamIo;
+use crate::tcp::congestion::{AckPhase, AckSample};
+use crate::tcp::connection::{Connection, millis};
+use crate::tcp::event::Events;
+use crate::tcp::seq::SeqNumber;
+use crate::tcp::timer::TimerReason;
+use crate::time::{Duration, Instant};
+use crate::wire::tcp::{SackBlocks, Timestamps};
+
+/// The least time after which a peer that took back what it held is sent everything again.
+const RENEGED_MS: u32 = 10;
+
+/// What recovery judges an acknowledgement by.
+struct Ack<'a> {
+    timestamps: Option<Timestamps>,
+    delivery: &'a Delivery,
+    /// `snd_una` advanced by so many bytes.
+    acked: u32,
+    advanced: bool,
+    /// RFC 5681 §2, the definition of a duplicate acknowledgement.
+    duplicate: bool,
+    /// Data that was never sent, and that the peer's window takes.
+    may_send_new: bool,
+    /// Bytes found lost before it, modulo 2^32.
+    lost_before: u32,
+}
+
+impl Ack<'_> {
+    fn echo(&self) -> Option<u32> {
+        self.timestamps.map(|timestamps| timestamps.echo)
+    }
+}
+
+impl Connection {
+    /// Input: an acknowledgement, new or a duplicate, of `snd_max` at most. `duplicate`: by the definition of RFC 5681 §2.
+    pub(in crate::tcp) fn take_ack(
+        &mut self,
+        now: Instant,
+        ack: SeqNumber,
+        timestamps: Option<Timestamps>,
+        blocks: &SackBlocks,
+        duplicate: bool,
+        io: &mut impl StreamIo,
+    ) {
+        let mss = self.options.mss();
+        let advanced = ack > self.snd.snd_una;
+        let acked = if advanced { self.snd.acknowledge(ack, io) } else { 0 };
+        let una = self.snd.offset_of(self.snd.snd_una);
+        let Some(flight) = self.recovery.flight.as_deref_mut() else { return };
+        let in_flight_before = flight.pipe(mss);
+        let lost_before = flight.rate.lost;
+        let sack = blocks.len > 0 && self.options.sack;
+        let plain = self.recovery.phase == Phase::Open && !duplicate && !sack && flight.is_plain();
+        let mut delivery = Delivery::default();
+        if advanced {
+            flight.acknowledge(una, mss, &mut delivery);
+            self.recovery.retries = 0;
+        }
+        let mut phase = AckPhase::Open;
+        let before = (self.congestion.cwnd(), self.congestion.ssthresh());
+        let rtt;
+        if plain {
+            rtt = self.sample_rtt(now, timestamps, &delivery);
+        } else {
+            let dsack_of_probe = sack && self.take_sack(ack, blocks, &mut delivery);
+            rtt = self.sample_rtt(now, timestamps, &delivery);
+            let may_send_new = self.may_send_new(io);
+            let delivery = &delivery;
+            let ack =
+                Ack { timestamps, delivery, acked, advanced, duplicate, may_send_new, lost_before };
+            phase = self.judge(now, &ack, dsack_of_probe);
+        }
+        self.tell_congestion(now, &delivery, acked, rtt, phase, in_flight_before, lost_before);
+        if before != (self.congestion.cwnd(), self.congestion.ssthresh()) {
+            self.events.raise(Events::CONGESTION);
+        }
+        if acked > 0 {
+            self.events.raise(Events::WRITABLE);
+        }
+        if advanced {
+            self.restart_timers(now);
+            if !plain {
+                self.find_reneging(now);
+            }
+        }
+    }
+
+    /// The SACK blocks of a segment (RFC 2018 §5.1). Blocks that cannot be are ignored. True when they report the tail loss probe
+    /// as a duplicate.
+    fn take_sack(&mut self, ack: SeqNumber, blocks: &SackBlocks, delivery: &mut Delivery) -> bool {
+        let mss = self.options.mss();
+        let of_probe =
+            dsack::reported(ack, blocks).is_some_and(|(left, right)| self.take_dsack(left, right));
+        let Some(flight) = self.recovery.flight.as_deref_mut() else { return of_probe };
+        for (left, right) in blocks.as_slice() {
+            if *left > self.snd.snd_una && left < right && *right <= self.snd.snd_max {
+                let range = (self.snd.offset_of(*left), self.snd.offset_of(*right));
+                flight.sack(range.0, range.1, mss, delivery);
+            }
+        }
+        of_probe
+    }
+
+    /// Moves the machine of recovery. Returns where it stood for congestion control.
+    fn judge(&mut self, now: Instant, ack: &Ack<'_>, dsack_of_probe: bool) -> AckPhase {
+        let before = self.recovery.phase;
+        self.note_delivery(now, ack);
+        self.judge_probe(now, ack, dsack_of_probe);
+        let delivered = match self.recovery.phase {
+            Phase::Open => self.judge_open(now, ack),
+            Phase::Fast => self.judge_fast(now, ack),
+            Phase::Loss => self.judge_loss(now, ack),
+        };
+        match (before, self.recovery.phase) {
+            (_, Phase::Fast) => {
+                if before != Phase::Fast || delivered > 0 {
+                    let lost = self.recovery.flight.as_deref().map_or(0, |f| f.rate.lost);
+                    self.reduce_proportionally(delivered, ack.advanced && lost == ack.lost_before);
+                }
+                AckPhase::Recovery
+            }
+            (Phase::Fast, _) => AckPhase::Recovery,
+            (Phase::Loss, _) | (_, Phase::Loss) => AckPhase::Loss,
+            (Phase::Open, Phase::Open) => AckPhase::Open,
+        }
+    }
+
+    /// What RACK learns from what was delivered (RFC 8985 §6.2 steps 1 to 3).
+    fn note_delivery(&mut self, now: Instant, ack: &Ack<'_>) {
+        let mss = self.options.mss();
+        let min_rtt = self.rtt.min_rtt();
+        let echo = ack.echo().filter(|_| self.options.timestamps);
+        let newest_sent = self.timestamp(ack.delivery.newest.xmit_time);
+        let Some(flight) = self.recovery.flight.as_deref_mut() else { return };
+        if ack.delivery.newest.len > 0 {
+            // What is acknowledged out of order is not what the echo is of (RFC 7323 §4.3).
+            let in_order = ack.delivery.newest.end <= flight.una;
+            let before = |echo: u32| echo.wrapping_sub(newest_sent).cast_signed() < 0;
+            let older = in_order && echo.is_some_and(before);
+            flight.rack.delivered(now, &ack.delivery.newest, min_rtt, older);
+        }
+        if let Some(low) = ack.delivery.reordered {
+            let distance = flight.fack - low;
+            Trouble::of(&mut self.recovery.trouble).reordered(distance, mss);
+        }
+    }
+
+    fn judge_probe(&mut self, now: Instant, ack: &Ack<'_>, dsack: bool) {
+        let Some(flight) = self.recovery.flight.as_deref_mut() else { return };
+        if !flight.tlp.is_under_way() {
+            return;
+        }
+        let duplicate = ack.duplicate && ack.delivery.bytes == 0;
+        let probe = ProbeAck { ack: flight.una, dsack, duplicate };
+        if flight.tlp.on_ack(probe) == ProbeOutcome::Repaired && self.recovery.phase == Phase::Open
+        {
+            let event = self.loss_event(now);
+            self.congestion.on_loss(&event);
+            self.congestion.on_recovered(&event);
+        }
+    }
+
+    /// No recovery is on: what is lost begins one. Returns the bytes delivered, as recovery counts them.
+    fn judge_open(&mut self, now: Instant, ack: &Ack<'_>) -> u32 {
+        let mss = self.options.mss();
+        let sack = self.options.sack;
+        let Some(flight) = self.recovery.flight.as_deref_mut() else { return 0 };
+        let mut delivered = ack.delivery.bytes;
+        if !sack {
+            if ack.advanced {
+                flight.dup_acks = 0;
+            } else if ack.duplicate {
+                flight.duplicate();
+                delivered = mss;
+                if flight.duplicates_mean_loss() {
+                    flight.mark_front_lost(mss);
+                }
+            }
+        }
+        if flight.undo.all_duplicates() {
+            self.undo(now, false);
+        }
+        self.find_losses(now);
+        if self.recovery.flight.as_deref().is_some_and(|f| f.lost_bytes > 0) {
+            self.enter_recovery(now, ack.delivery.bytes);
+        }
+        delivered
+    }
+
+    /// Fast recovery is on.
+    fn judge_fast(&mut self, now: Instant, ack: &Ack<'_>) -> u32 {
+        let mss = self.options.mss();
+        let (sack, timestamps) = (self.options.sack, self.options.timestamps);
+        let Some(flight) = self.recovery.flight.as_deref_mut() else { return 0 };
+        let late = timestamps && flight.undo.is_older(ack.echo());
+        let spurious = flight.undo.all_duplicates();
+        if flight.una >= flight.recover {
+            match spurious || (late && ack.advanced) {
+                true => self.undo(now, true),
+                false => self.end_recovery(now),
+            }
+            return self.judge_open(now, ack);
+        }
+        let mut delivered = ack.delivery.bytes;
+        if !sack {
+            if ack.advanced {
+                delivered = flight.partial(ack.acked, mss);
+            } else if ack.duplicate {
+                flight.duplicate();
+                delivered = mss;
+            }
+        }
+        // The hole was filled by what was late. With nothing else sent again, nothing was lost (RFC 3522 §3.2).
+        let late = late && ack.advanced && flight.retrans_bytes == 0;
+        if spurious || late {
+            self.undo(now, true);
+            return self.judge_open(now, ack);
+        }
+        self.find_losses(now);
+        delivered
+    }
+
+    /// After a timeout.
+    fn judge_loss(&mut self, now: Instant, ack: &Ack<'_>) -> u32 {
+        let (sack, timestamps) = (self.options.sack, self.options.timestamps);
+        let Some(flight) = self.recovery.flight.as_deref_mut() else { return 0 };
+        let late = timestamps && flight.undo.is_older(ack.echo());
+        let duplicate = ack.duplicate && ack.delivery.bytes == 0;
+        let verdict = flight.frto_on_ack(ack.delivery, ack.advanced, duplicate, ack.may_send_new);
+        let spurious = verdict == Verdict::Spurious
+            || (ack.advanced && (late || flight.undo.all_duplicates()));
+        if !sack {
+            flight.dup_acks = if ack.advanced { 0 } else { flight.dup_acks };
+        }
+        if spurious {
+            self.undo(now, true);
+            return self.judge_open(now, ack);
+        }
+        if verdict != Verdict::SendNew && flight.una >= flight.recover {
+            self.recovery.phase = Phase::Open;
+            flight.frto = false;
+            flight.rack.recovered();
+            return self.judge_open(now, ack);
+        }
+        self.find_losses(now);
+        ack.delivery.bytes
+    }
+
+    /// Command: marks what RACK finds lost (peers with SACK), and sets the timer for stragglers.
+    pub(super) fn find_losses(&mut self, now: Instant) {
+        if !self.options.sack {
+            return;
+        }
+        let path = Path {
+            now,
+            min_rtt: self.rtt.min_rtt(),
+            srtt: self.rtt.srtt(),
+            reorders: self.recovery.reorders(),
+            recovering: self.recovery.phase != Phase::Open,
+        };
+        if let Some(flight) = self.recovery.flight.as_deref_mut() {
+            flight.timers.reorder = flight.detect_loss(&path).unwrap_or(OFF);
+        }
+    }
+
+    /// Command: fast recovery begins. `delivered` bytes are by the acknowledgement that shows the loss.
+    pub(super) fn enter_recovery(&mut self, now: Instant, delivered: u32) {
+        let event = self.loss_event(now);
+        let mss = self.options.mss();
+        let Some(flight) = self.recovery.flight.as_deref_mut() else { return };
+        let resent = flight.retrans_bytes.div_ceil(mss);
+        flight.undo.begin(flight.una, false, resent);
+        flight.recover = flight.max;
+        flight.tlp.reset();
+        flight.timers.probe = OFF;
+        // RecoverFS: without what was delivered before, with what is delivered now.
+        let held =
+            flight.sacked_bytes.saturating_add(u32::from(flight.dup_acks).saturating_mul(mss));
+        let flight_size = flight.outstanding().saturating_add(delivered);
+        flight.prr.begin(flight_size.saturating_sub(held));
+        self.congestion.on_loss(&event);
+        self.recovery.phase = Phase::Fast;
+        self.events.raise(Events::CONGESTION);
+    }
+
+    /// Command: the window that PRR allows, `delivered` bytes later.
+    /// `safe`: `snd_una` advanced, and nothing more was found lost (SafeACK).
+    pub(super) fn reduce_proportionally(&mut self, delivered: u32, safe: bool) {
+        let mss = self.options.mss();
+        let ssthresh = self.congestion.ssthresh();
+        let Some(flight) = self.recovery.flight.as_deref_mut() else { return };
+        let pipe = flight.pipe(mss);
+        let window = flight.prr.window(delivered, pipe, ssthresh, mss, safe);
+        self.congestion.set_cwnd(window);
+    }
+
+    /// Everything that was outstanding at the loss is acknowledged.
+    fn end_recovery(&mut self, now: Instant) {
+        if let Some(flight) = self.recovery.flight.as_deref_mut() {
+            flight.dup_acks = 0;
+            flight.rack.recovered();
+        }
+        self.recovery.phase = Phase::Open;
+        let event = self.loss_event(now);
+        self.congestion.on_recovered(&event);
+    }
+
+    /// The last reduction answered a loss that was none (RFC 4015 §3.2). `unmark`: what is still marked lost is not.
+    fn undo(&mut self, now: Instant, unmark: bool) {
+        let mss = self.options.mss();
+        let Some(flight) = self.recovery.flight.as_deref_mut() else { return };
+        if !flight.undo.is_of_timeout() {
+            // It was late, not lost.
+            let distance = u64::from(DISTANCE) * u64::from(mss);
+            Trouble::of(&mut self.recovery.trouble).reordered(distance, mss);
+        }
+        flight.undo.forget();
+        flight.rack.forget();
+        flight.frto = false;
+        flight.prefer_new = false;
+        if unmark {
+            flight.dup_acks = 0;
+            flight.unmark_lost();
+            flight.rack.recovered();
+            self.recovery.phase = Phase::Open;
+        }
+        self.congestion.on_spurious();
+        self.restart_timers(now);
+        self.events.raise(Events::CONGESTION);
+    }
+
+    /// The peer holds what it does not acknowledge (RFC 2018 §8): it gets a moment to think, then everything again.
+    fn find_reneging(&mut self, now: Instant) {
+        let reneged = self.recovery.flight.as_deref().is_some_and(Flight::is_reneged);
+        if reneged {
+            let half = Duration::from_nanos(self.rtt.srtt().as_nanos() / 2);
+            let soon = half.max(millis(RENEGED_MS));
+            self.timers.set_no_later(TimerReason::Retransmit, now + soon);
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one call; a struct would only name them twice")]
+    fn tell_congestion(
+        &mut self,
+        now: Instant,
+        delivery: &Delivery,
+        acked: u32,
+        rtt: Option<Duration>,
+        phase: AckPhase,
+        in_flight_before: u32,
+        lost_before: u32,
+    ) {
+        let mss = self.options.mss();
+        let min_rtt = self.rtt.min_rtt();
+        let ece = self.ecn.is_echoed();
+        let Some(flight) = self.recovery.flight.as_deref_mut() else { return };
+        let lost_bytes = flight.rate.lost.wrapping_sub(lost_before);
+        let mut delivered_seq = self.snd.snd_una;
+        if delivery.bytes > 0 {
+            let delivered = &mut self.recovery.delivered;
+            *delivered = delivered.wrapping_add(delivery.segments);
+            if ece {
+                let trouble = Trouble::of(&mut self.recovery.trouble);
+                trouble.delivered_ce = trouble.delivered_ce.wrapping_add(delivery.segments);
+            }
+            flight.rate.deliver(now, delivery.bytes, &delivery.newest, min_rtt);
+            delivered_seq = self.snd.anchor.seq_of(delivery.newest.end);
+        } else if lost_bytes == 0 {
+            return;
+        }
+        self.congestion.on_ack(&AckSample {
+            now,
+            phase,
+            acked_bytes: acked,
+            delivered_bytes: delivery.bytes,
+            lost_bytes,
+            in_flight_before,
+            in_flight: flight.pipe(mss),
+            mss,
+            rtt,
+            srtt: self.rtt.srtt(),
+            min_rtt,
+            snd_una: self.snd.snd_una,
+            snd_max: self.snd.snd_max,
+            delivered_seq,
+            ece,
+            cwnd_limited: self.snd.cwnd_limited,
+        });
+    }
+
+    /// RFC 6298 §5.2 and §5.3, RFC 8985 §7.2.
+    fn restart_timers(&mut self, now: Instant) {
+        if self.snd.outstanding() == 0 {
+            self.timers.stop(TimerReason::Retransmit);
+            self.start_idle(now);
+        } else {
+            self.timers.set(TimerReason::Retransmit, now + self.rto());
+            self.schedule_probe(now);
+        }
+    }
+
+    /// Command: sets the probe's timer, where one may be sent (RFC 8985 §7.2).
+    pub(in crate::tcp) fn schedule_probe(&mut self, now: Instant) {
+        let Some(flight) = self.recovery.flight.as_deref_mut() else { return };
+        let may = self.options.sack
+            && self.recovery.phase == Phase::Open
+            && flight.sacked_bytes == 0
+            && !flight.tlp.is_under_way();
+        if !may {
+            flight.timers.probe = OFF;
+            return;
+        }
+        let lone = flight.outstanding() <= self.options.mss();
+        let delayed_ack = millis(self.config.rto_ms_min);
+        let rto = self.timers.deadline(TimerReason::Retransmit).saturating_since(now);
+        let pto = probe_timeout(self.rtt.srtt(), lone, delayed_ack, rto);
+        flight.timers.probe = now + pto;
+    }
+
+    /// Getter: there is data that was never sent, and the peer's window takes a segment of it.
+    fn may_send_new(&self, io: &impl StreamIo) -> bool {
+        self.has_unsent(io) && self.snd.snd_wnd > self.snd.outstanding()
+    }
+}
+
+/// How far a spurious recovery says that the network reorders, in segments: more than what began it.
+const DISTANCE: u32 = 4;

@@ -1,0 +1,133 @@
+//! When a timer of recovery expires: retransmission (RFC 6298 §5.4 to 5.6), reordering and probe (RFC 8985 §6.2, §7.3).
+
+use super::flight::Flight;
+use super::rack::Rack;
+use super::sent::{Marks, Sent};
+use super::state::Phase;
+use super::timers::OFF;
+use crate::tcp::connection::Connection;
+use crate::tcp::event::Events;
+use crate::tcp::timer::TimerReason;
+use crate::time::{Duration, Instant};
+
+/// Nothing in flight for so long, and what recovery keeps is given back.
+const IDLE: Duration = Duration::from_secs(5);
+
+impl Connection {
+    /// Input: the retransmission timer expired and data is outstanding. `again`: it did for the same data before.
+    pub(in crate::tcp) fn enter_loss(&mut self, now: Instant, again: bool) {
+        let event = self.loss_event(now);
+        let mss = self.options.mss();
+        let phase = self.recovery.phase;
+        let Some(flight) = self.recovery.flight.as_deref_mut() else { return };
+        // One reduction for each window of data (RFC 5681 §3.1).
+        let fresh = phase == Phase::Open
+            || flight.una >= flight.recover
+            || (phase == Phase::Loss && !again);
+        if fresh {
+            flight.undo.begin(flight.una, true, 0);
+        }
+        self.congestion.on_timeout(&event, !fresh);
+        // RFC 5682 §3.1 step 1, §3.2: not when a recovery was on already.
+        flight.frto = phase == Phase::Open || again;
+        flight.recover = flight.max;
+        flight.lose_all(now);
+        // What left a moment ago counts as under way; the segment at `snd_una` goes in any case.
+        let pipe = flight.pipe(mss);
+        if pipe > 0 {
+            self.congestion.set_cwnd(pipe.saturating_add(mss));
+        }
+        self.recovery.phase = Phase::Loss;
+        self.events.raise(Events::CONGESTION);
+    }
+
+    /// Command: what is in flight in segments that are too big now is lost, and no fault of the network's load: the window stays.
+    pub(in crate::tcp) fn resend_too_big(&mut self) {
+        let mss = self.options.mss();
+        let Some(flight) = self.recovery.flight.as_deref_mut() else { return };
+        flight.lose(|record, _| record.len > mss);
+        flight.recover = flight.max;
+        flight.frto = false;
+        flight.undo.forget();
+        self.recovery.phase = Phase::Loss;
+    }
+
+    /// Input: stragglers had their time (RFC 8985 §6.3).
+    pub(in crate::tcp) fn reorder_timeout(&mut self, now: Instant) {
+        self.find_losses(now);
+        let Some(flight) = self.recovery.flight.as_deref() else { return };
+        if self.recovery.phase == Phase::Open && flight.lost_bytes > 0 {
+            self.enter_recovery(now, 0);
+            self.reduce_proportionally(0, false);
+        }
+    }
+
+    /// Input: PTO passed (RFC 8985 §7.3): a probe is due, and the retransmission timer starts again.
+    pub(in crate::tcp) fn probe_timeout(&mut self, now: Instant) {
+        if let Some(flight) = self.recovery.flight.as_deref_mut()
+            && flight.outstanding() > 0
+            && !flight.tlp.is_under_way()
+        {
+            flight.tlp.due = true;
+            let since = flight.sent.front().map_or(now, |record| record.xmit_time);
+            self.begin_stall(now, now.saturating_since(since));
+            let at = self.within_user_timeout(now, self.rto());
+            self.timers.set(TimerReason::Retransmit, at);
+        }
+    }
+
+    /// Command: nothing is in flight any more: recovery's memory goes after a while, unless it is needed again.
+    pub(in crate::tcp) fn start_idle(&mut self, now: Instant) {
+        if let Some(flight) = self.recovery.flight.as_deref_mut() {
+            flight.timers.probe = OFF;
+            if flight.timers.idle == OFF {
+                flight.timers.idle = now + IDLE;
+            }
+        }
+    }
+
+    /// The timer is not touched by traffic: it looks when it expires.
+    pub(in crate::tcp) fn idle_timeout(&mut self, now: Instant) {
+        if self.snd.outstanding() == 0 && now.saturating_since(self.counters.last_tx) >= IDLE {
+            return self.recovery.let_go();
+        }
+        if let Some(flight) = self.recovery.flight.as_deref_mut() {
+            flight.timers.idle = match flight.outstanding() {
+                0 => self.counters.last_tx + IDLE,
+                _ => now + IDLE,
+            };
+        }
+    }
+}
+
+impl Flight {
+    /// RACK_mark_losses_on_RTO (RFC 8985 §6.3): the first segment is lost, and each that had its time. What the peer holds it
+    /// keeps, unless it took something back (RFC 2018 §8): then nothing that it said is believed.
+    fn lose_all(&mut self, now: Instant) {
+        if self.is_reneged() {
+            self.forget_sacked();
+        }
+        self.dup_acks = 0;
+        let una = self.una;
+        self.lose(|record, rack| record.start() == una || rack.had_its_time(record, now));
+    }
+
+    /// Marks every record lost that the peer does not hold, and that `is_lost` says of.
+    fn lose(&mut self, is_lost: impl Fn(&Sent, &Rack) -> bool) {
+        self.again.clear();
+        self.prefer_new = false;
+        self.tlp.reset();
+        self.timers.reorder = OFF;
+        self.timers.probe = OFF;
+        let mut index = 0;
+        while let Some(record) = self.sent.get(index).copied() {
+            if !record.marks.has(Marks::SACKED) && is_lost(&record, &self.rack) {
+                self.mark_lost(index);
+            } else if record.marks.has(Marks::RETRANS) {
+                self.again.push_back(record.start());
+            }
+            index += 1;
+        }
+        self.rack.judged = self.una;
+    }
+}

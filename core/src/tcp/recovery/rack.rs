@@ -1,0 +1,284 @@
+//! RACK (RFC 8985 §6): a segment is lost when one that left sufficiently later has arrived.
+
+use serde::{Deserialize, Serialize};
+
+use super::flight::Flight;
+use super::sent::{Marks, Sent, Stamp};
+use crate::time::{Duration, Instant};
+
+/// Recoveries for which a widened reordering window is kept (RFC 8985 §6.2 step 4).
+const REO_WND_PERSIST: u8 = 16;
+/// Segments selectively acknowledged that make waiting for stragglers unreasonable while no reordering is known.
+pub(in crate::tcp) const DUP_THRESHOLD: u32 = 3;
+
+/// RACK.* of RFC 8985 §5.2.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::tcp) struct Rack {
+    /// When the segment left that left last of all delivered ones (RACK.xmit_ts, and what RACK.end_seq is for).
+    newest: Stamp,
+    /// Its round trip (RACK.rtt).
+    rtt: Duration,
+    /// `snd_max` when a DSACK last widened the window (RACK.dsack_round).
+    dsack_round: Option<u64>,
+    /// RACK.reo_wnd_mult, at least 1.
+    reo_wnd_mult: u8,
+    /// RACK.reo_wnd_persist.
+    reo_wnd_persist: u8,
+    /// Originals below were judged: delivered, lost, or sent again.
+    pub(in crate::tcp) judged: u64,
+}
+
+/// What the reordering window depends on beside RACK's own state.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::tcp) struct Path {
+    pub(in crate::tcp) now: Instant,
+    pub(in crate::tcp) min_rtt: Duration,
+    pub(in crate::tcp) srtt: Duration,
+    /// Reordering was seen on this connection.
+    pub(in crate::tcp) reorders: bool,
+    /// Recovery is on.
+    pub(in crate::tcp) recovering: bool,
+}
+
+impl Rack {
+    pub(in crate::tcp) fn new(una: u64) -> Self {
+        Self {
+            newest: Stamp::default(),
+            rtt: Duration::ZERO,
+            dsack_round: None,
+            reo_wnd_mult: 1,
+            reo_wnd_persist: 0,
+            judged: una,
+        }
+    }
+
+    /// Input: `sent` was delivered, the newest by this acknowledgement (RACK_update, §6.2 step 2). `echo_older`: the timestamp that
+    /// it echoes is older than the retransmission.
+    #[inline]
+    pub(in crate::tcp) fn delivered(
+        &mut self,
+        now: Instant,
+        sent: &Sent,
+        min_rtt: Duration,
+        echo_older: bool,
+    ) {
+        let rtt = now.saturating_since(sent.xmit_time);
+        if sent.marks.has(Marks::EVER) && (rtt < min_rtt || echo_older) {
+            // It was the original that arrived, and when that left is forgotten.
+            return;
+        }
+        self.rtt = rtt;
+        if sent.stamp().is_after(self.newest) {
+            self.newest = sent.stamp();
+        }
+    }
+
+    /// Command: what was taken for the delivery of retransmissions was the originals': nothing is known of when the newest left.
+    pub(in crate::tcp) fn forget(&mut self) {
+        self.newest = Stamp::default();
+    }
+
+    /// Input: a DSACK reports a retransmission of recovery as spurious: wait longer, once a round trip (§6.2 step 4).
+    pub(in crate::tcp) fn duplicate(&mut self, una: u64, max: u64) {
+        if self.dsack_round.is_some_and(|round| una >= round) {
+            self.dsack_round = None;
+        }
+        if self.dsack_round.is_none() {
+            self.dsack_round = Some(max);
+            self.reo_wnd_mult = self.reo_wnd_mult.saturating_add(1);
+            self.reo_wnd_persist = REO_WND_PERSIST;
+        }
+    }
+
+    /// Input: a recovery ended: after enough of them without a DSACK the window is narrow again.
+    pub(in crate::tcp) fn recovered(&mut self) {
+        self.reo_wnd_persist = self.reo_wnd_persist.saturating_sub(1);
+        if self.reo_wnd_persist == 0 {
+            self.reo_wnd_mult = 1;
+        }
+    }
+
+    /// Getter: RACK.reo_wnd (RACK_update_reo_wnd).
+    fn reo_wnd(&self, path: &Path, sacked_segments: u32) -> Duration {
+        if !path.reorders && (path.recovering || sacked_segments >= DUP_THRESHOLD) {
+            return Duration::ZERO;
+        }
+        let quarters = path.min_rtt.as_nanos() / 4;
+        Duration::from_nanos(quarters.saturating_mul(u64::from(self.reo_wnd_mult))).min(path.srtt)
+    }
+
+    /// Getter: when `sent` counts as lost; `None` while nothing that left after it was delivered.
+    fn deadline(&self, sent: &Sent, reo_wnd: Duration) -> Option<Instant> {
+        self.newest.is_after(sent.stamp()).then(|| sent.xmit_time + (self.rtt + reo_wnd))
+    }
+
+    /// Getter: whether `sent` could have been acknowledged by now, if it was not lost (RACK_mark_losses_on_RTO, §6.3).
+    pub(in crate::tcp) fn had_its_time(&self, sent: &Sent, now: Instant) -> bool {
+        sent.xmit_time + self.rtt <= now
+    }
+
+    pub(in crate::tcp) fn is_valid(&self, una: u64, max: u64) -> bool {
+        self.reo_wnd_mult > 0 && self.judged >= una && self.judged <= max
+    }
+}
+
+impl Flight {
+    /// Command: finds what is lost by now (RACK_detect_loss, §6.2 step 5). Returns when to look again: stragglers have until then.
+    ///
+    /// Originals left in the order of the stream and retransmissions in the order of `again`, so each is judged once, and the
+    /// first that may still arrive ends the search.
+    pub(in crate::tcp) fn detect_loss(&mut self, path: &Path) -> Option<Instant> {
+        let reo_wnd = self.rack.reo_wnd(path, self.sacked_segments);
+        let originals = self.judge_originals(path, reo_wnd);
+        let again = self.judge_retransmissions(path, reo_wnd);
+        let waiting = originals || again;
+        // One look for all stragglers: the last of them left with the newest delivered one at the latest.
+        waiting.then(|| {
+            let last = self.rack.newest.xmit_time + (self.rack.rtt + reo_wnd);
+            last.max(path.now + Duration::from_nanos(1))
+        })
+    }
+
+    fn judge_originals(&mut self, path: &Path, reo_wnd: Duration) -> bool {
+        let mut index = self.sent.index_of(self.rack.judged.max(self.una));
+        while let Some(record) = self.sent.get(index).copied() {
+            let open = Marks::SACKED | Marks::LOST | Marks::RETRANS;
+            if !record.marks.has(open) {
+                match self.rack.deadline(&record, reo_wnd) {
+                    None => return false,
+                    Some(at) if at > path.now => return true,
+                    Some(_) => self.mark_lost(index),
+                }
+            }
+            self.rack.judged = record.end;
+            index += 1;
+        }
+        false
+    }
+
+    /// Lost retransmissions are found like lost originals.
+    fn judge_retransmissions(&mut self, path: &Path, reo_wnd: Duration) -> bool {
+        while let Some(start) = self.again.front().copied() {
+            let index = self.sent.index_of(start.max(self.una));
+            if let Some(record) =
+                self.sent.get(index).filter(|r| r.marks.has(Marks::RETRANS)).copied()
+            {
+                match self.rack.deadline(&record, reo_wnd) {
+                    None => return false,
+                    Some(at) if at > path.now => return true,
+                    Some(_) => self.mark_lost(index),
+                }
+            }
+            self.again.pop_front();
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tcp::recovery::flight::Delivery;
+
+    const MSS: u32 = 100;
+
+    fn at(ms: u64) -> Instant {
+        Instant::from_nanos(ms * 1_000_000)
+    }
+
+    fn path(now: u64, reorders: bool) -> Path {
+        let ms = Duration::from_millis;
+        Path { now: at(now), min_rtt: ms(20), srtt: ms(20), reorders, recovering: false }
+    }
+
+    /// Ten segments, one a millisecond.
+    fn flight() -> Flight {
+        let mut flight = Flight::new(0);
+        for i in 0..10 {
+            flight.push(at(i), (i + 1) * 100, false);
+        }
+        flight
+    }
+
+    fn sack(flight: &mut Flight, now: u64, left: u64, right: u64) {
+        let mut delivery = Delivery::default();
+        flight.sack(left, right, MSS, &mut delivery);
+        flight.rack.delivered(at(now), &delivery.newest, Duration::from_millis(20), false);
+    }
+
+    #[test]
+    fn a_segment_is_lost_a_reordering_window_after_one_that_left_later_arrived() {
+        let mut flight = flight();
+        sack(&mut flight, 21, 100, 200);
+        let look = flight.detect_loss(&path(21, true)).unwrap();
+        assert_eq!(flight.lost_bytes, 0);
+        // 20 ms round trip and min_rtt / 4 after the newest delivered one left.
+        assert_eq!(look, at(1 + 20 + 5));
+        assert_eq!(flight.detect_loss(&path(25, true)), None);
+        assert_eq!(flight.lost_bytes, 100, "the first left at 0");
+    }
+
+    #[test]
+    fn without_known_reordering_three_segments_beyond_are_enough() {
+        let mut flight = flight();
+        sack(&mut flight, 22, 100, 300);
+        assert!(flight.detect_loss(&path(22, false)).is_some());
+        assert_eq!(flight.lost_bytes, 0);
+        sack(&mut flight, 23, 300, 400);
+        assert_eq!(flight.detect_loss(&path(23, false)), None);
+        assert_eq!(flight.lost_bytes, 100);
+    }
+
+    #[test]
+    fn a_lost_retransmission_is_found_by_what_left_after_it() {
+        let mut flight = flight();
+        sack(&mut flight, 23, 100, 400);
+        flight.detect_loss(&path(23, false));
+        let index = flight.next_lost().unwrap();
+        flight.retransmitted(at(24), index);
+        assert_eq!((flight.lost_bytes, flight.retrans_bytes), (100, 100));
+        flight.push(at(25), 1_100, false);
+        sack(&mut flight, 45, 1_000, 1_100);
+        flight.detect_loss(&path(45, false));
+        assert_eq!(flight.retrans_bytes, 0, "it left at 24, and what left at 25 is there");
+        assert_eq!(flight.next_lost(), Some(0));
+    }
+
+    #[test]
+    fn duplicates_widen_the_window_once_a_round_trip_and_for_sixteen_recoveries() {
+        let mut rack = Rack::new(0);
+        rack.duplicate(100, 1_000);
+        rack.duplicate(900, 1_500);
+        assert_eq!(rack.reo_wnd_mult, 2);
+        rack.duplicate(1_000, 2_000);
+        assert_eq!(rack.reo_wnd_mult, 3);
+        assert_eq!(rack.reo_wnd(&path(0, true), 9), Duration::from_millis(15));
+        for _ in 0..15 {
+            rack.recovered();
+        }
+        assert_eq!(rack.reo_wnd_mult, 3);
+        rack.recovered();
+        assert_eq!(rack.reo_wnd_mult, 1);
+    }
+
+    #[test]
+    fn the_window_is_never_wider_than_a_round_trip() {
+        let mut rack = Rack::new(0);
+        for round in 0..100 {
+            rack.duplicate(round, round);
+        }
+        assert_eq!(rack.reo_wnd(&path(0, true), 0), Duration::from_millis(20));
+    }
+
+    #[test]
+    fn the_delivery_of_a_retransmission_that_came_too_soon_tells_nothing() {
+        let mut rack = Rack::new(0);
+        let mut sent = Sent { end: 100, len: 100, xmit_time: at(30), ..Sent::default() };
+        sent.marks.set(Marks::EVER);
+        rack.delivered(at(40), &sent, Duration::from_millis(20), false);
+        rack.delivered(at(60), &sent, Duration::from_millis(20), true);
+        assert_eq!(rack, Rack::new(0));
+        rack.delivered(at(60), &sent, Duration::from_millis(20), false);
+        assert_eq!(rack.rtt, Duration::from_millis(30));
+    }
+}

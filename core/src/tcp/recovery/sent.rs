@@ -1,0 +1,260 @@
+//! What is in flight: one record a transmission, in the order of the stream.
+//!
+//! Records lie end to end from `snd_una` to `snd_max`, so one is found by a binary search. Positions are stream offsets; FIN
+//! takes the one behind the last byte.
+
+use alloc::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Instant;
+
+/// Most records that new data may fill; beyond, the window has to wait for an acknowledgement. Reached by peers or applications
+/// whose segments are tiny (CVE-2019-11478), not by windows that are large.
+pub(in crate::tcp) const RECORDS_MAX: usize = 16_384;
+
+/// Facts about a record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::tcp) struct Marks(u8);
+
+impl Marks {
+    /// The peer holds it.
+    pub(in crate::tcp) const SACKED: u8 = 1;
+    /// Its last transmission is believed lost, or was, before it was sent again.
+    pub(in crate::tcp) const LOST: u8 = 2;
+    /// A retransmission of it is under way.
+    pub(in crate::tcp) const RETRANS: u8 = 4;
+    /// It was sent more than once.
+    pub(in crate::tcp) const EVER: u8 = 8;
+    /// The application had no more to send when it left (draft-cheng-iccrg-delivery-rate-estimation §2.2).
+    pub(in crate::tcp) const APP_LIMITED: u8 = 16;
+    /// Its last position is FIN.
+    pub(in crate::tcp) const FIN: u8 = 32;
+
+    pub(in crate::tcp) const fn has(self, mark: u8) -> bool {
+        self.0 & mark != 0
+    }
+
+    pub(in crate::tcp) const fn set(&mut self, mark: u8) {
+        self.0 |= mark;
+    }
+
+    pub(in crate::tcp) const fn clear(&mut self, mark: u8) {
+        self.0 &= !mark;
+    }
+}
+
+/// One transmission: a segment, or a burst that the NIC cuts into segments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::tcp) struct Sent {
+    /// One past its last position.
+    pub(in crate::tcp) end: u64,
+    /// When it last left.
+    pub(in crate::tcp) xmit_time: Instant,
+    /// When the latest of those was delivered (P.delivered_time).
+    pub(in crate::tcp) delivered_time: Instant,
+    /// When the flight that it belongs to began to leave (P.first_sent_time).
+    pub(in crate::tcp) first_sent_time: Instant,
+    /// Bytes delivered when it left, modulo 2^32 (P.delivered).
+    pub(in crate::tcp) delivered: u32,
+    /// Positions that it takes.
+    pub(in crate::tcp) len: u32,
+    /// The number of the transmission, modulo 2^32: many leave at one moment.
+    pub(in crate::tcp) serial: u32,
+    pub(in crate::tcp) marks: Marks,
+}
+
+impl Sent {
+    /// Getter: its first position.
+    pub(in crate::tcp) const fn start(&self) -> u64 {
+        self.end - self.len as u64
+    }
+
+    /// Getter: bytes of the stream, without FIN.
+    const fn data(&self) -> u32 {
+        self.len - self.marks.has(Marks::FIN) as u32
+    }
+
+    /// Getter: segments of at most `mss` that it was sent as.
+    pub(in crate::tcp) const fn segments(&self, mss: u32) -> u32 {
+        if self.len <= mss || self.data() <= mss { 1 } else { self.data().div_ceil(mss) }
+    }
+
+    /// Getter: where the last of these segments begins.
+    pub(in crate::tcp) const fn last_segment(&self, mss: u32) -> u64 {
+        self.start() + ((self.segments(mss) - 1) * mss) as u64
+    }
+
+    /// Getter: when it last left.
+    pub(in crate::tcp) const fn stamp(&self) -> Stamp {
+        Stamp { xmit_time: self.xmit_time, serial: self.serial }
+    }
+}
+
+/// A moment of transmission.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::tcp) struct Stamp {
+    pub(in crate::tcp) xmit_time: Instant,
+    serial: u32,
+}
+
+impl Stamp {
+    /// Getter: whether it is later than `other` (RACK_sent_after of RFC 8985 §6.2). What leaves at one moment is in the order in which it
+    /// left, not in that of the stream, as the RFC has it: retransmissions and new data often leave together.
+    #[inline]
+    pub(in crate::tcp) fn is_after(self, other: Self) -> bool {
+        self.xmit_time > other.xmit_time
+            || (self.xmit_time == other.xmit_time
+                && self.serial.wrapping_sub(other.serial).cast_signed() > 0)
+    }
+}
+
+/// The records, ascending and without gaps.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::tcp) struct SentQueue {
+    records: VecDeque<Sent>,
+}
+
+impl SentQueue {
+    pub(in crate::tcp) fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    pub(in crate::tcp) fn capacity(&self) -> usize {
+        self.records.capacity()
+    }
+
+    pub(in crate::tcp) fn is_full(&self) -> bool {
+        self.records.len() >= RECORDS_MAX
+    }
+
+    pub(in crate::tcp) fn push(&mut self, record: Sent) {
+        self.records.push_back(record);
+    }
+
+    pub(in crate::tcp) fn front(&self) -> Option<&Sent> {
+        self.records.front()
+    }
+
+    pub(in crate::tcp) fn last(&self) -> Option<&Sent> {
+        self.records.back()
+    }
+
+    pub(in crate::tcp) fn get(&self, index: usize) -> Option<&Sent> {
+        self.records.get(index)
+    }
+
+    pub(in crate::tcp) fn get_mut(&mut self, index: usize) -> Option<&mut Sent> {
+        self.records.get_mut(index)
+    }
+
+    pub(in crate::tcp) fn iter(&self) -> impl Iterator<Item = &Sent> {
+        self.records.iter()
+    }
+
+    pub(in crate::tcp) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Sent> {
+        self.records.iter_mut()
+    }
+
+    /// Getter: the index of the record that holds `position`, or of the first one behind it.
+    pub(in crate::tcp) fn index_of(&self, position: u64) -> usize {
+        self.records.partition_point(|r| r.end <= position)
+    }
+
+    /// Output: takes out the first record if all of it lies below `una`; of one that `una` lies in, the part below.
+    #[inline]
+    pub(in crate::tcp) fn take_below(&mut self, una: u64) -> Option<Sent> {
+        let front = self.records.front_mut()?;
+        if front.end <= una {
+            return self.records.pop_front();
+        }
+        let start = front.start();
+        if start >= una {
+            return None;
+        }
+        let mut part = *front;
+        part.end = una;
+        part.len = (una - start) as u32;
+        part.marks.clear(Marks::FIN);
+        front.len -= part.len;
+        Some(part)
+    }
+
+    /// Command: makes two records of the one at `index`; the second begins at `at`, which lies inside.
+    pub(in crate::tcp) fn split(&mut self, index: usize, at: u64) {
+        let Some(record) = self.records.get_mut(index) else { return };
+        if at <= record.start() || at >= record.end {
+            return;
+        }
+        let mut second = *record;
+        second.len = (record.end - at) as u32;
+        record.len -= second.len;
+        record.end = at;
+        record.marks.clear(Marks::FIN);
+        self.records.insert(index + 1, second);
+    }
+
+    /// Getter: whether what was read back covers `una .. max` and nothing else.
+    pub(in crate::tcp) fn is_valid(&self, una: u64, max: u64) -> bool {
+        let mut edge = una;
+        let ordered = self.records.iter().all(|r| {
+            let fits = r.len > 0 && r.end > edge && u64::from(r.len) == r.end - edge;
+            edge = r.end;
+            fits
+        });
+        ordered && edge == max
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn queue(ends: &[u64]) -> SentQueue {
+        let mut queue = SentQueue::default();
+        let mut start = 0;
+        for &end in ends {
+            queue.push(Sent { end, len: (end - start) as u32, ..Sent::default() });
+            start = end;
+        }
+        queue
+    }
+
+    #[test]
+    fn a_record_is_found_by_each_of_its_positions_and_splits_anywhere_inside() {
+        let mut queue = queue(&[10, 30, 35]);
+        let at = |q: &SentQueue, position| q.get(q.index_of(position)).map(|r| (r.start(), r.end));
+        assert_eq!(at(&queue, 9), Some((0, 10)));
+        assert_eq!(at(&queue, 10), Some((10, 30)));
+        assert_eq!(at(&queue, 35), None);
+        queue.split(1, 10);
+        queue.split(1, 30);
+        assert_eq!(at(&queue, 29), Some((10, 30)), "the edges are not inside");
+        queue.split(1, 12);
+        assert_eq!(at(&queue, 11), Some((10, 12)));
+        assert_eq!(at(&queue, 12), Some((12, 30)));
+        assert!(queue.is_valid(0, 35) && !queue.is_valid(0, 36) && !queue.is_valid(1, 35));
+    }
+
+    #[test]
+    fn what_lies_below_an_edge_is_taken_out_record_by_record_and_then_in_part() {
+        let mut queue = queue(&[10, 30]);
+        let part = |r: Sent| (r.start(), r.end);
+        assert_eq!(queue.take_below(14).map(part), Some((0, 10)));
+        assert_eq!(queue.take_below(14).map(part), Some((10, 14)));
+        assert_eq!(queue.take_below(14), None);
+        assert!(queue.is_valid(14, 30));
+    }
+
+    #[test]
+    fn of_two_that_left_at_one_moment_the_later_transmission_is_later_also_when_the_count_wraps() {
+        let at = |serial| Sent { serial, ..Sent::default() }.stamp();
+        assert!(at(0).is_after(at(u32::MAX)) && !at(u32::MAX).is_after(at(0)));
+        assert!(!at(7).is_after(at(7)));
+    }
+
+    #[test]
+    fn a_record_takes_48_bytes() {
+        assert_eq!(size_of::<Sent>(), 48);
+    }
+}

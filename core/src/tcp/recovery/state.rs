@@ -1,0 +1,102 @@
+//! The recovery state of a connection: what stays when it is idle.
+
+use alloc::boxed::Box;
+
+use serde::{Deserialize, Serialize};
+
+use super::flight::Flight;
+use crate::tcp::send_buffer::SendBuffer;
+
+/// Where recovery stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::tcp) enum Phase {
+    /// No loss is known.
+    Open,
+    /// Fast recovery (RFC 6582, RFC 6675, RFC 8985).
+    Fast,
+    /// After the retransmission timer expired (RFC 6298 §5.4 to 5.6).
+    Loss,
+}
+
+/// Recovery state of the connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::tcp) struct Recovery {
+    pub(in crate::tcp) phase: Phase,
+    /// Timeouts since the last progress, for R2.
+    pub(in crate::tcp) retries: u8,
+    /// Made when data is sent, dropped when nothing was in flight for a while.
+    pub(in crate::tcp) flight: Option<Box<Flight>>,
+    /// Segments delivered, SYN included.
+    pub(in crate::tcp) delivered: u32,
+    /// Made when something is sent again, was late, or was marked.
+    pub(in crate::tcp) trouble: Option<Box<Trouble>>,
+}
+
+/// What is counted of connections that lose, reorder or duplicate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::tcp) struct Trouble {
+    /// Segments delivered with congestion experienced.
+    pub(in crate::tcp) delivered_ce: u32,
+    /// Payload bytes sent again.
+    pub(in crate::tcp) bytes_retrans: u64,
+    /// Segments that the peer reported as duplicates (RFC 2883).
+    pub(in crate::tcp) dsack_dups: u32,
+    /// Times that reordering was seen.
+    pub(in crate::tcp) reord_seen: u32,
+    /// How far, in segments, the network was seen to reorder; 3 before it was.
+    pub(in crate::tcp) reordering: u16,
+}
+
+impl Default for Trouble {
+    fn default() -> Self {
+        Self { delivered_ce: 0, bytes_retrans: 0, dsack_dups: 0, reord_seen: 0, reordering: 3 }
+    }
+}
+
+/// The most reordering that is remembered, in segments (tcp_max_reordering).
+const REORDERING_MAX: u32 = 300;
+
+impl Recovery {
+    pub(in crate::tcp) fn new() -> Self {
+        Self { phase: Phase::Open, retries: 0, flight: None, delivered: 0, trouble: None }
+    }
+
+    /// Command: nothing will be in flight any more.
+    pub(in crate::tcp) fn let_go(&mut self) {
+        self.flight = None;
+        self.phase = Phase::Open;
+    }
+
+    /// Getter: the network was seen to reorder.
+    pub(in crate::tcp) fn reorders(&self) -> bool {
+        self.trouble.as_deref().is_some_and(|trouble| trouble.reord_seen > 0)
+    }
+
+    /// Getter: a tail loss probe is under way: the stall, if it is one, began before it.
+    pub(in crate::tcp) fn probed(&self) -> bool {
+        self.flight.as_deref().is_some_and(|flight| flight.tlp.is_under_way())
+    }
+
+    /// Getter: whether what was read back fits to `snd`; `synchronized`: data may be in flight.
+    pub(in crate::tcp) fn is_valid(&self, snd: &SendBuffer, synchronized: bool) -> bool {
+        let (una, max) = (snd.offset_of(snd.snd_una), snd.offset_of(snd.snd_max));
+        match self.flight.as_deref() {
+            Some(flight) => flight.is_valid(una, max),
+            None => self.phase == Phase::Open && (!synchronized || una == max),
+        }
+    }
+}
+
+impl Trouble {
+    /// Command: there is trouble, to be counted.
+    pub(in crate::tcp) fn of(trouble: &mut Option<Box<Self>>) -> &mut Self {
+        trouble.get_or_insert_default()
+    }
+
+    /// Input: something arrived `distance` bytes behind what it was sent before.
+    pub(in crate::tcp) fn reordered(&mut self, distance: u64, mss: u32) {
+        self.reord_seen = self.reord_seen.saturating_add(1);
+        let segments = distance.div_ceil(u64::from(mss)).min(u64::from(REORDERING_MAX));
+        self.reordering = self.reordering.max(segments as u16);
+    }
+}

@@ -1,0 +1,102 @@
+//! Whether the last reduction of the window answered a loss that was none: by DSACK (RFC 3708), and by timestamps (Eifel, RFC 3522).
+
+use serde::{Deserialize, Serialize};
+
+/// What is remembered of a reduction, until it is undone or the next one comes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::tcp) struct Undo {
+    /// `snd_una` when the window was reduced.
+    marker: Option<u64>,
+    /// Segments sent again since then and not reported as duplicates.
+    unproven: u32,
+    /// Something was sent again.
+    any: bool,
+    /// Our timestamp when the first one was sent again.
+    stamp: u32,
+    stamped: bool,
+    /// It was the retransmission timer that reduced it.
+    timeout: bool,
+}
+
+impl Undo {
+    /// Command: the window is about to be reduced; `out` segments sent again are still under way.
+    pub(in crate::tcp) fn begin(&mut self, una: u64, timeout: bool, out: u32) {
+        *self = Self {
+            marker: Some(una),
+            unproven: out,
+            any: out > 0,
+            stamp: 0,
+            stamped: false,
+            timeout,
+        };
+    }
+
+    /// Command: there is nothing to undo any more.
+    pub(in crate::tcp) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(in crate::tcp) fn is_of_timeout(&self) -> bool {
+        self.timeout
+    }
+
+    /// Input: `segments` are sent again at `timestamp`.
+    pub(in crate::tcp) fn retransmitted(&mut self, segments: u32, timestamp: u32) {
+        if !self.stamped {
+            self.stamp = timestamp;
+            self.stamped = true;
+        }
+        self.any = true;
+        self.unproven = self.unproven.saturating_add(segments);
+    }
+
+    /// Input: the peer reports `segments` ending at `end` as duplicates.
+    pub(in crate::tcp) fn duplicate(&mut self, end: u64, segments: u32) {
+        if self.marker.is_some_and(|marker| end > marker) {
+            self.unproven = self.unproven.saturating_sub(segments);
+        }
+    }
+
+    /// Getter: everything that was sent again arrived twice: none of it was lost.
+    pub(in crate::tcp) fn all_duplicates(&self) -> bool {
+        self.marker.is_some() && self.any && self.unproven == 0
+    }
+
+    /// Getter: an acknowledgement that echoes `echo` was sent before the first retransmission can have arrived (RFC 3522 §3.2).
+    pub(in crate::tcp) fn is_older(&self, echo: Option<u32>) -> bool {
+        let older = |echo: u32| echo.wrapping_sub(self.stamp).cast_signed() < 0;
+        self.marker.is_some() && self.stamped && echo.is_some_and(older)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reduction_is_undone_when_every_retransmission_is_reported_twice_and_not_before() {
+        let mut undo = Undo::default();
+        undo.retransmitted(1, 5);
+        undo.duplicate(100, 1);
+        assert!(!undo.all_duplicates(), "nothing was reduced");
+        undo.begin(100, false, 0);
+        assert!(!undo.all_duplicates(), "nothing was sent again");
+        undo.retransmitted(2, 7);
+        undo.duplicate(100, 1);
+        undo.duplicate(90, 1);
+        undo.duplicate(200, 1);
+        assert!(!undo.all_duplicates(), "old duplicates prove nothing");
+        undo.duplicate(300, 1);
+        assert!(undo.all_duplicates());
+    }
+
+    #[test]
+    fn an_echo_from_before_the_first_retransmission_is_the_originals() {
+        let mut undo = Undo::default();
+        undo.begin(0, false, 0);
+        undo.retransmitted(1, 3);
+        undo.retransmitted(1, 9);
+        assert!(undo.is_older(Some(2)) && undo.is_older(Some(u32::MAX)));
+        assert!(!undo.is_older(Some(3)) && !undo.is_older(None));
+    }
+}
