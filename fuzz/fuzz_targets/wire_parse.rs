@@ -5,11 +5,14 @@ use std::net::Ipv6Addr;
 
 use causeway_core::tcp::{Config, Connection, Ecn, SegmentIn, SeqNumber, State, TxLimits};
 use causeway_core::time::Instant;
+use causeway_core::wire::ipv6_ext::{ExtensionEnd, find_upper, walk_extensions};
 use causeway_core::wire::machnet::MachnetHeader;
+use causeway_core::wire::mld::MldQuery;
+use causeway_core::wire::ndp::NdpMessage;
 use causeway_core::wire::tcp::{TcpFlags, TcpHeader};
 use causeway_core::wire::{
-    ArpPacket, EthernetHeader, Icmpv4Header, Icmpv6Header, Ipv4Header, Ipv6Header, QuotedPacket,
-    UdpHeader, VlanTag,
+    ArpPacket, EthernetHeader, Icmpv4Header, Icmpv6Header, IpProtocol, Ipv4Header, Ipv6Header,
+    QuotedPacket, UdpHeader, VlanTag,
 };
 use causeway_fuzz::{Bytes, CheckedRings};
 use libfuzzer_sys::fuzz_target;
@@ -62,7 +65,7 @@ fn handle(
 fuzz_target!(|input: &[u8]| {
     let Some((kind, bytes)) = input.split_first() else { return };
     let mut out = [0; 128];
-    match kind % 11 {
+    match kind % 13 {
         0 => {
             if let Ok((header, len)) = TcpHeader::parse(bytes) {
                 assert!(len <= bytes.len());
@@ -121,6 +124,31 @@ fuzz_target!(|input: &[u8]| {
         }
         9 => {
             let _ = (VlanTag::parse(bytes), QuotedPacket::parse(bytes));
+        }
+        10 => {
+            // The bytes behind a fixed header, its next header in front of them.
+            if let Some((first, _)) = bytes.split_first()
+                && bytes.len() > 40
+            {
+                let first = IpProtocol(*first);
+                let end = walk_extensions(bytes, first);
+                if let Ok(ExtensionEnd::Upper { at, named_at, .. }) = end {
+                    assert!(named_at < at && at <= bytes.len());
+                    assert_eq!(find_upper(bytes, first).map(|(_, found)| found), Some(at));
+                }
+            }
+        }
+        11 => {
+            if let Ok(header) = Icmpv6Header::parse_summed(bytes) {
+                let body = &bytes[8..];
+                let _ = MldQuery::parse(&header, body);
+                match NdpMessage::parse(&header, body) {
+                    Ok(NdpMessage::RouterAdvert(advert)) => {
+                        assert!(advert.options.iter().count() <= body.len() / 8);
+                    }
+                    Ok(_) | Err(_) => {}
+                }
+            }
         }
         _ => {
             // A written-out connection is hostile too: what is read back must hold together.

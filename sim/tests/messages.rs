@@ -1,6 +1,6 @@
 //! Machnet between Rust guests, over a bad link: each message once, whole, in order.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use causeway_channel::Geometry;
@@ -20,17 +20,25 @@ use causeway_sim::world::{World, WorldConfig};
 
 const PORT: u16 = 9_000;
 
-fn address(last: u8) -> IpAddr {
-    IpAddr::V4(Ipv4Addr::new(10, 0, 0, last))
+/// The address of a host in either family.
+const fn address(last: u8, over_ipv6: bool) -> IpAddr {
+    if over_ipv6 {
+        IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, last as u16))
+    } else {
+        IpAddr::V4(Ipv4Addr::new(10, 0, 0, last))
+    }
 }
 
 fn host(
     seed: u64,
-    last: u8,
+    (last, v6): (u8, bool),
     bells: &Arc<Bells>,
 ) -> (Host, std::rc::Rc<causeway_sim::nic::NicPort>) {
     let config = HostConfig {
-        addresses: vec![InterfaceAddress::new(address(last), 24).expect("a host's address")],
+        addresses: vec![
+            InterfaceAddress::new(address(last, v6), if v6 { 64 } else { 24 })
+                .expect("a host's address"),
+        ],
         nic: NicConfig::new(MacAddr([2, 0, 0, 0, 0, last])),
         tcp: tcp::Config::builder().build().expect("the defaults are right"),
         machnet: machnet::Config::builder().build().expect("the defaults are right"),
@@ -47,9 +55,9 @@ fn message(flow: u64, index: u64, len: u64) -> Vec<u8> {
     bytes
 }
 
-fn serve() {
+fn serve(own: IpAddr) {
     let channel = Channel::attach().expect("the host has room");
-    channel.listen_messages(SocketAddr::new(address(2), PORT)).expect("the port is free");
+    channel.listen_messages(SocketAddr::new(own, PORT)).expect("the port is free");
     let mut buffer = vec![0; 1 << 20];
     let mut last = None;
     for index in 0..MESSAGES {
@@ -67,9 +75,9 @@ fn serve() {
     assert!(more.is_err(), "nothing comes twice: {more:?}");
 }
 
-fn ask() {
+fn ask(peer: IpAddr) {
     let channel = Channel::attach().expect("the host has room");
-    let server = SocketAddr::new(address(2), PORT);
+    let server = SocketAddr::new(peer, PORT);
     let flow = channel.connect_messages(None, server, Wait::Forever).expect("the server listens");
     let mut buffer = vec![0; 1 << 20];
     for index in 0..MESSAGES {
@@ -83,20 +91,24 @@ fn ask() {
     }
 }
 
-fn exchange(seed: u64, faults: &FaultSource) -> (u64, FaultPlan, Instant) {
+fn exchange(seed: u64, faults: &FaultSource, v6: bool) -> (u64, FaultPlan, Instant) {
     let mut config = WorldConfig::new(seed);
     config.end_at = Instant::ZERO + Duration::from_secs(600);
     let mut world = World::new(config);
     let (bells_a, bells_b) = (Arc::<Bells>::default(), Arc::<Bells>::default());
-    let (a, port_a) = host(seed, 1, &bells_a);
-    let (b, port_b) = host(seed, 2, &bells_b);
+    let (a, port_a) = host(seed, (1, v6), &bells_a);
+    let (b, port_b) = host(seed, (2, v6), &bells_b);
     let a = world.add_host("a", Box::new(a), bells_a);
     let b = world.add_host("b", Box::new(b), bells_b);
     let link = LinkConfig::cable(1_000_000_000, Duration::from_micros(200));
     world.connect((a, port_a), (b, port_b), link, faults);
-    let later = Instant::ZERO + Duration::from_millis(1);
-    world.add_guest(b, "server", Instant::ZERO, Program::from_fn(serve)).expect("a thread");
-    world.add_guest(a, "client", later, Program::from_fn(ask)).expect("a thread");
+    // Nobody uses an IPv6 address before it was asked for in vain (RFC 4862 §5.4).
+    let later = Instant::ZERO + Duration::from_millis(if v6 { 3_000 } else { 1 });
+    let peer = address(2, v6);
+    world
+        .add_guest(b, "server", Instant::ZERO, Program::from_fn(move || serve(peer)))
+        .expect("a thread");
+    world.add_guest(a, "client", later, Program::from_fn(move || ask(peer))).expect("a thread");
     if let Err(error) = world.run() {
         panic!("{error}\n{}", world.executed_plan());
     }
@@ -116,14 +128,21 @@ fn nasty() -> FaultSource {
 
 #[test]
 fn each_message_arrives_once_whole_and_in_order_over_a_bad_link() {
-    let (_, plan, _) = exchange(11, &nasty());
+    let (_, plan, _) = exchange(11, &nasty(), false);
     assert!(plan.len() > 100, "{} faults", plan.len());
 }
 
 #[test]
 fn the_printed_plan_of_a_run_with_whole_hosts_gives_the_same_run() {
-    let (hash, plan, end) = exchange(12, &nasty());
+    let (hash, plan, end) = exchange(12, &nasty(), false);
     let text = plan.to_string();
     let again = FaultSource::Planned(text.parse().expect("it was printed by us"));
-    assert_eq!(exchange(12, &again), (hash, plan, end));
+    assert_eq!(exchange(12, &again, false), (hash, plan, end));
+}
+
+#[test]
+fn each_message_arrives_once_whole_and_in_order_over_ipv6_and_a_bad_link_and_again_the_same() {
+    let (hash, plan, end) = exchange(13, &nasty(), true);
+    assert!(plan.len() > 100, "{} faults", plan.len());
+    assert_eq!(exchange(13, &nasty(), true), (hash, plan, end));
 }

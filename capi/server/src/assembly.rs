@@ -109,6 +109,7 @@ fn stack_config(config: &Config) -> Result<StackConfig, AssemblyError> {
         .accept_bad_udp_checksum(config.accept_bad_udp_checksum())
         .sockets_per_channel_max(config.channel().sockets_per_channel_max())
         .checksum(causeway_checksum::Implementation::detect())
+        .announce_addresses(true)
         .events_max(events);
     for interface in config.interfaces() {
         builder = builder.interface(interface.addresses()).ipv6(interface.ipv6());

@@ -13,9 +13,9 @@ use crate::event::{DropReason, Event};
 use crate::ip::autoconf::Action;
 use crate::ip::neighbor::{Heard, NeighborKey};
 use crate::ip::{
-    ALL_ROUTERS, AddressState, Ipv6Config, Ipv6Interface, group_station, solicited_node,
+    ALL_ROUTERS, AddressState, Announcer, Ipv6Config, Ipv6Interface, group_station, solicited_node,
 };
-use crate::nic::{IfIndex, MacAddr, NicCaps};
+use crate::nic::{IfIndex, MacAddr, Medium, NicCaps};
 use crate::time::{Duration, Instant};
 use crate::wire::ipv6_ext::HOP_BY_HOP;
 use crate::wire::mld::{MLD_HOP_LIMIT, MLD_ROUTERS, MldQuery, MldRecord, emit_report, report_len};
@@ -36,12 +36,29 @@ impl Stack {
         caps.iter().enumerate().map(machine).collect()
     }
 
+    /// The announcers of all interfaces: those without stations, like the loopback, announce nothing.
+    pub(super) fn ipv4_announcers(config: &StackConfig, caps: &[NicCaps]) -> Vec<Announcer> {
+        let announcer = |(index, caps): (usize, &NicCaps)| {
+            let addresses = index.checked_sub(1).and_then(|index| config.interfaces().get(index));
+            let addresses = addresses.map_or(&[][..], Vec::as_slice).iter();
+            let ipv4 = addresses.filter_map(|own| match own.addr() {
+                IpAddr::V4(v4) => Some(v4),
+                IpAddr::V6(_) => None,
+            });
+            let has_stations = caps.medium == Medium::Ethernet;
+            Announcer::new(ipv4, has_stations && config.announce_addresses())
+        };
+        caps.iter().enumerate().map(announcer).collect()
+    }
+
     /// Serves what is due. Returns how many deadlines that were: at most one a call.
     pub(super) fn handle_autoconf_timeouts(&mut self, now: Instant) -> u32 {
         if self.autoconf_at.is_none_or(|at| at > now) {
             return 0;
         }
         for index in 1..self.ipv6.len() {
+            self.announcers[index].handle_timeout(now);
+            self.queue_announcements(IfIndex(index as u8));
             self.ipv6[index].handle_timeout(now);
             self.settle_ipv6(now, IfIndex(index as u8));
         }
@@ -57,7 +74,7 @@ impl Stack {
         while let Some(action) = self.ipv6[index].poll_action() {
             self.perform(now, interface, action);
         }
-        self.autoconf_at = self.ipv6.iter().filter_map(Ipv6Interface::poll_timeout).min();
+        self.autoconf_at = autoconf_deadline(&self.ipv6, &self.announcers);
     }
 
     fn perform(&mut self, now: Instant, interface: IfIndex, action: Action) {
@@ -216,6 +233,12 @@ impl Stack {
     pub fn ipv6(&self, interface: IfIndex) -> Option<&Ipv6Interface> {
         self.ipv6.get(interface.index())
     }
+}
+
+/// When the first of the machines has something to do.
+pub(super) fn autoconf_deadline(ipv6: &[Ipv6Interface], ipv4: &[Announcer]) -> Option<Instant> {
+    let ipv6 = ipv6.iter().filter_map(Ipv6Interface::poll_timeout);
+    ipv6.chain(ipv4.iter().filter_map(Announcer::poll_timeout)).min()
 }
 
 /// A message to everybody in a group.

@@ -3,6 +3,7 @@
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+use super::autoconf::autoconf_deadline;
 use super::channels::Channels;
 use super::config::{ConfigError, StackConfig};
 use super::event_log::EventLog;
@@ -15,7 +16,7 @@ use super::sock::Sockets;
 use super::stats::Stats;
 use crate::event::Stamped;
 use crate::ip::neighbor::NeighborTable;
-use crate::ip::{Identifications, Ipv6Interface, PathMtus, Reassembly};
+use crate::ip::{Announcer, Identifications, Ipv6Interface, PathMtus, Reassembly};
 use crate::keyed_hash::KeyedHash;
 use crate::nic::{INTERFACES_MAX, IfIndex, MacAddr, Medium, NicCaps};
 use crate::port::SocketId;
@@ -50,6 +51,8 @@ pub struct Stack {
     pub(super) neighbors: NeighborTable,
     /// One for each interface.
     pub(super) ipv6: Vec<Ipv6Interface>,
+    /// One for each interface.
+    pub(super) announcers: Vec<Announcer>,
     /// The earliest deadline of those.
     pub(super) autoconf_at: Option<Instant>,
     pub(super) sockets: Sockets,
@@ -102,10 +105,12 @@ impl Stack {
         for (index, interface) in ipv6.iter().enumerate() {
             routing.renew(IfIndex(index as u8), interface);
         }
+        let announcers = Self::ipv4_announcers(&config, caps);
         Ok(Self {
             links: caps.iter().enumerate().map(link).collect(),
-            autoconf_at: ipv6.iter().filter_map(Ipv6Interface::poll_timeout).min(),
+            autoconf_at: autoconf_deadline(&ipv6, &announcers),
             ipv6,
+            announcers,
             routing,
             neighbors: Self::neighbor_table(&config, low),
             sockets: Table::new(config.sockets_max()),

@@ -78,6 +78,7 @@ pub struct StackConfig {
     echo_groups: bool,
     /// What was asked for of each interface.
     ipv6: Vec<Ipv6Mode>,
+    announce_addresses: bool,
     dad_transmits: u8,
     stable_secret: [u8; 16],
     accept_bad_udp_checksum: Vec<Ipv4Addr>,
@@ -121,6 +122,7 @@ impl StackConfig {
             unreachables: true,
             echo_groups: false,
             ipv6: Vec::new(),
+            announce_addresses: false,
             dad_transmits: 1,
             stable_secret: secret,
             accept_bad_udp_checksum: Vec::new(),
@@ -208,6 +210,10 @@ impl StackConfig {
             .is_some_and(|addresses| addresses.iter().any(|address| address.addr().is_ipv6()));
         if asked == Ipv6Mode::Off && has_address { Ipv6Mode::Static } else { asked }
     }
+    /// Getter: whether IPv4 addresses are announced at the start.
+    pub const fn announce_addresses(&self) -> bool {
+        self.announce_addresses
+    }
     /// Getter: how often an IPv6 address is asked for before it is used.
     pub const fn dad_transmits(&self) -> u8 {
         self.dad_transmits
@@ -272,6 +278,13 @@ impl StackConfigBuilder {
         if let Some(last) = self.0.ipv6.last_mut() {
             *last = mode;
         }
+        self
+    }
+    /// Whether IPv4 addresses are announced at the start, twice (RFC 5227 §2.3): who knew them with another station learns of
+    /// this one. Default false. They are defended in any case.
+    #[must_use]
+    pub const fn announce_addresses(mut self, on: bool) -> Self {
+        self.0.announce_addresses = on;
         self
     }
     /// How often an IPv6 address is asked for, a second apart, before it is used (RFC 4862 §5.1). Default 1; 0 to 10; 0 uses

@@ -148,6 +148,20 @@ impl Stack {
         self.queue_arp(interface, unicast.unwrap_or(MacAddr::BROADCAST), &request);
     }
 
+    /// RFC 5227 §2.3: a request for an address of ours from itself, which all who know it take note of.
+    pub(super) fn queue_announcements(&mut self, interface: IfIndex) {
+        while let Some(address) = self.announcers[interface.index()].poll_announcement() {
+            let announcement = ArpPacket {
+                operation: ArpOperation::Request,
+                sender_mac: self.links[interface.index()].mac,
+                sender_ip: address,
+                target_mac: MacAddr::default(),
+                target_ip: address,
+            };
+            self.queue_arp(interface, MacAddr::BROADCAST, &announcement);
+        }
+    }
+
     fn queue_arp(&mut self, interface: IfIndex, station: MacAddr, packet: &ArpPacket) {
         let Some(mut bytes) = self.replies.buffer_for_arp() else {
             self.stats.replies_lost += 1;
@@ -173,6 +187,8 @@ impl Stack {
         let outcome = self.neighbors.handle_arp(now, interface, &packet, our_mac, is_ours);
         if outcome.conflict {
             self.stats.address_conflicts += 1;
+            self.announcers[interface.index()].handle_conflict(now, packet.sender_ip);
+            self.queue_announcements(interface);
         }
         if let Some(reply) = outcome.reply {
             self.queue_arp(interface, reply.target_mac, &reply);

@@ -10,7 +10,8 @@ use crate::stack::Drops;
 use crate::testing::{Duo, Host};
 use crate::time::Duration;
 use crate::wire::{
-    ETHERNET_HEADER_LEN, EtherType, EthernetHeader, IPV4_HEADER_LEN, IpProtocol, Ipv4Header,
+    ArpOperation, ArpPacket, ETHERNET_HEADER_LEN, EtherType, EthernetHeader, IPV4_HEADER_LEN,
+    IpProtocol, Ipv4Header,
 };
 
 #[test]
@@ -158,4 +159,45 @@ fn echo_requests_from_hosts_that_do_not_exist_leave_room_for_arp() {
     // Nobody asked for hosts whose replies could not have waited: the table is there for our own connections.
     let entries = duo.b.engine.stack().neighbors.len();
     assert!(entries <= 18, "{entries} entries for 16 replies that wait");
+}
+
+#[test]
+fn addresses_are_announced_at_the_start_and_defended_once_in_a_while() {
+    for announces in [false, true] {
+        let mut duo = Duo::with(4_096, &|_| {}, &|config| config.announce_addresses(announces));
+        let expected = ArpPacket {
+            operation: ArpOperation::Request,
+            sender_mac: MacAddr([2, 0, 0, 0, 0, 2]),
+            sender_ip: Ipv4Addr::new(10, 0, 0, 2),
+            target_mac: MacAddr::default(),
+            target_ip: Ipv4Addr::new(10, 0, 0, 2),
+        };
+        let announced = |duo: &mut Duo| {
+            let now = duo.now;
+            duo.b.engine.step(now);
+            let sent = core::mem::take(&mut duo.b.nic().outbound);
+            let arp = |frame: &crate::testing::MemFrame| {
+                let (header, at) = EthernetHeader::parse(frame.bytes()).unwrap();
+                assert_eq!(header.dst, MacAddr::BROADCAST);
+                ArpPacket::parse(&frame.bytes()[at..]).unwrap().0
+            };
+            let sent: Vec<_> = sent.iter().map(arp).collect();
+            assert!(sent.iter().all(|packet| *packet == expected), "{sent:?}");
+            sent.len()
+        };
+        assert_eq!(announced(&mut duo), usize::from(announces));
+        duo.now += Duration::from_secs(2);
+        assert_eq!(announced(&mut duo), usize::from(announces));
+        let claim = ArpPacket { sender_mac: MacAddr([2, 0, 0, 0, 0, 9]), ..expected };
+        for (after, defended) in [(0, 1), (1, 0), (9, 1)] {
+            duo.now += Duration::from_secs(after);
+            let mut bytes = std::vec![0; 60];
+            let (dst, src) = (MacAddr::BROADCAST, claim.sender_mac);
+            let at = EthernetHeader { dst, src, ethertype: EtherType::ARP }.emit(&mut bytes);
+            claim.emit(&mut bytes[at..]);
+            duo.b.nic().inject(&bytes);
+            assert_eq!(announced(&mut duo), defended);
+        }
+        assert_eq!(duo.b.engine.stack().stats().address_conflicts, 3);
+    }
 }
