@@ -11,8 +11,8 @@ use super::routing::Hop;
 use crate::time::Instant;
 use crate::wire::ethernet::EtherType;
 use crate::wire::ipv4::Ipv4Header;
-use crate::wire::ipv6::IPV6_HEADER_LEN;
-use crate::wire::ipv6_ext::FRAGMENT_HEADER_LEN;
+use crate::wire::ipv6::{IPV6_HEADER_LEN, Ipv6Header};
+use crate::wire::ipv6_ext::{FRAGMENT, FRAGMENT_HEADER_LEN, Ipv6Fragment};
 
 /// Where a payload of `len` bytes is cut for datagrams of `mtu` bytes to `dst`. Nowhere, if it fits; else every piece but
 /// the last is a multiple of 8 bytes long.
@@ -57,10 +57,7 @@ impl Stack {
         bytes: Vec<u8>,
     ) -> bool {
         let header_len = datagram.header_len();
-        let (IpAddr::V4(src), IpAddr::V4(dst)) = (datagram.src, datagram.dst) else {
-            self.replies.discard(bytes);
-            return false;
-        };
+        let room = headers_of_piece(datagram.dst, true);
         let mtu = self.paths.mtu(now, || datagram.dst, self.links[hop.interface.index()].mtu);
         let number = self.identifications.next(datagram.src, datagram.dst, datagram.protocol);
         let payload_len = bytes.len() - header_len;
@@ -71,24 +68,55 @@ impl Stack {
                 complete = false;
                 break;
             };
-            piece.resize(header_len, 0);
+            piece.resize(room, 0);
             piece.extend_from_slice(&bytes[header_len..][cut.clone()]);
-            let header = Ipv4Header {
-                identification: number as u16,
-                dont_fragment: false,
-                more_fragments: cut.end < payload_len,
-                fragment_offset: (cut.start / 8) as u16,
-                ttl: datagram.hop_limit,
-                ..Ipv4Header::new(src, dst, datagram.protocol, cut.len() as u16)
+            let more = cut.end < payload_len;
+            let Some(ether_type) = emit_piece(datagram, &cut, more, number, &mut piece) else {
+                self.replies.discard(piece);
+                complete = false;
+                break;
             };
-            header.emit(&mut piece);
             self.stats.fragments_out += 1;
             let target = LinkTarget::Neighbor(hop.address);
-            let ether_type = EtherType::IPV4;
             self.replies.push(hop.interface, Reply { target, ether_type, bytes: piece });
         }
         self.replies.discard(bytes);
         complete
+    }
+}
+
+/// Writes the headers of the piece `cut`. `None` when the addresses are of two families.
+fn emit_piece(
+    datagram: &Datagram,
+    cut: &Range<usize>,
+    more: bool,
+    number: u32,
+    piece: &mut [u8],
+) -> Option<EtherType> {
+    let protocol = datagram.protocol;
+    match (datagram.src, datagram.dst) {
+        (IpAddr::V4(src), IpAddr::V4(dst)) => {
+            let header = Ipv4Header {
+                identification: number as u16,
+                dont_fragment: false,
+                more_fragments: more,
+                fragment_offset: (cut.start / 8) as u16,
+                ttl: datagram.hop_limit,
+                ..Ipv4Header::new(src, dst, protocol, cut.len() as u16)
+            };
+            header.emit(piece);
+            Some(EtherType::IPV4)
+        }
+        (IpAddr::V6(src), IpAddr::V6(dst)) => {
+            let (offset, identification) = (cut.start as u16, number);
+            let fragment = Ipv6Fragment { next_header: protocol, offset, more, identification };
+            fragment.emit(piece.get_mut(IPV6_HEADER_LEN..)?);
+            let payload_len = (FRAGMENT_HEADER_LEN + cut.len()) as u16;
+            let header = Ipv6Header::new(src, dst, FRAGMENT, payload_len);
+            Ipv6Header { hop_limit: datagram.hop_limit, ..header }.emit(piece);
+            Some(EtherType::IPV6)
+        }
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => None,
     }
 }
 

@@ -100,7 +100,7 @@ impl Stack {
             bytes.extend_from_slice(slice);
         }
         reply.emit(&mut bytes[IPV6_HEADER_LEN..], own, src);
-        if self.send_ip(&answer, bytes) {
+        if self.send_ip_or_pieces(packet.now, &answer, bytes) {
             self.stats.echo_replies_out += 1;
         }
         Ok(())

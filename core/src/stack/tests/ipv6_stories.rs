@@ -375,6 +375,28 @@ fn a_datagram_in_pieces_is_put_together_unless_its_headers_are_spread_over_them(
 }
 
 #[test]
+fn an_echo_that_came_in_pieces_goes_back_in_pieces() {
+    let (peer, us) = (v6(Host::address_v6(1)), v6(Host::address_v6(2)));
+    let mut message = pattern(4_000);
+    Icmpv6Header::EchoRequest { identifier: 1, sequence: 2 }.emit(&mut message, peer, us);
+    let mut duo = duo();
+    for start in (0..4_000).step_by(1_400) {
+        let end = 4_000.min(start + 1_400);
+        let (next_header, more) = (IpProtocol::ICMPV6, end < 4_000);
+        let header = Ipv6Fragment { next_header, offset: start as u16, more, identification: 9 };
+        let mut payload = std::vec![0; 8];
+        header.emit(&mut payload);
+        payload.extend_from_slice(&message[start..end]);
+        duo.b.nic().inject(&frame(peer, us, FRAGMENT, &payload));
+    }
+    duo.settle();
+    let stats = duo.b.engine.stack().stats();
+    assert_eq!((stats.echo_replies_out, stats.fragments_out), (1, 3));
+    // The other host asked for nothing, but puts it together all the same.
+    assert_eq!(duo.a.engine.stack().stats().datagrams_reassembled, 1);
+}
+
+#[test]
 fn a_listener_on_all_addresses_takes_both_families_and_nobody_else_may_then_listen_there() {
     let mut duo = duo();
     let any = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 80);
