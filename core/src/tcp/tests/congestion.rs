@@ -17,7 +17,9 @@ const fn seconds(n: u64) -> Duration {
 
 #[test]
 fn one_flow_fills_the_link_with_a_buffer_of_one_bandwidth_delay_product() {
-    for (algorithm, least) in [(Algorithm::Cubic, 0.95), (Algorithm::Reno, 0.95)] {
+    for (algorithm, least) in
+        [(Algorithm::Cubic, 0.95), (Algorithm::Reno, 0.95), (Algorithm::Bbr, 0.9)]
+    {
         let mut link = Bottleneck::new(20, 40, 100);
         link.open(with(algorithm), ENDLESS);
         link.run(seconds(4));
@@ -134,4 +136,28 @@ fn an_application_that_writes_little_does_not_make_the_window_grow() {
         assert_eq!(link.received(), [200 * u64::from(MSS)]);
         assert_eq!(link.flows[0].cwnd(), 10 * MSS, "{algorithm:?}");
     }
+}
+
+#[test]
+fn bbr_keeps_most_of_the_rate_under_a_loss_of_one_percent_and_reno_does_not() {
+    let share = |algorithm| {
+        let mut link = Bottleneck::new(20, 40, 100);
+        link.loss_ppm = 10_000;
+        link.open(with(algorithm), ENDLESS);
+        link.run(seconds(3));
+        let received = link.run(seconds(15));
+        link.utilisation(received[0], seconds(15))
+    };
+    let (bbr, reno) = (share(Algorithm::Bbr), share(Algorithm::Reno));
+    assert!(bbr > 0.75, "{bbr}");
+    assert!(reno < bbr, "{reno} against {bbr}");
+}
+
+#[test]
+fn slow_start_ends_before_a_deep_queue_overflows() {
+    // HyStart++ notices the queue; without it the window would double until eight products overflow.
+    let mut link = Bottleneck::new(100, 50, 800);
+    link.open(with(Algorithm::Cubic), ENDLESS);
+    link.run(seconds(3));
+    assert_eq!(link.drops, 0, "{}", link.flows[0].cwnd());
 }
