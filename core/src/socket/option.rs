@@ -88,11 +88,12 @@ pub enum SocketOption {
     SendBuffer(u32),
     /// SO_MAX_PACING_RATE: bytes a second; `u64::MAX` for no limit.
     MaxPacingRate(u64),
-    /// TCP_FASTOPEN on a listener: most connections opened by data on a SYN that are not established yet; 0 for off.
+    /// TCP_FASTOPEN on a listener: most connections opened by data on a SYN that are not established yet; 0 for off, which
+    /// is all that is supported.
     FastOpen(u32),
-    /// TCP_FASTOPEN_CONNECT: the SYN waits for the first data and carries it.
+    /// TCP_FASTOPEN_CONNECT: the SYN waits for the first data and carries it. Only false is supported.
     FastOpenConnect(bool),
-    /// SO_OOBINLINE: urgent data stays in the stream.
+    /// SO_OOBINLINE: urgent data stays in the stream. There is no urgent data: only false is supported.
     OobInline(bool),
     /// SO_REUSEADDR.
     ReuseAddress(bool),
@@ -123,7 +124,7 @@ impl SocketOption {
     /// Getter: whether the value is in its documented range.
     ///
     /// # Errors
-    /// [`CommandError::InvalidArgument`].
+    /// [`CommandError::InvalidArgument`]; [`CommandError::Unsupported`] for what the stack does not do.
     pub fn check(&self) -> Result<(), CommandError> {
         let valid = match *self {
             Self::MaxSegment(bytes) => {
@@ -145,14 +146,18 @@ impl SocketOption {
             | Self::Congestion(_)
             | Self::NotSentLowWater(_)
             | Self::WindowClamp(_)
-            | Self::FastOpen(_)
-            | Self::FastOpenConnect(_)
-            | Self::OobInline(_)
+            | Self::FastOpen(0)
+            | Self::FastOpenConnect(false)
+            | Self::OobInline(false)
             | Self::ReuseAddress(_)
             | Self::ReusePort(_)
             | Self::Ipv4Tos(_)
             | Self::Ipv6TrafficClass(_)
             | Self::MtuDiscover(_) => true,
+            // No Fast Open and no urgent data yet: who asks for them must know.
+            Self::FastOpen(_) | Self::FastOpenConnect(true) | Self::OobInline(true) => {
+                return Err(CommandError::Unsupported);
+            }
         };
         if valid { Ok(()) } else { Err(CommandError::InvalidArgument) }
     }

@@ -12,6 +12,7 @@ use crate::event::DropReason;
 use crate::port::{AppPort, SocketId, Transport};
 use crate::socket::FourTuple;
 use crate::tcp::{COOKIE_LIFE, Connection, CookieTuple, IsnSecret, TxLimits};
+use crate::time::Instant;
 use crate::wire::IpProtocol;
 use crate::wire::tcp::TcpHeader;
 
@@ -21,13 +22,17 @@ impl Stack {
     pub(super) fn complete_handshake<P: AppPort>(
         &mut self,
         id: SocketId,
-        header: &TcpHeader,
+        (header, payload_len): (&TcpHeader, usize),
+        now: Instant,
         port: &mut P,
     ) -> Result<(), DropReason> {
         let Some(socket) = self.sockets.get(id) else { return Ok(()) };
         let Kind::Tcp { connection, listener } = &socket.kind else { return Ok(()) };
         if socket.stream.is_some() || socket.ended || !connection.completes_handshake(header) {
             return Ok(());
+        }
+        if payload_len == 0 && connection.defers_accept(now) {
+            return Err(DropReason::Limit);
         }
         let (channel, listener) = (socket.channel, *listener);
         if let Some(listener) = listener.and_then(|id| self.listener_mut(id))

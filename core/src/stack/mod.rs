@@ -52,6 +52,7 @@ mod rx_tcp;
 mod rx_udp;
 mod set_option;
 mod sock;
+mod stamp;
 mod stats;
 #[cfg(test)]
 mod tests;

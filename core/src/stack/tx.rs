@@ -10,6 +10,7 @@ use super::emit_plain::PlainHeaders;
 use super::no_stream::rings;
 use super::replies::{LinkTarget, Reply};
 use super::sock::Kind;
+use super::stamp::Stamp;
 use super::stats::Stats;
 use crate::ip::neighbor::Lookup;
 use crate::machnet::Flow;
@@ -310,6 +311,7 @@ impl Outlet<'_> {
         let Allowance { link, v6, .. } = allowance;
         let offload = nic.caps().tx_checksum;
         let plain = if offload { None } else { PlainHeaders::new(link, tuple) };
+        let stamp = Stamp::of(connection.config());
         for _ in 0..allowance.quantum {
             if connection.is_quiet(io) {
                 return Turn::Done;
@@ -326,6 +328,9 @@ impl Outlet<'_> {
                 if let Some(fields) = v6 {
                     stamp_ipv6(&mut frame, link, *fields);
                 }
+            }
+            if let Some(stamp) = &stamp {
+                stamp.put(&mut frame, link.len());
             }
             stats.tcp_segments_out += 1;
             stats.tx_frames += 1;

@@ -7,9 +7,6 @@ use super::ecn::EcnMode;
 use crate::socket::MtuDiscover;
 use crate::time::Duration;
 
-/// Time to live, or hop limit, of what is sent (RFC 1700's recommendation).
-const HOPS_DEFAULT: u8 = 64;
-
 /// Settings of connections. Made by [`ConfigBuilder`]; a connection keeps its own copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Config {
@@ -57,7 +54,7 @@ pub struct Config {
     pub(in crate::tcp) fast_open_queue: u32,
     /// SO_MAX_PACING_RATE in bytes a second, `u64::MAX` for none.
     pub(in crate::tcp) max_pacing_rate: u64,
-    /// IP_TOS or IPV6_TCLASS without its ECN bits, and IP_TTL or IPV6_UNICAST_HOPS.
+    /// IP_TOS or IPV6_TCLASS without its ECN bits, and IP_TTL or IPV6_UNICAST_HOPS, 0 for the default.
     pub(in crate::tcp) traffic_class: u8,
     pub(in crate::tcp) hops: u8,
     pub(in crate::tcp) mtu_discover: MtuDiscover,
@@ -122,7 +119,7 @@ impl Default for Config {
             fast_open_queue: 0,
             max_pacing_rate: u64::MAX,
             traffic_class: 0,
-            hops: HOPS_DEFAULT,
+            hops: 0,
             mtu_discover: MtuDiscover::Want,
             slow_start_after_idle: true,
             ecn: EcnMode::Accept,
@@ -148,9 +145,9 @@ impl Config {
         self.traffic_class
     }
 
-    /// Getter: time to live or hop limit of the packets (IP_TTL, IPV6_UNICAST_HOPS).
-    pub const fn hops(&self) -> u8 {
-        self.hops
+    /// Getter: time to live or hop limit of the packets (IP_TTL, IPV6_UNICAST_HOPS), where the application has set one.
+    pub const fn hops(&self) -> Option<u8> {
+        if self.hops == 0 { None } else { Some(self.hops) }
     }
 
     /// Getter: how the path MTU is discovered (IP_MTU_DISCOVER).

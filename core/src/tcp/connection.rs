@@ -268,6 +268,13 @@ impl Connection {
             && header.ack == self.snd.iss + 1
     }
 
+    /// Getter: the application wants no connection without data yet (TCP_DEFER_ACCEPT): an acknowledgement that only
+    /// completes the handshake counts as lost until the time is over, and the SYN,ACK asks for another.
+    pub fn defers_accept(&self, now: Instant) -> bool {
+        let span = Duration::from_secs(u64::from(self.config.defer_accept_s));
+        now.saturating_since(self.counters.last_rx) < span
+    }
+
     /// Command: makes the transition that the table has for `trigger`, if any, and what follows from it.
     pub(in crate::tcp) fn advance(&mut self, now: Instant, trigger: Trigger) {
         let Some(next) = self.state.next(trigger) else { return };

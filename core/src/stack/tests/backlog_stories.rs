@@ -3,7 +3,7 @@
 use core::net::SocketAddr;
 
 use crate::error::EndReason;
-use crate::port::{Completion, Op, SocketId, StreamId, Transport};
+use crate::port::{Completion, Op, SocketId, SocketOption, StreamId, Transport};
 use crate::testing::{Duo, Host};
 use crate::time::Duration;
 
@@ -104,4 +104,26 @@ fn closing_a_listener_resets_what_is_half_open() {
     });
     assert_eq!(duo.a.take_ended(socket.unwrap()), Some(EndReason::Reset));
     assert_eq!(duo.b.engine.stack().socket_count(), 0);
+}
+
+#[test]
+fn a_deferred_connection_is_handed_over_with_its_first_data_or_when_the_time_is_over() {
+    for writes in [true, false] {
+        let mut duo = Duo::new(4_096);
+        let option = SocketOption::DeferAccept(5);
+        duo.b.ask(Op::SetOption { socket: None, option });
+        let ours = crowd(&mut duo, 4, 1);
+        assert_eq!(connected(&mut duo), 1);
+        duo.pass(Duration::from_secs(1));
+        assert!(incoming(&mut duo).is_empty(), "nothing to read yet");
+        if writes {
+            let (socket, stream) = ours[0];
+            duo.a.engine.port_mut().write(stream, b"hello");
+            duo.a.ask(Op::Kick { socket });
+            duo.settle();
+        } else {
+            duo.pass(Duration::from_secs(9));
+        }
+        assert_eq!(incoming(&mut duo).len(), 1);
+    }
 }
