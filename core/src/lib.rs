@@ -22,6 +22,7 @@ mod keyed_hash;
 pub mod loopback;
 pub mod machnet;
 pub mod nic;
+pub mod planted;
 pub mod port;
 pub mod rng;
 pub mod socket;

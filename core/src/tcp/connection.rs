@@ -16,6 +16,7 @@ use super::state::State;
 use super::timer::{TimerReason, Timers};
 use super::transition::Trigger;
 use crate::error::EndReason;
+use crate::planted::{self, Bug};
 use crate::port::StreamIo;
 use crate::time::{Duration, Instant};
 use crate::wire::tcp::{TcpFlags, TcpHeader};
@@ -162,7 +163,7 @@ impl Connection {
             return self.end(EndReason::Aborted);
         }
         // SO_LINGER with a timeout of zero is how sockets ask for an abort.
-        let unread = unread || self.config.linger_s == Some(0);
+        let unread = unread && !planted::is(Bug::FinOverUnread) || self.config.linger_s == Some(0);
         if unread && (self.state.may_receive() || self.state == State::CloseWait) {
             return self.abort(now);
         }

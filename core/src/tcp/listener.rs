@@ -2,6 +2,7 @@
 
 use super::disposition::Rst;
 use super::seq::SeqNumber;
+use crate::planted::{self, Bug};
 use crate::wire::tcp::{TcpFlags, TcpHeader};
 
 /// A listener's decision.
@@ -19,6 +20,8 @@ pub enum ListenDecision {
 pub fn listen(header: &TcpHeader) -> ListenDecision {
     let flags = header.flags;
     if flags.contains(TcpFlags::RST) {
+        ListenDecision::Ignore
+    } else if flags.contains(TcpFlags::ACK) && planted::is(Bug::SilentListener) {
         ListenDecision::Ignore
     } else if flags.contains(TcpFlags::ACK) {
         ListenDecision::Rst(Rst { seq: header.ack, ack: SeqNumber(0), with_ack: false })

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::config::Config;
+use crate::planted::{self, Bug};
 use crate::wire::tcp::{TcpHeader, TcpOptions, Timestamps};
 
 /// What a peer that sends no MSS option may be sent (RFC 9293 §3.7.1, MUST-15, IPv4).
@@ -49,13 +50,17 @@ impl Negotiated {
     /// Each option holds only if both SYNs carry it (RFC 7323 §1.3, §2.2; RFC 2018 §2).
     pub(in crate::tcp) fn settle(&mut self, config: &Config, syn: &TcpHeader) {
         let options = &syn.options;
-        let peer_mss = options.mss.filter(|mss| *mss > 0).map_or(MSS_DEFAULT, |m| m.max(MSS_MIN));
+        let peer_mss = options
+            .mss
+            .filter(|mss| *mss > 0)
+            .map_or(MSS_DEFAULT, |m| m.max(if planted::is(Bug::TinyMss) { 1 } else { MSS_MIN }));
         self.peer_mss = peer_mss.min(config.max_segment_or_all());
         self.timestamps &= options.timestamps.is_some();
         self.sack &= options.sack_permitted;
         match options.window_scale {
             Some(shift) if self.window_scaling => {
-                self.snd_wscale = shift.min(WINDOW_SCALE_MAX);
+                let max = if planted::is(Bug::ScaleAbove14) { 24 } else { WINDOW_SCALE_MAX };
+                self.snd_wscale = shift.min(max);
                 self.rcv_wscale = config.window_scale_offered();
             }
             _ => self.window_scaling = false,

@@ -10,6 +10,7 @@ use super::timer::TimerReason;
 use alloc::boxed::Box;
 
 use crate::event::RetransmitCause;
+use crate::planted::{self, Bug};
 use crate::port::StreamIo;
 use crate::time::Instant;
 use crate::wire::tcp::{TcpFlags, TcpHeader, TcpOptions, Timestamps};
@@ -312,7 +313,7 @@ impl Connection {
         }
         // `snd_sml` is clamped to `snd_una` as that advances.
         let small_under_way = self.snd.snd_sml > self.snd.snd_una;
-        if self.config.nodelay || last || !small_under_way {
+        if self.config.nodelay || last || !small_under_way || planted::is(Bug::NoNagle) {
             return waiting;
         }
         waiting - waiting % mss
@@ -398,7 +399,7 @@ impl Connection {
         let payload_offset = self.snd.offset_of(seq);
         let end = payload_offset + u64::from(len);
         let mut header = self.header(now, seq, io);
-        if len > 0 && (last || end >= self.snd.end(io)) {
+        if len > 0 && (last || end >= self.snd.end(io)) && !planted::is(Bug::NoPush) {
             header.flags = header.flags.union(TcpFlags::PSH);
         }
         if fin {

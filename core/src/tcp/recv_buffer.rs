@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::assembler::Assembler;
 use super::options::{MSS_DEFAULT, Negotiated};
 use super::seq::{Anchor, SeqNumber, StreamEnd};
+use crate::planted::{self, Bug};
 use crate::port::{RingError, StreamIo};
 use crate::wire::tcp::SackBlocks;
 
@@ -248,6 +249,10 @@ impl RecvBuffer {
 
     /// Input: a segment out of order arrived: an acknowledgement for each (RFC 5681 §4.2).
     pub(in crate::tcp) fn acknowledge_out_of_order(&mut self) {
+        if planted::is(Bug::LazyDuplicateAcks) {
+            self.ack_due = AckDue::Delayed;
+            return;
+        }
         self.ack_due = AckDue::Now;
         self.duplicate_acks = self.duplicate_acks.saturating_add(1).min(DUPLICATE_ACKS_MAX);
     }
@@ -351,7 +356,9 @@ impl RecvBuffer {
     /// Output: SACK blocks for the next pure acknowledgement (RFC 2018 §4): a duplicate first, told once (RFC 2883 §4).
     pub(in crate::tcp) fn sack_blocks(&mut self, options: &Negotiated) -> SackBlocks {
         let mut blocks = SackBlocks::default();
-        if let Some(assembler) = self.assembler.as_mut().filter(|_| options.sack) {
+        if let Some(assembler) =
+            self.assembler.as_mut().filter(|_| options.sack || planted::is(Bug::SackUnasked))
+        {
             let mut max = if options.timestamps { 3 } else { 4 };
             let (left, right) = core::mem::take(&mut assembler.duplicate);
             if left != right {

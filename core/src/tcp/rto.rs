@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::Config;
 use super::seq::SeqNumber;
+use crate::planted::{self, Bug};
 use crate::time::Duration;
 
 /// How long the least round trip is remembered, in ms (tcp_min_rtt_wlen).
@@ -79,7 +80,7 @@ impl RttEstimator {
 
     /// RFC 6298 §5.5: back off the timer.
     pub(in crate::tcp) fn back_off(&mut self) {
-        self.backoff = self.backoff.saturating_add(1);
+        self.backoff = self.backoff.saturating_add(u8::from(!planted::is(Bug::NoBackoff)));
     }
 
     /// What was backed off was a probe, not a loss: the next timeout starts from the estimate again.

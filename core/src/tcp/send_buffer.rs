@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::seq::{Anchor, SeqNumber, StreamEnd};
+use crate::planted::{self, Bug};
 use crate::port::StreamIo;
 
 /// SND.* of RFC 9293 §3.3.1.
@@ -97,7 +98,9 @@ impl SendBuffer {
         ack: SeqNumber,
         wnd: u32,
     ) -> bool {
-        let newer = self.snd_wl1 < seq || (self.snd_wl1 == seq && self.snd_wl2 <= ack);
+        let newer = self.snd_wl1 < seq
+            || (self.snd_wl1 == seq && self.snd_wl2 <= ack)
+            || planted::is(Bug::WindowFromOldSegments);
         if !newer {
             return false;
         }

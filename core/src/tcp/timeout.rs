@@ -6,6 +6,7 @@ use super::state::State;
 use super::timer::TimerReason;
 use super::transition::Trigger;
 use crate::error::EndReason;
+use crate::planted::{self, Bug};
 use crate::port::StreamIo;
 use crate::time::{Duration, Instant};
 
@@ -148,7 +149,7 @@ impl Connection {
             0 => self.counters.probes >= self.config.keepalive_probes,
             ms => self.counters.probes > 0 && silence >= millis(ms),
         };
-        if over {
+        if over && !planted::is(Bug::EndlessKeepalive) {
             self.advance(now, Trigger::GiveUp);
             self.end(EndReason::TimedOut);
             self.flags.rst_due = true;

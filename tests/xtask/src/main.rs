@@ -4,6 +4,7 @@
 //! stage and prints how long each took and how many tests ran. `full` adds the long stages and can be resumed.
 
 mod bench;
+mod bite;
 mod corpus;
 mod counts;
 mod fuzz;
@@ -35,6 +36,12 @@ enum Command {
     Stages,
     /// Install what the tests need (Debian packages, cargo-fuzz)
     Setup,
+    /// Plant each bug of the checklist and see its tests fail
+    Bite {
+        /// Only so many bugs, chosen by the commit's hash
+        #[arg(long)]
+        sample: Option<usize>,
+    },
     /// Run the fuzz targets
     Fuzz {
         /// Seconds for each target
@@ -68,6 +75,7 @@ fn main() -> Result<()> {
             Ok(())
         }
         Command::Setup => setup::everything(),
+        Command::Bite { sample } => bite::run(sample).map(drop),
         Command::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),
         Command::Corpus => corpus::renew(),
         Command::Bench { name, json, gate } => bench::run(name, json, gate),

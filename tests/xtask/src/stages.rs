@@ -65,6 +65,11 @@ const STAGES: &[Stage] = &[
         what: "the main job twice and as a debug build, equal hashes; the capture opens in Wireshark",
         run: demo,
     },
+    Stage {
+        name: "bite",
+        what: "six planted bugs, drawn by the commit's hash, make their tests fail; none is in the release binary",
+        run: bite,
+    },
     Stage { name: "bench", what: "instruction ratios that gate", run: bench },
     Stage { name: "fuzz", what: "each fuzz target for 30 s", run: || fuzz_stage(30) },
 ];
@@ -329,6 +334,11 @@ fn wireshark_accepts(capture: &std::path::Path) -> Result<()> {
         odd.first()
     );
     Ok(())
+}
+
+fn bite() -> Result<Counts> {
+    crate::bite::absent()?;
+    Ok(Counts { passed: crate::bite::run(Some(6))?.into(), ..Counts::default() })
 }
 
 fn bench() -> Result<Counts> {

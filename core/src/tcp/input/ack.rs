@@ -11,6 +11,7 @@ use super::super::transition::Trigger;
 use super::SegmentIn;
 use super::handshake::reset_for;
 use crate::error::EndReason;
+use crate::planted::{self, Bug};
 use crate::port::StreamIo;
 use crate::tcp::SeqNumber;
 use crate::time::{Duration, Instant};
@@ -36,7 +37,7 @@ impl Connection {
             self.update_send_window(header.seq, header.ack, header.window);
             return Ok(());
         }
-        if header.ack > self.snd.snd_max {
+        if header.ack > self.snd.snd_max && !planted::is(Bug::AckOfTheFuture) {
             // "If the ACK acks something not yet sent, then send an ACK, drop the segment, and return."
             return Err(self.challenge(now));
         }

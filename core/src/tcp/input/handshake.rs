@@ -11,6 +11,7 @@ use super::super::timer::TimerReason;
 use super::super::transition::Trigger;
 use super::SegmentIn;
 use crate::error::EndReason;
+use crate::planted::{self, Bug};
 use crate::port::StreamIo;
 use crate::time::Instant;
 use crate::wire::tcp::{TcpFlags, TcpHeader};
@@ -70,6 +71,9 @@ impl Connection {
         }
         // A window on a SYN is never scaled (RFC 7323 §2.2).
         self.snd.snd_wnd = u32::from(syn.window);
+        if planted::is(Bug::ScaledSynWindow) {
+            self.snd.snd_wnd <<= self.options.snd_wscale;
+        }
         self.snd.snd_wnd_max = self.snd.snd_wnd;
         self.snd.snd_wl1 = syn.seq;
         self.snd.snd_wl2 = syn.ack;

@@ -15,6 +15,7 @@ use super::recv_buffer::AckDue;
 use super::state::State;
 use super::transition::Trigger;
 use crate::error::EndReason;
+use crate::planted::{self, Bug};
 use crate::port::StreamIo;
 use crate::time::Instant;
 use crate::wire::tcp::{TcpFlags, TcpHeader};
@@ -101,10 +102,13 @@ impl Connection {
             return self.handle_reset(now, header);
         }
         if flags.contains(TcpFlags::SYN) && !simultaneous {
+            if planted::is(Bug::SilentOnSyn) {
+                return Disposition::Ignore;
+            }
             // RFC 5961 §4.2, whatever the sequence number.
             return self.challenge(now);
         }
-        if !flags.contains(TcpFlags::ACK) {
+        if !flags.contains(TcpFlags::ACK) && !planted::is(Bug::NoAckNeeded) {
             return Disposition::Ignore;
         }
         if let Err(disposition) = self.handle_ack(now, segment, io) {
@@ -138,11 +142,11 @@ impl Connection {
 
     /// RFC 5961 §3.2 and RFC 9293 §3.10.7.4, second.
     fn handle_reset(&mut self, now: Instant, header: &TcpHeader) -> Disposition {
-        if self.state == State::TimeWait {
+        if self.state == State::TimeWait && !planted::is(Bug::TimeWaitAssassinated) {
             // RFC 1337: old duplicates would open the port to old data.
             return Disposition::Ignore;
         }
-        if header.seq != self.rcv.rcv_nxt {
+        if header.seq != self.rcv.rcv_nxt && !planted::is(Bug::RstAnywhere) {
             return self.challenge(now);
         }
         let reason = match self.state {
@@ -164,7 +168,7 @@ impl Connection {
 
     /// PAWS (RFC 7323 §5.3 R1), and the policy for segments without the timestamps that were agreed on (§3.2).
     fn is_stale(&self, now: Instant, header: &TcpHeader) -> bool {
-        if !self.options.timestamps {
+        if !self.options.timestamps || planted::is(Bug::NoPaws) {
             return false;
         }
         let Some(timestamps) = header.options.timestamps else {

@@ -10,6 +10,7 @@ use super::super::transition::Trigger;
 use super::SegmentIn;
 use super::handshake::reset_for;
 use crate::error::EndReason;
+use crate::planted::{self, Bug};
 use crate::port::StreamIo;
 use crate::time::Instant;
 use crate::wire::tcp::TcpFlags;
@@ -43,7 +44,8 @@ impl Connection {
             // that were received contradicts them, and the bytes were first.
             let end = self.rcv.anchor.offset_of(seq + segment.payload_len);
             let end = end.filter(|end| *end >= self.rcv.stored_end());
-            if let Some(end) = end.filter(|_| !self.rcv.fin_offset.is_known()) {
+            let gap = planted::is(Bug::ForgottenFin) && end != Some(self.rcv.anchor.offset);
+            if let Some(end) = end.filter(|_| !self.rcv.fin_offset.is_known() && !gap) {
                 self.rcv.fin_offset = StreamEnd::at(end);
             }
             if self.rcv.ack_due != AckDue::Now {

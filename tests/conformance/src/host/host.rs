@@ -74,7 +74,13 @@ pub struct Host {
 
 impl Host {
     /// A host at [`super::START`].
+    ///
+    /// In a build with `--cfg planted` the process suffers from the bug that `CAUSEWAY_PLANT` names, if any.
     pub fn new(config: &HostConfig) -> Self {
+        #[cfg(planted)]
+        if let Ok(id) = std::env::var("CAUSEWAY_PLANT") {
+            assert!(causeway_core::planted::plant(&id), "there is no bug `{id}`");
+        }
         let sysctl = Sysctl::default();
         let machine = new_machine(config, &sysctl);
         Self {
