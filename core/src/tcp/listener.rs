@@ -19,9 +19,8 @@ pub enum ListenDecision {
 /// RFC 9293 §3.10.7.2: a segment for a port in LISTEN that belongs to no connection.
 pub fn listen(header: &TcpHeader) -> ListenDecision {
     let flags = header.flags;
-    if flags.contains(TcpFlags::RST) {
-        ListenDecision::Ignore
-    } else if flags.contains(TcpFlags::ACK) && planted::is(Bug::SilentListener) {
+    let silent = planted::is(Bug::SilentListener) && flags.contains(TcpFlags::ACK);
+    if flags.contains(TcpFlags::RST) || silent {
         ListenDecision::Ignore
     } else if flags.contains(TcpFlags::ACK) {
         ListenDecision::Rst(Rst { seq: header.ack, ack: SeqNumber(0), with_ack: false })
