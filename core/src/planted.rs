@@ -1,6 +1,6 @@
 //! Bugs planted on purpose, to prove that the tests notice them (`cargo xtask bite`).
 //!
-//! A build with `--cfg planted` has them all and suffers from the one that [`plant`] names, for the whole process: this is
+//! A build with `--cfg planted` has them all and suffers from the one that `plant` names, for the whole process: this is
 //! the one static of the core, and it exists in no other build. Without the cfg [`is`] is `false` at compile time, and
 //! nothing of this is left.
 //!
