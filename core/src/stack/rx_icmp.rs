@@ -1,5 +1,7 @@
 //! ICMP for IPv4: echo in both directions, and errors about what we sent.
 
+use alloc::vec::Vec;
+
 use super::composition::Stack;
 use super::datagram::Datagram;
 use super::icmp_in::{About, News};
@@ -8,6 +10,7 @@ use super::rx::Packet;
 use crate::event::DropReason;
 use crate::nic::Frame;
 use crate::port::{AppPort, Completion};
+use crate::time::Instant;
 use crate::wire::icmpv4::{ICMP_HEADER_LEN, Icmpv4Header, QuotedPacket};
 use crate::wire::ipv4::IPV4_HEADER_LEN;
 use crate::wire::{IpProtocol, WireError};
@@ -58,7 +61,22 @@ impl Stack {
         reply: Icmpv4Header,
         packet: &Packet,
     ) -> Result<(), DropReason> {
-        if !self.echo_rate.allow(packet.now) {
+        let mut bytes = self.echo_bytes(message, IPV4_HEADER_LEN, packet.now)?;
+        reply.emit(&mut bytes[IPV4_HEADER_LEN..]);
+        if self.send_ip_or_pieces(packet.now, &Datagram::answer(packet, IpProtocol::ICMP), bytes) {
+            self.stats.echo_replies_out += 1;
+        }
+        Ok(())
+    }
+
+    /// The message behind room for an IP header of `room` bytes, if the limit on echo replies allows another one.
+    pub(super) fn echo_bytes(
+        &mut self,
+        message: &Payload<'_>,
+        room: usize,
+        now: Instant,
+    ) -> Result<Vec<u8>, DropReason> {
+        if !self.echo_rate.allow(now) {
             self.stats.echo_replies_limited += 1;
             return Err(DropReason::Limit);
         }
@@ -66,15 +84,11 @@ impl Stack {
             self.stats.replies_lost += 1;
             return Err(DropReason::Limit);
         };
-        bytes.resize(IPV4_HEADER_LEN, 0);
+        bytes.resize(room, 0);
         for slice in message.slices() {
             bytes.extend_from_slice(slice);
         }
-        reply.emit(&mut bytes[IPV4_HEADER_LEN..]);
-        if self.send_ip_or_pieces(packet.now, &Datagram::answer(packet, IpProtocol::ICMP), bytes) {
-            self.stats.echo_replies_out += 1;
-        }
-        Ok(())
+        Ok(bytes)
     }
 
     pub(super) fn finish_ping<P: AppPort>(

@@ -87,18 +87,7 @@ impl Stack {
         let answer = self.answer_from_own(packet, IpProtocol::ICMPV6);
         let answer = answer.ok_or(DropReason::NoSocket)?;
         let IpAddr::V6(own) = answer.src else { return Err(DropReason::Protocol) };
-        if !self.echo_rate.allow(packet.now) {
-            self.stats.echo_replies_limited += 1;
-            return Err(DropReason::Limit);
-        }
-        let Some(mut bytes) = self.replies.buffer() else {
-            self.stats.replies_lost += 1;
-            return Err(DropReason::Limit);
-        };
-        bytes.resize(IPV6_HEADER_LEN, 0);
-        for slice in message.slices() {
-            bytes.extend_from_slice(slice);
-        }
+        let mut bytes = self.echo_bytes(message, IPV6_HEADER_LEN, packet.now)?;
         reply.emit(&mut bytes[IPV6_HEADER_LEN..], own, src);
         if self.send_ip_or_pieces(packet.now, &answer, bytes) {
             self.stats.echo_replies_out += 1;

@@ -37,10 +37,6 @@ impl Stack {
         }
         let payload = Payload::of(frame, packet.at + header_len, packet.len - header_len);
         let tuple = packet.tuple(header.dst_port, header.src_port);
-        if tuple.local == tuple.remote {
-            // "LAND": nobody is their own peer.
-            return Err(DropReason::Martian);
-        }
         if header.flags.contains(TcpFlags::SYN) && packet.src.is_ipv6() {
             // RFC 9293 MUST-15: what IPv6 carries without an option; the machine itself knows IPv4's number.
             header.options.mss = header.options.mss.filter(|mss| *mss > 0).or(Some(MSS_DEFAULT_V6));
