@@ -7,6 +7,7 @@ mod bench;
 mod bite;
 mod corpus;
 mod counts;
+mod coverage;
 mod fuzz;
 mod run;
 mod setup;
@@ -42,6 +43,8 @@ enum Command {
         #[arg(long)]
         sample: Option<usize>,
     },
+    /// The lines of TCP that the scripts reach; fails when they are too few
+    Coverage,
     /// Run the fuzz targets
     Fuzz {
         /// Seconds for each target
@@ -76,6 +79,7 @@ fn main() -> Result<()> {
         }
         Command::Setup => setup::everything(),
         Command::Bite { sample } => bite::run(sample).map(drop),
+        Command::Coverage => coverage::report(),
         Command::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),
         Command::Corpus => corpus::renew(),
         Command::Bench { name, json, gate } => bench::run(name, json, gate),

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
+use crate::coverage;
 use crate::run::{command, on_path, read, run};
 
 /// A program and the Debian package that brings it.
@@ -75,13 +76,19 @@ fn tun_device() -> Result<()> {
     run(command(&["mknod", "-m", "0666", "/dev/net/tun", "c", "10", "200"]))
 }
 
-/// A minimal installation of Rust has neither.
-fn components() -> Result<()> {
-    let missing: Vec<&str> = ["fmt", "clippy"]
+/// A minimal installation of Rust has none of them.
+///
+/// # Errors
+/// When one is missing and rustup cannot add it.
+pub fn components() -> Result<()> {
+    let mut missing: Vec<&str> = ["fmt", "clippy"]
         .into_iter()
         .filter(|tool| read(command(&["cargo", tool, "--version"])).is_err())
         .map(|tool| if tool == "fmt" { "rustfmt" } else { "clippy" })
         .collect();
+    if !coverage::tool("llvm-cov")?.is_file() {
+        missing.push("llvm-tools");
+    }
     if missing.is_empty() {
         return Ok(());
     }

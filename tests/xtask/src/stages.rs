@@ -81,6 +81,7 @@ const LONG: &[Stage] = &[
         what: "every cell of the matrix; goes on where it was stopped",
         run: matrix_full,
     },
+    Stage { name: "coverage", what: "enough lines of TCP are reached by scripts", run: coverage },
 ];
 
 /// Prints the stages.
@@ -339,6 +340,11 @@ fn wireshark_accepts(capture: &std::path::Path) -> Result<()> {
 fn bite() -> Result<Counts> {
     crate::bite::absent()?;
     Ok(Counts { passed: crate::bite::run(Some(6))?.into(), ..Counts::default() })
+}
+
+fn coverage() -> Result<Counts> {
+    crate::coverage::report()?;
+    Ok(Counts { passed: 1, ..Counts::default() })
 }
 
 fn bench() -> Result<Counts> {
