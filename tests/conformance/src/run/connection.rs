@@ -22,6 +22,8 @@ pub(super) enum Phase {
     SynSent,
     /// It was acknowledged.
     SynAcked,
+    /// Its descriptor was closed.
+    Closed,
 }
 
 /// A connection, listener or datagram socket of a script.

@@ -29,18 +29,16 @@ impl Player<'_> {
             TransportSpec::Tcp(tcp) => Some(tcp),
             TransportSpec::Udp(_) | TransportSpec::Icmp(_) => None,
         };
+        if let (Some(tcp), Some(ports)) = (tcp, spec.ports) {
+            return Ok(self.connection_by_port(spec.direction, tcp, ports));
+        }
         let phase = self.under_test.map(|index| self.connections[index].phase);
         if let Some(tcp) = tcp
             && spec.direction == Direction::Inbound
             && matches!(phase, None | Some(Phase::Listening))
         {
             self.next_port += 1;
-            let remote = SocketAddr::new(self.connect_address().ip(), self.next_port);
-            let mut new =
-                Connection::new(Phase::PacketReceived, false, self.bind_address(), remote);
-            new.remote_isn = tcp.seq;
-            self.connections.push(new);
-            self.under_test = Some(self.connections.len() - 1);
+            self.new_peer(self.next_port, tcp.seq);
         }
         let Some(index) = self.under_test else {
             return Err("no socket for this packet".to_owned());
@@ -55,6 +53,33 @@ impl Player<'_> {
             self.connections[index].script_isn = tcp.seq;
         }
         Ok(index)
+    }
+
+    /// A packet that names its ports belongs to the newest connection with that port of the peer. One that comes from
+    /// another port makes a new connection, and so does a SYN after the old one's descriptor is closed.
+    fn connection_by_port(
+        &mut self,
+        direction: Direction,
+        tcp: &TcpSpec,
+        (src, dst): (u16, u16),
+    ) -> usize {
+        let inbound = direction == Direction::Inbound;
+        let port = if inbound { src } else { dst };
+        let opens = inbound && tcp.flags.has(Flags::SYN) && !tcp.flags.has(Flags::ACK);
+        let of_port = |c: &Connection| c.remote.port() == port && c.phase != Phase::Listening;
+        let over = |c: &Connection| c.phase == Phase::Closed && opens;
+        let found = self.connections.iter().rposition(|c| of_port(c) && !over(c));
+        found.unwrap_or_else(|| self.new_peer(port, tcp.seq))
+    }
+
+    fn new_peer(&mut self, port: u16, remote_isn: u32) -> usize {
+        let remote = SocketAddr::new(self.connect_address().ip(), port);
+        let mut new = Connection::new(Phase::PacketReceived, false, self.bind_address(), remote);
+        new.remote_isn = remote_isn;
+        self.connections.push(new);
+        let index = self.connections.len() - 1;
+        self.under_test = Some(index);
+        index
     }
 
     /// Sends a packet of the script to the stack.

@@ -74,8 +74,13 @@ impl Player<'_> {
             (Call::Close { .. }, _) => {
                 let fd = number(&spec.args[0])?;
                 self.fds.remove(&fd);
-                for connection in &mut self.connections {
-                    connection.fd = connection.fd.filter(|known| *known != fd);
+                for connection in self.connections.iter_mut().filter(|c| c.fd == Some(fd)) {
+                    connection.fd = None;
+                    let accepted =
+                        matches!(connection.phase, Phase::SynAckSent | Phase::SynAckAcked);
+                    if accepted {
+                        connection.phase = Phase::Closed;
+                    }
                 }
             }
             (Call::Pipe { .. }, Reply::Pipe(read, write)) => {
