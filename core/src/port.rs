@@ -136,6 +136,13 @@ pub enum Op {
         /// Whom it is for; `None` for the peer that the socket is connected to.
         remote: Option<SocketAddr>,
     },
+    /// The byte of the TX ring before `offset` is urgent (MSG_OOB; TCP only). A [`Op::Kick`] as well: what was written leaves.
+    MarkUrgent {
+        /// The connection.
+        socket: SocketId,
+        /// One past the urgent byte in the TX stream, at least 1.
+        offset: u64,
+    },
     /// No more bytes will be written: send FIN after the last (RFC 9293 §3.10.4, half close).
     ShutdownWrite {
         /// The connection.
@@ -283,6 +290,16 @@ pub enum Completion {
         socket: SocketId,
         /// Why.
         reason: EndReason,
+    },
+    /// The peer says that a byte is urgent (TCP only); it supersedes what was said before. The byte is part of the RX stream:
+    /// an application that reads it out of line passes it over there. Once it is committed it lies in the ring.
+    Urgent {
+        /// Which.
+        socket: SocketId,
+        /// Where the urgent byte lies, or will lie, in the RX stream.
+        offset: u64,
+        /// The byte, if it has come; told also where those in front of it have not.
+        byte: Option<u8>,
     },
     /// The peer's FIN: what lies in the RX ring is all there will be.
     PeerClosed {

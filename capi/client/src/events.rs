@@ -39,8 +39,8 @@ impl State {
                     socket.connected = true;
                 }
             }
-            // Only wakes: who waits looks at the rings.
-            Completion::Ready { .. } => {}
+            // Only wakes: who waits looks at the rings. Urgent data is read in line.
+            Completion::Ready { .. } | Completion::Urgent { .. } => {}
             Completion::Message { socket, offset, len } => {
                 if self.sockets.get(&socket).is_some_and(|s| !s.closed) {
                     self.arrivals.push_back(Arrival::Message { socket, offset, len });

@@ -93,7 +93,7 @@ pub enum SocketOption {
     FastOpen(u32),
     /// TCP_FASTOPEN_CONNECT: the SYN waits for the first data and carries it. Only false is supported.
     FastOpenConnect(bool),
-    /// SO_OOBINLINE: urgent data stays in the stream. There is no urgent data: only false is supported.
+    /// SO_OOBINLINE: urgent data is read with the rest. The application's side does what it says; the stack keeps it.
     OobInline(bool),
     /// SO_REUSEADDR.
     ReuseAddress(bool),
@@ -148,14 +148,14 @@ impl SocketOption {
             | Self::WindowClamp(_)
             | Self::FastOpen(0)
             | Self::FastOpenConnect(false)
-            | Self::OobInline(false)
+            | Self::OobInline(_)
             | Self::ReuseAddress(_)
             | Self::ReusePort(_)
             | Self::Ipv4Tos(_)
             | Self::Ipv6TrafficClass(_)
             | Self::MtuDiscover(_) => true,
-            // No Fast Open and no urgent data yet: who asks for them must know.
-            Self::FastOpen(_) | Self::FastOpenConnect(true) | Self::OobInline(true) => {
+            // No Fast Open yet: who asks for it must know.
+            Self::FastOpen(_) | Self::FastOpenConnect(true) => {
                 return Err(CommandError::Unsupported);
             }
         };

@@ -87,6 +87,9 @@ impl Stack {
             Op::SendDatagram { socket, offset, len, remote } => {
                 self.send_udp(now, channel, socket, (offset, len), remote, port)
             }
+            Op::MarkUrgent { socket, offset } => {
+                self.mark_urgent(now, channel, socket, offset, port)
+            }
             Op::ShutdownWrite { socket } => self.shutdown_write(now, channel, socket, port),
             Op::Close { socket } => {
                 self.close(now, channel, socket, port);
@@ -202,6 +205,27 @@ impl Stack {
         };
         flow.send_message(offset, len, message, &rings(port, socket.stream))?;
         self.settle(now, id, None, port);
+        Ok(())
+    }
+
+    fn mark_urgent<P: AppPort>(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        id: SocketId,
+        offset: u64,
+        port: &mut P,
+    ) -> Result<(), CommandError> {
+        let socket = self.owned(channel, id).ok_or(CommandError::UnknownSocket)?;
+        let before = socket.tcp_state();
+        let Kind::Tcp { connection, .. } = &mut socket.kind else {
+            return Err(CommandError::WrongState);
+        };
+        let io = rings(port, socket.stream);
+        connection.mark_urgent(offset, &io)?;
+        connection.handle_app(now, &io);
+        drop(io);
+        self.settle(now, id, before, port);
         Ok(())
     }
 

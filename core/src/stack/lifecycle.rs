@@ -17,6 +17,7 @@ enum News {
     Established,
     Ready,
     PeerClosed,
+    Urgent { offset: u64, byte: Option<u8> },
     Message { offset: u64, len: u32 },
     Congestion,
     Retransmit { seq: u32, len: u32, cause: RetransmitCause },
@@ -32,6 +33,7 @@ impl Kind {
                 ConnectionEvent::Established => News::Established,
                 ConnectionEvent::Readable | ConnectionEvent::Writable => News::Ready,
                 ConnectionEvent::PeerClosed => News::PeerClosed,
+                ConnectionEvent::Urgent { offset, byte } => News::Urgent { offset, byte },
                 ConnectionEvent::CongestionChanged => News::Congestion,
                 ConnectionEvent::Retransmit { seq, len, cause } => {
                     News::Retransmit { seq: seq.0, len, cause }
@@ -211,8 +213,11 @@ impl Stack {
             News::Message { offset, len } if announced => {
                 port.complete(channel, Completion::Message { socket: id, offset, len });
             }
+            News::Urgent { offset, byte } if announced => {
+                port.complete(channel, Completion::Urgent { socket: id, offset, byte });
+            }
             // Nobody knows of a half-open connection yet.
-            News::Ready | News::PeerClosed | News::Message { .. } => {}
+            News::Ready | News::PeerClosed | News::Message { .. } | News::Urgent { .. } => {}
             News::Congestion => self.log_congestion(now, id),
             News::Retransmit { seq, len, cause } => {
                 self.stats.retransmits += 1;

@@ -1,5 +1,7 @@
 //! One TCP connection: its parts, its beginning, the application's commands, its getters.
 
+use alloc::boxed::Box;
+
 use serde::{Deserialize, Serialize};
 
 use super::congestion::Congestion;
@@ -15,6 +17,7 @@ use super::shared_config::SharedConfig;
 use super::state::State;
 use super::timer::{TimerReason, Timers};
 use super::transition::Trigger;
+use super::urgent::Urgent;
 use crate::error::EndReason;
 use crate::planted::{self, Bug};
 use crate::port::StreamIo;
@@ -42,6 +45,8 @@ pub struct Connection {
     pub(in crate::tcp) timers: Timers,
     pub(in crate::tcp) events: Events,
     pub(in crate::tcp) counters: Counters,
+    /// Made when something is urgent for the first time, in either direction.
+    pub(in crate::tcp) urgent: Option<Box<Urgent>>,
 }
 
 /// What is either so or not.
@@ -132,6 +137,7 @@ impl Connection {
             timers: Timers::new(),
             events: Events::default(),
             counters: Counters { last_rx: now, last_tx: now, ..Counters::default() },
+            urgent: None,
         }
     }
 
@@ -203,7 +209,7 @@ impl Connection {
     ///
     /// `Ended(Closed)` comes when both sides have closed, which may be while TIME-WAIT lasts.
     pub fn poll_event(&mut self) -> Option<ConnectionEvent> {
-        self.events.poll()
+        self.urgent_event().or_else(|| self.events.poll())
     }
 
     /// Output: like `poll_event` until it gives `None`, when there is no news but `Readable`, `Writable` and, unless

@@ -17,6 +17,13 @@ pub enum ConnectionEvent {
     Writable,
     /// The peer sent FIN; everything before it is in the RX ring.
     PeerClosed,
+    /// The peer says that something is urgent (RFC 9293 §3.8.5); of several since the last poll, the latest.
+    Urgent {
+        /// Where the urgent byte lies, or will lie, in the RX stream.
+        offset: u64,
+        /// The byte, if it has come; told also where those in front of it have not.
+        byte: Option<u8>,
+    },
     /// The congestion window or the threshold changed.
     CongestionChanged,
     /// A segment was sent again; of several since the last poll, the latest.
@@ -55,6 +62,7 @@ impl Events {
     pub(in crate::tcp) const WRITABLE: u8 = 4;
     pub(in crate::tcp) const PEER_CLOSED: u8 = 8;
     pub(in crate::tcp) const CONGESTION: u8 = 16;
+    pub(in crate::tcp) const URGENT: u8 = 32;
 
     pub(in crate::tcp) fn raise(&mut self, flag: u8) {
         self.flags |= flag;
@@ -90,6 +98,11 @@ impl Events {
         let set = self.flags & flag != 0;
         self.flags &= !flag;
         set
+    }
+
+    /// Output: there is news of urgent data. Not before the connection itself was told of.
+    pub(in crate::tcp) fn take_urgent(&mut self) -> bool {
+        self.flags & Self::ESTABLISHED == 0 && self.take(Self::URGENT)
     }
 
     pub(in crate::tcp) fn poll(&mut self) -> Option<ConnectionEvent> {

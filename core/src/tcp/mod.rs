@@ -36,6 +36,7 @@ mod time_wait;
 mod timeout;
 mod timer;
 mod transition;
+mod urgent;
 mod user_timeout;
 mod write_out;
 

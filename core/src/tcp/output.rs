@@ -193,7 +193,8 @@ impl Connection {
         if sendable.len > quantum {
             sendable = Sendable { len: quantum, fin: false, last: false };
         }
-        if sendable.len > self.options.mss() && self.is_cwr_due() {
+        // One segment, not several: each has a pointer of its own.
+        if sendable.len > self.options.mss() && (self.is_cwr_due() || self.is_urgent()) {
             sendable = Sendable { len: self.options.mss(), fin: false, last: false };
         }
         Some(self.transmit_new(now, sendable, limits, io))
@@ -308,6 +309,9 @@ impl Connection {
 
     /// Nagle's algorithm with Minshall's refinement: a small segment waits while another is under way.
     fn without_small_tail(&mut self, now: Instant, waiting: u32, mss: u32, last: bool) -> u32 {
+        if self.is_urgent() {
+            return waiting;
+        }
         if self.config.cork && !last {
             return self.corked(now, waiting, mss);
         }
@@ -427,7 +431,13 @@ impl Connection {
         if !core::mem::take(&mut self.flags.probe_due) {
             return None;
         }
-        let header = self.header(now, self.snd.snd_una - 1, io);
+        let mut seq = self.snd.snd_una - 1;
+        if self.urgent.is_some()
+            && let Some(taken) = self.urgent_probe()
+        {
+            (seq, self.flags.probe_due) = (taken, true);
+        }
+        let header = self.header(now, seq, io);
         Some(SegmentOut::bare(header, self.ecn.field()))
     }
 
@@ -484,14 +494,18 @@ impl Connection {
     fn header(&mut self, now: Instant, seq: SeqNumber, io: &impl StreamIo) -> TcpHeader {
         let window = self.rcv.advertise(self.options.rcv_wscale, io);
         self.rcv.last_ack_sent = self.rcv.rcv_nxt;
-        TcpHeader {
+        let mut header = TcpHeader {
             seq,
             ack: self.rcv.rcv_nxt,
             flags: TcpFlags::ACK.union(self.ecn.echo()),
             window,
             options: self.plain_options(now),
             ..TcpHeader::default()
+        };
+        if self.urgent.is_some() {
+            self.point_at_urgent(&mut header);
         }
+        header
     }
 
     #[inline]

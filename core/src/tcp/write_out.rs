@@ -3,9 +3,10 @@
 use alloc::vec::Vec;
 
 use super::connection::Connection;
+use super::urgent::Urgent;
 
 /// Version of the layout. Changes whenever a field does.
-pub const STATE_VERSION: u16 = 8;
+pub const STATE_VERSION: u16 = 9;
 /// First bytes of a connection's state.
 const MAGIC: [u8; 4] = *b"CWTC";
 
@@ -66,6 +67,7 @@ impl Connection {
             timers: _,
             events: _,
             counters,
+            urgent,
         } = self;
         config.check().is_ok()
             && options.is_valid()
@@ -75,5 +77,6 @@ impl Connection {
             && congestion.is_valid()
             && recovery.is_valid(snd, state.is_synchronized())
             && counters.bytes_sent < 1 << 62
+            && urgent.as_deref().is_none_or(Urgent::is_valid)
     }
 }

@@ -279,7 +279,8 @@ impl DaemonLane {
 
     /// Input: an answer or news for the application. Kept when the ring is full; readiness of one stream is kept once.
     pub fn push_completion(&mut self, completion: &Completion) {
-        if self.poison().is_some() {
+        // Clients read urgent data in line, as RFC 6093 §6 recommends, and a peer may send a mark with each segment.
+        if self.poison().is_some() || matches!(completion, Completion::Urgent { .. }) {
             return;
         }
         let slot = completion_socket(completion)
@@ -499,6 +500,7 @@ fn socket_of(op: &Op) -> Option<SocketId> {
         | Op::SendMessage { socket, .. }
         | Op::ConnectUdp { socket, .. }
         | Op::SendDatagram { socket, .. }
+        | Op::MarkUrgent { socket, .. }
         | Op::ShutdownWrite { socket }
         | Op::Close { socket }
         | Op::Abort { socket }
@@ -522,6 +524,7 @@ fn completion_socket(completion: &Completion) -> Option<SocketId> {
         | Completion::Datagram { socket, .. }
         | Completion::DatagramRefused { socket, .. }
         | Completion::PeerClosed { socket }
+        | Completion::Urgent { socket, .. }
         | Completion::Ended { socket, .. } => Some(*socket),
         Completion::Failed { .. }
         | Completion::Listening { .. }

@@ -29,6 +29,7 @@ const SET_OPTION: u8 = 12;
 const BIND_UDP: u8 = 13;
 const CONNECT_UDP: u8 = 14;
 const SEND_DATAGRAM: u8 = 15;
+const MARK_URGENT: u8 = 16;
 
 /// What an application can say: a command for the stack, or word about its channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +93,9 @@ pub fn encode_command(tag: u64, op: &Op, slot: Option<u32>) -> Option<Entry> {
         Op::SendDatagram { socket, offset, len, remote } => {
             datagram::encode_send(head(SEND_DATAGRAM), tag, socket, (offset, len), remote)
         }
+        Op::MarkUrgent { socket, offset } => {
+            [head(MARK_URGENT).pack(), tag, socket.to_bits(), offset, 0, 0, 0, 0]
+        }
         Op::ShutdownWrite { socket } => plain(SHUTDOWN_WRITE, socket),
         Op::Close { socket } => plain(CLOSE, socket),
         Op::Abort { socket } => plain(ABORT, socket),
@@ -138,6 +142,12 @@ pub fn decode_command(entry: &Entry) -> Result<DecodedCommand, ProtoError> {
         BIND_UDP => AppCommand::Op(datagram::decode_bind(head, entry)?),
         CONNECT_UDP => AppCommand::Op(datagram::decode_connect(head, entry)?),
         SEND_DATAGRAM => AppCommand::Op(datagram::decode_send(head, entry)?),
+        MARK_URGENT => {
+            plain_head(head)?;
+            zero_from(entry, 4)?;
+            let socket = SocketId::from_bits(entry[2]);
+            AppCommand::Op(Op::MarkUrgent { socket, offset: entry[3] })
+        }
         SET_OPTION => AppCommand::Op(set_option(head, entry)?),
         KICK | SHUTDOWN_WRITE | CLOSE | ABORT | INFO | RELEASE => plain(head, entry)?,
         _ => return Err(ProtoError::Kind),

@@ -27,6 +27,10 @@ const INFO_REST: u8 = 12;
 const BOUND: u8 = 13;
 const DATAGRAM: u8 = 14;
 const DATAGRAM_REFUSED: u8 = 15;
+const URGENT: u8 = 16;
+
+/// The urgent byte is in the low eight bits beside this one.
+const URGENT_BYTE: u16 = 1 << 8;
 
 /// Words of figures in one entry, behind the head and the tag.
 const WORDS_EACH: usize = 6;
@@ -101,6 +105,10 @@ pub fn encode_completion(completion: &Completion, slot: Option<u32>) -> EncodedC
             [head(MESSAGE).pack(), 0, socket.to_bits(), offset, u64::from(len), 0, 0, 0]
         }
         Completion::PeerClosed { socket } => about(PEER_CLOSED, socket, 0),
+        Completion::Urgent { socket, offset, byte } => {
+            let head = head(URGENT).small(byte.map_or(0, |byte| URGENT_BYTE | u16::from(byte)));
+            [head.pack(), 0, socket.to_bits(), offset, 0, 0, 0, 0]
+        }
         Completion::Ended { socket, reason } => {
             about(ENDED, socket, u64::from(end_reason_code(reason)))
         }
@@ -230,6 +238,10 @@ fn decode_one(head: Head, entry: &Entry, channel: ChannelId) -> Result<Completio
         READY => Completion::Ready { socket },
         MESSAGE => Completion::Message { socket, offset: entry[3], len: narrow(entry[4])? },
         PEER_CLOSED => Completion::PeerClosed { socket },
+        URGENT => {
+            let byte = (head.small & URGENT_BYTE != 0).then_some(head.small as u8);
+            Completion::Urgent { socket, offset: entry[3], byte }
+        }
         ENDED => Completion::Ended { socket, reason: end_reason(entry[3])? },
         ECHO_REPLY => Completion::EchoReply {
             tag,

@@ -116,6 +116,9 @@ impl Connection {
         }
         self.counters.last_rx = now;
         self.update_ts_recent(now, header);
+        if flags.contains(TcpFlags::URG) || self.urgent.is_some() {
+            self.handle_urgent(segment, seq);
+        }
         let disposition = self.handle_text(now, segment, seq, io);
         self.receive_ecn(segment);
         disposition

@@ -17,3 +17,4 @@ mod spurious;
 mod state_file;
 mod stream;
 mod timeline;
+mod urgent;

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use causeway_core::port::{SocketId, StreamId};
 
 use super::errno::Errno;
+use super::urgent::Mark;
 
 /// A connection, from the moment its application could know of it.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub(super) struct Endpoint {
     pub(super) error: Option<Errno>,
     /// Grows with each piece of news, for edge-triggered epoll.
     pub(super) news: u64,
+    /// Of the peer's urgent data.
+    pub(super) mark: Option<Mark>,
 }
 
 /// What a TCP socket is at present.

@@ -318,6 +318,12 @@ impl Host {
         }
     }
 
+    /// The descriptor of a connection, if it was accepted.
+    pub(super) fn fd_of(&self, socket: SocketId) -> Option<i32> {
+        let is = |file: &Option<File>| matches!(file, Some(File::Tcp(tcp)) if matches!(tcp.role, Role::Stream { socket: s } if s == socket));
+        self.files.iter().position(is).and_then(|index| Some(FIRST_FD + i32::try_from(index).ok()?))
+    }
+
     /// Asks the stack and returns its answer to this one command, if it gives any.
     pub(super) fn ask(&mut self, op: Op) -> Option<Completion> {
         self.tag += 1;
@@ -356,6 +362,9 @@ impl Host {
                 }
                 Completion::Connected { socket } => self.news(socket, |e| e.connected = true),
                 Completion::Ready { socket } => self.news(socket, |_| {}),
+                Completion::Urgent { socket, offset, byte } => {
+                    self.absorb_mark(socket, offset, byte);
+                }
                 Completion::PeerClosed { socket } => self.news(socket, |e| e.peer_closed = true),
                 Completion::Ended { socket, reason } => self.news(socket, |endpoint| {
                     endpoint.ended = true;
@@ -369,7 +378,7 @@ impl Host {
         }
     }
 
-    fn news(&mut self, socket: SocketId, change: impl FnOnce(&mut Endpoint)) {
+    pub(super) fn news(&mut self, socket: SocketId, change: impl FnOnce(&mut Endpoint)) {
         if let Some(endpoint) = self.endpoints.get_mut(&socket) {
             endpoint.news += 1;
             change(endpoint);
@@ -412,6 +421,15 @@ impl Endpoint {
         remote: SocketAddr,
         connected: bool,
     ) -> Self {
-        Self { stream, remote, connected, peer_closed: false, ended: false, error: None, news: 1 }
+        Self {
+            stream,
+            remote,
+            connected,
+            peer_closed: false,
+            ended: false,
+            error: None,
+            news: 1,
+            mark: None,
+        }
     }
 }

@@ -18,6 +18,7 @@ pub mod port;
 mod stream;
 mod sysctl;
 mod transfer;
+mod urgent;
 
 pub use call::{Call, CallResult, ControlMessage, EpollEvent, PollFd, Received, Reply, TaskId};
 pub use errno::Errno;

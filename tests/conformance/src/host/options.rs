@@ -394,14 +394,4 @@ impl Host {
         // Linux's numbers of FIN-WAIT-1, LAST-ACK and CLOSING.
         self.info(socket).is_some_and(|info| matches!(info.state, 4 | 9 | 11))
     }
-
-    /// SIOCATMARK.
-    pub(super) fn at_mark(&mut self, _fd: i32) -> bool {
-        false
-    }
-
-    /// Urgent data waits (POLLPRI).
-    pub(super) fn urgent_waits(&mut self, _fd: i32) -> bool {
-        false
-    }
 }

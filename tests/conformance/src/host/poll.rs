@@ -65,7 +65,9 @@ impl Host {
         if ended_reading {
             events |= IN | RDHUP;
         }
-        if readable >= low_water {
+        // The urgent byte is not among what a read would give.
+        let hole = usize::from(self.mark_ahead(fd).is_some_and(|ahead| ahead.is_hole()));
+        if readable >= low_water + hole {
             events |= IN;
         }
         if endpoint.connected || endpoint.ended {

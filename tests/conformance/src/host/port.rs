@@ -78,6 +78,18 @@ impl Stream {
         self.rx_committed - self.rx_consumed
     }
 
+    /// Getter: offset of the next byte that will be read.
+    pub fn rx_consumed(&self) -> u64 {
+        self.rx_consumed
+    }
+
+    /// Getter: a byte that arrived in order and was not read.
+    pub fn peek_at(&self, offset: u64) -> Option<u8> {
+        let index =
+            offset.checked_sub(self.rx_consumed).filter(|index| *index < self.readable())?;
+        self.rx.get(usize::try_from(index).ok()?).copied()
+    }
+
     /// Output (application): the next `len` bytes at most; they stay when `peek`.
     pub fn read(&mut self, len: usize, peek: bool) -> Vec<u8> {
         let len = len.min(usize::try_from(self.readable()).unwrap_or(usize::MAX));

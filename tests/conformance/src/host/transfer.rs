@@ -30,6 +30,8 @@ impl Host {
             Ok(File::Epoll(_) | File::PipeWrite(..)) => return Some(Err(Errno::EBADF)),
         };
         match result {
+            // Urgent data is never waited for.
+            result if flags & libc::MSG_OOB != 0 => Some(result),
             Err(Errno::EAGAIN) => match self.block(fd, flags) {
                 None if self.timed_out(fd, libc::SO_RCVTIMEO, progress) => {
                     self.receive_less(fd, len)
@@ -53,8 +55,9 @@ impl Host {
             return Err(Errno::EAGAIN);
         }
         if flags & libc::MSG_OOB != 0 {
-            return Err(Errno::EINVAL);
+            return self.receive_urgent(fd, len, flags);
         }
+        let mut ahead = self.mark_ahead(fd);
         let tcp = self.tcp(fd)?;
         let Role::Stream { socket } = tcp.role else { return Err(Errno::ENOTCONN) };
         let (shut, low_water) = (tcp.shut_read, tcp.values.low_water());
@@ -62,11 +65,22 @@ impl Host {
         let stream = endpoint.stream;
         let over = endpoint.peer_closed || endpoint.ended || shut;
         let rings = self.machine.engine.port_mut().rings(stream);
-        let readable = usize::try_from(rings.readable()).unwrap_or(usize::MAX);
+        let mut readable = usize::try_from(rings.readable()).unwrap_or(usize::MAX);
+        let hole = readable > 0 && len > 0 && ahead.is_some_and(|ahead| ahead.is_hole());
+        if hole && flags & libc::MSG_PEEK == 0 {
+            self.skip_urgent(socket);
+            return self.try_receive(fd, len, flags);
+        }
+        ahead = ahead.filter(|ahead| !ahead.is_here());
+        readable -= usize::from(hole);
+        // Nothing is read across the mark.
+        let mark =
+            ahead.map_or(usize::MAX, |ahead| usize::try_from(ahead.distance).unwrap_or(usize::MAX));
+        let len = len.min(mark);
         let target = if flags & libc::MSG_WAITALL != 0 { len } else { low_water.min(len) };
         let waits = flags & libc::MSG_DONTWAIT == 0 && readable < target && !over;
         if readable > 0 && len > 0 && !waits {
-            return Ok(self.take(socket, len, flags));
+            return Ok(self.take(socket, len, flags, hole));
         }
         if over || len == 0 {
             if let Some(error) = endpoint.error.take() {
@@ -77,12 +91,15 @@ impl Host {
         Err(Errno::EAGAIN)
     }
 
-    fn take(&mut self, socket: SocketId, len: usize, flags: i32) -> Reply {
+    /// `hole`: what is peeked at begins behind the urgent byte.
+    fn take(&mut self, socket: SocketId, len: usize, flags: i32, hole: bool) -> Reply {
         let peek = flags & libc::MSG_PEEK != 0;
         let Some(stream) = self.endpoints.get(&socket).map(|e| e.stream) else {
             return Reply::Received(0, Received::default());
         };
-        let bytes = self.machine.engine.port_mut().rings(stream).read(len, peek);
+        let skip = usize::from(hole);
+        let mut bytes = self.machine.engine.port_mut().rings(stream).read(len + skip, peek);
+        bytes.drain(..skip);
         let count = bytes.len() as i64;
         if !peek {
             // A refusal means that the connection is over: what lay in its ring is read all the same.
@@ -152,7 +169,11 @@ impl Host {
         let sent = self.machine.engine.port_mut().rings(stream).write(bytes);
         if sent > 0 {
             self.cork_for(fd, socket, flags & libc::MSG_MORE != 0)?;
-            self.tell(Op::Kick { socket })?;
+            let offset = self.machine.engine.port_mut().rings(stream).tx_end();
+            self.tell(match flags & libc::MSG_OOB {
+                0 => Op::Kick { socket },
+                _ => Op::MarkUrgent { socket, offset },
+            })?;
         }
         if sent == 0 && !bytes.is_empty() { Err(Errno::EAGAIN) } else { Ok(sent) }
     }
@@ -197,7 +218,7 @@ impl Host {
         let rings = self.machine.engine.port_mut().rings(stream);
         let (readable, queued) = (rings.readable(), rings.tx_queued());
         let value = match request {
-            SIOCINQ => readable,
+            SIOCINQ => self.mark_ahead(fd).map_or(readable, |ahead| ahead.counted(readable)),
             SIOCOUTQ => queued + u64::from(self.fin_waits(socket)),
             SIOCOUTQNSD => self.info(socket).map_or(0, |info| u64::from(info.notsent_bytes)),
             SIOCATMARK => u64::from(self.at_mark(fd)),
