@@ -14,7 +14,6 @@ use super::rx_window::{MessageSink, RxWindow};
 use super::tx_window::TxWindow;
 use super::window::Window;
 use crate::error::EndReason;
-use crate::event::RetransmitCause;
 use crate::port::{SocketInfo, StreamIo};
 use crate::time::{Duration, Instant};
 use crate::wire::machnet::{MachnetHeader, PAYLOAD_MAX};
@@ -22,7 +21,7 @@ use crate::wire::machnet::{MachnetHeader, PAYLOAD_MAX};
 /// Events waiting beyond which no message is taken from the network.
 const EVENTS_MAX: usize = 128;
 /// Kinds of timers.
-const TIMERS: usize = 4;
+const TIMERS: usize = 5;
 
 /// One flow of messages to one peer, in both directions: exactly once and in order.
 ///
@@ -55,8 +54,6 @@ pub struct Flow {
     pub(super) rst_due: bool,
     /// Timeouts since the peer was last heard.
     pub(super) retries: u8,
-    /// Why lost packets are sent again at present.
-    pub(super) cause: RetransmitCause,
     pub(super) timers: [Option<Instant>; TIMERS],
     pub(super) events: VecDeque<FlowEvent>,
     pub(super) writable_pending: bool,
@@ -74,7 +71,8 @@ pub(super) struct Figures {
 }
 
 impl FlowTimer {
-    const ALL: [Self; TIMERS] = [Self::Handshake, Self::Retransmission, Self::Linger, Self::Stall];
+    const ALL: [Self; TIMERS] =
+        [Self::Handshake, Self::Reordering, Self::Retransmission, Self::Linger, Self::Stall];
 }
 
 impl MessageSink for VecDeque<FlowEvent> {
@@ -116,7 +114,6 @@ impl Flow {
             attempts: 0,
             rst_due: false,
             retries: 0,
-            cause: RetransmitCause::Fast,
             timers: [None; TIMERS],
             events: VecDeque::new(),
             writable_pending: false,
@@ -209,6 +206,7 @@ impl Flow {
             match timer {
                 FlowTimer::Handshake => self.on_handshake_timeout(),
                 FlowTimer::Retransmission => self.on_retransmission_timeout(now),
+                FlowTimer::Reordering => self.detect_loss(now),
                 FlowTimer::Linger => self.end(EndReason::TimedOut),
                 FlowTimer::Stall if self.rx.is_stuck(io) => self.end(EndReason::NoMemory),
                 FlowTimer::Stall => {}
@@ -300,9 +298,8 @@ impl Flow {
             self.ack.repeat_unasked();
         }
         let first = !self.tx.first_was_retransmitted();
-        self.window.on_timeout(self.tx.outstanding(), self.tx.snd_nxt(), first);
-        self.tx.lose_all();
-        self.cause = RetransmitCause::Timeout;
+        self.window.on_timeout(self.tx.snd_nxt(), first);
+        self.tx.lose_late(now, self.rto.srtt());
         self.rto.back_off();
         self.restart_rto(now);
     }

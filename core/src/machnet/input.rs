@@ -3,9 +3,9 @@
 use super::flow::Flow;
 use super::packet::{Disposition, FlowEvent, FlowState, FlowTimer, PacketIn};
 use super::rx_window::RxWindow;
+use super::tx_window::News;
 use super::{ack::AckState, sack};
 use crate::error::EndReason;
-use crate::event::RetransmitCause;
 use crate::port::StreamIo;
 use crate::time::Instant;
 use crate::wire::machnet::{MachnetHeader, NetFlags};
@@ -102,31 +102,30 @@ impl Flow {
             return Disposition::Ignore;
         }
         self.retries = 0;
-        let disposition = if acked > 0 {
-            self.on_progress(now, header.ackno, io);
-            Disposition::Accept
+        let mut news = News::default();
+        let packets = if acked > 0 {
+            self.on_progress(now, header.ackno, &mut news, io)
         } else {
-            if self.tx.duplicate(now, self.rto.base(&self.config)) {
-                self.on_loss();
-            }
-            Disposition::Duplicate
+            self.on_duplicate(now);
+            0
         };
         let view = sack::view(&header.sack, self.tx.is_advanced(), self.tx.outstanding());
-        if self.tx.judge(view) {
-            self.on_loss();
-        }
+        self.tx.hold(now, view, &mut news);
+        self.take_news(now, news, packets);
+        self.detect_loss(now);
         self.finish_close();
-        disposition
+        if acked > 0 { Disposition::Accept } else { Disposition::Duplicate }
     }
 
-    /// `ackno` acknowledges something new.
-    fn on_progress(&mut self, now: Instant, ackno: u32, io: &mut impl StreamIo) {
-        let acked = self.tx.acknowledge(now, ackno);
-        if let Some(rtt) = acked.rtt {
-            self.rto.sample(rtt);
-        }
-        self.rto.progress();
-        self.window.on_ack(acked.packets, ackno);
+    /// `ackno` acknowledges something new: so many packets.
+    fn on_progress(
+        &mut self,
+        now: Instant,
+        ackno: u32,
+        news: &mut News,
+        io: &mut impl StreamIo,
+    ) -> u8 {
+        let acked = self.tx.acknowledge(now, ackno, news);
         self.figures.bytes_acked += acked.bytes;
         if let Some(message) = acked.message {
             self.figures.message_acked = self.figures.message_acked.max(message);
@@ -135,12 +134,43 @@ impl Flow {
             io.tx_release(acked.release);
             self.push_writable();
         }
-        self.restart_rto(now);
+        acked.packets
     }
 
-    fn on_loss(&mut self) {
-        self.cause = RetransmitCause::Fast;
-        self.window.on_loss(self.tx.outstanding(), self.tx.snd_nxt());
+    /// An acknowledgement says again which packet it waits for.
+    fn on_duplicate(&mut self, now: Instant) {
+        let stragglers = self.tx.reordering_window(self.rto.srtt());
+        let settle = self.rto.settle(&self.config) + stragglers;
+        if self.tx.duplicate(now, settle) {
+            self.window.on_loss(self.tx.snd_nxt());
+        }
+    }
+
+    /// What an acknowledgement says of the path; it took `packets` out of the window.
+    fn take_news(&mut self, now: Instant, news: News, packets: u8) {
+        if let Some(rtt) = news.rtt {
+            self.rto.sample(rtt);
+        }
+        if news.needless > 0 {
+            self.window.on_needless(news.needless);
+            self.tx.acquit();
+        }
+        if packets > 0 {
+            if self.window.on_ack(packets, self.tx.snd_una()) {
+                self.tx.recovered();
+            }
+            self.rto.progress();
+            self.restart_rto(now);
+        }
+    }
+
+    /// Finds packets that are lost by now, and sets the timer for those that may turn out so.
+    pub(super) fn detect_loss(&mut self, now: Instant) {
+        let losses = self.tx.detect_loss(now, self.rto.srtt());
+        if losses.found {
+            self.window.on_loss(self.tx.snd_nxt());
+        }
+        self.set_timer(FlowTimer::Reordering, losses.look_again);
     }
 
     fn on_data(

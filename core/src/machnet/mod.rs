@@ -25,6 +25,7 @@ mod listener;
 mod message;
 mod output;
 mod packet;
+mod rack;
 mod rto;
 mod rx_window;
 mod sack;

@@ -68,11 +68,16 @@ impl Flow {
     }
 
     fn lost_packet(&mut self, now: Instant) -> Option<PacketOut> {
-        let sent = self.tx.send_lost(now)?;
+        let (sent, cause) = self.tx.send_lost(now)?;
         self.figures.retransmits += 1;
         if self.events.len() < REPORTED_MAX {
+        self.window.sent_again();
+        if sent.seqno == self.tx.snd_una() {
+            // The repetition gets a timeout of its own; what is left of the original's would often end before its answer.
+            self.restart_rto(now);
+        }
             let Transmission { seqno, len, .. } = sent;
-            self.events.push_back(FlowEvent::Retransmit { seqno, len, cause: self.cause });
+            self.events.push_back(FlowEvent::Retransmit { seqno, len, cause });
         }
         Some(self.data_packet(sent))
     }

@@ -111,6 +111,8 @@ pub enum FlowTimer {
     Linger,
     /// A message does not fit into the receive ring.
     Stall,
+    /// Packets that later ones overtook did not arrive either.
+    Reordering,
 }
 
 /// Why a message was not taken for sending.

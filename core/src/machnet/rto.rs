@@ -57,6 +57,15 @@ impl Rto {
         base.clamp(config.rto_min, config.rto_max)
     }
 
+    /// How long answers to what is in the network may come in: the timeout without its lower bound.
+    pub(super) fn settle(&self, config: &Config) -> Duration {
+        if self.srtt == Duration::ZERO {
+            self.base(config)
+        } else {
+            self.srtt + self.rttvar.saturating_mul(4)
+        }
+    }
+
     /// The timeout at present.
     pub(super) fn current(&self, config: &Config) -> Duration {
         self.base(config).saturating_mul(1 << self.backoff).min(config.rto_max)

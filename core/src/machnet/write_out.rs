@@ -7,7 +7,7 @@ use super::flow::Flow;
 use super::packet::{FlowState, StateError};
 
 /// First byte of a written state. A change of any field of [`Flow`] is a new version.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 impl Flow {
     /// Output: the complete state, packets that wait for a hole included; the config and the rings are not part of it.

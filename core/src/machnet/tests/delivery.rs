@@ -19,6 +19,7 @@ fn lossy() -> impl Strategy<Value = Link> {
         loss,
         duplicate,
         reorder,
+        ..Link::default()
     })
 }
 

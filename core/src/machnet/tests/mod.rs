@@ -3,3 +3,4 @@
 mod delivery;
 mod life;
 mod pair;
+mod recovery;

@@ -211,11 +211,32 @@ struct InTheAir {
 }
 
 /// What the link does, in parts per million.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Link {
     pub loss: u32,
     pub duplicate: u32,
     pub reorder: u32,
+    /// By how much a packet that is held back comes late, at most.
+    pub late_max: Duration,
+    /// Until then nothing moves.
+    pub still_until: Instant,
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        let late_max = Duration::from_micros(200);
+        Self { loss: 0, duplicate: 0, reorder: 0, late_max, still_until: Instant::ZERO }
+    }
+}
+
+/// What became of the DATA packets of `a`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    pub sent: u32,
+    pub dropped: u32,
+    pub again: u32,
+    /// Of those sent again: an earlier copy was not dropped.
+    pub needless: u32,
 }
 
 pub struct Pair {
@@ -225,6 +246,9 @@ pub struct Pair {
     pub config: Config,
     pub link: Link,
     pub sent: Vec<(Instant, bool, MachnetHeader)>,
+    pub account: Account,
+    /// Of the packets of `a`: whether a copy was not dropped.
+    carried: BTreeMap<u32, bool>,
     capacity: u64,
     rng: Stream,
     /// The number of the DATA packet from now on that is lost.
@@ -246,6 +270,8 @@ impl Pair {
             config,
             link,
             sent: Vec::new(),
+            account: Account::default(),
+            carried: BTreeMap::new(),
             capacity,
             rng: Stream::new(seed, 1),
             doomed: 0,
@@ -276,19 +302,35 @@ impl Pair {
             self.doomed -= 1;
             self.doomed == 0
         };
-        if doomed || self.rng.chance_ppm(self.link.loss) {
+        let dropped = doomed || self.rng.chance_ppm(self.link.loss);
+        if from_a && header.net_flags == NetFlags::Data {
+            self.account(header.seqno, dropped);
+        }
+        if dropped {
             return;
         }
         let copies = 1 + u32::from(self.rng.chance_ppm(self.link.duplicate));
         for copy in 0..copies {
-            let late =
-                if self.rng.chance_ppm(self.link.reorder) { self.rng.below(200_000) } else { 0 };
-            let at = self.now + DELAY + Duration::from_nanos(late);
+            let late = if self.rng.chance_ppm(self.link.reorder) {
+                self.rng.below(self.link.late_max.as_nanos())
+            } else {
+                0
+            };
+            let at = self.now.max(self.link.still_until) + DELAY + Duration::from_nanos(late);
             self.count += 1;
             let payload = payload.clone();
             let packet = InTheAir { from_a, copy: copy > 0, header, payload };
             self.wire.insert((at, self.count), packet);
         }
+    }
+
+    fn account(&mut self, seqno: u32, dropped: bool) {
+        let before = self.carried.get(&seqno).copied();
+        self.carried.insert(seqno, before == Some(true) || !dropped);
+        self.account.sent += 1;
+        self.account.dropped += u32::from(dropped);
+        self.account.again += u32::from(before.is_some());
+        self.account.needless += u32::from(before == Some(true));
     }
 
     /// Sends everything that is due now.
