@@ -32,6 +32,16 @@ impl Fate<'_> {
             Self::OnWire { faults, .. } => faults.contains(&Fault::Drop),
         }
     }
+
+    /// Getter: true when what arrives is not what was sent.
+    pub fn is_damaged(&self) -> bool {
+        match self {
+            Self::QueueFull => false,
+            Self::OnWire { faults, .. } => {
+                faults.iter().any(|fault| matches!(fault, Fault::Corrupt { .. }))
+            }
+        }
+    }
 }
 
 /// What became of a frame at the far end.

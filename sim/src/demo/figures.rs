@@ -170,9 +170,11 @@ fn push_messages(
 fn push_flows(flows: &[Flow], push: &mut impl FnMut(&str, String)) {
     for (transport, name) in [(Transport::Tcp, "TCP"), (Transport::Machnet, "Machnet")] {
         let mut rtt: Option<Histogram<u64>> = None;
-        let mut again = 0;
+        let (mut again, mut lost, mut needless) = (0, 0, 0);
         for flow in flows.iter().filter(|flow| flow.transport == transport) {
             again += flow.sent_again();
+            lost += flow.lost();
+            needless += flow.needless();
             match (&mut rtt, flow.rtt()) {
                 (Some(sum), Some(one)) => {
                     // Same bounds everywhere.
@@ -187,6 +189,10 @@ fn push_flows(flows: &[Flow], push: &mut impl FnMut(&str, String)) {
         push(&format!("{name} round trip, p50"), at(0.5));
         push(&format!("{name} round trip, p90 / p99"), format!("{} / {}", at(0.9), at(0.99)));
         push(&format!("{name} retransmissions"), grouped(again));
+        if transport == Transport::Machnet {
+            push("... of packets that had arrived", grouped(needless));
+            push("Machnet packets lost or damaged", grouped(lost));
+        }
     }
 }
 

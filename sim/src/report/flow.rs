@@ -46,7 +46,7 @@ pub struct Sent {
     pub to: u64,
     /// Part of it had been sent before.
     pub again: bool,
-    /// The link lost it.
+    /// The link lost or damaged it.
     pub lost: bool,
 }
 
@@ -73,6 +73,10 @@ pub struct Flow {
     first: Option<u32>,
     sent_to: u64,
     again: u64,
+    lost: u64,
+    needless: u64,
+    /// Packets of which a copy was not lost, if packets are what is counted.
+    carried: Vec<bool>,
     /// First transmissions whose acknowledgement is awaited: (one past the last number, when).
     timed: VecDeque<(u64, Instant)>,
     rtt: Option<Histogram<u64>>,
@@ -96,6 +100,9 @@ impl Flow {
             first: None,
             sent_to: 0,
             again: 0,
+            lost: 0,
+            needless: 0,
+            carried: Vec::new(),
             timed: VecDeque::new(),
             rtt: None,
         }
@@ -121,6 +128,10 @@ impl Flow {
         let again = from < self.sent_to;
         self.sent_to = self.sent_to.max(to);
         self.again += u64::from(again);
+        self.lost += u64::from(lost);
+        if self.unit() == Unit::Packets {
+            self.carry(from, lost);
+        }
         if again {
             // Karn: what is acknowledged from here on may be due to either transmission (RFC 6298 §3).
             self.timed.clear();
@@ -132,6 +143,19 @@ impl Flow {
         } else {
             self.truncated = true;
         }
+    }
+
+    /// Packet `number` goes onto the link.
+    fn carry(&mut self, number: u64, lost: bool) {
+        let Some(index) = usize::try_from(number).ok().filter(|n| *n < Self::SAMPLES_MAX) else {
+            return;
+        };
+        if index >= self.carried.len() {
+            self.carried.resize(index + 1, false);
+        }
+        let carried = &mut self.carried[index];
+        self.needless += u64::from(*carried);
+        *carried |= !lost;
     }
 
     /// Input: an acknowledgement arrived at the sender. Only new ones are kept.
@@ -173,6 +197,16 @@ impl Flow {
     /// Getter: how many segments or packets carried something that had been sent before.
     pub fn sent_again(&self) -> u64 {
         self.again
+    }
+
+    /// Getter: how many segments or packets the link lost or damaged.
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// Getter: how many packets were sent again although an earlier copy was not lost; 0 if bytes are counted.
+    pub fn needless(&self) -> u64 {
+        self.needless
     }
 
     /// Input: the sender's figures.
@@ -231,6 +265,16 @@ mod tests {
         let again: Vec<bool> = flow.sent.iter().map(|sent| sent.again).collect();
         assert_eq!(again, [false, false, true]);
         assert!(flow.sent[0].lost);
+    }
+
+    #[test]
+    fn a_packet_that_was_not_lost_is_sent_again_needlessly() {
+        let address = "10.0.0.1:1".parse().expect("an address");
+        let mut flow = Flow::new(Transport::Machnet, address, address);
+        for (seq, lost) in [(5, true), (6, false), (5, false), (6, false), (5, true)] {
+            flow.on_sent(Instant::ZERO, seq, 1, lost);
+        }
+        assert_eq!((flow.sent_again(), flow.lost(), flow.needless()), (3, 2, 2));
     }
 
     #[test]

@@ -91,7 +91,7 @@ impl Tap for Recorder {
             && len > 0
             && let Some(flow) = recording.flow(transport, from, to)
         {
-            recording.flows[flow].on_sent(at, seq, len, fate.is_lost());
+            recording.flows[flow].on_sent(at, seq, len, fate.is_lost() || fate.is_damaged());
         }
     }
 
