@@ -51,7 +51,8 @@ pub struct Flow {
     /// When it was sent first, and how often.
     pub(super) handshake_at: Instant,
     pub(super) attempts: u8,
-    pub(super) rst_due: bool,
+    /// RSTs to be sent; see [`Flow::end`].
+    pub(super) rsts_due: u8,
     /// Timeouts since the peer was last heard.
     pub(super) retries: u8,
     pub(super) timers: [Option<Instant>; TIMERS],
@@ -112,7 +113,7 @@ impl Flow {
             handshake_due: true,
             handshake_at: now,
             attempts: 0,
-            rst_due: false,
+            rsts_due: 0,
             retries: 0,
             timers: [None; TIMERS],
             events: VecDeque::new(),
@@ -205,8 +206,8 @@ impl Flow {
             self.set_timer(timer, None);
             match timer {
                 FlowTimer::Handshake => self.on_handshake_timeout(),
-                FlowTimer::Retransmission => self.on_retransmission_timeout(now),
                 FlowTimer::Reordering => self.detect_loss(now),
+                FlowTimer::Retransmission => self.on_retransmission_timeout(now),
                 FlowTimer::Linger => self.end(EndReason::TimedOut),
                 FlowTimer::Stall if self.rx.is_stuck(io) => self.end(EndReason::NoMemory),
                 FlowTimer::Stall => {}
@@ -246,7 +247,7 @@ impl Flow {
 
     /// Getter: at its end, with no event or packet left to take.
     pub fn is_finished(&self) -> bool {
-        self.state == FlowState::Closed && !self.rst_due && self.events.is_empty()
+        self.state == FlowState::Closed && self.rsts_due == 0 && self.events.is_empty()
     }
 
     /// Getter: the figures.
@@ -316,11 +317,16 @@ impl Flow {
         }
     }
 
-    /// The end, once. Whether the peer is told depends on the state it ends in and on `reason`.
+    /// The end, once. Whether the peer is told depends on the state it ends in.
+    ///
+    /// A RST counts only with the number that the peer expects next. What that is, is not known while packets are outstanding: any of
+    /// them may be missing there for ever now. So each of their numbers gets its RST: one of at most 33 counts.
     pub(super) fn end(&mut self, reason: EndReason) {
-        self.rst_due = match self.state {
-            FlowState::SynReceived | FlowState::Established | FlowState::Closing => true,
-            FlowState::SynSent => false,
+        self.rsts_due = match self.state {
+            FlowState::SynReceived | FlowState::Established | FlowState::Closing => {
+                1 + self.tx.outstanding()
+            }
+            FlowState::SynSent => 0,
             FlowState::Closed => return,
         };
         self.state = FlowState::Closed;

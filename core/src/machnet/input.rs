@@ -249,7 +249,7 @@ impl Flow {
         }
         self.end(reason);
         // An RST is not answered.
-        self.rst_due = false;
+        self.rsts_due = 0;
         Disposition::Accept
     }
 }

@@ -14,16 +14,17 @@ impl Flow {
     /// Getter: [`Flow::poll_transmit`] has a packet. Ask before allocating a frame; no packet is longer than
     /// the header and [`crate::wire::machnet::PAYLOAD_MAX`] bytes.
     pub fn has_output(&self) -> bool {
-        self.rst_due
+        self.rsts_due > 0
             || self.state != FlowState::Closed
                 && (self.handshake_due || self.ack.is_due() || self.can_send_data())
     }
 
     /// Output: the next packet. It counts as sent: the caller has a frame ready for it.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<PacketOut> {
-        if self.rst_due {
-            self.rst_due = false;
-            return Some(bare(NetFlags::Rst, self.tx.snd_nxt(), self.rx.rcv_nxt()));
+        if self.rsts_due > 0 {
+            self.rsts_due -= 1;
+            let seqno = self.tx.snd_nxt().wrapping_sub(u32::from(self.rsts_due));
+            return Some(bare(NetFlags::Rst, seqno, self.rx.rcv_nxt()));
         }
         if self.state == FlowState::Closed {
             return None;
@@ -70,12 +71,12 @@ impl Flow {
     fn lost_packet(&mut self, now: Instant) -> Option<PacketOut> {
         let (sent, cause) = self.tx.send_lost(now)?;
         self.figures.retransmits += 1;
-        if self.events.len() < REPORTED_MAX {
         self.window.sent_again();
         if sent.seqno == self.tx.snd_una() {
             // The repetition gets a timeout of its own; what is left of the original's would often end before its answer.
             self.restart_rto(now);
         }
+        if self.events.len() < REPORTED_MAX {
             let Transmission { seqno, len, .. } = sent;
             self.events.push_back(FlowEvent::Retransmit { seqno, len, cause });
         }

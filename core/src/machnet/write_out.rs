@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::IN_FLIGHT_MAX;
 use super::config::Config;
 use super::flow::Flow;
 use super::packet::{FlowState, StateError};
@@ -45,7 +46,10 @@ impl Flow {
             && self.rto.is_valid()
             && self.rx.is_valid(&self.config)
             && self.ack.is_valid(self.rx.rcv_nxt());
-        let bounded = self.attempts <= 64 && self.retries <= 64 && self.events.len() <= 1_024;
+        let bounded = self.attempts <= 64
+            && self.retries <= 64
+            && self.events.len() <= 1_024
+            && self.rsts_due <= 1 + IN_FLIGHT_MAX;
         let early = matches!(self.state, FlowState::SynSent | FlowState::SynReceived);
         parts
             && bounded

@@ -99,7 +99,24 @@ fn an_abort_tells_the_peer_at_once() {
     pair.run(Duration::from_secs(1));
     assert_eq!(pair.a.events.last(), Some(&FlowEvent::Ended(EndReason::Aborted)));
     assert!(pair.a.flow.is_finished());
-    assert_eq!(pair.sent.iter().filter(|s| s.2.net_flags == NetFlags::Rst).count(), 1);
+    let resets = pair.sent.iter().filter(|s| s.2.net_flags == NetFlags::Rst);
+    let numbers: Vec<u32> = resets.map(|s| s.2.seqno).collect();
+    assert_eq!(numbers, (1..=33).collect::<Vec<u32>>(), "one for each number that b may wait for");
+    assert_eq!(pair.b().events.last(), Some(&FlowEvent::Ended(EndReason::Reset)));
+}
+
+#[test]
+fn a_peer_that_misses_a_packet_learns_of_the_end_all_the_same() {
+    for lost in 1..=8 {
+        let mut pair = Pair::established(0, Config::default());
+        pair.a.send(&[1; 10_000]);
+        pair.drop_next_data(lost);
+        pair.flush();
+        pair.a.flow.abort();
+        pair.run(Duration::from_secs(1));
+        assert_eq!(pair.b().events.last(), Some(&FlowEvent::Ended(EndReason::Reset)), "{lost}");
+        assert!(pair.b().flow.is_finished());
+    }
 }
 
 #[test]
