@@ -12,12 +12,15 @@ fn block(language: &str) -> String {
 }
 
 #[test]
-fn the_c_example_compiles_as_printed() {
+fn the_c_example_compiles_as_printed_as_c_and_as_cplusplus() {
     let program = block("c");
     assert!(program.contains("machnet_attach"), "it uses the library");
     compile(Language::C11, "readme", &program).expect("C11");
+    compile(Language::Cxx17, "readme", &program).expect("C++17");
     let broken = program.replace("machnet_attach()", "machnet_attach(1)");
-    compile(Language::C11, "readme-broken", &broken).expect_err("a wrong call is found");
+    for language in [Language::C11, Language::Cxx17] {
+        compile(language, "readme-broken", &broken).expect_err("a wrong call is found");
+    }
 }
 
 #[test]
