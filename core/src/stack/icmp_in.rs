@@ -55,7 +55,6 @@ impl News {
     }
 
     /// What an ICMP message of IPv6 says, by its type, code and the four bytes behind the checksum (RFC 4443 §3).
-    #[allow(dead_code, reason = "called by IPv6's input")]
     pub(super) const fn of_icmpv6(kind: u8, code: u8, rest: u32) -> Option<Self> {
         use IcmpError::{Hard, Soft};
         Some(match (kind, code) {

@@ -21,7 +21,6 @@ const ERROR_BYTES_MAX_V4: usize = 576;
 const ERROR_BYTES_MAX_V6: usize = 1_280;
 
 /// What is wrong with a packet that came for us.
-#[allow(dead_code, reason = "reassembly times out in `rx_fragment`")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Complaint {
     /// Nobody has the port (RFC 1122 §4.1.3.1).

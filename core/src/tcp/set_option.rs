@@ -97,7 +97,31 @@ impl Connection {
                 self.rcv.set_quick(on);
                 self.rcv.interactive = !on;
             }
-            _ => {}
+            // The setting is all: it is read where it counts.
+            SocketOption::KeepAlive(true)
+            | SocketOption::KeepIdle(_)
+            | SocketOption::KeepInterval(_)
+            | SocketOption::KeepCount(_)
+            | SocketOption::NoDelay(_)
+            | SocketOption::Cork(_)
+            | SocketOption::MaxSegment(_)
+            | SocketOption::UserTimeout(_)
+            | SocketOption::SynCount(_)
+            | SocketOption::Linger2(_)
+            | SocketOption::Linger(_)
+            | SocketOption::NotSentLowWater(_)
+            | SocketOption::DeferAccept(_)
+            | SocketOption::SendBuffer(_)
+            | SocketOption::FastOpen(_)
+            | SocketOption::FastOpenConnect(_)
+            | SocketOption::OobInline(_)
+            | SocketOption::ReuseAddress(_)
+            | SocketOption::ReusePort(_)
+            | SocketOption::Ipv4Tos(_)
+            | SocketOption::Ipv4Ttl(_)
+            | SocketOption::Ipv6TrafficClass(_)
+            | SocketOption::Ipv6UnicastHops(_)
+            | SocketOption::MtuDiscover(_) => {}
         }
         Ok(())
     }

@@ -42,7 +42,14 @@ impl RecoveryTimers {
         let timer = match reason {
             TimerReason::Probe => &mut self.probe,
             TimerReason::FlightIdle => &mut self.idle,
-            _ => &mut self.reorder,
+            TimerReason::ReorderTimeout
+            | TimerReason::Retransmit
+            | TimerReason::Persist
+            | TimerReason::DelayedAck
+            | TimerReason::Keepalive
+            | TimerReason::TimeWait
+            | TimerReason::Orphan
+            | TimerReason::Pacing => &mut self.reorder,
         };
         *timer = OFF;
         Some(reason)
