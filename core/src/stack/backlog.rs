@@ -7,8 +7,9 @@ use super::lookup::NewSocket;
 use super::no_stream::rings;
 use super::payload::Payload;
 use super::rx::Packet;
-use super::sock::{Kind, Socket};
+use super::sock::{Kind, Listener, Socket};
 use crate::event::DropReason;
+use crate::machnet::FlowState;
 use crate::port::{AppPort, SocketId, Transport};
 use crate::socket::FourTuple;
 use crate::tcp::{COOKIE_LIFE, Connection, CookieTuple, IsnSecret, TxLimits};
@@ -54,6 +55,42 @@ impl Stack {
         let Kind::Tcp { connection, listener: Some(listener) } = &socket.kind else { return false };
         let listener = self.sockets.get(*listener).map(|socket| &socket.kind);
         connection.is_half_open() && !matches!(listener, Some(Kind::Listener(_)))
+    }
+
+    /// The queue of half-open flows is full: whoever has not answered for the longest time makes room for one more, which
+    /// is taken. Machnet has no cookies, and whoever forges addresses must not shut a listener. False: nobody is half-open.
+    pub(super) fn evict_half_open<P: AppPort>(
+        &mut self,
+        now: Instant,
+        listener_id: SocketId,
+        port: &mut P,
+    ) -> bool {
+        loop {
+            let Some(listener) = self.listener_mut(listener_id) else { return false };
+            let Some(oldest) = listener.half_open_flows.pop_front() else { return false };
+            if self.is_half_open_flow(oldest) {
+                self.forget(now, oldest, port);
+                return self.listener_mut(listener_id).is_some_and(Listener::begin);
+            }
+        }
+    }
+
+    /// A flow begins to wait for its peer's answer. Those that have it are taken out when they are the most.
+    pub(super) fn remember_half_open(&mut self, listener_id: SocketId, flow: SocketId) {
+        let Some(listener) = self.listener_mut(listener_id) else { return };
+        let mut flows = core::mem::take(&mut listener.half_open_flows);
+        if flows.len() >= 2 * listener.backlog() as usize {
+            flows.retain(|flow| self.is_half_open_flow(*flow));
+        }
+        flows.push_back(flow);
+        if let Some(listener) = self.listener_mut(listener_id) {
+            listener.half_open_flows = flows;
+        }
+    }
+
+    fn is_half_open_flow(&self, id: SocketId) -> bool {
+        let kind = self.sockets.get(id).map(|socket| &socket.kind);
+        matches!(kind, Some(Kind::Machnet { flow, .. }) if flow.state() == FlowState::SynReceived)
     }
 
     fn cookie_tuple(tuple: &FourTuple) -> CookieTuple {

@@ -46,13 +46,14 @@ impl Stack {
         let Some(listener) = self.listener_mut(listener_id) else {
             return Err(DropReason::NoSocket);
         };
-        if !listener.begin() {
-            if let First::Machnet(_) = first {
-                self.stats.backlog_overflows += 1;
-            }
-            return Err(DropReason::Limit);
-        }
         let config = listener.config.clone();
+        if !listener.begin() {
+            let First::Machnet(_) = first else { return Err(DropReason::Limit) };
+            self.stats.backlog_overflows += 1;
+            if !self.evict_half_open(now, listener_id, port) {
+                return Err(DropReason::Limit);
+            }
+        }
         let channel = self.sockets.get(listener_id).map(|socket| socket.channel);
         let listener = Some(listener_id);
         let kind = match first {
@@ -74,6 +75,9 @@ impl Stack {
             }
             return Err(DropReason::Limit);
         };
+        if let First::Machnet(_) = first {
+            self.remember_half_open(listener_id, id);
+        }
         self.settle(now, id, Some(State::Closed), port);
         Ok(id)
     }

@@ -79,10 +79,7 @@ impl Stack {
                     self.retry_later(now, id);
                 }
             }
-            Lookup::Failed if self.is_opening(id) => {
-                self.end(now, id, EndReason::HostUnreachable, port);
-                self.forget(now, id, port);
-            }
+            Lookup::Failed if self.is_opening(id) => self.give_up_opening(now, id, port),
             // An established connection outlives its neighbour's silence (RFC 1122 §4.2.3.9): its own timers judge.
             Lookup::Failed => self.retry_later(now, id),
         }
@@ -102,12 +99,23 @@ impl Stack {
         }
     }
 
-    /// Nothing came back from the peer yet.
+    /// Nobody is where the handshake's packet would go. A passive open ends without a word to its listener's application,
+    /// which has not heard of it: that is what a forged SYN comes to.
+    fn give_up_opening<P: AppPort>(&mut self, now: Instant, id: SocketId, port: &mut P) {
+        self.end(now, id, EndReason::HostUnreachable, port);
+        self.forget(now, id, port);
+    }
+
+    /// The handshake is not done. (No timer of a socket's own runs before its first packet has left.)
     fn is_opening(&self, id: SocketId) -> bool {
         self.sockets.get(id).is_some_and(|socket| match &socket.kind {
             Kind::Listener(_) | Kind::Udp(_) => false,
-            Kind::Tcp { connection, .. } => connection.state() == State::SynSent,
-            Kind::Machnet { flow, .. } => flow.state() == FlowState::SynSent,
+            Kind::Tcp { connection, .. } => {
+                connection.state() == State::SynSent || connection.is_half_open()
+            }
+            Kind::Machnet { flow, .. } => {
+                matches!(flow.state(), FlowState::SynSent | FlowState::SynReceived)
+            }
         })
     }
 

@@ -1,6 +1,7 @@
 //! One slot of the socket table.
 
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 
 use super::channels::Stage;
 use crate::machnet::Flow;
@@ -118,6 +119,8 @@ pub(super) struct Listener {
     /// Until when an ACK may bring a SYN cookie back: some were sent not long ago.
     pub(super) cookies_until: Instant,
     handed_over: u32,
+    /// Machnet: flows in the order in which they began to wait for an answer; some have it by now. At most twice `backlog`.
+    pub(super) half_open_flows: VecDeque<SocketId>,
 }
 
 impl Listener {
@@ -129,7 +132,13 @@ impl Listener {
             half_open: 0,
             cookies_until: Instant::ZERO,
             handed_over: 0,
+            half_open_flows: VecDeque::new(),
         }
+    }
+
+    /// Getter: the length that `listen` asked for.
+    pub(super) const fn backlog(&self) -> u32 {
+        self.backlog
     }
 
     /// Takes room for one more half-open connection; false when there is none. A flow needs no queue of half-open
