@@ -5,6 +5,8 @@ use std::fmt;
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 
+use crate::arms;
+
 /// Longest file, tests included.
 pub const FILE_LINES_MAX: usize = 800;
 /// Longest function, from `fn` to its closing brace.
@@ -26,10 +28,6 @@ const UNSAFE_ALLOWED: &[&str] = &[
     "tests/abi/",
     "tests/packetdrill/",
 ];
-
-/// Words that say that something is not done.
-const UNFINISHED: &[&str] =
-    &["TODO", "FIXME", "XXX", "todo!", "unimplemented!", "for now", "simplified"];
 
 /// Paths that may name errno values: where errors become errno, and where the operating system is called.
 const ERRNO_ALLOWED: &[&str] = &[
@@ -70,7 +68,7 @@ pub fn check_source(path: &str, text: &str) -> Vec<Finding> {
         report(1, format!("{} lines, at most {FILE_LINES_MAX}: split the concept", lines.len()));
     }
     for (number, line) in lines.iter().enumerate() {
-        check_line(path, number + 1, line, &mut report);
+        check_errno(path, number + 1, line, &mut report);
     }
     match syn::parse_file(text) {
         Err(error) => report(error.span().start().line, format!("does not parse: {error}")),
@@ -93,17 +91,10 @@ fn is_integration_test(path: &str) -> bool {
         || path.ends_with("tests.rs")
 }
 
-fn check_line(path: &str, number: usize, line: &str, report: &mut impl FnMut(usize, String)) {
-    // The words themselves are written down here and in the tests of this crate.
-    if path.starts_with("tests/tidy/") {
-        return;
-    }
-    for word in UNFINISHED {
-        if line.contains(word) {
-            report(number, format!("`{word}`: finish it or do not land it"));
-        }
-    }
-    if line.contains("libc::E") && !ERRNO_ALLOWED.iter().any(|p| path.starts_with(p)) {
+fn check_errno(path: &str, number: usize, line: &str, report: &mut impl FnMut(usize, String)) {
+    // What is looked for is written down here.
+    let here = path.starts_with("tests/tidy/");
+    if !here && line.contains("libc::E") && !ERRNO_ALLOWED.iter().any(|p| path.starts_with(p)) {
         report(number, "errno is made in capi, in one place".to_owned());
     }
 }
@@ -131,7 +122,15 @@ struct Visitor<'a, F: FnMut(usize, String)> {
 }
 
 impl<F: FnMut(usize, String)> Visitor<'_, F> {
-    fn function(&mut self, name: &syn::Ident, span: proc_macro2::Span) {
+    fn function(&mut self, signature: &syn::Signature, span: proc_macro2::Span) {
+        let name = &signature.ident;
+        if name.to_string().starts_with("get_") && !foreign(signature) {
+            let line = name.span().start().line;
+            (self.report)(line, format!("`{name}`: a getter is named after what it gives"));
+        }
+        if let Some(token) = &signature.unsafety {
+            self.unsafe_allowed(token.span.start().line);
+        }
         let lines = span.end().line - name.span().start().line + 1;
         if lines > FUNCTION_LINES_MAX {
             (self.report)(
@@ -141,10 +140,14 @@ impl<F: FnMut(usize, String)> Visitor<'_, F> {
         }
     }
 
-    fn unsafe_at(&mut self, line: usize) {
+    fn unsafe_allowed(&mut self, line: usize) {
         if !UNSAFE_ALLOWED.iter().any(|p| self.path.starts_with(p)) {
             (self.report)(line, "`unsafe` is not allowed in this part of the tree".to_owned());
         }
+    }
+
+    fn unsafe_at(&mut self, line: usize) {
+        self.unsafe_allowed(line);
         // The comment stands on the same line or directly above, possibly over several lines and attributes.
         let above = self.lines[..line].iter().rev().skip(1).take(12).take_while(|l| {
             let l = l.trim_start();
@@ -158,6 +161,11 @@ impl<F: FnMut(usize, String)> Visitor<'_, F> {
             );
         }
     }
+}
+
+/// The name is not ours to choose: C's, or that of the standard library's tables.
+fn foreign(signature: &syn::Signature) -> bool {
+    signature.abi.is_some() || signature.ident == "get_mut"
 }
 
 fn is_test_attribute(attribute: &syn::Attribute) -> bool {
@@ -175,7 +183,7 @@ fn is_test_attribute(attribute: &syn::Attribute) -> bool {
 
 impl<'ast, F: FnMut(usize, String)> Visit<'ast> for Visitor<'_, F> {
     fn visit_item_fn(&mut self, item: &'ast syn::ItemFn) {
-        self.function(&item.sig.ident, item.span());
+        self.function(&item.sig, item.span());
         let ignored = item.attrs.iter().find(|a| a.path().is_ident("ignore"));
         if let Some(attribute) = ignored {
             (self.report)(
@@ -190,8 +198,22 @@ impl<'ast, F: FnMut(usize, String)> Visit<'ast> for Visitor<'_, F> {
     }
 
     fn visit_impl_item_fn(&mut self, item: &'ast syn::ImplItemFn) {
-        self.function(&item.sig.ident, item.span());
+        self.function(&item.sig, item.span());
         visit::visit_impl_item_fn(self, item);
+    }
+
+    fn visit_trait_item_fn(&mut self, item: &'ast syn::TraitItemFn) {
+        self.function(&item.sig, item.span());
+        visit::visit_trait_item_fn(self, item);
+    }
+
+    fn visit_expr_match(&mut self, item: &'ast syn::ExprMatch) {
+        if !self.in_test
+            && let Some((line, name)) = arms::of_match(item)
+        {
+            (self.report)(line, format!("a `_` arm on `{name}`: name the variants"));
+        }
+        visit::visit_expr_match(self, item);
     }
 
     fn visit_item_mod(&mut self, item: &'ast syn::ItemMod) {

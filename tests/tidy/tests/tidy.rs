@@ -1,6 +1,6 @@
 //! The tree keeps the rules, and each rule can fail.
 
-use causeway_tidy::{check_source, layers, tree};
+use causeway_tidy::{WRITTEN, check_source, check_words, layers, tree};
 
 fn files(extension: &str) -> Vec<String> {
     let root = tree::root();
@@ -20,6 +20,19 @@ fn every_rust_file_keeps_the_rules() {
     }
     let list: Vec<String> = findings.iter().map(ToString::to_string).collect();
     assert!(list.is_empty(), "{} findings:\n{}", list.len(), list.join("\n"));
+}
+
+#[test]
+fn no_file_says_that_something_is_not_done() {
+    let root = tree::root();
+    let mut findings = Vec::new();
+    for extension in WRITTEN {
+        for path in files(extension) {
+            let text = std::fs::read_to_string(root.join(&path)).expect("a tracked file is text");
+            findings.extend(check_words(&path, &text).iter().map(ToString::to_string));
+        }
+    }
+    assert!(findings.is_empty(), "{} findings:\n{}", findings.len(), findings.join("\n"));
 }
 
 #[test]
@@ -59,10 +72,11 @@ fn a_long_file_is_found() {
 }
 
 #[test]
-fn a_long_function_is_found_free_or_in_an_impl() {
+fn a_long_function_is_found_free_in_an_impl_or_in_a_trait() {
     let body = "    let _ = 1;\n".repeat(69);
     assert_eq!(findings("x/src/a.rs", &format!("fn f() {{\n{body}}}\n")), 1);
     assert_eq!(findings("x/src/a.rs", &format!("impl T {{ fn f() {{\n{body}}} }}\n")), 1);
+    assert_eq!(findings("x/src/a.rs", &format!("trait T {{ fn f() {{\n{body}}} }}\n")), 1);
     let shorter = "    let _ = 1;\n".repeat(68);
     assert_eq!(findings("x/src/a.rs", &format!("fn f() {{\n{shorter}}}\n")), 0);
 }
@@ -75,6 +89,12 @@ fn unsafe_is_found_outside_its_islands_and_without_a_reason() {
     assert_eq!(findings("backends/src/a.rs", bare), 1);
     assert_eq!(findings("capi/server/src/a.rs", reasoned), 1);
     assert_eq!(findings("capi/server/src/a.rs", bare), 2);
+    for declared in
+        ["unsafe fn f() {}\n", "trait T { unsafe fn f() {} }\n", "impl T { unsafe fn f() {} }\n"]
+    {
+        assert_eq!(findings("capi/server/src/a.rs", declared), 1, "{declared}");
+        assert_eq!(findings("backends/src/a.rs", declared), 0, "{declared}");
+    }
 }
 
 #[test]
@@ -86,11 +106,33 @@ fn unwrap_is_found_outside_tests_only() {
 
 #[test]
 fn unfinished_work_and_ignored_tests_are_found() {
-    assert_eq!(findings("x/src/a.rs", "// TODO: later\n"), 1);
+    for path in ["x/src/a.rs", "x/Cargo.toml", "docs/a.md", "x.sh", "x.c", "x.h", "x.pkt"] {
+        assert_eq!(check_words(path, "fine\n# TODO: later\n")[0].line, 2, "{path}");
+    }
+    assert_eq!(check_words("x.sh", "mktemp -d /tmp/XXXXXX\n"), []);
     assert_eq!(findings("x/src/a.rs", "#[test]\n#[ignore]\nfn f() {}\n"), 1);
 }
 
 #[test]
 fn a_crate_root_without_its_attributes_is_found() {
     assert_eq!(findings("core/src/lib.rs", "//! Core.\n"), 3);
+}
+
+#[test]
+fn an_arm_that_takes_whatever_else_there_is_of_a_protocols_enum_is_found() {
+    let with = |arms: &str| format!("fn f() {{ match x {{ {arms} }} }}\n");
+    assert_eq!(findings("x/src/a.rs", &with("State::Closed => 1, _ => 2")), 1);
+    assert_eq!(findings("x/src/a.rs", &with("(State::Closed, true) => 1, (_, _) => 2")), 1);
+    assert_eq!(findings("x/src/a.rs", &with("Some(tcp::TimerReason::Probe) => 1, _ => 2")), 1);
+    assert_eq!(findings("x/src/a.rs", &with("State::Closed => 1, State::Listen => 2")), 0);
+    assert_eq!(findings("x/src/a.rs", &with("1 => 1, _ => 2")), 0, "a number");
+    assert_eq!(findings("x/tests/a.rs", &with("State::Closed => 1, _ => 2")), 0, "a test");
+}
+
+#[test]
+fn a_getter_with_a_prefix_is_found_unless_c_has_named_it() {
+    assert_eq!(findings("x/src/a.rs", "fn get_len() {}\n"), 1);
+    assert_eq!(findings("x/src/a.rs", "impl T { fn get_len(&self) {} }\n"), 1);
+    assert_eq!(findings("x/src/a.rs", "trait T { fn get_len(&self); }\n"), 1);
+    assert_eq!(findings("x/src/a.rs", "fn length() {}\nextern \"C\" fn get_c() {}\n"), 0);
 }

@@ -109,9 +109,10 @@ pub fn encode_command(tag: u64, op: &Op, slot: Option<u32>) -> Option<Entry> {
         Op::SetOption { socket, option } => {
             let flags = if socket.is_some() { HAS_SOCKET } else { 0 };
             let (number, value) = option.to_parts();
-            let name = match option {
-                SocketOption::Congestion(algorithm) => pack_name(algorithm.name()),
-                _ => [0; 2],
+            let name = if let SocketOption::Congestion(algorithm) = option {
+                pack_name(algorithm.name())
+            } else {
+                [0; 2]
             };
             let head = head(SET_OPTION).small(number).flags(flags).pack();
             [head, tag, socket.map_or(0, SocketId::to_bits), value, name[0], name[1], 0, 0]

@@ -250,7 +250,7 @@ impl Host {
             Call::Fcntl { fd, command, argument } => Some(self.fcntl(*fd, *command, *argument)),
             Call::Ioctl { fd, request } => Some(self.ioctl(*fd, *request)),
             Call::GetOption { fd, level, name, len } => {
-                Some(self.get_option(*fd, *level, *name, *len))
+                Some(self.read_option(*fd, *level, *name, *len))
             }
             Call::SetOption { fd, level, name, value } => {
                 Some(self.set_option(*fd, *level, *name, value))

@@ -265,7 +265,7 @@ impl Host {
         Ok(())
     }
 
-    pub(super) fn get_option(&mut self, fd: i32, level: i32, name: i32, len: usize) -> CallResult {
+    pub(super) fn read_option(&mut self, fd: i32, level: i32, name: i32, len: usize) -> CallResult {
         if !matches!(self.file(fd)?, File::Tcp(_)) {
             return Err(Errno::ENOTSOCK);
         }
