@@ -108,6 +108,7 @@ impl Stack {
             Op::Info { socket } => self.info(now, channel, tag, socket, port),
             Op::Detach { deliver } => {
                 self.channels.staged.remove(&channel);
+                self.pings.forget_channel(channel);
                 self.channels.detached.push_back((channel, deliver));
                 Ok(())
             }

@@ -135,7 +135,7 @@ impl Stack {
             paths: PathMtus::new(),
             reassembly: Reassembly::new(config.reassembly_bytes_max() as usize),
             identifications: Identifications::new(low.rotate_left(17) ^ high),
-            pings: Pings::new(config.pings_max()),
+            pings: Pings::new(config.pings_max(), config.pings_per_channel_max()),
             events: EventLog::new(config.events_max()),
             stats: Stats::default(),
             tcp_config: config.tcp().into(),

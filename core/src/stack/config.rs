@@ -92,6 +92,9 @@ pub struct StackConfig {
     machnet_v6: machnet::Config,
 }
 
+/// So many applications can each have all the echo requests under way that one may have.
+const PINGS_SHARE: u32 = 4;
+
 /// Collects the settings of a [`StackConfig`]. Every setting has a default; an engine without an interface still
 /// serves flows between its own processes once it has an address.
 #[derive(Clone, Debug)]
@@ -172,6 +175,10 @@ impl StackConfig {
     /// Getter: most echo requests that wait for their reply.
     pub const fn pings_max(&self) -> u32 {
         self.pings_max
+    }
+    /// Getter: most of them that are of one application: a quarter, at least one.
+    pub const fn pings_per_channel_max(&self) -> u32 {
+        self.pings_max.div_ceil(PINGS_SHARE)
     }
     /// Getter: most replies without a socket that wait for transmission.
     pub const fn replies_max(&self) -> u32 {
@@ -352,7 +359,8 @@ impl StackConfigBuilder {
         self.0.neighbors_max = n;
         self
     }
-    /// Most echo requests of all applications under way. Default 64; 1 to 4,096.
+    /// Most echo requests of all applications under way, of one application a quarter of them
+    /// ([`StackConfig::pings_per_channel_max`]). Default 64; 1 to 4,096.
     #[must_use]
     pub const fn pings_max(mut self, n: u32) -> Self {
         self.0.pings_max = n;

@@ -4,6 +4,9 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
 use crate::port::ChannelId;
 use crate::time::{Duration, Instant};
 
@@ -28,21 +31,35 @@ pub(super) struct Pings {
     /// Slot, its generation, and when the request in it is given up; in order of time. At most two a slot: those of
     /// answered requests are swept out when there are more.
     deadlines: VecDeque<(Instant, u16, u32)>,
+    /// How many of each channel are under way. Channels without any are not in it.
+    shares: HashMap<ChannelId, u32, FixedState>,
+    per_channel_max: u32,
 }
 
 impl Pings {
-    pub(super) fn new(pings_max: u32) -> Self {
+    /// A table for `pings_max` requests, of one channel `per_channel_max` of them: who floods a silent host leaves
+    /// room for everybody else.
+    pub(super) fn new(pings_max: u32, per_channel_max: u32) -> Self {
         let count = u16::try_from(pings_max).unwrap_or(u16::MAX);
+        // Its order decides nothing, so neither does its seed.
+        let shares = HashMap::with_capacity_and_hasher(count.into(), FixedState::default());
         Self {
+            shares,
+            per_channel_max,
             slots: (0..count).map(|_| (0, None)).collect(),
             free: (0..count).rev().collect(),
             deadlines: VecDeque::with_capacity(2 * usize::from(count)),
         }
     }
 
-    /// Returns the identifier for the request, or `None` when too many are under way.
+    /// Returns the identifier for the request, or `None` when too many are under way, in all or of its channel.
     pub(super) fn begin(&mut self, now: Instant, ping: Ping) -> Option<u16> {
+        let share = self.shares.get(&ping.channel).copied().unwrap_or(0);
+        if share >= self.per_channel_max {
+            return None;
+        }
         let ident = self.free.pop()?;
+        self.shares.insert(ping.channel, share + 1);
         if self.deadlines.len() >= 2 * self.slots.len() {
             let slots = &self.slots;
             self.deadlines.retain(|&(_, ident, generation)| {
@@ -61,8 +78,30 @@ impl Pings {
     pub(super) fn finish(&mut self, ident: u16, sequence: u16, from: IpAddr) -> Option<Ping> {
         let (_, slot) = self.slots.get_mut(usize::from(ident))?;
         let ping = slot.take_if(|ping| ping.sequence == sequence && ping.remote == from)?;
-        self.free.push(ident);
+        self.give_back(ident, ping.channel);
         Some(ping)
+    }
+
+    fn give_back(&mut self, ident: u16, channel: ChannelId) {
+        self.free.push(ident);
+        let Some(share) = self.shares.get_mut(&channel) else { return };
+        *share -= 1;
+        if *share == 0 {
+            self.shares.remove(&channel);
+        }
+    }
+
+    /// Forgets the requests of a channel that is gone, so that one that comes and goes takes no more than its share.
+    pub(super) fn forget_channel(&mut self, channel: ChannelId) {
+        if !self.shares.contains_key(&channel) {
+            return;
+        }
+        for ident in (0..).take(self.slots.len()) {
+            let (_, slot) = &mut self.slots[usize::from(ident)];
+            if slot.take_if(|ping| ping.channel == channel).is_some() {
+                self.give_back(ident, channel);
+            }
+        }
     }
 
     /// The next request whose time is over at `now`.
@@ -75,7 +114,7 @@ impl Pings {
             }
             self.deadlines.pop_front();
             if !stale && let Some(ping) = slot.take() {
-                self.free.push(ident);
+                self.give_back(ident, ping.channel);
                 return Some(ping);
             }
         }
@@ -93,8 +132,12 @@ mod tests {
     use super::*;
 
     fn ping(sequence: u16) -> Ping {
+        ping_of(0, sequence)
+    }
+
+    fn ping_of(channel: u32, sequence: u16) -> Ping {
         Ping {
-            channel: ChannelId { index: 0, generation: 0 },
+            channel: ChannelId { index: channel, generation: 0 },
             tag: 7,
             remote: IpAddr::from([10, 0, 0, 2]),
             sequence,
@@ -104,7 +147,7 @@ mod tests {
 
     #[test]
     fn only_the_asked_host_and_the_asked_sequence_finish_a_ping_and_only_once() {
-        let mut pings = Pings::new(4);
+        let mut pings = Pings::new(4, 4);
         let ident = pings.begin(Instant::ZERO, ping(3)).unwrap();
         assert_eq!(pings.finish(ident, 3, IpAddr::from([10, 0, 0, 9])), None);
         assert_eq!(pings.finish(ident, 4, ping(0).remote), None);
@@ -115,7 +158,7 @@ mod tests {
 
     #[test]
     fn answered_pings_leave_no_growing_trace_and_unanswered_ones_among_them_still_expire() {
-        let mut pings = Pings::new(4);
+        let mut pings = Pings::new(4, 4);
         pings.begin(Instant::ZERO, ping(1)).unwrap();
         for _ in 0..10_000 {
             let ident = pings.begin(Instant::ZERO, ping(2)).unwrap();
@@ -129,7 +172,7 @@ mod tests {
 
     #[test]
     fn unanswered_pings_expire_and_give_their_slots_back() {
-        let mut pings = Pings::new(2);
+        let mut pings = Pings::new(2, 2);
         let first = pings.begin(Instant::ZERO, ping(1)).unwrap();
         pings.begin(Instant::from_nanos(10), ping(2)).unwrap();
         assert_eq!(pings.begin(Instant::ZERO, ping(3)), None);
@@ -140,5 +183,36 @@ mod tests {
         assert_eq!(pings.poll_expired(late), None);
         assert_eq!(pings.poll_timeout(), None);
         assert!(pings.begin(late, ping(4)).is_some() && pings.begin(late, ping(5)).is_some());
+    }
+
+    #[test]
+    fn one_channel_takes_its_share_and_leaves_the_rest_to_the_others() {
+        let mut pings = Pings::new(8, 2);
+        let now = Instant::ZERO;
+        let first = pings.begin(now, ping(1)).unwrap();
+        pings.begin(now, ping(2)).unwrap();
+        assert_eq!(pings.begin(now, ping(3)), None, "its share is used up");
+        for channel in 1..4 {
+            assert!(pings.begin(now, ping_of(channel, 1)).is_some());
+        }
+        pings.finish(first, 1, ping(0).remote).unwrap();
+        assert!(pings.begin(now, ping(4)).is_some(), "an answer gives a place back");
+        assert_eq!(pings.begin(now, ping(5)), None);
+        while pings.poll_expired(now + PING_TIMEOUT).is_some() {}
+        assert!(pings.shares.is_empty(), "so does the time");
+        assert_eq!(pings.free.len(), 8);
+    }
+
+    #[test]
+    fn a_channel_that_is_gone_leaves_its_places() {
+        let mut pings = Pings::new(4, 2);
+        let now = Instant::ZERO;
+        for channel in 0..10 {
+            pings.begin(now, ping_of(channel, 1)).unwrap();
+            pings.begin(now, ping_of(channel, 2)).unwrap();
+            pings.forget_channel(ping_of(channel, 0).channel);
+        }
+        assert_eq!((pings.free.len(), pings.shares.len()), (4, 0));
+        assert_eq!(pings.poll_expired(now + PING_TIMEOUT), None);
     }
 }

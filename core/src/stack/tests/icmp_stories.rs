@@ -6,7 +6,7 @@ use std::vec::Vec;
 use crate::error::{CommandError, EndReason};
 use crate::ip::PMTU_LIFETIME;
 use crate::nic::MacAddr;
-use crate::port::{Completion, Op, Transport};
+use crate::port::{ChannelId, Completion, Op, Transport};
 use crate::stack::Stats;
 use crate::testing::{CHANNEL, Duo, Handle, Host};
 use crate::time::Duration;
@@ -154,6 +154,33 @@ fn a_refused_flow_ends_and_an_established_one_does_not() {
     let packet = sent_by_a(&mut duo).pop().unwrap();
     duo.a.nic().inject(&error_about(&packet, unreachable(CODE_PORT_UNREACHABLE)));
     assert_eq!(ended(&mut duo), None);
+}
+
+#[test]
+fn an_application_that_floods_a_silent_host_leaves_pings_to_the_others() {
+    let mut duo = Duo::new(4_096);
+    duo.a.ask(Op::Ping { remote: Host::address(2), sequence: 0, len: 8 });
+    duo.settle();
+    let (flood, mut lost) = (100, 0);
+    for sequence in 0..flood {
+        duo.a.ask(Op::Ping { remote: Host::address(2), sequence, len: 8 });
+        lost += sent_by_a(&mut duo).len();
+    }
+    assert_eq!(lost, 16, "a quarter of what there is");
+    duo.settle();
+    // The port keeps one of several that are the same.
+    let refused = duo.a.take(|news| match news {
+        Completion::Failed { error, .. } => Some(*error),
+        _ => None,
+    });
+    assert_eq!(refused, Some(CommandError::LimitReached));
+    let other = ChannelId { index: CHANNEL.index + 1, generation: 0 };
+    duo.a.engine.port_mut().command(
+        other,
+        9,
+        Op::Ping { remote: Host::address(2), sequence: 1, len: 8 },
+    );
+    assert_eq!(sent_by_a(&mut duo).len(), 1);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::pair::{CLIENT, Pair, SERVER};
 use crate::event::RetransmitCause;
 use crate::port::SocketInfo;
 use crate::tcp::recovery::Phase;
-use crate::tcp::{Config, ConnectionEvent, SeqNumber, TimerReason};
+use crate::tcp::{Config, ConnectionEvent, SeqNumber, State, TimerReason};
 use crate::time::Duration;
 use crate::wire::tcp::{SackBlocks, TcpFlags, TcpHeader};
 
@@ -281,6 +281,41 @@ fn with_timestamps_a_retransmission_that_is_acknowledged_gives_a_sample() {
     assert_eq!(info(&pair).backoff, 1);
     pair.run_until(|p| info(p).bytes_acked == 100);
     assert_eq!(info(&pair).backoff, 0);
+}
+
+#[test]
+fn an_echo_of_the_future_or_of_more_than_the_longest_timeout_ago_is_no_round_trip() {
+    let longest = Config::default().rto_ms_max;
+    for (age_ms, counts) in [(700, true), (longest + 1_000, false), (u32::MAX - 5, false)] {
+        let mut pair = Pair::established(Config::builder().sack(false).build().unwrap());
+        pair.write(CLIENT, &[5; 100]);
+        pair.link.queue.clear();
+        pair.run_until(|p| timeouts(p) == 1);
+        let before = info(&pair).srtt;
+        let now = pair.now;
+        let tcp = pair.ends[CLIENT].tcp();
+        let (ack, clock) = (tcp.snd.snd_max, tcp.timestamp(now));
+        let mut header = *pair.ends[SERVER].sent.last().unwrap();
+        (header.flags, header.seq, header.ack) = (TcpFlags::ACK, header.seq + 1, ack);
+        header.options.timestamps.as_mut().unwrap().echo = clock.wrapping_sub(age_ms);
+        pair.deliver(CLIENT, &header, &[]);
+        assert_eq!(info(&pair).bytes_acked, 100);
+        assert_eq!(info(&pair).srtt != before, counts, "an echo of {age_ms} ms ago");
+    }
+}
+
+#[test]
+fn time_wait_keeps_nothing_of_recovery() {
+    let mut pair = Pair::established(Config::default());
+    pair.link.drop_data = [2].into();
+    pair.write(CLIENT, &[5; 14_480]);
+    pair.run_until(|p| info(p).bytes_acked == 14_480);
+    pair.shutdown(CLIENT);
+    pair.run_until(|p| p.states() == [State::FinWait2, State::CloseWait]);
+    assert!(pair.ends[CLIENT].tcp().recovery.flight.is_some());
+    pair.shutdown(SERVER);
+    pair.run_until(|p| p.states()[CLIENT] == State::TimeWait);
+    assert!(pair.ends[CLIENT].tcp().recovery.flight.is_none());
 }
 
 #[test]
