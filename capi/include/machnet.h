@@ -18,6 +18,10 @@
  * Threads. Give each thread a channel of its own. Sharing one is safe: calls on it take turns, and a call
  * that waits lets the others go on.
  *
+ * Processes. A channel belongs to the process that attached it and ends with that process, however it ends
+ * and whatever children it leaves. A child after fork cannot use it (EINVAL): it attaches a channel of
+ * its own. A program that becomes a daemon attaches after its last fork.
+ *
  * Signals. No function may be called from a signal handler.
  *
  * Link with -lmachnet. The library's symbols are versioned (MACHNET_0, soname libmachnet.so.0).

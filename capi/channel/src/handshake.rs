@@ -8,7 +8,8 @@
 //! ```
 //!
 //! The grant carries the descriptors (memory, the application's bell, one bell per lane) as `SCM_RIGHTS`. Afterwards nothing
-//! travels on the socket: its end of file tells the daemon of the application's death. The bytes
+//! travels on the socket: its end of file tells the daemon that the application let go of the channel, and the end of the
+//! process that connected ([`peer_process`]) that it died, if a child that it forked still holds the socket. The bytes
 //! ([`Hello::encode`], [`Reply::encode`]) can be had without a socket: the simulator attaches in memory and fuzz targets feed them.
 //!
 //! A major that differs is refused. The minor that both speak is the lower one; a daemon serves every
@@ -26,7 +27,7 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
 };
 
-pub use crate::credentials::{PeerCredentials, peer_credentials};
+pub use crate::credentials::{PeerCredentials, peer_credentials, peer_process};
 use crate::doorbell::{BellWait, Doorbell};
 use crate::geometry::Geometry;
 use crate::layout::{FEATURES, LAYOUT_HASH, MAJOR, MINOR};

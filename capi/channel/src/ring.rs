@@ -152,3 +152,86 @@ impl<M: RingMemory> Consumer<M> {
         Ok(tail != self.head)
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::sync::AtomicU64;
+
+    const CAPACITY: u32 = 4;
+
+    #[derive(Default)]
+    struct Plain {
+        head: AtomicU32,
+        tail: AtomicU32,
+        words: [[AtomicU64; ENTRY_WORDS]; CAPACITY as usize],
+    }
+
+    impl RingMemory for &Plain {
+        fn head(&self) -> &AtomicU32 {
+            &self.head
+        }
+
+        fn tail(&self) -> &AtomicU32 {
+            &self.tail
+        }
+
+        fn store_word(&self, slot: u32, word: usize, value: u64) {
+            self.words[slot as usize][word].store(value, Ordering::Relaxed);
+        }
+
+        fn load_word(&self, slot: u32, word: usize) -> u64 {
+            self.words[slot as usize][word].load(Ordering::Relaxed)
+        }
+    }
+
+    fn full(memory: &Plain) -> Producer<&Plain> {
+        let mut producer = Producer::new(memory, CAPACITY);
+        for value in 0..u64::from(CAPACITY) {
+            assert_eq!(producer.push(&[value; ENTRY_WORDS]), Ok(true));
+        }
+        producer
+    }
+
+    #[test]
+    fn a_consumer_that_took_what_was_not_published_has_lied() {
+        let memory = Plain::default();
+        let mut producer = full(&memory);
+        memory.head.store(1, Ordering::Relaxed);
+        assert_eq!(producer.has_room(), Err(RingPoisoned), "nothing was published");
+        assert_eq!(producer.push(&[9; ENTRY_WORDS]), Err(RingPoisoned));
+        producer.publish();
+        assert_eq!(producer.has_room(), Ok(true));
+        for head in [CAPACITY + 1, u32::MAX] {
+            let memory = Plain::default();
+            let mut producer = full(&memory);
+            producer.publish();
+            memory.head.store(head, Ordering::Relaxed);
+            assert_eq!(producer.has_room(), Err(RingPoisoned), "{head}");
+        }
+    }
+
+    #[test]
+    fn a_consumer_that_gives_an_entry_back_has_lied() {
+        let memory = Plain::default();
+        let mut producer = full(&memory);
+        producer.publish();
+        memory.head.store(2, Ordering::Relaxed);
+        assert_eq!(producer.has_room(), Ok(true));
+        producer.push(&[9; ENTRY_WORDS]).unwrap();
+        producer.push(&[9; ENTRY_WORDS]).unwrap();
+        producer.publish();
+        memory.head.store(1, Ordering::Relaxed);
+        assert_eq!(producer.has_room(), Err(RingPoisoned));
+    }
+
+    #[test]
+    fn a_producer_that_filled_more_than_there_is_has_lied() {
+        let memory = Plain::default();
+        let mut consumer = Consumer::new(&memory, CAPACITY);
+        memory.tail.store(CAPACITY + 1, Ordering::Relaxed);
+        assert_eq!(consumer.pop(), Err(RingPoisoned));
+        memory.tail.store(CAPACITY, Ordering::Relaxed);
+        assert!(consumer.pop().unwrap().is_some());
+    }
+}

@@ -46,26 +46,40 @@ impl From<CommandError> for Errno {
             CommandError::NoRoute => libc::ENETUNREACH,
             CommandError::LimitReached => libc::ENOBUFS,
             CommandError::UnknownSocket => libc::EBADF,
-            CommandError::WrongState | CommandError::InvalidArgument => libc::EINVAL,
-            CommandError::Unsupported => libc::ENOTSUP,
+            CommandError::WrongState
+            | CommandError::InvalidArgument
+            | CommandError::Unsupported => libc::EINVAL,
             CommandError::TimedOut => libc::ETIMEDOUT,
             CommandError::MtuTooSmall => libc::EMSGSIZE,
         })
     }
 }
 
-impl From<EndReason> for Errno {
-    fn from(reason: EndReason) -> Self {
-        Self(match reason {
-            EndReason::Refused => libc::ECONNREFUSED,
-            EndReason::TimedOut => libc::ETIMEDOUT,
-            EndReason::NoRoute => libc::ENETUNREACH,
-            EndReason::HostUnreachable => libc::EHOSTUNREACH,
-            EndReason::NoMemory => libc::ENOBUFS,
-            // To the application a flow that its peer closed is as dead as one that was reset.
-            EndReason::Closed | EndReason::Reset | EndReason::Aborted => libc::ECONNRESET,
-        })
-    }
+/// Why an attempt to connect came to nothing.
+fn attempt_ended(reason: EndReason) -> Errno {
+    Errno(match reason {
+        EndReason::TimedOut => libc::ETIMEDOUT,
+        EndReason::NoRoute => libc::ENETUNREACH,
+        EndReason::HostUnreachable => libc::EHOSTUNREACH,
+        EndReason::NoMemory => libc::ENOBUFS,
+        EndReason::Refused | EndReason::Closed | EndReason::Reset | EndReason::Aborted => {
+            libc::ECONNREFUSED
+        }
+    })
+}
+
+/// Why a flow that was there is there no more: the header promises one of these two.
+fn flow_ended(reason: EndReason) -> Errno {
+    Errno(match reason {
+        // The peer cannot be reached any more.
+        EndReason::TimedOut | EndReason::NoRoute | EndReason::HostUnreachable => libc::ETIMEDOUT,
+        // To the application a flow that its peer closed is as dead as one that was reset.
+        EndReason::Closed
+        | EndReason::Reset
+        | EndReason::Aborted
+        | EndReason::Refused
+        | EndReason::NoMemory => libc::ECONNRESET,
+    })
 }
 
 impl From<io::Error> for Errno {
@@ -100,7 +114,7 @@ impl From<ConnectError> for Errno {
     fn from(error: ConnectError) -> Self {
         match error {
             ConnectError::Refused(error) => error.into(),
-            ConnectError::Ended(reason) => reason.into(),
+            ConnectError::Ended(reason) => attempt_ended(reason),
             ConnectError::Call(error) => error.into(),
         }
     }
@@ -112,7 +126,7 @@ impl From<SendError> for Errno {
             SendError::Empty => Self::INVALID,
             SendError::TooLong { .. } => Self(libc::EMSGSIZE),
             SendError::UnknownFlow => Self::BAD_FLOW,
-            SendError::Ended(reason) => reason.into(),
+            SendError::Ended(reason) => flow_ended(reason),
             SendError::Call(error) => error.into(),
         }
     }
@@ -122,7 +136,7 @@ impl From<RecvError> for Errno {
     fn from(error: RecvError) -> Self {
         match error {
             RecvError::TooSmall { .. } => Self(libc::EMSGSIZE),
-            RecvError::Ended { reason, .. } => reason.into(),
+            RecvError::Ended { reason, .. } => flow_ended(reason),
             RecvError::Call(error) => error.into(),
         }
     }
@@ -150,10 +164,11 @@ pub(crate) const fn text(error: c_int) -> &'static CStr {
         libc::EHOSTUNREACH => c"the next hop does not answer",
         libc::ENETUNREACH => c"no route to the peer",
         libc::EBADF => c"no such flow on this channel",
-        libc::EMSGSIZE => c"the message is too long, or the link's MTU is below 1500",
+        libc::EMSGSIZE => {
+            c"the message is longer than the buffer or than a message may be, or the link's MTU is below 1500"
+        }
         libc::EAGAIN => c"it would have to wait",
-        libc::ECONNRESET => c"the peer closed the flow",
-        libc::ENOTSUP => c"not supported by this daemon",
+        libc::ECONNRESET => c"the peer closed the flow, or it broke",
         _ => c"unknown error",
     }
 }
@@ -161,6 +176,64 @@ pub(crate) const fn text(error: c_int) -> &'static CStr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use causeway_client::Flow;
+
+    const FLOW: Flow = Flow::from_bits(7);
+    const ENDS: [EndReason; 8] = [
+        EndReason::Closed,
+        EndReason::Reset,
+        EndReason::Refused,
+        EndReason::TimedOut,
+        EndReason::Aborted,
+        EndReason::NoRoute,
+        EndReason::HostUnreachable,
+        EndReason::NoMemory,
+    ];
+
+    /// The values of errno that the header's text about `function` names.
+    fn named_for(function: &str) -> Vec<&'static str> {
+        let header = include_str!("../../include/machnet.h");
+        let end = header.find(&format!("int {function}(")).unwrap();
+        let text = &header[header[..end].rfind("/*\n").unwrap()..end];
+        let words = text.split(|c: char| !c.is_ascii_uppercase());
+        words.filter(|word| word.len() > 4 && word.starts_with('E')).collect()
+    }
+
+    fn name(error: Errno) -> &'static str {
+        match error.0 {
+            libc::ECONNREFUSED => "ECONNREFUSED",
+            libc::ECONNRESET => "ECONNRESET",
+            libc::EHOSTUNREACH => "EHOSTUNREACH",
+            libc::ENETUNREACH => "ENETUNREACH",
+            libc::ENOBUFS => "ENOBUFS",
+            libc::ETIMEDOUT => "ETIMEDOUT",
+            other => panic!("errno {other} for an end"),
+        }
+    }
+
+    #[test]
+    fn every_end_is_a_value_that_the_header_names_for_the_call() {
+        let (send, recv, connect) =
+            (named_for("machnet_send"), named_for("machnet_recv"), named_for("machnet_connect"));
+        for reason in ENDS {
+            let sent = name(SendError::Ended(reason).into());
+            assert!(send.contains(&sent), "machnet_send says {sent} for {reason:?}");
+            let received = name(RecvError::Ended { flow: FLOW, reason }.into());
+            assert!(recv.contains(&received), "machnet_recv says {received} for {reason:?}");
+            assert!(["ECONNRESET", "ETIMEDOUT"].contains(&received), "{reason:?}");
+            let connected = name(ConnectError::Ended(reason).into());
+            assert!(
+                connect.contains(&connected),
+                "machnet_connect says {connected} for {reason:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_buffer_that_is_too_small_is_among_the_words_for_what_it_gives() {
+        let error = Errno::from(RecvError::TooSmall { len: 9, flow: FLOW });
+        assert!(text(error.0).to_str().unwrap().contains("longer than the buffer"));
+    }
 
     #[test]
     fn every_error_that_the_header_names_has_words_of_its_own() {

@@ -43,6 +43,9 @@ pub struct ControlServer {
 pub(super) struct Connection {
     fd: OwnedFd,
     peer: Peer,
+    /// Readable once the process that connected has ended. A child that it forked keeps `fd` open, but cannot use the
+    /// channel: its memory is the parent's alone.
+    process: Option<OwnedFd>,
     state: State,
 }
 
@@ -50,10 +53,21 @@ pub(super) struct Connection {
 enum State {
     /// It is to say hello before this.
     HalfOpen(Instant),
-    /// Its hang-up is the end of this channel.
+    /// Its hang-up, or the end of its process, is the end of this channel.
     Attached(ChannelId),
     /// To be closed.
     Over,
+}
+
+/// What happened to a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum News {
+    /// Nothing.
+    None,
+    /// It says something, or hung up.
+    Said,
+    /// Its process has ended.
+    Died,
 }
 
 impl ControlServer {
@@ -95,9 +109,11 @@ impl ControlServer {
         let ready = self.wait(now, accepting)?;
         self.wake.drain();
         let now = clock::now();
-        for (place, readable) in ready.into_iter().enumerate() {
-            if readable {
-                self.hear(place);
+        for (place, news) in ready.into_iter().enumerate() {
+            match news {
+                News::None => {}
+                News::Said => self.hear(place),
+                News::Died => self.part(place),
             }
         }
         while let Ok(eviction) = self.evictions.try_recv() {
@@ -133,11 +149,15 @@ impl ControlServer {
         }
     }
 
-    /// Returns which connections have something to say.
-    fn wait(&self, now: Instant, accepting: bool) -> io::Result<Vec<bool>> {
+    /// Returns what is new of each connection.
+    fn wait(&self, now: Instant, accepting: bool) -> io::Result<Vec<News>> {
         let watched = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
-        let mut fds: Vec<PollFd<'_>> =
-            self.connections.iter().map(|c| watched(c.fd.as_fd())).collect();
+        let mut fds: Vec<PollFd<'_>> = Vec::with_capacity(2 * self.connections.len() + 2);
+        for Connection { fd, process, .. } in &self.connections {
+            // Two of each; the socket twice where there is no process to be watched.
+            fds.push(watched(fd.as_fd()));
+            fds.push(watched(process.as_ref().unwrap_or(fd).as_fd()));
+        }
         fds.push(watched(self.wake.as_fd()));
         if accepting {
             fds.push(watched(self.socket.as_fd()));
@@ -153,7 +173,16 @@ impl ControlServer {
             Ok(_) | Err(Errno::INTR) => {}
             Err(e) => return Err(e.into()),
         }
-        Ok(fds.iter().take(self.connections.len()).map(|fd| !fd.revents().is_empty()).collect())
+        let news = self.connections.iter().zip(fds.chunks(2)).map(|(connection, fds)| {
+            let [said, died] =
+                [0, 1].map(|at| fds.get(at).is_some_and(|fd| !fd.revents().is_empty()));
+            match connection.process {
+                Some(_) if died => News::Died,
+                Some(_) | None if said => News::Said,
+                Some(_) | None => News::None,
+            }
+        });
+        Ok(news.collect())
     }
 
     fn accept(&mut self, now: Instant) {
@@ -163,10 +192,10 @@ impl ControlServer {
             }
             match self.socket.accept() {
                 Ok(Some(fd)) => match peer_of(&fd) {
-                    Ok(peer) => {
+                    Ok((peer, process)) => {
                         self.make_room();
                         let state = State::HalfOpen(now + HELLO_WITHIN);
-                        self.connections.push(Connection { fd, peer, state });
+                        self.connections.push(Connection { fd, peer, process, state });
                     }
                     Err(cause) => tracing::warn!(%cause, "a peer without credentials"),
                 },
@@ -191,16 +220,21 @@ impl ControlServer {
         };
         let state = match connection.state {
             State::HalfOpen(_) if len > 0 => self.greet(place, &bytes[..len]),
-            State::HalfOpen(_) | State::Over => State::Over,
-            State::Attached(channel) => {
-                // After the handshake nothing is said here; who says something is not understood.
-                let peer = connection.peer;
-                tracing::info!(channel = channel.index, pid = peer.pid, uid = peer.uid, "detached");
-                self.tell_engines(channel);
-                State::Over
-            }
+            // After the handshake nothing is said here; who says something is not understood.
+            State::HalfOpen(_) | State::Attached(_) | State::Over => return self.part(place),
         };
         self.connections[place].state = state;
+    }
+
+    /// A connection is at its end, and with it its channel.
+    fn part(&mut self, place: usize) {
+        let Some(connection) = self.connections.get_mut(place) else { return };
+        let (state, peer) = (connection.state, connection.peer);
+        connection.state = State::Over;
+        if let State::Attached(channel) = state {
+            tracing::info!(channel = channel.index, pid = peer.pid, uid = peer.uid, "detached");
+            self.tell_engines(channel);
+        }
     }
 
     /// Answers a hello.
@@ -271,8 +305,10 @@ impl ControlServer {
     }
 }
 
-/// The process at the other end, as the kernel knew it at connect.
-fn peer_of(fd: &OwnedFd) -> io::Result<Peer> {
-    let PeerCredentials { pid, uid, gid } = handshake::peer_credentials(fd.as_fd())?;
-    Ok(Peer { pid, uid, gid })
+/// The process at the other end, as the kernel knew it at connect, and what tells its end.
+fn peer_of(fd: &OwnedFd) -> io::Result<(Peer, Option<OwnedFd>)> {
+    let credentials = handshake::peer_credentials(fd.as_fd())?;
+    let process = handshake::peer_process(fd.as_fd(), &credentials)?;
+    let PeerCredentials { pid, uid, gid } = credentials;
+    Ok((Peer { pid, uid, gid }, process))
 }
