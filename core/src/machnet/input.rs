@@ -30,6 +30,17 @@ impl Flow {
         }
     }
 
+    /// Getter: whether `header`, as [`Flow::handle_packet`]'s next packet, establishes a passive open: it answers our SYN-ACK,
+    /// or the answer was lost or overtaken, and data comes already, which only a peer sends that has our SYN-ACK.
+    pub fn completes_handshake(&self, header: &MachnetHeader) -> bool {
+        self.state == FlowState::SynReceived
+            && match header.net_flags {
+                NetFlags::Ack => header.ackno == self.tx.snd_nxt(),
+                NetFlags::Data => header.seqno == self.rx.rcv_nxt(),
+                NetFlags::Syn | NetFlags::SynAck | NetFlags::Rst => false,
+            }
+    }
+
     /// A SYN that comes again: our SYN-ACK was lost. For an established flow it is dropped, as upstream does.
     fn on_syn(&mut self, header: &MachnetHeader) -> Disposition {
         if self.state != FlowState::SynReceived || header.seqno.wrapping_add(1) != self.rx.rcv_nxt()
@@ -85,7 +96,7 @@ impl Flow {
         io: &mut impl StreamIo,
     ) -> Disposition {
         match self.state {
-            FlowState::SynReceived if header.ackno == self.tx.snd_nxt() => {
+            FlowState::SynReceived if self.completes_handshake(header) => {
                 if self.attempts == 1 {
                     self.rto.sample(now.saturating_since(self.handshake_at));
                 }
@@ -181,8 +192,7 @@ impl Flow {
     ) -> Disposition {
         let header = packet.header;
         match self.state {
-            // Only a peer that has our SYN-ACK sends data: its final acknowledgement was lost or overtaken.
-            FlowState::SynReceived if header.seqno == self.rx.rcv_nxt() => self.establish(),
+            FlowState::SynReceived if self.completes_handshake(header) => self.establish(),
             FlowState::SynReceived | FlowState::SynSent | FlowState::Closed => {
                 return Disposition::Ignore;
             }

@@ -10,10 +10,10 @@ use super::payload::Payload;
 use super::rx::Packet;
 use super::sock::Kind;
 use crate::event::DropReason;
-use crate::machnet::{Disposition, Flow, FlowState, ListenDisposition, PacketIn};
+use crate::machnet::{Disposition, ListenDisposition, PacketIn};
 use crate::nic::Frame;
 use crate::port::{AppPort, SocketId, Transport};
-use crate::wire::machnet::{HEADER_LEN, MachnetHeader, NetFlags};
+use crate::wire::machnet::{HEADER_LEN, MachnetHeader};
 use crate::wire::{IpProtocol, UDP_HEADER_LEN, UdpHeader};
 
 impl Stack {
@@ -93,7 +93,7 @@ impl Stack {
         let Kind::Machnet { flow, .. } = &mut socket.kind else {
             return Err(DropReason::NoSocket);
         };
-        if socket.stream.is_none() && !socket.ended && completes_handshake(flow, header) {
+        if socket.stream.is_none() && !socket.ended && flow.completes_handshake(header) {
             // As for TCP: the rings come before the payload.
             let Some(stream) = port.stream_open(socket.channel, id, Transport::Machnet) else {
                 return Err(DropReason::Limit);
@@ -109,10 +109,4 @@ impl Stack {
             Disposition::Malformed | Disposition::Violation => Err(DropReason::Malformed),
         }
     }
-}
-
-/// A SYN-ACK of ours is answered, or the answer was lost and data comes already.
-fn completes_handshake(flow: &Flow, header: &MachnetHeader) -> bool {
-    flow.state() == FlowState::SynReceived
-        && matches!(header.net_flags, NetFlags::Ack | NetFlags::Data)
 }

@@ -82,3 +82,19 @@ fn flows_that_an_application_does_not_take_are_not_given_up_for_new_ones() {
     let connected = |news: &Completion| matches!(news, Completion::Connected { .. }).then_some(());
     assert_eq!(core::iter::from_fn(|| duo.a.take(connected)).count(), 2);
 }
+
+#[test]
+fn an_acknowledgement_of_what_was_not_sent_takes_no_rings() {
+    let (mut duo, syn) = listening(Transport::Machnet, 4);
+    flood(&mut duo, &syn, 10..12);
+    // Flags, seqno and ackno of the header behind Ethernet, IP and UDP.
+    let mut ack = syn;
+    ack[44] = 2;
+    ack[46..50].copy_from_slice(&1_u32.to_be_bytes());
+    ack[50..54].copy_from_slice(&77_u32.to_be_bytes());
+    flood(&mut duo, &ack, 10..11);
+    assert_eq!(duo.b.engine.port_mut().streams_open(), 0);
+    ack[50..54].copy_from_slice(&1_u32.to_be_bytes());
+    flood(&mut duo, &ack, 11..12);
+    assert_eq!(duo.b.engine.port_mut().streams_open(), 1, "the right one does");
+}
