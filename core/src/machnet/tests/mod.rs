@@ -1,6 +1,7 @@
 //! Stories of two flows.
 
 mod delivery;
+mod guards;
 mod life;
 mod pair;
 mod recovery;
