@@ -231,8 +231,12 @@ fn file(iface: &Iface) -> BorrowedFd<'_> {
     unsafe { BorrowedFd::borrow_raw(iface.as_raw_fd()) }
 }
 
-/// What `dev_valid_name` of the kernel accepts, without what would surprise a shell.
-fn is_device_name(name: &str) -> bool {
+/// What [`is_device_name`] asks for, in words.
+pub const DEVICE_NAME_RULE: &str = "1 to 15 of the characters a-z A-Z 0-9 _ . -";
+
+/// Getter: `name` can be a device's: what `dev_valid_name` of the kernel accepts, without what would surprise a shell and
+/// the `%d` that the kernel replaces by a number.
+pub fn is_device_name(name: &str) -> bool {
     let fits = (1..libc::IFNAMSIZ).contains(&name.len());
     let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
     fits && plain && name != "." && name != ".."

@@ -2,13 +2,14 @@
 
 use std::io;
 
+use super::device::DEVICE_NAME_RULE;
+
 /// Why [`Tap::open`](super::Tap::open) failed. Each message ends with what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum TapError {
     /// Not a name that the kernel takes.
-    #[error(
-        "\"{name}\" cannot be the name of a network device: use 1 to 15 of the characters a-z A-Z 0-9 _ . -"
-    )]
+    #[error("\"{name}\" cannot be the name of a network device: use {rule}",
+        rule = DEVICE_NAME_RULE)]
     InvalidName {
         /// The name asked for.
         name: String,

@@ -15,5 +15,5 @@ mod device;
 mod error;
 mod ifreq;
 
-pub use device::{Tap, TapConfig, TapStats};
+pub use device::{DEVICE_NAME_RULE, Tap, TapConfig, TapStats, is_device_name};
 pub use error::TapError;

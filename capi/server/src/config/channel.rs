@@ -11,15 +11,15 @@ use super::tcp::WINDOW_BYTES_MAX;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawChannel {
-    channels_max: Option<Spanned<i64>>,
-    streams_max: Option<Spanned<i64>>,
-    sockets_per_channel_max: Option<Spanned<i64>>,
-    tx_bytes: Option<Spanned<i64>>,
-    rx_bytes: Option<Spanned<i64>>,
-    chunk_bytes: Option<Spanned<i64>>,
-    ring_entries: Option<Spanned<i64>>,
-    rx_window_bytes: Option<Spanned<i64>>,
-    commands_per_step: Option<Spanned<i64>>,
+    channels_max: Option<Spanned<i128>>,
+    streams_max: Option<Spanned<i128>>,
+    sockets_per_channel_max: Option<Spanned<i128>>,
+    tx_bytes: Option<Spanned<i128>>,
+    rx_bytes: Option<Spanned<i128>>,
+    chunk_bytes: Option<Spanned<i128>>,
+    ring_entries: Option<Spanned<i128>>,
+    rx_window_bytes: Option<Spanned<i128>>,
+    commands_per_step: Option<Spanned<i128>>,
 }
 
 /// What applications may have.
@@ -99,7 +99,7 @@ impl RawChannel {
         source: &Source<'_>,
         msg_max: u32,
     ) -> Result<ChannelConfig, ConfigError> {
-        let power = |setting: &Integer, value: &Option<Spanned<i64>>| {
+        let power = |setting: &Integer, value: &Option<Spanned<i128>>| {
             let n = setting.check_u32(source, value.as_ref())?;
             let Some(value) = value.as_ref().filter(|_| !n.is_power_of_two()) else {
                 return Ok(n);
@@ -111,7 +111,7 @@ impl RawChannel {
         let chunk_bytes = power(&CHUNK_BYTES, &self.chunk_bytes)?;
         let ring_entries = power(&RING_ENTRIES, &self.ring_entries)?;
         let rx_window_bytes = RX_WINDOW_BYTES.check_u64(source, self.rx_window_bytes.as_ref())?;
-        let chunks = |setting: &Integer, value: &Option<Spanned<i64>>| {
+        let chunks = |setting: &Integer, value: &Option<Spanned<i128>>| {
             let bytes = setting.check_u64(source, value.as_ref())?;
             // At most 2^34 / 2^12.
             Ok((bytes / u64::from(chunk_bytes)) as u32)
@@ -143,7 +143,7 @@ impl RawChannel {
     fn check_pool(
         &self,
         source: &Source<'_>,
-        pool: (&Integer, &Option<Spanned<i64>>),
+        pool: (&Integer, &Option<Spanned<i128>>),
         chunks: u32,
         chunk_bytes: u32,
         msg_max: u32,

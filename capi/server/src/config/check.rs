@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::ops::{Range, RangeInclusive};
 
+use causeway_backends::tap::{DEVICE_NAME_RULE, is_device_name};
 use toml::Spanned;
 
 use super::error::{ConfigError, Source};
@@ -29,11 +30,13 @@ impl Integer {
     pub(super) fn check(
         &self,
         source: &Source<'_>,
-        value: Option<&Spanned<i64>>,
+        value: Option<&Spanned<i128>>,
     ) -> Result<i64, ConfigError> {
         let Some(value) = value else { return Ok(self.default) };
-        if self.range.contains(value.get_ref()) {
-            return Ok(*value.get_ref());
+        // Read as more than any setting takes, so that a number that is far too large gets the range as well.
+        let number = i64::try_from(*value.get_ref()).ok();
+        if let Some(number) = number.filter(|number| self.range.contains(number)) {
+            return Ok(number);
         }
         let (low, high) = (self.range.start(), self.range.end());
         let unit = if self.unit.is_empty() { String::new() } else { format!(" {}", self.unit) };
@@ -48,7 +51,7 @@ impl Integer {
     pub(super) fn check_u8(
         &self,
         source: &Source<'_>,
-        value: Option<&Spanned<i64>>,
+        value: Option<&Spanned<i128>>,
     ) -> Result<u8, ConfigError> {
         Ok(u8::try_from(self.check(source, value)?).expect("the range of a u8 setting fits it"))
     }
@@ -56,7 +59,7 @@ impl Integer {
     pub(super) fn check_u16(
         &self,
         source: &Source<'_>,
-        value: Option<&Spanned<i64>>,
+        value: Option<&Spanned<i128>>,
     ) -> Result<u16, ConfigError> {
         Ok(u16::try_from(self.check(source, value)?).expect("the range of a u16 setting fits it"))
     }
@@ -64,7 +67,7 @@ impl Integer {
     pub(super) fn check_u32(
         &self,
         source: &Source<'_>,
-        value: Option<&Spanned<i64>>,
+        value: Option<&Spanned<i128>>,
     ) -> Result<u32, ConfigError> {
         Ok(u32::try_from(self.check(source, value)?).expect("the range of a u32 setting fits it"))
     }
@@ -72,7 +75,7 @@ impl Integer {
     pub(super) fn check_u64(
         &self,
         source: &Source<'_>,
-        value: Option<&Spanned<i64>>,
+        value: Option<&Spanned<i128>>,
     ) -> Result<u64, ConfigError> {
         Ok(u64::try_from(self.check(source, value)?).expect("the range of a u64 setting fits it"))
     }
@@ -156,30 +159,28 @@ fn refuse_mapped(
 
 /// Where to complain about several settings together: the first of them that the file has, with its key.
 pub(super) fn first_given(
-    settings: &[(&Integer, &Option<Spanned<i64>>)],
+    settings: &[(&Integer, &Option<Spanned<i128>>)],
 ) -> Option<(&'static str, Range<usize>)> {
-    let given = |(setting, value): &(&Integer, &Option<Spanned<i64>>)| {
+    let given = |(setting, value): &(&Integer, &Option<Spanned<i128>>)| {
         value.as_ref().map(|value| (setting.key, value.span()))
     };
     settings.iter().find_map(given)
 }
 
-/// A name for an interface or a device: what Linux takes (IFNAMSIZ is 16 with the final NUL).
+/// A name for an interface or a device: the rule of those who make the device.
 pub(super) fn device_name(
     source: &Source<'_>,
     key: &str,
     name: &str,
     span: Range<usize>,
 ) -> Result<(), ConfigError> {
-    let good = |c: char| c.is_ascii_graphic() && c != '/' && c != ':';
-    if !name.is_empty() && name.len() <= 15 && name != "." && name != ".." && name.chars().all(good)
-    {
+    if is_device_name(name) {
         return Ok(());
     }
     Err(source.error(
         key,
         span,
         format!("{name:?} is not a name for an interface"),
-        "give 1 to 15 printable ASCII characters without '/', ':' and blanks",
+        format!("give {DEVICE_NAME_RULE}"),
     ))
 }

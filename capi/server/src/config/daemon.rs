@@ -15,7 +15,7 @@ pub(super) struct RawDaemon {
     socket_mode: Option<Spanned<String>>,
     socket_owner: Option<Spanned<String>>,
     busy_poll: Option<Spanned<String>>,
-    spin_us: Option<Spanned<i64>>,
+    spin_us: Option<Spanned<i128>>,
     log: Option<Spanned<String>>,
 }
 

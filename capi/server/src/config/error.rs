@@ -17,12 +17,28 @@ pub struct ConfigError {
 impl ConfigError {
     /// The file itself cannot be read.
     pub(super) fn unreadable(file: &str, cause: &std::io::Error) -> Self {
+        Self::unsuitable(file, format!("cannot be read: {cause}"))
+    }
+
+    /// The file is none that a configuration is read from.
+    pub(super) fn unsuitable(file: &str, problem: impl Into<String>) -> Self {
         Self {
             file: file.to_owned(),
             line: None,
             key: String::new(),
-            problem: format!("cannot be read: {cause}"),
+            problem: problem.into(),
             advice: "give the path of a TOML file as in docs/configuration.md".to_owned(),
+        }
+    }
+
+    /// What is behind `good` is no text.
+    pub(super) fn not_text(file: &str, good: &[u8]) -> Self {
+        Self {
+            file: file.to_owned(),
+            line: Some(1 + good.iter().filter(|b| **b == b'\n').count()),
+            key: String::new(),
+            problem: "not valid UTF-8".to_owned(),
+            advice: "save the file as UTF-8".to_owned(),
         }
     }
 
@@ -111,6 +127,10 @@ impl Source<'_> {
         } else if message.starts_with("invalid type") || message.starts_with("invalid value") {
             let key = self.qualified(span.start, &self.key_at(span.start));
             (key, plain(message), "docs/configuration.md has an example".to_owned())
+        } else if message.ends_with("number overflowed") {
+            let key = self.qualified(span.start, &self.key_at(span.start));
+            let problem = "the number is out of every range".to_owned();
+            (key, problem, "docs/configuration.md has the range".to_owned())
         } else {
             let problem = format!("not valid TOML: {}", message.replace('\n', " "));
             (String::new(), problem, "correct the syntax of this line".to_owned())
@@ -161,7 +181,7 @@ impl Source<'_> {
 /// serde's words without the names of Rust's types.
 fn plain(message: &str) -> String {
     let words = message.replace('\n', " ");
-    words.replace("expected i64", "expected an integer").replace("a sequence", "a list")
+    words.replace("expected i128", "expected an integer").replace("a sequence", "a list")
 }
 
 /// Takes serde's "unknown field `x`, expected one of `a`, `b`" apart.

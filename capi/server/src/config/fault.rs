@@ -10,12 +10,12 @@ use super::error::{ConfigError, Source};
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawFault {
-    seed: Option<Spanned<i64>>,
-    loss_ppm: Option<Spanned<i64>>,
-    duplicate_ppm: Option<Spanned<i64>>,
-    reorder_ppm: Option<Spanned<i64>>,
-    reorder_frames_max: Option<Spanned<i64>>,
-    corrupt_ppm: Option<Spanned<i64>>,
+    seed: Option<Spanned<i128>>,
+    loss_ppm: Option<Spanned<i128>>,
+    duplicate_ppm: Option<Spanned<i128>>,
+    reorder_ppm: Option<Spanned<i128>>,
+    reorder_frames_max: Option<Spanned<i128>>,
+    corrupt_ppm: Option<Spanned<i128>>,
 }
 
 /// Faults in both directions of one interface, drawn from a seed.
@@ -52,7 +52,8 @@ const REORDER_FRAMES_MAX: Integer = Integer {
 
 impl RawFault {
     pub(super) fn build(self, source: &Source<'_>) -> Result<FaultConfig, ConfigError> {
-        let chance = |key, value: &Option<Spanned<i64>>| ppm(key).check_u32(source, value.as_ref());
+        let chance =
+            |key, value: &Option<Spanned<i128>>| ppm(key).check_u32(source, value.as_ref());
         let seed = SEED.check_u64(source, self.seed.as_ref())?;
         let built = FaultProfile::builder()
             .loss_ppm(chance("interface.fault.loss_ppm", &self.loss_ppm)?)

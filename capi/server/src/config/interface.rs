@@ -19,8 +19,8 @@ pub(super) struct RawInterface {
     backend: Spanned<String>,
     device: Option<Spanned<String>>,
     mac: Option<Spanned<String>>,
-    mtu: Option<Spanned<i64>>,
-    vlan: Option<Spanned<i64>>,
+    mtu: Option<Spanned<i128>>,
+    vlan: Option<Spanned<i128>>,
     addresses: Spanned<Vec<Spanned<String>>>,
     ipv6: Option<Spanned<String>>,
     fault: Option<RawFault>,
@@ -149,9 +149,36 @@ pub(super) fn build_all(
                 ));
             }
         }
+        refuse_shared_network(source, &interface, addresses.get_ref(), &built)?;
         built.push(interface);
     }
     Ok(built)
+}
+
+/// Each interface's network is reached through it: one that two of them are in would be reached through either. Link-local
+/// ones mean another network on each link (RFC 4007 §4).
+fn refuse_shared_network(
+    source: &Source<'_>,
+    interface: &InterfaceConfig,
+    texts: &[Spanned<String>],
+    others: &[InterfaceConfig],
+) -> Result<(), ConfigError> {
+    let network = |a: &InterfaceAddress| (a.network(), a.prefix_len());
+    let of_the_link =
+        |a: &InterfaceAddress| matches!(a.addr(), IpAddr::V6(v6) if v6.is_unicast_link_local());
+    for (address, text) in interface.addresses.iter().zip(texts) {
+        let shares = |other: &&InterfaceConfig| {
+            other.addresses.iter().any(|a| network(a) == network(address))
+        };
+        let Some(other) = others.iter().find(shares).filter(|_| !of_the_link(address)) else {
+            continue;
+        };
+        let (network, bits) = network(address);
+        let problem = format!("{network}/{bits} is the network of {:?} too", other.name);
+        let advice = "give each interface networks of its own, or one interface both addresses";
+        return Err(source.error("interface.addresses", text.span(), problem, advice));
+    }
+    Ok(())
 }
 
 /// The kernel gives a device to one opener. A loopback has none, whatever it is called.

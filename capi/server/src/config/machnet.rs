@@ -15,13 +15,13 @@ use super::error::{ConfigError, Source};
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawMachnet {
-    msg_max: Option<Spanned<i64>>,
-    rto_us_min: Option<Spanned<i64>>,
-    rto_us_max: Option<Spanned<i64>>,
-    syn_rto_ms: Option<Spanned<i64>>,
-    syn_attempts_max: Option<Spanned<i64>>,
-    retries_max: Option<Spanned<i64>>,
-    linger_ms: Option<Spanned<i64>>,
+    msg_max: Option<Spanned<i128>>,
+    rto_us_min: Option<Spanned<i128>>,
+    rto_us_max: Option<Spanned<i128>>,
+    syn_rto_ms: Option<Spanned<i128>>,
+    syn_attempts_max: Option<Spanned<i128>>,
+    retries_max: Option<Spanned<i128>>,
+    linger_ms: Option<Spanned<i128>>,
     accept_bad_udp_checksum: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
@@ -80,10 +80,10 @@ impl RawMachnet {
     }
 
     pub(super) fn build(self, source: &Source<'_>) -> Result<machnet::Config, ConfigError> {
-        let micros = |setting: &Integer, value: &Option<Spanned<i64>>| {
+        let micros = |setting: &Integer, value: &Option<Spanned<i128>>| {
             setting.check_u64(source, value.as_ref()).map(Duration::from_micros)
         };
-        let millis = |setting: &Integer, value: &Option<Spanned<i64>>| {
+        let millis = |setting: &Integer, value: &Option<Spanned<i128>>| {
             setting.check_u64(source, value.as_ref()).map(Duration::from_millis)
         };
         let rto_min = micros(&RTO_US_MIN, &self.rto_us_min)?;

@@ -415,3 +415,60 @@ fn a_congestion_control_that_is_not_built_in_and_a_mode_of_ecn_that_is_none_are_
         assert!(Config::parse("c.toml", &text).is_ok(), "{name}");
     }
 }
+
+#[test]
+fn a_number_beyond_all_integers_gets_the_range_too() {
+    for number in ["99999999999999999999999", "-9223372036854775809", "256"] {
+        assert_after_interface(
+            &format!("[tcp]\nretries_max = {number}\n"),
+            &format!(
+                "c.toml:6: tcp.retries_max: {number} is out of range; \
+                 give 1 to 255 retransmissions"
+            ),
+        );
+    }
+    let said = complaint(&format!("{INTERFACE}[tcp]\nretries_max = {}\n", "9".repeat(60)));
+    assert_eq!(
+        said,
+        "c.toml:6: tcp.retries_max: the number is out of every range; \
+         docs/configuration.md has the range"
+    );
+}
+
+#[test]
+fn a_name_that_no_device_can_have_is_refused_where_it_stands() {
+    for name in ["tap%d", "tap/0", "tap 0", ".", "sixteen-letters-"] {
+        let text = INTERFACE.replace("loopback", "tap");
+        assert_complaint(
+            &format!("{text}device = \"{name}\"\n"),
+            &format!(
+                "c.toml:5: interface.device: \"{name}\" is not a name for an interface; \
+                 give 1 to 15 of the characters a-z A-Z 0-9 _ . -"
+            ),
+        );
+    }
+}
+
+#[test]
+fn two_interfaces_share_no_network_and_one_may_have_many_addresses_of_it() {
+    let with = |name: &str, list: &str| {
+        format!("[[interface]]\nname = \"{name}\"\nbackend = \"tap\"\naddresses = [\n{list}]\n")
+    };
+    let two = |first: &str, second: &str| with("a", first) + &with("b", second);
+    assert_complaint(
+        &two("\"10.7.1.5/24\"\n", "\"10.8.1.5/24\",\n\"10.7.1.6/24\"\n"),
+        "c.toml:12: interface.addresses: 10.7.1.0/24 is the network of \"a\" too; give each \
+         interface networks of its own, or one interface both addresses",
+    );
+    assert_complaint(
+        &two("\"fd00::5/64\"\n", "\"fd00::6/64\"\n"),
+        "c.toml:11: interface.addresses: fd00::/64 is the network of \"a\" too; give each \
+         interface networks of its own, or one interface both addresses",
+    );
+    for good in [
+        two("\"10.7.1.5/24\", \"10.7.1.6/24\"\n", "\"10.7.0.5/16\"\n"),
+        two("\"fe80::5/64\"\n", "\"fe80::6/64\"\n"),
+    ] {
+        assert!(Config::parse("c.toml", &good).is_ok(), "{good}");
+    }
+}

@@ -10,6 +10,7 @@ mod daemon;
 mod document_tests;
 mod error;
 mod fault;
+mod file;
 mod interface;
 mod machnet;
 #[cfg(test)]
@@ -62,11 +63,10 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads and checks a file. Errors: it cannot be read, or the first fault in it.
+    /// Reads and checks a regular file of at most 1 MiB. Errors: it cannot be read, or the first fault in it.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let file = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|e| ConfigError::unreadable(&file, &e))?;
-        Self::parse(&file, &text)
+        Self::parse(&file, &file::read(path, &file)?)
     }
 
     /// Checks a text; `file` is the name that errors give it.

@@ -15,21 +15,21 @@ use super::error::{ConfigError, Source};
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawTcp {
-    rto_ms_initial: Option<Spanned<i64>>,
-    rto_ms_min: Option<Spanned<i64>>,
-    rto_ms_max: Option<Spanned<i64>>,
-    delayed_ack_ms: Option<Spanned<i64>>,
-    time_wait_ms: Option<Spanned<i64>>,
-    keepalive_idle_ms: Option<Spanned<i64>>,
-    retries_max: Option<Spanned<i64>>,
-    syn_retries_max: Option<Spanned<i64>>,
+    rto_ms_initial: Option<Spanned<i128>>,
+    rto_ms_min: Option<Spanned<i128>>,
+    rto_ms_max: Option<Spanned<i128>>,
+    delayed_ack_ms: Option<Spanned<i128>>,
+    time_wait_ms: Option<Spanned<i128>>,
+    keepalive_idle_ms: Option<Spanned<i128>>,
+    retries_max: Option<Spanned<i128>>,
+    syn_retries_max: Option<Spanned<i128>>,
     timestamps: Option<bool>,
     window_scaling: Option<bool>,
     sack: Option<bool>,
     congestion: Option<Spanned<String>>,
     slow_start_after_idle: Option<bool>,
     pacing: Option<bool>,
-    ecn: Option<Spanned<i64>>,
+    ecn: Option<Spanned<i128>>,
     ecn_fallback: Option<bool>,
 }
 
@@ -58,7 +58,7 @@ impl RawTcp {
         source: &Source<'_>,
         channel: &ChannelConfig,
     ) -> Result<tcp::Config, ConfigError> {
-        let millis = |setting: &Integer, value: &Option<Spanned<i64>>| {
+        let millis = |setting: &Integer, value: &Option<Spanned<i128>>| {
             setting.check_u64(source, value.as_ref()).map(Duration::from_millis)
         };
         let rto_initial = millis(&RTO_MS_INITIAL, &self.rto_ms_initial)?;
