@@ -34,6 +34,8 @@ enum Command {
     Demo(demo::Args),
     Ping(ping::Args),
     Nc(nc::Args),
+    /// Print the versions of the binary and of the channel, for bug reports
+    #[command(after_help = "Example:\n  causeway version")]
     Version,
 }
 
@@ -57,9 +59,13 @@ fn main() -> ExitCode {
     }
 }
 
-/// Ends the process as clap does for what its own rules cannot say.
-fn usage(problem: &str) -> ! {
-    Cli::command().error(clap::error::ErrorKind::ValueValidation, problem).exit()
+/// Ends the process as clap does for what its own rules cannot say, with the usage of the command called `name`.
+fn usage(name: &str, problem: &str) -> ! {
+    let mut cli = Cli::command();
+    // Only a built command knows what stands in front of it.
+    cli.build();
+    let command = cli.find_subcommand_mut(name).expect("commands name themselves");
+    command.error(clap::error::ErrorKind::ValueValidation, problem).exit()
 }
 
 fn help() -> ExitCode {

@@ -34,7 +34,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.check {
         return Ok(ExitCode::SUCCESS);
     }
-    logging::init(config.daemon().log().as_tracing());
+    logging::init(config.daemon().log().as_tracing())?;
     let stop = signals::stop_stream().context("cannot watch for signals")?;
     let daemon = Daemon::start(&config)?;
     let ended = {

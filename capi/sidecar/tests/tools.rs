@@ -204,6 +204,33 @@ fn sigterm_ends_the_daemon_gracefully() {
 }
 
 #[test]
+fn a_filter_that_is_none_ends_the_daemon_before_it_begins_with_one_line() {
+    let directory = std::env::temp_dir().join(format!("causeway-filter-{}", std::process::id()));
+    std::fs::create_dir(&directory).unwrap();
+    let config =
+        "[[interface]]\nname = \"a\"\nbackend = \"loopback\"\naddresses = [\"10.0.1.5/24\"]\n";
+    std::fs::write(directory.join("c.toml"), config).unwrap();
+    for command in [&["serve", "--config", "c.toml"][..], &["demo"]] {
+        let mut child = causeway(&directory, command)
+            .env("CAUSEWAY_LOG", "bad=filter=x")
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // A daemon that started would serve for ever.
+        let code = wait(&mut child);
+        let (_, said) = text(&child.wait_with_output().unwrap());
+        assert_eq!(code, 1, "{said}");
+        assert!(
+            said.starts_with("causeway: CAUSEWAY_LOG is no filter: give error, warn"),
+            "{said}"
+        );
+        assert!(said.contains("\"bad=filter=x\""), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+    std::fs::remove_dir_all(&directory).unwrap();
+}
+
+#[test]
 fn wrong_input_is_one_clear_error() {
     let directory = std::env::temp_dir().join(format!("causeway-wrong-{}", std::process::id()));
     std::fs::create_dir(&directory).unwrap();
@@ -224,6 +251,7 @@ fn wrong_input_is_one_clear_error() {
     let (code, _, said) = run(&["nc", "10.0.1.5", "0"]);
     assert_eq!(code, Some(2));
     assert!(said.contains("port 0 is nobody's: give the peer's port, 1 to 65535"), "{said}");
+    assert!(said.contains("Usage: causeway nc"), "the usage of nc itself: {said}");
     for out in ["/proc/x", "/dev/null"] {
         let (code, _, said) = run(&["demo", "--out", out]);
         assert_eq!(code, Some(1));
@@ -233,6 +261,7 @@ fn wrong_input_is_one_clear_error() {
     }
     let (code, out, _) = run(&[]);
     assert_eq!(code, Some(0));
+    assert!(out.contains("  version  Print the versions"), "{out}");
     assert!(out.contains("Usage: causeway"), "{out}");
     for command in ["serve", "demo", "ping", "nc", "version"] {
         let (code, out, _) = run(&[command, "--help"]);

@@ -71,7 +71,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.port == 0 && !args.listen {
         let problem = "port 0 is nobody's: give the peer's port, 1 to 65535";
         // As wrong usage of any other kind: the usage is shown, the exit status is 2.
-        crate::usage(problem);
+        crate::usage("nc", problem);
     }
     let channel = args.daemon.attach()?;
     let outcome = match (args.message, args.listen) {
