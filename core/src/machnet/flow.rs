@@ -21,7 +21,9 @@ use crate::wire::machnet::{MachnetHeader, PAYLOAD_MAX};
 /// Events waiting beyond which no message is taken from the network.
 const EVENTS_MAX: usize = 128;
 /// Kinds of timers.
-const TIMERS: usize = 5;
+const TIMERS: usize = 6;
+/// A flow that is still for so long gives back what it needs for packets under way. Longer than upstream tries to repeat one.
+const IDLE: Duration = Duration::from_secs(60);
 
 /// One flow of messages to one peer, in both directions: exactly once and in order.
 ///
@@ -55,6 +57,8 @@ pub struct Flow {
     pub(super) rsts_due: u8,
     /// Timeouts since the peer was last heard.
     pub(super) retries: u8,
+    /// When a packet came in or a new one left last, of those for which something is kept.
+    pub(super) active_at: Instant,
     pub(super) timers: [Option<Instant>; TIMERS],
     pub(super) events: VecDeque<FlowEvent>,
     pub(super) writable_pending: bool,
@@ -72,8 +76,14 @@ pub(super) struct Figures {
 }
 
 impl FlowTimer {
-    const ALL: [Self; TIMERS] =
-        [Self::Handshake, Self::Reordering, Self::Retransmission, Self::Linger, Self::Stall];
+    const ALL: [Self; TIMERS] = [
+        Self::Handshake,
+        Self::Reordering,
+        Self::Retransmission,
+        Self::Linger,
+        Self::Stall,
+        Self::Idle,
+    ];
 }
 
 impl MessageSink for VecDeque<FlowEvent> {
@@ -115,6 +125,7 @@ impl Flow {
             attempts: 0,
             rsts_due: 0,
             retries: 0,
+            active_at: now,
             timers: [None; TIMERS],
             events: VecDeque::new(),
             writable_pending: false,
@@ -211,6 +222,7 @@ impl Flow {
                 FlowTimer::Linger => self.end(EndReason::TimedOut),
                 FlowTimer::Stall if self.rx.is_stuck(io) => self.end(EndReason::NoMemory),
                 FlowTimer::Stall => {}
+                FlowTimer::Idle => self.on_idle(now),
             }
         }
     }
@@ -282,6 +294,29 @@ impl Flow {
         } else {
             self.handshake_due = true;
         }
+    }
+
+    /// Something is kept for packets under way, and was used now.
+    pub(super) fn touch(&mut self, now: Instant) {
+        self.active_at = now;
+        if self.timers[FlowTimer::Idle as usize].is_none() {
+            self.set_timer(FlowTimer::Idle, Some(now + IDLE));
+        }
+    }
+
+    /// Gives back the slots of packets sent, the buffers of packets out of order, and room for news. What waited behind a
+    /// hole for so long is given up: it was never acknowledged, and a peer that still lives sends it again.
+    fn on_idle(&mut self, now: Instant) {
+        let since = now.saturating_since(self.active_at);
+        if since < IDLE || !self.tx.is_empty() {
+            let at = if since < IDLE { self.active_at } else { now };
+            self.set_timer(FlowTimer::Idle, Some(at + IDLE));
+            return;
+        }
+        self.tx.rest();
+        self.rx.rest();
+        self.events.shrink_to_fit();
+        self.queue.shrink();
     }
 
     /// RFC 6298 (5.4) to (5.6).

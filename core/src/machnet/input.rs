@@ -217,6 +217,9 @@ impl Flow {
         }
         self.retries = 0;
         self.watch_stall(now, io);
+        if self.rx.has_store() {
+            self.touch(now);
+        }
         received.disposition
     }
 

@@ -101,6 +101,11 @@ impl SendQueue {
         self.next = self.end;
     }
 
+    /// Gives back the room of messages that were sent.
+    pub(super) fn shrink(&mut self) {
+        self.messages.shrink_to_fit();
+    }
+
     /// Where the first byte lies that is not in a packet yet.
     pub(super) const fn next_offset(&self) -> u64 {
         self.next

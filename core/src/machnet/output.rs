@@ -89,6 +89,7 @@ impl Flow {
         }
         let fragment = self.queue.pop(&self.config)?;
         let sent = self.tx.send_new(now, fragment);
+        self.touch(now);
         Some(self.data_packet(sent))
     }
 

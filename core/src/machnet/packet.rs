@@ -113,6 +113,8 @@ pub enum FlowTimer {
     Stall,
     /// Packets that later ones overtook did not arrive either.
     Reordering,
+    /// Nothing came or went for long: what is needed for packets under way is given back.
+    Idle,
 }
 
 /// Why a message was not taken for sending.

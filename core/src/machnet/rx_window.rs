@@ -2,7 +2,7 @@
 //!
 //! Where the payload of a packet behind a hole belongs is not known, because the last packet of a message is short and may be
 //! the one that is missing. So packets out of order wait in buffers of [`PAYLOAD_MAX`] bytes, at most one less than [`REASSEMBLY`] of
-//! them, which are allocated when first needed and then used again for the life of the flow. A flow that never sees
+//! them, which are allocated when first needed and then used again until the flow rests. A flow that never sees
 //! reordering has none.
 //!
 //! `rx_commit` is called at the ends of messages only: what the application may read is always whole messages.
@@ -150,6 +150,17 @@ impl RxWindow {
     /// A packet at or above `rcv_nxt` was seen: the peer has it outstanding.
     pub(super) const fn is_ahead(&self) -> bool {
         self.rcv_max != self.rcv_nxt
+    }
+
+    /// There are buffers for packets out of order.
+    pub(super) const fn has_store(&self) -> bool {
+        self.store.is_some()
+    }
+
+    /// Gives the buffers back, and what lies in them up.
+    pub(super) fn rest(&mut self) {
+        self.store = None;
+        self.held = 0;
     }
 
     /// No room will come from the application: the message in progress is all that the ring holds.

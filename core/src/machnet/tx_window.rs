@@ -81,7 +81,7 @@ struct Flight {
     rack: Rack,
 }
 
-/// The sender's window. Its slots are allocated when the first packet is sent, and kept.
+/// The sender's window. Its slots are allocated when the first packet is sent, and kept until [`TxWindow::rest`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct TxWindow {
     iss: u32,
@@ -313,6 +313,12 @@ impl TxWindow {
                 self.set_fate(seqno, Fate::Lost(RetransmitCause::Timeout));
             }
         }
+    }
+
+    /// Forgets what is known of the path, and gives back the slots. The caller asked `is_empty`.
+    pub(super) fn rest(&mut self) {
+        debug_assert!(self.is_empty());
+        self.flight = None;
     }
 
     /// A recovery ended.

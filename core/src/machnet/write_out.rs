@@ -8,7 +8,7 @@ use super::flow::Flow;
 use super::packet::{FlowState, StateError};
 
 /// First byte of a written state. A change of any field of [`Flow`] is a new version.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 impl Flow {
     /// Output: the complete state, packets that wait for a hole included; the config and the rings are not part of it.

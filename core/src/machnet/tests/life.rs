@@ -253,6 +253,45 @@ fn acknowledgements_of_what_was_never_sent_change_nothing() {
 }
 
 #[test]
+fn a_flow_that_rests_keeps_nothing_of_the_packets_that_were_under_way() {
+    let mut pair = Pair::established(0, Config::default());
+    let written = |flow: &Flow| flow.write_state().unwrap().len();
+    let small = written(&pair.a.flow).max(written(&pair.b().flow)) + 64;
+    pair.drop_next_data(3);
+    pair.a.send(&[1; 100_000]);
+    pair.run(Duration::from_secs(30));
+    assert!(written(&pair.a.flow) > small && written(&pair.b().flow) > 10_000);
+    pair.run(Duration::from_secs(120));
+    assert!(written(&pair.a.flow) <= small && written(&pair.b().flow) <= small);
+    assert_eq!(pair.a.flow.poll_timeout(), None, "and no timer runs");
+    pair.a.send(&[2; 100_000]);
+    pair.run(Duration::from_secs(1));
+    assert_eq!(pair.b().messages.len(), 2);
+}
+
+#[test]
+fn packets_behind_a_hole_that_is_never_filled_are_given_up() {
+    let mut pair = Pair::established(0, Config::default());
+    let now = pair.now;
+    let b = pair.b();
+    for n in 2..64 {
+        let payload = [0; 1_418];
+        let packet = PacketIn { header: &data(n, 0x05), payload: &[&payload] };
+        assert_eq!(b.flow.handle_packet(now, &packet, &mut b.io), Disposition::Accept);
+    }
+    assert!(b.flow.write_state().unwrap().len() > 80_000);
+    b.flow.handle_timeout(now + Duration::from_secs(60), &mut b.io);
+    assert!(b.flow.write_state().unwrap().len() < 512);
+    for n in 1..64 {
+        let payload = [0; 1_418];
+        let packet = PacketIn { header: &data(n, 0x05), payload: &[&payload] };
+        assert_eq!(b.flow.handle_packet(now, &packet, &mut b.io), Disposition::Accept, "{n}");
+        b.take_events();
+    }
+    assert_eq!(b.messages.len(), 63, "what is sent again is taken");
+}
+
+#[test]
 fn an_idle_flow_is_small() {
     assert!(size_of::<Flow>() <= 512, "{} bytes", size_of::<Flow>());
 }
