@@ -97,6 +97,7 @@ impl Connection {
             bytes_sent: self.counters.bytes_sent,
             bytes_acked: self.snd.anchor.offset,
             bytes_received: self.rcv.anchor.offset,
+            pacing_rate: self.congestion.pacing_rate(),
             max_pacing_rate: self.config.max_pacing_rate,
             snd_wnd: self.snd.snd_wnd,
             rcv_wnd: self.rcv.rcv_wnd(),

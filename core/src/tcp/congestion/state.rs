@@ -193,6 +193,14 @@ impl Congestion {
         }
     }
 
+    /// Getter: bytes a second at which segments leave; 0 where they are not paced.
+    pub(in crate::tcp) fn pacing_rate(&self) -> u64 {
+        match self {
+            Self::Attached(attached) => attached.pacing.as_ref().map_or(0, Pacing::rate),
+            Self::Fresh { .. } => 0,
+        }
+    }
+
     /// Command: segments are released one after the other, at most `rate_max` bytes a second.
     pub(in crate::tcp) fn pace(&mut self, rate_max: u64) {
         let pacing = &mut self.attach().pacing;
