@@ -60,6 +60,154 @@ bugs! {
     UrgentPointsAtTheByte "urgent-points-at-the-byte",
     /// Keepalive probes never end a connection (smoltcp has no count).
     EndlessKeepalive "endless-keepalive",
+    /// A RST for nobody is answered (RFC 9293 §3.10.7.1 says never).
+    RstForRst "rst-for-rst",
+    /// The RST for a segment without ACK acknowledges its beginning only.
+    RstWithoutLen "rst-without-len",
+    /// SYN-SENT takes an ACK of what was not sent (RFC 9293 §3.10.7.3, first).
+    AnyAckInSynSent "any-ack-in-syn-sent",
+    /// In SYN-SENT a RST without ACK refuses (RFC 9293 §3.10.7.3, second).
+    RefusedByBareRst "refused-by-bare-rst",
+    /// A SYN without ACK in SYN-SENT is dropped (RFC 9293 MUST-10).
+    NoSimultaneousOpen "no-simultaneous-open",
+    /// SYN-RECEIVED takes an unacceptable ACK (RFC 9293 §3.10.7.4, fifth).
+    AnyAckInSynReceived "any-ack-in-syn-received",
+    /// Bytes beyond the window are not cut off (RFC 9293 §3.10.7.4, first).
+    PastTheWindow "past-the-window",
+    /// An unacceptable segment is dropped without an ACK (RFC 9293 §3.10.7.4, first).
+    SilentOnUnacceptable "silent-on-unacceptable",
+    /// With a closed window nothing is acceptable (RFC 9293 MUST-66).
+    DeafWithZeroWindow "deaf-with-zero-window",
+    /// What lies beyond a window that shrank is not sent again (RFC 9293 SHLD-15).
+    StrandedByTheWindow "stranded-by-the-window",
+    /// After a half close nothing more is received (RFC 9293 §3.6).
+    DeafAfterShutdown "deaf-after-shutdown",
+    /// In CLOSING and LAST-ACK the FIN is not sent again.
+    FinSentOnce "fin-sent-once",
+    /// The FIN again does not begin 2 MSL anew (RFC 9293 §3.10.7.4, eighth).
+    TimeWaitNotRestarted "time-wait-not-restarted",
+    /// Any SYN begins anew in TIME-WAIT (RFC 6191 §2).
+    ReopenedByOldSyn "reopened-by-old-syn",
+    /// A closed connection waits for the peer for ever.
+    EternalFinWait2 "eternal-fin-wait-2",
+    /// An abort tells the peer nothing (RFC 9293 §3.10.5).
+    SilentAbort "silent-abort",
+    /// A SYN-ACK is not sent again.
+    OneSynAck "one-syn-ack",
+    /// The queue of accepted connections has no end.
+    EndlessBacklog "endless-backlog",
+    /// A RST reads like the end of the stream.
+    ResetIsTheEnd "reset-is-the-end",
+    /// Sequence numbers are compared like numbers (RFC 9293 §3.4).
+    NoWrap "no-wrap",
+    /// The checksum of TCP is not looked at.
+    TcpSumUnchecked "tcp-sum-unchecked",
+    /// The checksum of UDP is not looked at.
+    UdpSumUnchecked "udp-sum-unchecked",
+    /// What came by link-layer broadcast is taken like anything else (RFC 1122 §3.3.6).
+    BroadcastForUs "broadcast-for-us",
+    /// Data is sent again for ever.
+    NeverGivesUp "never-gives-up",
+    /// TCP_USER_TIMEOUT has no effect on data.
+    NoUserTimeout "no-user-timeout",
+    /// An ICMP error ends an established connection (RFC 5461 §4.2).
+    IcmpEndsConnections "icmp-ends-connections",
+    /// The announced MSS is reduced by the options (RFC 6691).
+    MssLessOptions "mss-less-options",
+    /// A full segment does not leave room for its options.
+    OptionsNotCounted "options-not-counted",
+    /// Our scale is used though the peer offers none (RFC 7323 §2.2).
+    OneSidedScale "one-sided-scale",
+    /// The right window edge moves back (RFC 9293 SHLD-14).
+    EdgeGoesBack "edge-goes-back",
+    /// Each byte that is read opens the window (RFC 9293 MUST-39).
+    SillyReceiver "silly-receiver",
+    /// Every window is filled, however small (RFC 9293 MUST-38).
+    SillySender "silly-sender",
+    /// The second full segment waits for the timer (RFC 9293 SHLD-19).
+    AckByTimerOnly "ack-by-timer-only",
+    /// A closed window is not probed (RFC 9293 MUST-36).
+    NoPersist "no-persist",
+    /// A window that opens is not told (RFC 9293 §3.8.6.2.2).
+    NoWindowUpdate "no-window-update",
+    /// After a lost SYN data begins with 1 s (RFC 6298 §5.7).
+    EagerAfterLostSyn "eager-after-lost-syn",
+    /// The variation is no part of the timeout (RFC 6298 §2.3).
+    NoVariation "no-variation",
+    /// A reduction is never undone.
+    NoUndo "no-undo",
+    /// The initial window is twenty segments (RFC 6928 §2 allows ten).
+    InitialWindow20 "initial-window-20",
+    /// Slow start grows by a segment for each ACK (RFC 3465 counts bytes).
+    AcksCounted "acks-counted",
+    /// Reno grows as in slow start always (RFC 5681 §3.1).
+    AlwaysSlowStart "always-slow-start",
+    /// A window that is not used grows (RFC 7661).
+    UnusedWindowGrows "unused-window-grows",
+    /// After idle the whole window leaves at once (RFC 5681 §4.1).
+    BurstAfterIdle "burst-after-idle",
+    /// The fifth duplicate means a loss, not the third (RFC 5681 §3.2).
+    FiveDuplicates "five-duplicates",
+    /// The first two duplicates let nothing out (RFC 3042).
+    NoLimitedTransmit "no-limited-transmit",
+    /// A partial ACK sends nothing again (RFC 6582 §3.2 step 3).
+    PartialAckWaits "partial-ack-waits",
+    /// The first SACK block is not of what arrived last (RFC 2018 §4).
+    OldestBlockFirst "oldest-block-first",
+    /// Duplicates are not reported (RFC 2883).
+    NoDsack "no-dsack",
+    /// Stragglers are not waited for by a timer (RFC 8985 §6.3).
+    NoReorderTimer "no-reorder-timer",
+    /// A lost retransmission is found by a timeout only.
+    LostTwiceUnseen "lost-twice-unseen",
+    /// There is no tail loss probe (RFC 8985 §7).
+    NoTailProbe "no-tail-probe",
+    /// Recovery begins with a burst up to the old window.
+    NoProportion "no-proportion",
+    /// A timeout leaves the window as it is (RFC 5681 §3.1).
+    WindowSurvivesTimeout "window-survives-timeout",
+    /// CUBIC halves its window (RFC 9438 §4.6 wants 0.7).
+    HalvingCubic "halving-cubic",
+    /// TS.Recent is of whatever came last (RFC 7323 §4.3).
+    EchoOfTheLatest "echo-of-the-latest",
+    /// TSval does not move.
+    ClockStands "clock-stands",
+    /// Data comes in with an ACK however old (RFC 5961 §5.2).
+    AncientAcks "ancient-acks",
+    /// A connection challenges without limit (RFC 5961 §7).
+    EndlessChallenges "endless-challenges",
+    /// Each second has the same number of challenges (CVE-2016-5696).
+    CountableChallenges "countable-challenges",
+    /// Initial sequence numbers are the clock (RFC 6528).
+    GuessableIsn "guessable-isn",
+    /// Ports follow each other (RFC 6056).
+    NeighbouringPorts "neighbouring-ports",
+    /// Any number is a cookie (RFC 4987 §3.6).
+    EveryCookieGood "every-cookie-good",
+    /// Any number of gaps is remembered (CVE-2018-5390).
+    EndlessGaps "endless-gaps",
+    /// Of overlapping bytes the last stay.
+    LastBytesWin "last-bytes-win",
+    /// A path may carry as little as a router says (RFC 1191 §3).
+    PmtuWithoutFloor "pmtu-without-floor",
+    /// "Too big" is believed whatever it quotes (RFC 5927 §7.2).
+    PmtuFromAnybody "pmtu-from-anybody",
+    /// The checksum of the IPv4 header is not looked at.
+    IpSumUnchecked "ip-sum-unchecked",
+    /// Source routes are options like others (RFC 7126 §4.3).
+    SourceRoutes "source-routes",
+    /// Any source is believed (RFC 1122 §3.2.1.3).
+    Martians "martians",
+    /// Every datagram has the same identification (RFC 6864).
+    OneIdentification "one-identification",
+    /// A routing header is passed over (RFC 5095).
+    RoutingHeaders "routing-headers",
+    /// An echo reply lacks the request's last byte (RFC 1122 §3.2.2.6).
+    EchoCutShort "echo-cut-short",
+    /// UDP without a checksum is taken over IPv6 (RFC 8200 §8.1).
+    ZeroSumInV6 "zero-sum-in-v6",
+    /// What is overheard makes an entry (RFC 826 merges only).
+    LearnsFromAnybody "learns-from-anybody",
 }
 
 #[cfg(planted)]
@@ -69,7 +217,18 @@ mod switch {
     use super::{Bug, IDS};
 
     /// One more than the bug's number; zero for none.
+    #[cfg(not(test))]
     static PLANTED: AtomicU8 = AtomicU8::new(0);
+
+    /// Nobody plants in the core's own tests: `CAUSEWAY_PLANT` says which bug they suffer from.
+    #[cfg(test)]
+    static PLANTED: std::sync::LazyLock<AtomicU8> = std::sync::LazyLock::new(|| {
+        let number = std::env::var("CAUSEWAY_PLANT").map_or(0, |id| {
+            let found = IDS.iter().find(|(known, _)| *known == id);
+            found.map_or_else(|| panic!("there is no bug `{id}`"), |(_, bug)| *bug as u8 + 1)
+        });
+        AtomicU8::new(number)
+    });
 
     /// Command: from now on the process suffers from the bug `id`. False when there is none of that name.
     pub fn plant(id: &str) -> bool {

@@ -2,6 +2,8 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::planted::{self, Bug};
+
 /// Why an interface address or a prefix was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AddressError {
@@ -99,7 +101,8 @@ pub(super) fn network_of(addr: IpAddr, prefix_len: u8) -> IpAddr {
 /// The unspecified address is a martian too: what may use it (DHCP, duplicate address detection) does not
 /// come through here.
 pub fn is_martian_source(addr: IpAddr, on_loopback: bool) -> bool {
-    is_group_or_broadcast(addr) || is_martian_destination(addr, on_loopback)
+    !planted::is(Bug::Martians)
+        && (is_group_or_broadcast(addr) || is_martian_destination(addr, on_loopback))
 }
 
 /// Getter: true for a destination address that must not appear on the wire: "this network" and, off the

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use crate::keyed_hash::KeyedHash;
+use crate::planted::{self, Bug};
 use crate::wire::IpProtocol;
 
 /// Counters that destinations share by hash, a power of two.
@@ -37,7 +38,7 @@ impl Identifications {
                 .collect();
         }
         let counter = &mut self.counters[hash as usize % COUNTERS];
-        *counter = counter.wrapping_add(1);
+        *counter = counter.wrapping_add(!planted::is(Bug::OneIdentification) as u32);
         // A class is a secret of ours; its members are told apart by an offset of their own.
         counter.wrapping_add((hash >> 32) as u32)
     }

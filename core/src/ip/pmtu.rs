@@ -4,6 +4,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use core::net::IpAddr;
 
+use crate::planted::{self, Bug};
 use crate::time::{Duration, Instant};
 
 /// The least that an IPv4 path is believed to carry, whatever a router says (Linux's `min_pmtu`): less is the wish of an
@@ -92,6 +93,7 @@ impl PathMtus {
             IpAddr::V6(_) if said < u32::from(PMTU_MIN_V6) => return None,
             IpAddr::V6(_) => PMTU_MIN_V6,
         };
+        let least = if planted::is(Bug::PmtuWithoutFloor) { 68 } else { least };
         let mtu = u16::try_from(said).unwrap_or(u16::MAX).max(least);
         if mtu >= current {
             return None;

@@ -2,6 +2,7 @@
 
 use core::ops::RangeInclusive;
 
+use crate::planted::{self, Bug};
 use crate::rng::Stream;
 
 /// Why a port range was refused.
@@ -55,6 +56,9 @@ impl EphemeralPorts {
     pub fn choose(&self, rng: &mut Stream, mut is_free: impl FnMut(u16) -> bool) -> Option<u16> {
         let size = u32::from(self.last - self.first) + 1;
         let mut offset = rng.below(u64::from(size)) as u32;
+        if planted::is(Bug::NeighbouringPorts) {
+            offset = 0;
+        }
         let stride = coprime_stride(rng, size);
         for _ in 0..size.min(u32::from(self.probes_max)) {
             let port = self.first + offset as u16;

@@ -8,6 +8,7 @@ use super::rx_predicted::Run;
 use crate::event::{DropReason, Event};
 use crate::ip::{is_martian_destination, is_martian_source};
 use crate::nic::{Frame, IfIndex, Medium, RxChecksum};
+use crate::planted::{self, Bug};
 use crate::port::AppPort;
 use crate::socket::FourTuple;
 use crate::time::Instant;
@@ -236,6 +237,7 @@ impl Stack {
             return Err(DropReason::Martian);
         }
         // No transport of ours has a use for broadcasts.
+        let group = group && !planted::is(Bug::BroadcastForUs);
         if group || !self.is_local(dst) { Err(DropReason::NotOurs) } else { Ok(()) }
     }
 }

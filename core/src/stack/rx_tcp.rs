@@ -12,6 +12,7 @@ use super::rx::Packet;
 use super::sock::Kind;
 use crate::event::DropReason;
 use crate::nic::Frame;
+use crate::planted::{self, Bug};
 use crate::port::{AppPort, SocketId};
 use crate::socket::FourTuple;
 use crate::tcp::{Disposition, Ecn, ListenDecision, Rst, SegmentIn};
@@ -30,7 +31,7 @@ impl Stack {
         port: &mut P,
     ) -> Result<(), DropReason> {
         let (mut header, header_len) = TcpHeader::parse(packet.contiguous(frame))?;
-        if !packet.verified {
+        if !packet.verified && !planted::is(Bug::TcpSumUnchecked) {
             let segment = Payload::of(frame, packet.at, packet.len);
             let sum = self.sum(&segment);
             verify_sum(packet.src, packet.dst, IpProtocol::TCP, segment.len(), sum)?;

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::seq::SeqNumber;
+use crate::planted::{self, Bug};
 
 /// The most intervals kept. A segment that would need one more is dropped and sent again by the peer
 /// (CVE-2018-5390: the cost of a hostile order of arrival is bounded).
@@ -94,7 +95,7 @@ impl Assembler {
         let first = self.intervals.partition_point(|i| i.end < start);
         let last = self.intervals.partition_point(|i| i.start <= end);
         if first == last {
-            if self.intervals.len() >= max {
+            if self.intervals.len() >= max && !planted::is(Bug::EndlessGaps) {
                 return Err(Full);
             }
             if self.intervals.capacity() == 0 {
@@ -117,6 +118,9 @@ impl Assembler {
 
     /// Command: what lies at `offset` arrived just now, for the first time or again.
     pub fn touch(&mut self, offset: u64) {
+        if planted::is(Bug::OldestBlockFirst) {
+            return;
+        }
         self.recent.rotate_right(1);
         self.recent[0] = offset;
     }

@@ -3,6 +3,7 @@
 //! A fixed number a second would be a secret that leaks: who probes with forged segments could count how many challenges are
 //! left and so learn whether two hosts talk, and where in the window (CVE-2016-5696). So the number is drawn anew each second.
 
+use crate::planted::{self, Bug};
 use crate::rng::Stream;
 use crate::time::{Duration, Instant};
 
@@ -28,6 +29,9 @@ impl ChallengeBudget {
             self.drawn_at = Some(now);
             let spread = self.random.below(u64::from(self.per_second) + 1) as u32;
             self.left = (self.per_second / 2).saturating_add(spread);
+            if planted::is(Bug::CountableChallenges) {
+                self.left = self.per_second;
+            }
         }
         let allowed = self.left > 0;
         self.left = self.left.saturating_sub(1);

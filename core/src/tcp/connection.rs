@@ -187,7 +187,7 @@ impl Connection {
             | State::Established
             | State::FinWait1
             | State::FinWait2
-            | State::CloseWait => true,
+            | State::CloseWait => !planted::is(Bug::SilentAbort),
             State::Closed | State::SynSent | State::Closing | State::LastAck | State::TimeWait => {
                 false
             }
@@ -322,8 +322,9 @@ impl Connection {
     }
 
     /// Getter: our timestamp clock: 1 ms (RFC 7323 §5.4).
-    pub(in crate::tcp) const fn timestamp(&self, now: Instant) -> u32 {
-        clock_ms(now).wrapping_add(self.options.ts_offset)
+    pub(in crate::tcp) fn timestamp(&self, now: Instant) -> u32 {
+        let moving = !planted::is(Bug::ClockStands) as u32;
+        (clock_ms(now) * moving).wrapping_add(self.options.ts_offset)
     }
 
     pub(in crate::tcp) fn rto(&self) -> Duration {

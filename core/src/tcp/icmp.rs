@@ -7,6 +7,7 @@ use super::connection::Connection;
 use super::seq::SeqNumber;
 use super::state::State;
 use crate::error::EndReason;
+use crate::planted::{self, Bug};
 
 /// What an ICMP error says of the path or of the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -21,7 +22,8 @@ impl Connection {
     /// Getter: a byte, SYN or FIN of ours with this sequence number is under way. Nobody off the path knows those numbers, so an
     /// ICMP error that quotes another one is forged or stale (RFC 5927 §4.1).
     pub fn has_in_flight(&self, seq: SeqNumber) -> bool {
-        self.snd.snd_una <= seq && seq < self.snd.snd_max
+        let anybody = planted::is(Bug::PmtuFromAnybody);
+        anybody || (self.snd.snd_una <= seq && seq < self.snd.snd_max)
     }
 
     /// Input: an ICMP error about the segment that began at `seq`. False when it is not believed.
@@ -35,6 +37,7 @@ impl Connection {
         }
         let (IcmpError::Soft(reason) | IcmpError::Hard(reason)) = error;
         match self.state {
+            _ if planted::is(Bug::IcmpEndsConnections) => self.end(reason),
             State::SynSent => self.end(reason),
             State::SynReceived
             | State::Established

@@ -35,13 +35,14 @@ pub fn listen(header: &TcpHeader) -> ListenDecision {
 /// RFC 9293 §3.10.7.1: a segment that belongs to nobody. `None` for a RST, which is never answered.
 pub fn closed(header: &TcpHeader, payload_len: u32) -> Option<Rst> {
     let flags = header.flags;
-    if flags.contains(TcpFlags::RST) {
+    if flags.contains(TcpFlags::RST) && !planted::is(Bug::RstForRst) {
         return None;
     }
     if flags.contains(TcpFlags::ACK) {
         return Some(Rst { seq: header.ack, ack: SeqNumber(0), with_ack: false });
     }
-    let ack = header.seq + segment_len(flags, payload_len);
+    let len = if planted::is(Bug::RstWithoutLen) { 0 } else { segment_len(flags, payload_len) };
+    let ack = header.seq + len;
     Some(Rst { seq: SeqNumber(0), ack, with_ack: true })
 }
 

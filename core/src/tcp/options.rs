@@ -63,14 +63,15 @@ impl Negotiated {
                 self.snd_wscale = shift.min(max);
                 self.rcv_wscale = config.window_scale_offered();
             }
-            _ => self.window_scaling = false,
+            _ => self.window_scaling = planted::is(Bug::OneSidedScale),
         }
     }
 
     /// Getter: payload bytes of a full segment: what both sides carry, less the options that each segment has.
     #[inline]
     pub(in crate::tcp) fn mss(&self) -> u32 {
-        let options = if self.timestamps { TIMESTAMPS_LEN } else { 0 };
+        let counted = self.timestamps && !planted::is(Bug::OptionsNotCounted);
+        let options = if counted { TIMESTAMPS_LEN } else { 0 };
         u32::from(self.peer_mss.min(self.mss_ip.max(MSS_MIN)) - options)
     }
 
@@ -80,7 +81,10 @@ impl Negotiated {
         timestamps: Timestamps,
     ) -> TcpOptions {
         TcpOptions {
-            mss: Some(self.mss_ip.min(config.max_segment_or_all())),
+            mss: Some(
+                self.mss_ip.min(config.max_segment_or_all())
+                    - if planted::is(Bug::MssLessOptions) { TIMESTAMPS_LEN } else { 0 },
+            ),
             window_scale: self.window_scaling.then_some(config.window_scale_offered()),
             sack_permitted: self.sack,
             timestamps: self.timestamps.then_some(timestamps),

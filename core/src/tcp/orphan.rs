@@ -4,6 +4,7 @@ use super::connection::Connection;
 use super::state::State;
 use super::timer::TimerReason;
 use crate::error::EndReason;
+use crate::planted::{self, Bug};
 use crate::port::StreamIo;
 use crate::time::Instant;
 
@@ -40,6 +41,7 @@ impl Connection {
     /// content to forget, because there the application would not have been told either.
     pub(in crate::tcp) fn orphan_timeout(&mut self, now: Instant) {
         match self.state {
+            State::FinWait2 if planted::is(Bug::EternalFinWait2) => {}
             State::FinWait2 => self.expire_quietly(now),
             State::Established
             | State::FinWait1

@@ -300,7 +300,7 @@ impl Connection {
             // outstanding, and then the window is at least one segment.
             return None;
         }
-        let worth = wnd >= self.snd.snd_wnd_max / 2;
+        let worth = wnd >= self.snd.snd_wnd_max / 2 || planted::is(Bug::SillySender);
         if worth || core::mem::take(&mut self.flags.override_due) {
             return Some(Sendable { len: room, fin: false, last: false });
         }

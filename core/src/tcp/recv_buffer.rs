@@ -173,6 +173,9 @@ impl RecvBuffer {
     ) -> Stored {
         let anchor = self.anchor;
         let assembler = self.assembler.get_or_insert_default();
+        if planted::is(Bug::LastBytesWin) {
+            let _ = payload.copy_in(start, end, start, io);
+        }
         // Only gaps are written: of overlapping bytes the first stay, so that the stream is the same
         // however segments are ordered from here on.
         let (mut stored, mut refused) = (false, false);
@@ -231,7 +234,10 @@ impl RecvBuffer {
         if segment < self.rcv_mss.max(MSS_DEFAULT) {
             self.pushed = (self.pushed + 1).min(2);
         }
-        let unacknowledged = self.rcv_nxt.0.wrapping_sub(self.last_ack_sent.0);
+        let unacknowledged = match planted::is(Bug::AckByTimerOnly) {
+            true => 0,
+            false => self.rcv_nxt.0.wrapping_sub(self.last_ack_sent.0),
+        };
         if self.quick_acks > 0 && !self.interactive {
             self.quick_acks -= 1;
             self.ack_due = AckDue::Now;
@@ -294,12 +300,17 @@ impl RecvBuffer {
         let new = self.edge_allowed(scale, rings);
         let gain = new.distance_from(self.rcv_adv);
         let threshold = i32::try_from(self.edge_step(rings)).unwrap_or(i32::MAX);
-        gain >= threshold && new.0.wrapping_sub(self.rcv_nxt.0) / 2 >= self.rcv_wnd()
+        gain >= threshold
+            && !planted::is(Bug::NoWindowUpdate)
+            && new.0.wrapping_sub(self.rcv_nxt.0) / 2 >= self.rcv_wnd()
     }
 
     /// min(RCV.BUFF / 2, MSS): the least step of the right edge.
     #[inline]
     fn edge_step(&self, rings: Rings) -> u32 {
+        if planted::is(Bug::SillyReceiver) {
+            return 1;
+        }
         let half = u32::try_from(rings.capacity / 2).unwrap_or(u32::MAX);
         half.min(u32::from(self.rcv_mss.max(536))).max(1)
     }
@@ -310,7 +321,8 @@ impl RecvBuffer {
         let rings = self.rings(io);
         let new = self.edge_allowed(scale, rings);
         let gain = new.distance_from(self.rcv_adv);
-        if gain > 0 && gain.unsigned_abs() >= self.edge_step(rings) {
+        let back = planted::is(Bug::EdgeGoesBack) && gain < 0;
+        if back || (gain > 0 && gain.unsigned_abs() >= self.edge_step(rings)) {
             self.rcv_adv = new;
         }
         let promised = self.rcv_wnd();
@@ -350,7 +362,9 @@ impl RecvBuffer {
 
     /// Input: `left .. right` arrived for the second time. Reported by the next pure acknowledgement.
     pub(in crate::tcp) fn note_duplicate(&mut self, left: SeqNumber, right: SeqNumber) {
-        self.assembler.get_or_insert_default().duplicate = (left, right);
+        if !planted::is(Bug::NoDsack) {
+            self.assembler.get_or_insert_default().duplicate = (left, right);
+        }
     }
 
     /// Output: SACK blocks for the next pure acknowledgement (RFC 2018 §4): a duplicate first, told once (RFC 2883 §4).

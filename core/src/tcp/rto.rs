@@ -91,7 +91,7 @@ impl RttEstimator {
     /// RFC 6298 §5.7: a SYN was lost and no sample is known, so begin with 3 s.
     pub(in crate::tcp) fn after_lost_syn(&mut self, config: &Config) {
         self.backoff = 0;
-        if !self.has_sample() {
+        if !self.has_sample() && !planted::is(Bug::EagerAfterLostSyn) {
             self.rto_us = config.rto_ms_initial.saturating_mul(3_000);
         }
     }
@@ -125,7 +125,8 @@ impl RttEstimator {
                 self.mdev_us_max = min_us;
             }
         }
-        self.rto_us = (self.srtt_us_x8 / 8 + self.rttvar_us).min(config.rto_ms_max * 1_000);
+        let variation = if planted::is(Bug::NoVariation) { 0 } else { self.rttvar_us };
+        self.rto_us = (self.srtt_us_x8 / 8 + variation).min(config.rto_ms_max * 1_000);
         self.backoff = 0;
     }
 

@@ -48,6 +48,9 @@ impl Sub<u32> for SeqNumber {
 
 impl PartialOrd for SeqNumber {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        if crate::planted::is(crate::planted::Bug::NoWrap) {
+            return self.0.partial_cmp(&other.0);
+        }
         Some(self.distance_from(*other).cmp(&0))
     }
 }

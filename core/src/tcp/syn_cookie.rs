@@ -12,6 +12,7 @@ use super::options::WINDOW_SCALE_MAX;
 use super::output::TxLimits;
 use super::seq::SeqNumber;
 use super::shared_config::SharedConfig;
+use crate::planted::{self, Bug};
 use crate::port::StreamIo;
 use crate::time::{Duration, Instant};
 use crate::wire::tcp::{TcpFlags, TcpHeader, TcpOptions, Timestamps};
@@ -77,6 +78,7 @@ fn taste(
     }
     let made = now.wrapping_sub(age);
     let index = rest.wrapping_sub(mask(secret, tuple, made)) & DATA_MASK;
+    let index = if planted::is(Bug::EveryCookieGood) { index % 8 } else { index };
     MSS_TABLE.get(index as usize).copied()
 }
 

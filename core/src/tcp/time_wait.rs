@@ -4,6 +4,7 @@ use super::connection::{Connection, millis};
 use super::input::SegmentIn;
 use super::timer::TimerReason;
 use crate::error::EndReason;
+use crate::planted::{self, Bug};
 use crate::time::Instant;
 use crate::wire::tcp::TcpFlags;
 
@@ -16,7 +17,9 @@ impl Connection {
     }
 
     pub(in crate::tcp) fn restart_time_wait(&mut self, now: Instant) {
-        self.timers.set(TimerReason::TimeWait, now + millis(self.config.time_wait_ms));
+        if !self.timers.is_set(TimerReason::TimeWait) || !planted::is(Bug::TimeWaitNotRestarted) {
+            self.timers.set(TimerReason::TimeWait, now + millis(self.config.time_wait_ms));
+        }
     }
 
     /// Getter: whether `segment` is a SYN that may begin a new incarnation: its timestamp, or without
@@ -31,7 +34,7 @@ impl Connection {
             Some(ts) if ts.value != self.rcv.ts_recent => {
                 ts.value.wrapping_sub(self.rcv.ts_recent).cast_signed() > 0
             }
-            Some(_) | None => header.seq > self.rcv.rcv_nxt,
+            Some(_) | None => header.seq > self.rcv.rcv_nxt || planted::is(Bug::ReopenedByOldSyn),
         }
     }
 }

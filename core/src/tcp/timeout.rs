@@ -56,7 +56,12 @@ impl Connection {
     }
 
     fn retransmission_timeout(&mut self, now: Instant) {
-        if self.snd.outstanding() == 0 {
+        let beyond =
+            planted::is(Bug::StrandedByTheWindow) && self.snd.outstanding() > self.snd.snd_wnd;
+        if self.snd.outstanding() == 0 || beyond {
+            return;
+        }
+        if planted::is(Bug::FinSentOnce) && matches!(self.state, State::Closing | State::LastAck) {
             return;
         }
         let handshake = !self.state.is_synchronized();
@@ -68,7 +73,8 @@ impl Connection {
         if self.recovery.retries == 0 && !self.recovery.probed() {
             self.begin_stall(now, self.rto());
         }
-        let enough = handshake && self.recovery.retries >= max;
+        let once = planted::is(Bug::OneSynAck) && self.is_half_open();
+        let enough = once || (handshake && self.recovery.retries >= max);
         if enough || self.is_given_up(now, self.recovery.retries, max) {
             self.advance(now, Trigger::GiveUp);
             return self.end(EndReason::TimedOut);
@@ -110,7 +116,7 @@ impl Connection {
     }
 
     pub(in crate::tcp) fn start_persist(&mut self, now: Instant) {
-        if !self.timers.is_set(TimerReason::Persist) {
+        if !self.timers.is_set(TimerReason::Persist) && !planted::is(Bug::NoPersist) {
             if self.rtt.backoff() == 0 {
                 self.begin_stall(now, Duration::ZERO);
             }

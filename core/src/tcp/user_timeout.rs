@@ -1,6 +1,7 @@
 //! The user timeout (RFC 5482, RFC 9293 §3.8.3; TCP_USER_TIMEOUT): how long the peer may acknowledge nothing.
 
 use super::connection::{Connection, clock_ms, millis};
+use crate::planted::{self, Bug};
 use crate::time::{Duration, Instant};
 
 impl Connection {
@@ -12,7 +13,7 @@ impl Connection {
 
     /// Getter: what is left of the user timeout in the present stall; `None` where none is set.
     pub(in crate::tcp) fn user_timeout_left(&self, now: Instant) -> Option<Duration> {
-        if self.config.user_timeout_ms == 0 {
+        if self.config.user_timeout_ms == 0 || planted::is(Bug::NoUserTimeout) {
             return None;
         }
         let stalled = clock_ms(now).wrapping_sub(self.counters.stalled_ms);
@@ -23,7 +24,7 @@ impl Connection {
     pub(in crate::tcp) fn is_given_up(&self, now: Instant, tries: u8, tries_max: u8) -> bool {
         match self.user_timeout_left(now) {
             Some(left) => left == Duration::ZERO,
-            None => tries >= tries_max,
+            None => tries >= tries_max && !planted::is(Bug::NeverGivesUp),
         }
     }
 

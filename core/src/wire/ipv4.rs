@@ -5,6 +5,7 @@ use core::net::Ipv4Addr;
 use super::checksum::{finish, sum};
 use super::field::{array, be16, fixed};
 use super::{IpProtocol, WireError};
+use crate::planted::{self, Bug};
 
 /// Bytes of a header without options: what this stack emits.
 pub const IPV4_HEADER_LEN: usize = 20;
@@ -121,7 +122,7 @@ impl Ipv4Header {
             return Err(WireError::Truncated);
         }
         let with_options = bytes.get(..header_len).ok_or(WireError::Truncated)?;
-        if sum(with_options) != 0xffff {
+        if sum(with_options) != 0xffff && !planted::is(Bug::IpSumUnchecked) {
             return Err(WireError::Checksum);
         }
         let bad_option = check_options(&with_options[IPV4_HEADER_LEN..]).err();
@@ -204,7 +205,9 @@ fn check_options(all: &[u8]) -> Result<(), BadOption> {
         match *kind {
             OPTION_END => return Ok(()),
             OPTION_NOP => options = rest,
-            OPTION_LSRR | OPTION_SSRR => return Err(bad(options, WireError::Unsupported)),
+            OPTION_LSRR | OPTION_SSRR if !planted::is(Bug::SourceRoutes) => {
+                return Err(bad(options, WireError::Unsupported));
+            }
             _ => {
                 let len = rest.first().map_or(0, |len| usize::from(*len));
                 match options.get(len..) {

@@ -3,6 +3,7 @@
 
 use super::IpProtocol;
 use super::ipv6::IPV6_HEADER_LEN;
+use crate::planted::{self, Bug};
 
 /// Most extension headers that one packet may have. RFC 8504 §5.3 lets a host set such a limit: a longer chain has no
 /// honest use, and costs its receiver time.
@@ -191,7 +192,11 @@ const fn problem(code: u8, pointer: usize) -> ExtensionError {
 /// RFC 8200 §4.4: no routing type is known here, type 0 least of all (RFC 5095): the header is passed over when it is
 /// used up, else the packet goes no further.
 fn check_routing(header: &[u8], at: usize) -> Result<(), ExtensionError> {
-    if header[3] == 0 { Ok(()) } else { Err(problem(0, at + 2)) }
+    if header[3] == 0 || planted::is(Bug::RoutingHeaders) {
+        Ok(())
+    } else {
+        Err(problem(0, at + 2))
+    }
 }
 
 /// RFC 8200 §4.2: what is to be done about an option that is not known is in its two highest bits.

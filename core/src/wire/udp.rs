@@ -5,6 +5,7 @@ use core::net::IpAddr;
 use super::checksum::{finish, fold, pseudo_header, verify_sum};
 use super::field::{be16, fixed};
 use super::{IpProtocol, WireError};
+use crate::planted::{self, Bug};
 
 /// Bytes of a UDP header.
 pub const UDP_HEADER_LEN: usize = 8;
@@ -72,7 +73,14 @@ impl UdpHeader {
     /// computed", is right in IPv4 (RFC 1122 §4.1.3.4) and wrong in IPv6 (RFC 8200 §8.1).
     pub fn verify(&self, src: IpAddr, dst: IpAddr, payload_sum: u16) -> Result<(), WireError> {
         if self.checksum == 0 {
-            return if dst.is_ipv4() { Ok(()) } else { Err(WireError::Checksum) };
+            return if dst.is_ipv4() || planted::is(Bug::ZeroSumInV6) {
+                Ok(())
+            } else {
+                Err(WireError::Checksum)
+            };
+        }
+        if planted::is(Bug::UdpSumUnchecked) {
+            return Ok(());
         }
         let sum = fold(self.sum(payload_sum));
         verify_sum(src, dst, IpProtocol::UDP, usize::from(self.len()), sum)

@@ -1,18 +1,23 @@
 //! `cargo xtask bite`: each planted bug must make the tests fail that the checklist names for it.
 
 use std::fs;
-use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::run::{command, read, root, target_dir};
+use crate::run::{command, executable, read, root, target_dir};
 
 /// A row of the checklist that has a planted bug.
 struct Plant {
     item: String,
     id: String,
-    /// Paths of scripts below `scripts/`.
-    scripts: Vec<String>,
+    /// Paths of scripts below `scripts/`, or `path::name` of functions of the core's unit tests.
+    tests: Vec<String>,
+}
+
+/// The two executables with bugs in them.
+struct Built {
+    scripts: String,
+    core: String,
 }
 
 /// Plants one bug after the other and prints the table. `sample`: only so many, chosen by the commit's hash.
@@ -27,20 +32,22 @@ pub fn run(sample: Option<usize>) -> Result<u32> {
         plants.sort_by_key(|plant| hash(&format!("{}{}", commit.trim(), plant.id)));
         plants.truncate(count);
     }
-    ensure!(play(None, "")?.0, "the scripts fail without a planted bug");
+    let built = Built {
+        scripts: build(&["-p", "causeway-conformance", "--test", "scripts"])?,
+        core: build(&["-p", "causeway-core", "--lib"])?,
+    };
+    ensure!(built.play(None, "")?, "the scripts fail without a planted bug");
     let mut blunt = Vec::new();
     println!("{:>4}  {:<28} {:<8} tests", "item", "planted bug", "");
     for plant in &plants {
-        for script in &plant.scripts {
-            let (passed, output) = play(Some(&plant.id), script)?;
-            ensure!(
-                passed || output.contains("scripts failed"),
-                "`{script}` did not run:\n{output}"
-            );
+        for test in &plant.tests {
+            let unit = test.contains("::");
+            ensure!(!unit || built.play(None, test)?, "`{test}` fails without a planted bug");
+            let passed = built.play(Some(&plant.id), test)?;
             let word = if passed { "PASSES" } else { "bites" };
-            println!("{:>4}  {:<28} {word:<8} {script}", plant.item, plant.id);
+            println!("{:>4}  {:<28} {word:<8} {test}", plant.item, plant.id);
             if passed {
-                blunt.push(format!("{} in {script}", plant.id));
+                blunt.push(format!("{} in {test}", plant.id));
             }
         }
     }
@@ -59,50 +66,58 @@ fn plants() -> Result<Vec<Plant>> {
     let mut plants = Vec::new();
     for line in text.lines() {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
-        let [_, item, _, _, tests, bugs, _] = cells[..] else { continue };
+        let [_, item, _, _, _, bugs, _] = cells[..] else { continue };
         if item.parse::<u32>().is_err() {
             continue;
         }
-        // Several bugs of one row: `id: script; id: script`. A bare `id` is for the row's first script.
+        // Several bugs of one row: `id: test test; id: test`.
         for bug in bugs.split(';').map(str::trim).filter(|bug| !bug.is_empty() && *bug != "-") {
-            let first = tests.split(',').map(str::trim).find(|test| test.ends_with(".pkt"));
-            let (id, scripts) = match bug.split_once(':') {
-                Some((id, scripts)) => {
-                    (id, scripts.split_whitespace().map(str::to_owned).collect())
-                }
-                None => (bug, first.iter().map(|script| (*script).to_owned()).collect::<Vec<_>>()),
-            };
-            ensure!(!scripts.is_empty(), "row {item}: `{id}` has no script");
-            plants.push(Plant { item: item.to_owned(), id: id.trim().to_owned(), scripts });
+            let (id, tests) = bug.split_once(": ").unwrap_or((bug, ""));
+            let tests: Vec<String> = tests.split_whitespace().map(str::to_owned).collect();
+            ensure!(!tests.is_empty(), "row {item}: `{id}` has no test");
+            plants.push(Plant { item: item.to_owned(), id: id.trim().to_owned(), tests });
         }
     }
     Ok(plants)
 }
 
-/// Plays the scripts with `word` in their path in a build with bugs. Returns whether they passed, and the output.
-fn play(bug: Option<&str>, word: &str) -> Result<(bool, String)> {
-    let mut test: Command = command(&[
-        "cargo",
-        "test",
-        "--quiet",
-        "-p",
-        "causeway-conformance",
-        "--test",
-        "scripts",
-        "--target-dir",
-    ]);
-    test.arg(target_dir().join("planted"))
-        .env("RUSTFLAGS", "--cfg planted")
-        .env("CAUSEWAY_SCRIPTS", word)
-        .env_remove("CAUSEWAY_PLANT");
-    if let Some(bug) = bug {
-        test.env("CAUSEWAY_PLANT", bug);
+/// An executable with bugs.
+fn build(what: &[&str]) -> Result<String> {
+    let mut build = command(&["cargo", "test", "--no-run", "--message-format=json"]);
+    build
+        .args(what)
+        .arg("--target-dir")
+        .arg(target_dir().join("planted"))
+        .env("RUSTFLAGS", "--cfg planted");
+    executable(&read(build).context("the build with planted bugs fails")?)
+}
+
+impl Built {
+    /// Runs one test: the scripts with `test` in their path, or the function `path::name`. Returns whether it passed.
+    fn play(&self, bug: Option<&str>, test: &str) -> Result<bool> {
+        let function = test.split_once("::").map(|(_, name)| name);
+        let mut run = match function {
+            Some(name) => command(&[&self.core, &format!("::{name}")]),
+            None => command(&[&self.scripts, "--nocapture"]),
+        };
+        run.env("CAUSEWAY_SCRIPTS", test).env("RUST_BACKTRACE", "0").env_remove("CAUSEWAY_PLANT");
+        if let Some(bug) = bug {
+            run.env("CAUSEWAY_PLANT", bug);
+        }
+        let output = run.output().with_context(|| format!("cannot run `{test}`"))?;
+        let text = [output.stdout, output.stderr].map(|b| String::from_utf8_lossy(&b).into_owned());
+        let text = text.concat();
+        ensure!(!text.contains("there is no bug"), "{text}");
+        ensure!(
+            function.is_none() || text.contains("running 1 test\n"),
+            "`{test}` is not the name of one test:\n{text}"
+        );
+        ensure!(
+            output.status.success() || function.is_some() || text.contains("scripts failed"),
+            "`{test}` did not run:\n{text}"
+        );
+        Ok(output.status.success())
     }
-    let output = test.output().context("cannot run cargo")?;
-    let text = [output.stdout, output.stderr].map(|b| String::from_utf8_lossy(&b).into_owned());
-    let text = text.concat();
-    ensure!(!text.contains("could not compile"), "the build with planted bugs fails:\n{text}");
-    Ok((output.status.success(), text))
 }
 
 /// FNV-1a.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::run::{command, read, root, run, target_dir};
+use crate::run::{command, executable, read, root, run, target_dir};
 use crate::setup;
 
 /// Below this many tenths of a percent of the lines the command fails. Raise it with what is reached.
@@ -67,13 +67,7 @@ fn build(directory: &Path) -> Result<PathBuf> {
         .env("RUSTFLAGS", "-C instrument-coverage")
         // Build scripts have counters too, and would leave theirs wherever they run.
         .env("LLVM_PROFILE_FILE", directory.join("build-%p.profraw"));
-    let messages = read(build)?;
-    let executable = messages
-        .lines()
-        .rev()
-        .find_map(|line| line.split_once("\"executable\":\"")?.1.split('"').next())
-        .context("cargo named no executable")?;
-    Ok(PathBuf::from(executable))
+    Ok(PathBuf::from(executable(&read(build)?)?))
 }
 
 fn text_of(path: &Path) -> Result<&str> {

@@ -84,6 +84,18 @@ pub fn read(mut command: Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// Getter: the executable that the messages of `cargo test --no-run --message-format=json` name last.
+///
+/// # Errors
+/// When they name none.
+pub fn executable(messages: &str) -> Result<String> {
+    let named = messages
+        .lines()
+        .rev()
+        .find_map(|line| line.split_once("\"executable\":\"")?.1.split('"').next());
+    named.map(str::to_owned).context("cargo named no executable")
+}
+
 /// True when a program of that name is on the PATH.
 pub fn on_path(name: &str) -> bool {
     std::env::var_os("PATH")

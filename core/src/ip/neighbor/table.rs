@@ -10,6 +10,7 @@ use super::config::NeighborConfig;
 use crate::ip::address::is_group_or_broadcast;
 use crate::keyed_hash::KeyedHash;
 use crate::nic::{IfIndex, MacAddr};
+use crate::planted::{self, Bug};
 use crate::port::SocketId;
 use crate::socket::ReadyQueue;
 use crate::time::{Duration, Instant};
@@ -305,7 +306,8 @@ impl NeighborTable {
         if !conflict && !is_probe {
             let answers = operation == ArpOperation::Reply && target_is_ours;
             let key = NeighborKey { interface, address };
-            self.handle_heard(now, key, sender_mac, answers, target_is_ours);
+            let learn = target_is_ours || planted::is(Bug::LearnsFromAnybody);
+            self.handle_heard(now, key, sender_mac, answers, learn);
         }
         let asks_us = operation == ArpOperation::Request && target_is_ours && !conflict;
         let reply = asks_us.then_some(ArpPacket {

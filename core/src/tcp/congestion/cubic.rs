@@ -6,6 +6,7 @@ use super::control::CongestionControl;
 use super::hystart::HyStart;
 use super::sample::{AckPhase, AckSample, LossEvent};
 use super::window::Window;
+use crate::planted::{self, Bug};
 use crate::time::{Duration, Instant};
 
 /// beta_cubic = 0.7 (RFC 9438 §4.6), in tenths.
@@ -182,6 +183,9 @@ impl CongestionControl for Cubic {
 
     fn on_loss(&mut self, window: &mut Window, event: &LossEvent) {
         self.reduce(window, event);
+        if planted::is(Bug::HalvingCubic) {
+            window.ssthresh = window.cwnd / 2;
+        }
         window.cwnd = window.ssthresh;
     }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::control::CongestionControl;
 use super::sample::{AckPhase, AckSample, LossEvent};
 use super::window::Window;
+use crate::planted::{self, Bug};
 
 /// The state of RFC 5681 §3.1 beside the window.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +31,9 @@ impl CongestionControl for Reno {
         let mut acked = ack.acked_bytes;
         if window.in_slow_start() {
             acked = window.slow_start(acked);
+        }
+        if planted::is(Bug::AlwaysSlowStart) {
+            window.grow(acked);
         }
         if acked > 0 {
             self.bytes_acked = self.bytes_acked.saturating_add(acked);

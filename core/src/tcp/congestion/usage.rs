@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::sample::AckSample;
 use super::window::Window;
+use crate::planted::{self, Bug};
 use crate::tcp::seq::SeqNumber;
 
 /// The strongest sign within a window that it was used: it held data back, or how much of it was in flight.
@@ -33,8 +34,10 @@ impl Usage {
 
     /// Getter: in congestion avoidance the window grows only where it was the limit; in slow start also where half
     /// of it was in flight, since it doubles in a round trip (RFC 7661 §4.3: pipeACK >= cwnd / 2).
-    pub(super) const fn may_grow(&self, window: &Window) -> bool {
-        self.limited || (window.in_slow_start() && window.cwnd < 2 * self.flight_max)
+    pub(super) fn may_grow(&self, window: &Window) -> bool {
+        planted::is(Bug::UnusedWindowGrows)
+            || self.limited
+            || (window.in_slow_start() && window.cwnd < 2 * self.flight_max)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The two figures that every algorithm governs, and where they begin.
 
+use crate::planted::{self, Bug};
 use serde::{Deserialize, Serialize};
 
 /// The most a window may grow to, in bytes: half the sequence space would make comparisons ambiguous.
@@ -37,7 +38,9 @@ impl Window {
     /// window was (RFC 7661 §4.4.2).
     pub fn restart_after_idle(&mut self, mss: u32) {
         self.ssthresh = self.ssthresh.max(self.cwnd / 4 * 3);
-        self.cwnd = self.cwnd.min(initial_window(mss, false));
+        if !planted::is(Bug::BurstAfterIdle) {
+            self.cwnd = self.cwnd.min(initial_window(mss, false));
+        }
     }
 
     /// Command: grows by `bytes`, within bounds.
@@ -50,6 +53,7 @@ impl Window {
     /// By bytes, not by acknowledgements (RFC 3465): splitting them gains nothing. One may cover many
     /// segments (GRO, stretched ACKs), so the limit L is what was really delivered.
     pub fn slow_start(&mut self, acked: u32) -> u32 {
+        let acked = if planted::is(Bug::AcksCounted) { acked.max(1_000) } else { acked };
         let grown = acked.min(self.ssthresh.saturating_sub(self.cwnd));
         self.grow(grown);
         acked - grown
@@ -61,9 +65,12 @@ impl Window {
 }
 
 /// RFC 6928: min(10 MSS, max(2 MSS, 14600)); one segment when the SYN was lost (RFC 5681 §3.1).
-pub const fn initial_window(mss: u32, syn_lost: bool) -> u32 {
+pub fn initial_window(mss: u32, syn_lost: bool) -> u32 {
     if syn_lost {
         return mss;
+    }
+    if planted::is(Bug::InitialWindow20) {
+        return 20 * mss;
     }
     let floor = if 2 * mss > 14_600 { 2 * mss } else { 14_600 };
     if 10 * mss < floor { 10 * mss } else { floor }

@@ -27,7 +27,8 @@ impl Connection {
     ) -> Result<(), Disposition> {
         let header = segment.header;
         if self.state == State::SynReceived {
-            if header.ack <= self.snd.iss || header.ack > self.snd.snd_max {
+            let bad = header.ack <= self.snd.iss || header.ack > self.snd.snd_max;
+            if bad && !planted::is(Bug::AnyAckInSynReceived) {
                 return Err(Disposition::SendRst(reset_for(header)));
             }
             self.sample_handshake(now, header.options.timestamps);
@@ -43,6 +44,7 @@ impl Connection {
         }
         if self.snd.snd_una.distance_from(header.ack).cast_unsigned() > self.snd.snd_wnd_max
             && header.ack < self.snd.snd_una
+            && !planted::is(Bug::AncientAcks)
         {
             // RFC 5961 §5.2: older than anything that can still be under way.
             return Err(self.challenge(now));

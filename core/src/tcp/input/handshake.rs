@@ -28,21 +28,22 @@ impl Connection {
         let flags = header.flags;
         let reset = flags.contains(TcpFlags::RST);
         let acks = flags.contains(TcpFlags::ACK);
-        if acks && (header.ack <= self.snd.iss || header.ack > self.snd.snd_max) {
+        let bad = header.ack <= self.snd.iss || header.ack > self.snd.snd_max;
+        if acks && bad && !planted::is(Bug::AnyAckInSynSent) {
             return match reset {
                 true => Disposition::Ignore,
                 false => Disposition::SendRst(reset_for(header)),
             };
         }
         if reset {
-            if acks {
+            if acks || planted::is(Bug::RefusedByBareRst) {
                 self.advance(now, Trigger::RecvRst);
                 self.end(EndReason::Refused);
                 return Disposition::Accept;
             }
             return Disposition::Ignore;
         }
-        if !flags.contains(TcpFlags::SYN) {
+        if !flags.contains(TcpFlags::SYN) || (planted::is(Bug::NoSimultaneousOpen) && !acks) {
             return Disposition::Ignore;
         }
         self.take_syn(now, header);

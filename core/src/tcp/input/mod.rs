@@ -131,7 +131,7 @@ impl Connection {
         let wnd = self.rcv.rcv_wnd().cast_signed();
         let in_window = |distance: i32| 0 <= distance && distance < wnd;
         match (len, wnd) {
-            (0, 0) => first == 0,
+            (0, 0) => first == 0 && !planted::is(Bug::DeafWithZeroWindow),
             (0, _) => in_window(first),
             // "special allowance should be made to accept valid ACKs, URGs, and RSTs": the bytes
             // themselves are beyond the window and will be cut off.
@@ -165,6 +165,7 @@ impl Connection {
             | State::TimeWait => EndReason::Reset,
         };
         self.advance(now, Trigger::RecvRst);
+        let reason = if planted::is(Bug::ResetIsTheEnd) { EndReason::Closed } else { reason };
         self.end(reason);
         Disposition::Accept
     }
@@ -184,7 +185,7 @@ impl Connection {
     /// RFC 7323 §4.3 (2): only by a segment that the last acknowledgement asked for.
     fn update_ts_recent(&mut self, now: Instant, header: &TcpHeader) {
         if let Some(timestamps) = header.options.timestamps.filter(|_| self.options.timestamps)
-            && header.seq <= self.rcv.last_ack_sent
+            && (header.seq <= self.rcv.last_ack_sent || planted::is(Bug::EchoOfTheLatest))
         {
             self.rcv.ts_recent = timestamps.value;
             self.rcv.ts_recent_s = clock_s(now);
@@ -197,10 +198,8 @@ impl Connection {
             // RFC 9293 §3.10.7.4: the peer's FIN again: acknowledge it and wait 2 MSL more.
             self.restart_time_wait(now);
         }
-        if segment.payload_len == 0
-            && !segment.header.flags.contains(TcpFlags::FIN)
-            && !self.may_challenge(now)
-        {
+        let bare = segment.payload_len == 0 && !segment.header.flags.contains(TcpFlags::FIN);
+        if (bare && !self.may_challenge(now)) || planted::is(Bug::SilentOnUnacceptable) {
             // Two ends that disagree must not answer each other for ever.
             return Disposition::Ignore;
         }
@@ -238,6 +237,6 @@ impl Connection {
             self.counters.challenges = 0;
         }
         self.counters.challenges = self.counters.challenges.saturating_add(1);
-        self.counters.challenges <= CHALLENGES
+        self.counters.challenges <= CHALLENGES || planted::is(Bug::EndlessChallenges)
     }
 }

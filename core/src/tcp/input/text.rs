@@ -28,7 +28,8 @@ impl Connection {
         if segment.payload_len == 0 && !fin {
             return Disposition::Accept;
         }
-        if !self.state.may_receive() {
+        let deaf = planted::is(Bug::DeafAfterShutdown) && self.snd.fin_queued;
+        if !self.state.may_receive() || deaf {
             return self.text_after_fin(now, fin);
         }
         if self.flags.orphan && segment.payload_len > 0 {
@@ -84,6 +85,7 @@ impl Connection {
             self.rcv.acknowledge_out_of_order();
         }
         let room = u32::try_from(self.rcv.rcv_adv.distance_from(first)).unwrap_or(0);
+        let room = if planted::is(Bug::PastTheWindow) { u32::MAX } else { room };
         let mut len = (segment.payload_len - skip).min(room);
         let Some(start) = self.rcv.anchor.offset_of(first) else { return Disposition::Ignore };
         if let Some(end) = self.rcv.fin_offset.known() {

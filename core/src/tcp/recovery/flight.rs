@@ -11,6 +11,7 @@ use super::sent::{Marks, Sent, SentQueue};
 use super::timers::RecoveryTimers;
 use super::tlp::Tlp;
 use super::undo::Undo;
+use crate::planted::{self, Bug};
 use crate::tcp::assembler::Assembler;
 use crate::time::Instant;
 
@@ -122,7 +123,8 @@ impl Flight {
     #[inline]
     pub(in crate::tcp) fn pipe(&self, mss: u32) -> u32 {
         let gone = self.sacked_bytes + self.lost_bytes;
-        let gone = gone.saturating_add(u32::from(self.dup_acks).saturating_mul(mss));
+        let dup_acks = if planted::is(Bug::NoLimitedTransmit) { 0 } else { self.dup_acks };
+        let gone = gone.saturating_add(u32::from(dup_acks).saturating_mul(mss));
         (self.outstanding() + self.retrans_bytes).saturating_sub(gone)
     }
 

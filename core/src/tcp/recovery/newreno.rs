@@ -2,6 +2,7 @@
 
 use super::flight::Flight;
 use super::sent::Marks;
+use crate::planted::{self, Bug};
 
 /// Duplicate acknowledgements that mean a loss (RFC 5681 §3.2).
 const DUP_THRESHOLD: u16 = 3;
@@ -15,7 +16,8 @@ impl Flight {
     /// Getter: whether the duplicates begin a recovery. Not for the window of a loss that was treated already (RFC 6582 §3.2
     /// step 1, §4).
     pub(super) fn duplicates_mean_loss(&self) -> bool {
-        self.dup_acks >= DUP_THRESHOLD && self.una >= self.recover
+        let more = if planted::is(Bug::FiveDuplicates) { 2 } else { 0 };
+        self.dup_acks >= DUP_THRESHOLD + more && self.una >= self.recover
     }
 
     /// Command: the segment at `una` is lost, unless it is marked already.
@@ -37,7 +39,9 @@ impl Flight {
         let others = u16::try_from(acked.div_ceil(mss).saturating_sub(1)).unwrap_or(u16::MAX);
         let counted = others.min(self.dup_acks);
         self.dup_acks -= counted;
-        self.mark_front_lost(mss);
+        if !planted::is(Bug::PartialAckWaits) {
+            self.mark_front_lost(mss);
+        }
         acked.saturating_sub(u32::from(counted) * mss)
     }
 }

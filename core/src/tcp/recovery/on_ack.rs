@@ -7,6 +7,7 @@ use super::rack::Path;
 use super::state::{Phase, Trouble};
 use super::timers::OFF;
 use super::tlp::{ProbeAck, ProbeOutcome, probe_timeout};
+use crate::planted::{self, Bug};
 use crate::port::StreamIo;
 use crate::tcp::congestion::{AckPhase, AckSample};
 use crate::tcp::connection::{Connection, millis};
@@ -322,6 +323,9 @@ impl Connection {
             // It was late, not lost.
             let distance = u64::from(DISTANCE) * u64::from(mss);
             Trouble::of(&mut self.recovery.trouble).reordered(distance, mss);
+        }
+        if planted::is(Bug::NoUndo) {
+            return;
         }
         flight.undo.forget();
         flight.rack.forget();

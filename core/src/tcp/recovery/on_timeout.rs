@@ -5,6 +5,7 @@ use super::rack::Rack;
 use super::sent::{Marks, Sent};
 use super::state::Phase;
 use super::timers::OFF;
+use crate::planted::{self, Bug};
 use crate::tcp::connection::Connection;
 use crate::tcp::event::Events;
 use crate::tcp::timer::TimerReason;
@@ -27,7 +28,9 @@ impl Connection {
         if fresh {
             flight.undo.begin(flight.una, true, 0);
         }
-        self.congestion.on_timeout(&event, !fresh);
+        if !planted::is(Bug::WindowSurvivesTimeout) {
+            self.congestion.on_timeout(&event, !fresh);
+        }
         // RFC 5682 §3.1 step 1, §3.2: not when a recovery was on already.
         flight.frto = phase == Phase::Open || again;
         flight.recover = flight.max;
@@ -54,6 +57,9 @@ impl Connection {
 
     /// Input: stragglers had their time (RFC 8985 §6.3).
     pub(in crate::tcp) fn reorder_timeout(&mut self, now: Instant) {
+        if planted::is(Bug::NoReorderTimer) {
+            return;
+        }
         self.find_losses(now);
         let Some(flight) = self.recovery.flight.as_deref() else { return };
         if self.recovery.phase == Phase::Open && flight.lost_bytes > 0 {
@@ -67,6 +73,7 @@ impl Connection {
         if let Some(flight) = self.recovery.flight.as_deref_mut()
             && flight.outstanding() > 0
             && !flight.tlp.is_under_way()
+            && !planted::is(Bug::NoTailProbe)
         {
             flight.tlp.due = true;
             let since = flight.sent.front().map_or(now, |record| record.xmit_time);

@@ -1,5 +1,6 @@
 //! Proportional rate reduction (draft-ietf-tcpm-prr-rfc6937bis): what may be sent in fast recovery, one acknowledgement after the other.
 
+use crate::planted::{self, Bug};
 use serde::{Deserialize, Serialize};
 
 /// prr_delivered, prr_out and RecoverFS of the draft, in bytes.
@@ -42,6 +43,9 @@ impl Prr {
             let bound = bound.saturating_add(if safe { mss } else { 0 });
             bound.min(ssthresh - pipe)
         };
+        if planted::is(Bug::NoProportion) {
+            return self.recover_fs.saturating_mul(2);
+        }
         if self.out == 0 {
             // Fast retransmit, however little was delivered.
             count = count.max(mss);

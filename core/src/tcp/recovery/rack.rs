@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::flight::Flight;
 use super::sent::{Marks, Sent, Stamp};
+use crate::planted::{self, Bug};
 use crate::time::{Duration, Instant};
 
 /// Recoveries for which a widened reordering window is kept (RFC 8985 §6.2 step 4).
@@ -158,7 +159,9 @@ impl Flight {
 
     /// Lost retransmissions are found like lost originals.
     fn judge_retransmissions(&mut self, path: &Path, reo_wnd: Duration) -> bool {
-        while let Some(start) = self.again.front().copied() {
+        while let Some(start) =
+            self.again.front().copied().filter(|_| !planted::is(Bug::LostTwiceUnseen))
+        {
             let index = self.sent.index_of(start.max(self.una));
             if let Some(record) =
                 self.sent.get(index).filter(|r| r.marks.has(Marks::RETRANS)).copied()
