@@ -208,6 +208,32 @@ bugs! {
     ZeroSumInV6 "zero-sum-in-v6",
     /// What is overheard makes an entry (RFC 826 merges only).
     LearnsFromAnybody "learns-from-anybody",
+    /// Data on a SYN-ACK is acknowledged, and dropped.
+    SynAckDataLost "syn-ack-data-lost",
+    /// A SYN-ACK for a connection that is gone is not reset.
+    LateSynAckIgnored "late-syn-ack-ignored",
+    /// Of duplicate options the first counts.
+    FirstOptionWins "first-option-wins",
+    /// A segment that was sent twice gives a sample (Karn).
+    NoKarn "no-karn",
+    /// After a timeout what the peer holds is sent again too.
+    SackForgotten "sack-forgotten",
+    /// Blocks of what was never sent are believed.
+    EveryBlockBelieved "every-block-believed",
+    /// Timestamps are sent to a peer that offered none (RFC 7323 §3.2).
+    OneSidedTimestamps "one-sided-timestamps",
+    /// An ACK with ECE makes the window grow before it is reduced (RFC 3168 §6.1.2).
+    GrowsWithEce "grows-with-ece",
+    /// Fragments may overlap (CVE-1999-0015, teardrop).
+    OverlapsTaken "overlaps-taken",
+    /// One sender may fill the memory for fragments (CVE-2018-5391).
+    OneSenderTakesAll "one-sender-takes-all",
+    /// The chain of headers may be spread over fragments (RFC 7112 §5).
+    ChainInPieces "chain-in-pieces",
+    /// Pieces have any length (RFC 791 §3.2 wants multiples of 8).
+    OddPieces "odd-pieces",
+    /// An error is sent about what was sent to many (RFC 1122 §3.2.2).
+    ErrorsToGroups "errors-to-groups",
 }
 
 #[cfg(planted)]

@@ -14,6 +14,7 @@ use core::net::IpAddr;
 use share::Shares;
 
 use crate::nic::IfIndex;
+use crate::planted::{self, Bug};
 use crate::time::{Duration, Instant};
 use crate::wire::IpProtocol;
 
@@ -247,7 +248,8 @@ impl Reassembly {
 
     /// Throws out what must go for `cost` more bytes of `key`'s sender. False when that cannot be, or `key` itself went.
     fn make_room(&mut self, key: &FragmentKey, cost: usize) -> bool {
-        let per_sender = self.bytes_max / 4;
+        let share = if planted::is(Bug::OneSenderTakesAll) { 1 } else { 4 };
+        let per_sender = self.bytes_max / share;
         if cost > per_sender {
             return false;
         }
@@ -317,6 +319,7 @@ impl Datagram {
         }
         let after = self.pieces.range(start as u32..).next();
         let overlaps = after.is_some_and(|(&at, _)| (at as usize) < end);
+        let overlaps = overlaps && !planted::is(Bug::OverlapsTaken);
         (overlaps || !self.agrees(end, fragment)).then_some(Reassembled::Overlap)
     }
 

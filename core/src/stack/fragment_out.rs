@@ -8,6 +8,7 @@ use super::composition::Stack;
 use super::datagram::{Datagram, ip_header_len};
 use super::replies::{LinkTarget, Reply};
 use super::routing::Hop;
+use crate::planted::{self, Bug};
 use crate::time::Instant;
 use crate::wire::ethernet::EtherType;
 use crate::wire::ipv4::Ipv4Header;
@@ -19,7 +20,8 @@ use crate::wire::ipv6_ext::{FRAGMENT, FRAGMENT_HEADER_LEN, Ipv6Fragment};
 pub(super) fn cuts(len: usize, mtu: u16, dst: IpAddr) -> impl Iterator<Item = Range<usize>> {
     let mtu = usize::from(mtu);
     let whole = ip_header_len(dst) + len <= mtu;
-    let piece = mtu.saturating_sub(headers_of_piece(dst, true)) & !7;
+    let mask = if planted::is(Bug::OddPieces) { 0 } else { 7 };
+    let piece = mtu.saturating_sub(headers_of_piece(dst, true)) & !mask;
     let size = if whole { len.max(1) } else { piece.max(8) };
     (0..len).step_by(size).map(move |start| start..(start + size).min(len))
 }

@@ -8,6 +8,7 @@ use super::payload::Payload;
 use super::rx::Packet;
 use crate::ip::is_group_or_broadcast;
 use crate::nic::Frame;
+use crate::planted::{self, Bug};
 use crate::wire::IpProtocol;
 use crate::wire::icmpv4::{
     CODE_PORT_UNREACHABLE, CODE_PROTOCOL_UNREACHABLE, CODE_REASSEMBLY, ICMP_HEADER_LEN,
@@ -80,7 +81,10 @@ impl Stack {
         protocol: IpProtocol,
         complaint: Complaint,
     ) {
-        let single = |address: IpAddr| !address.is_unspecified() && !is_group_or_broadcast(address);
+        let anybody = planted::is(Bug::ErrorsToGroups);
+        let single = |address: IpAddr| {
+            anybody || !address.is_unspecified() && !is_group_or_broadcast(address)
+        };
         // RFC 4443 §2.4 e.3: an option can ask for it.
         let to_groups = matches!(complaint, Complaint::UnknownOption { to_groups: true, .. });
         let is_error = is_icmp_error(protocol, packet.contiguous(frame));

@@ -7,6 +7,7 @@ use super::rx_ipv6::is_upper_layer;
 use crate::event::DropReason;
 use crate::ip::{FragmentKey, Whole};
 use crate::nic::Frame;
+use crate::planted::{self, Bug};
 use crate::port::AppPort;
 use crate::wire::IpProtocol;
 use crate::wire::ipv6::{IPV6_HEADER_LEN, Ipv6Header};
@@ -30,7 +31,8 @@ impl Stack {
         port: &mut P,
     ) -> Result<(), DropReason> {
         // RFC 7112 §5: all headers are in the first fragment.
-        if fragment.offset == 0 && !has_whole_chain(whole) {
+        let whole_chain = has_whole_chain(whole) || planted::is(Bug::ChainInPieces);
+        if fragment.offset == 0 && !whole_chain {
             return Err(DropReason::Fragment);
         }
         let key = FragmentKey {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::congestion::LossEvent;
 use super::connection::Connection;
 use super::event::Events;
 use super::input::SegmentIn;
@@ -187,7 +188,8 @@ impl Connection {
         if self.recovery.phase != Phase::Open {
             return;
         }
-        let event = self.loss_event(now);
+        // It is the window that is halved: what is in flight this very acknowledgement has just made less.
+        let event = LossEvent { flight: self.congestion.cwnd(), ..self.loss_event(now) };
         if self.congestion.on_ecn(&event) {
             self.events.raise(Events::CONGESTION);
         }

@@ -38,6 +38,9 @@ pub fn closed(header: &TcpHeader, payload_len: u32) -> Option<Rst> {
     if flags.contains(TcpFlags::RST) && !planted::is(Bug::RstForRst) {
         return None;
     }
+    if flags.contains(TcpFlags::SYN.union(TcpFlags::ACK)) && planted::is(Bug::LateSynAckIgnored) {
+        return None;
+    }
     if flags.contains(TcpFlags::ACK) {
         return Some(Rst { seq: header.ack, ack: SeqNumber(0), with_ack: false });
     }

@@ -55,7 +55,7 @@ impl Negotiated {
             .filter(|mss| *mss > 0)
             .map_or(MSS_DEFAULT, |m| m.max(if planted::is(Bug::TinyMss) { 1 } else { MSS_MIN }));
         self.peer_mss = peer_mss.min(config.max_segment_or_all());
-        self.timestamps &= options.timestamps.is_some();
+        self.timestamps &= options.timestamps.is_some() || planted::is(Bug::OneSidedTimestamps);
         self.sack &= options.sack_permitted;
         match options.window_scale {
             Some(shift) if self.window_scaling => {

@@ -1,5 +1,6 @@
 //! The TCP header (RFC 9293 §3.1) and its options.
 
+use crate::planted::{self, Bug};
 use crate::tcp::SeqNumber;
 
 use super::WireError;
@@ -230,6 +231,7 @@ impl TcpOptions {
 
     fn take(&mut self, kind: u8, body: &[u8], syn: bool) {
         match (kind, body) {
+            (KIND_MSS, _) if planted::is(Bug::FirstOptionWins) && self.mss.is_some() => {}
             (KIND_MSS, &[a, b]) if syn => self.mss = Some(u16::from_be_bytes([a, b])),
             (KIND_WINDOW_SCALE, &[shift]) if syn => self.window_scale = Some(shift),
             (KIND_SACK_PERMITTED, &[]) if syn => self.sack_permitted = true,

@@ -157,7 +157,9 @@ impl CongestionControl for Cubic {
         if initial {
             self.hystart.on_ack(ack);
         }
-        if ack.phase == AckPhase::Recovery {
+        // RFC 3168 §6.1.2: an acknowledgement with ECE makes no window grow.
+        let told = ack.ece && !planted::is(Bug::GrowsWithEce);
+        if ack.phase == AckPhase::Recovery || told {
             return;
         }
         if !window.validated {

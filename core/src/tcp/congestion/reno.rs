@@ -25,7 +25,8 @@ impl Reno {
 impl CongestionControl for Reno {
     fn on_ack(&mut self, window: &mut Window, ack: &AckSample) {
         // RFC 7661: a window that was not used says nothing about the path.
-        if !window.validated || ack.phase == AckPhase::Recovery {
+        // RFC 3168 §6.1.2: nor does an acknowledgement with ECE make it grow.
+        if !window.validated || ack.phase == AckPhase::Recovery || ack.ece {
             return;
         }
         let mut acked = ack.acked_bytes;

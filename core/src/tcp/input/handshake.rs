@@ -47,6 +47,9 @@ impl Connection {
             return Disposition::Ignore;
         }
         self.take_syn(now, header);
+        if planted::is(Bug::SynAckDataLost) {
+            self.rcv.rcv_nxt += segment.payload_len;
+        }
         if acks {
             self.sample_handshake(now, header.options.timestamps);
             self.snd.acknowledge(header.ack, io);

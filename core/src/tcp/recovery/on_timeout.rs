@@ -111,7 +111,7 @@ impl Flight {
     /// RACK_mark_losses_on_RTO (RFC 8985 §6.3): the first segment is lost, and each that had its time. What the peer holds it
     /// keeps, unless it took something back (RFC 2018 §8): then nothing that it said is believed.
     fn lose_all(&mut self, now: Instant) {
-        if self.is_reneged() {
+        if self.is_reneged() || planted::is(Bug::SackForgotten) {
             self.forget_sacked();
         }
         self.dup_acks = 0;

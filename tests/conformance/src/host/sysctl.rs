@@ -61,6 +61,9 @@ impl Default for Sysctl {
             ("net.ipv4.tcp_fin_timeout", "60"),
             ("net.ipv4.tcp_retries2", "15"),
             ("net.ipv4.tcp_syn_retries", "6"),
+            ("net.ipv4.tcp_synack_retries", "5"),
+            ("net.ipv4.tcp_rto_min_us", "200000"),
+            ("net.ipv4.tcp_rto_max_ms", "120000"),
             ("net.ipv4.tcp_keepalive_time", "7200"),
             ("net.ipv4.tcp_keepalive_intvl", "75"),
             ("net.ipv4.tcp_keepalive_probes", "9"),
@@ -125,6 +128,9 @@ impl Sysctl {
             .fin_wait2(seconds("net.ipv4.tcp_fin_timeout"))
             .retries_max(byte("net.ipv4.tcp_retries2"))
             .syn_retries_max(byte("net.ipv4.tcp_syn_retries"))
+            .syn_ack_retries_max(byte("net.ipv4.tcp_synack_retries"))
+            .rto_min(Duration::from_micros(self.number("net.ipv4.tcp_rto_min_us")))
+            .rto_max(Duration::from_millis(self.number("net.ipv4.tcp_rto_max_ms")))
             .keepalive_idle(seconds("net.ipv4.tcp_keepalive_time"))
             .keepalive_interval(seconds("net.ipv4.tcp_keepalive_intvl"))
             .keepalive_probes(byte("net.ipv4.tcp_keepalive_probes"))
