@@ -56,6 +56,8 @@ bugs! {
     LazyDuplicateAcks "lazy-duplicate-acks",
     /// A FIN beyond a gap is forgotten, and not asked for again (RFC 9293 §3.10.7.4, eighth).
     ForgottenFin "forgotten-fin",
+    /// The loss of a probe that was too big cuts the window (RFC 4821 §7.6.2 forbids it).
+    ProbeLossIsCongestion "probe-loss-is-congestion",
     /// The urgent pointer is that of the urgent byte itself (RFC 1122 §4.2.2.4 said so; RFC 6093 §3.1 took it back).
     UrgentPointsAtTheByte "urgent-points-at-the-byte",
     /// Keepalive probes never end a connection (smoltcp has no count).

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::congestion::Algorithm;
 use super::ecn::EcnMode;
+use super::mtu_probing::MtuProbing;
+use super::options::MSS_MIN;
 use crate::socket::MtuDiscover;
 use crate::time::Duration;
 
@@ -62,6 +64,10 @@ pub struct Config {
     pub(in crate::tcp) ecn: EcnMode,
     pub(in crate::tcp) ecn_fallback: bool,
     pub(in crate::tcp) pacing: bool,
+    pub(in crate::tcp) mtu_probing: MtuProbing,
+    pub(in crate::tcp) base_mss: u16,
+    pub(in crate::tcp) probe_threshold: u16,
+    pub(in crate::tcp) probe_interval_s: u32,
 }
 
 /// Why a [`ConfigBuilder`] refuses to build.
@@ -79,6 +85,8 @@ pub enum ConfigError {
     WindowRange,
     /// A number of retries of zero.
     RetriesRange,
+    /// A base size below 48 bytes.
+    BaseMssRange,
 }
 
 impl Default for Config {
@@ -125,6 +133,10 @@ impl Default for Config {
             ecn: EcnMode::Accept,
             ecn_fallback: true,
             pacing: false,
+            mtu_probing: MtuProbing::Off,
+            base_mss: 1_024,
+            probe_threshold: 8,
+            probe_interval_s: 600,
         }
     }
 }
@@ -201,6 +213,9 @@ impl Config {
         }
         if !(536..=65_535).contains(&self.rcv_wnd_initial) {
             return Err(ConfigError::WindowRange);
+        }
+        if self.base_mss < MSS_MIN {
+            return Err(ConfigError::BaseMssRange);
         }
         let counts = [
             self.retries_max,
@@ -417,6 +432,35 @@ impl ConfigBuilder {
     #[must_use]
     pub fn pacing(mut self, on: bool) -> Self {
         self.config.pacing = on;
+        self
+    }
+
+    /// When probes find out how large a segment the path carries (tcp_mtu_probing, RFC 4821). Default [`MtuProbing::Off`]: only
+    /// ICMP says so. [`MtuProbing::OnBlackHole`] costs nothing where it does; [`MtuProbing::Always`] begins with small segments.
+    #[must_use]
+    pub fn mtu_probing(mut self, mode: MtuProbing) -> Self {
+        self.config.mtu_probing = mode;
+        self
+    }
+
+    /// Payload bytes of a segment that every path is believed to carry (tcp_base_mss). Default 1,024, at least 48.
+    #[must_use]
+    pub fn base_mss(mut self, bytes: u16) -> Self {
+        self.config.base_mss = bytes;
+        self
+    }
+
+    /// The search for the path's MTU ends when it is known to so many bytes (tcp_probe_threshold). Default 8.
+    #[must_use]
+    pub fn probe_threshold(mut self, bytes: u16) -> Self {
+        self.config.probe_threshold = bytes;
+        self
+    }
+
+    /// After so long a search begins anew (tcp_probe_interval), in whole seconds. Default 10 minutes (RFC 4821 §7.3).
+    #[must_use]
+    pub fn probe_interval(mut self, span: Duration) -> Self {
+        self.config.probe_interval_s = u32::try_from(span.as_millis() / 1_000).unwrap_or(u32::MAX);
         self
     }
 

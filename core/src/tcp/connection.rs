@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::congestion::Congestion;
 use super::ecn::EcnState;
 use super::event::{ConnectionEvent, Events};
+use super::mtu_probing::MtuSearch;
 use super::options::Negotiated;
 use super::recovery::{OFF, Recovery};
 use super::recv_buffer::{AckDue, RecvBuffer};
@@ -47,6 +48,8 @@ pub struct Connection {
     pub(in crate::tcp) counters: Counters,
     /// Made when something is urgent for the first time, in either direction.
     pub(in crate::tcp) urgent: Option<Box<Urgent>>,
+    /// While the path's MTU is searched for.
+    pub(in crate::tcp) mtu_search: Option<Box<MtuSearch>>,
 }
 
 /// What is either so or not.
@@ -138,6 +141,7 @@ impl Connection {
             events: Events::default(),
             counters: Counters { last_rx: now, last_tx: now, ..Counters::default() },
             urgent: None,
+            mtu_search: None,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::congestion::CWND_MAX;
 use super::connection::{Connection, Counters, millis};
+use super::mtu_probing::MtuSearch;
 use super::output::SegmentOut;
 use super::state::State;
 use crate::port::{SocketInfo, StreamIo};
@@ -70,6 +71,7 @@ impl Connection {
     /// Getter: the figures that neither time nor the rings have a part in; the others are zero.
     pub fn info(&self) -> SocketInfo {
         let mss = self.options.mss();
+        let path = self.mtu_search.as_deref().map_or(self.options.mss_ip, MtuSearch::path);
         let segments = |bytes: u32| bytes.div_ceil(mss.max(1));
         let (cwnd, ssthresh) = (self.congestion.cwnd(), self.congestion.ssthresh());
         let mut info = SocketInfo {
@@ -93,7 +95,7 @@ impl Connection {
             },
             cwnd_bytes: cwnd,
             ssthresh_bytes: ssthresh,
-            advmss: u32::from(self.options.mss_ip.min(self.config.max_segment_or_all())),
+            advmss: u32::from(path.min(self.config.max_segment_or_all())),
             bytes_sent: self.counters.bytes_sent,
             bytes_acked: self.snd.anchor.offset,
             bytes_received: self.rcv.anchor.offset,
@@ -103,7 +105,7 @@ impl Connection {
             rcv_wnd: self.rcv.rcv_wnd(),
             rcv_ssthresh: self.rcv.rcv_wnd(),
             // The IP layer adds its own header, which the machine does not know.
-            pmtu: u32::from(self.options.mss_ip) + TCP_HEADER_LEN as u32,
+            pmtu: u32::from(path) + TCP_HEADER_LEN as u32,
             segs_in: self.counters.segs_in,
             segs_out: self.counters.segs_out,
             data_segs_in: self.counters.data_segs_in,

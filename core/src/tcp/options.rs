@@ -70,9 +70,14 @@ impl Negotiated {
     /// Getter: payload bytes of a full segment: what both sides carry, less the options that each segment has.
     #[inline]
     pub(in crate::tcp) fn mss(&self) -> u32 {
+        u32::from(self.peer_mss.min(self.mss_ip.max(MSS_MIN)) - self.each_segment_len())
+    }
+
+    /// Getter: bytes of options that each segment has.
+    #[inline]
+    pub(in crate::tcp) fn each_segment_len(&self) -> u16 {
         let counted = self.timestamps && !planted::is(Bug::OptionsNotCounted);
-        let options = if counted { TIMESTAMPS_LEN } else { 0 };
-        u32::from(self.peer_mss.min(self.mss_ip.max(MSS_MIN)) - options)
+        if counted { TIMESTAMPS_LEN } else { 0 }
     }
 
     pub(in crate::tcp) fn syn_options(

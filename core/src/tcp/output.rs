@@ -74,7 +74,10 @@ impl Connection {
         limits: &TxLimits,
         io: &impl StreamIo,
     ) -> Option<SegmentOut> {
-        self.options.mss_ip = limits.mss_ip;
+        self.options.mss_ip = match self.mtu_search {
+            None => limits.mss_ip,
+            Some(_) => self.searched_mss_ip(limits.mss_ip),
+        };
         let segment = self.next_segment(now, limits, io)?;
         self.counters.count_sent(&segment);
         Some(segment)
@@ -183,6 +186,13 @@ impl Connection {
             Resend::Segment(segment) => return Some(segment),
             Resend::Wait => return None,
             Resend::Nothing => {}
+        }
+        if self.mtu_search.is_some() {
+            match self.transmit_mtu_probe(now, limits, io) {
+                Resend::Segment(segment) => return Some(segment),
+                Resend::Wait => return None,
+                Resend::Nothing => {}
+            }
         }
         let mut sendable = match self.next_full_segment(limits, io) {
             Plain::Segment(sendable) => sendable,

@@ -21,7 +21,7 @@ impl Connection {
         let mss_before = self.options.mss();
         self.options.mss_ip = mss_ip.min(self.options.mss_ip);
         if self.options.mss() >= mss_before {
-            return false;
+            return self.mtu_probe_too_big(now, seq, mss_ip);
         }
         self.resend_too_big();
         self.timers.set(TimerReason::Retransmit, now + self.rto());

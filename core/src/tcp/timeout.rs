@@ -90,6 +90,7 @@ impl Connection {
             self.flags.syn_lost = true;
         } else {
             self.enter_loss(now, again);
+            self.suspect_black_hole(now);
         }
         // Already now: a frame that cannot be had must not lose the timer.
         let at = self.within_user_timeout(now, self.rto());

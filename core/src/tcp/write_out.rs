@@ -3,10 +3,11 @@
 use alloc::vec::Vec;
 
 use super::connection::Connection;
+use super::mtu_probing::MtuSearch;
 use super::urgent::Urgent;
 
 /// Version of the layout. Changes whenever a field does.
-pub const STATE_VERSION: u16 = 9;
+pub const STATE_VERSION: u16 = 10;
 /// First bytes of a connection's state.
 const MAGIC: [u8; 4] = *b"CWTC";
 
@@ -68,6 +69,7 @@ impl Connection {
             events: _,
             counters,
             urgent,
+            mtu_search,
         } = self;
         config.check().is_ok()
             && options.is_valid()
@@ -78,5 +80,6 @@ impl Connection {
             && recovery.is_valid(snd, state.is_synchronized())
             && counters.bytes_sent < 1 << 62
             && urgent.as_deref().is_none_or(Urgent::is_valid)
+            && mtu_search.as_deref().is_none_or(MtuSearch::is_valid)
     }
 }

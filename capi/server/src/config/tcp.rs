@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use causeway_core::tcp::congestion::Algorithm;
-use causeway_core::tcp::{self, EcnMode};
+use causeway_core::tcp::{self, EcnMode, MtuProbing};
 use causeway_core::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
@@ -31,6 +31,10 @@ pub(super) struct RawTcp {
     pacing: Option<bool>,
     ecn: Option<Spanned<i128>>,
     ecn_fallback: Option<bool>,
+    mtu_probing: Option<Spanned<i64>>,
+    base_mss: Option<Spanned<i64>>,
+    probe_interval_s: Option<Spanned<i64>>,
+    probe_threshold: Option<Spanned<i64>>,
 }
 
 const fn span(key: &'static str, default: i64, low: i64, high: i64) -> Integer {
@@ -50,6 +54,13 @@ const KEEPALIVE_IDLE_MS: Integer = span("tcp.keepalive_idle_ms", 0, 0, 86_400_00
 const RETRIES_MAX: Integer = count("tcp.retries_max", 15);
 const ECN: Integer = Integer { key: "tcp.ecn", default: 2, range: 0..=2, unit: "" };
 const SYN_RETRIES_MAX: Integer = count("tcp.syn_retries_max", 6);
+const MTU_PROBING: Integer = Integer { key: "tcp.mtu_probing", default: 0, range: 0..=2, unit: "" };
+const BASE_MSS: Integer =
+    Integer { key: "tcp.base_mss", default: 1_024, range: 48..=65_000, unit: "bytes" };
+const PROBE_INTERVAL: Integer =
+    Integer { key: "tcp.probe_interval_s", default: 600, range: 1..=86_400, unit: "seconds" };
+const PROBE_THRESHOLD: Integer =
+    Integer { key: "tcp.probe_threshold", default: 8, range: 1..=65_000, unit: "bytes" };
 
 impl RawTcp {
     /// `channel` says how large a window may become, and what its memory backs from the first moment.
@@ -85,6 +96,7 @@ impl RawTcp {
             .window_scaling(self.window_scaling.unwrap_or(true))
             .sack(self.sack.unwrap_or(true));
         let builder = self.congestion(source, builder)?;
+        let builder = self.mtu_search(source, builder)?;
         Ok(builder.build().expect("each value is in its range, and the timeouts are in order"))
     }
 
@@ -113,6 +125,25 @@ impl RawTcp {
             .pacing(self.pacing.unwrap_or(false))
             .ecn(ecn)
             .ecn_fallback(self.ecn_fallback.unwrap_or(true)))
+    }
+
+    /// How large a segment the path carries.
+    fn mtu_search(
+        &self,
+        source: &Source<'_>,
+        builder: tcp::ConfigBuilder,
+    ) -> Result<tcp::ConfigBuilder, ConfigError> {
+        let short = |setting: &Integer, value: &Option<Spanned<i64>>| {
+            let value = setting.check_u64(source, value.as_ref())?;
+            Ok(u16::try_from(value).expect("the range ends below 65,536"))
+        };
+        let mode = MTU_PROBING.check_u8(source, self.mtu_probing.as_ref())?;
+        let interval = PROBE_INTERVAL.check_u64(source, self.probe_interval_s.as_ref())?;
+        Ok(builder
+            .mtu_probing(MtuProbing::from_code(mode).expect("the range is that of the numbers"))
+            .base_mss(short(&BASE_MSS, &self.base_mss)?)
+            .probe_interval(Duration::from_secs(interval))
+            .probe_threshold(short(&PROBE_THRESHOLD, &self.probe_threshold)?))
     }
 
     /// The bounds of the timeout hold for the first one too (RFC 6298 §2.4 has no exception for it).

@@ -94,6 +94,7 @@ impl Connection {
         if self.flags.syn_lost {
             self.rtt.after_lost_syn(&self.config);
         }
+        self.start_mtu_search(now);
         self.congestion =
             Congestion::new(self.config.congestion, self.options.mss(), self.flags.syn_lost);
         self.follow_pacing_setting();

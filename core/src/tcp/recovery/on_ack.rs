@@ -192,7 +192,9 @@ impl Connection {
             self.undo(now, false);
         }
         self.find_losses(now);
-        if self.recovery.flight.as_deref().is_some_and(|f| f.lost_bytes > 0) {
+        if self.recovery.flight.as_deref().is_some_and(|f| f.lost_bytes > 0)
+            && !self.mtu_probe_lost()
+        {
             self.enter_recovery(now, ack.delivery.bytes);
         }
         delivered

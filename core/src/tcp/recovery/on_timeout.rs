@@ -49,9 +49,7 @@ impl Connection {
         let mss = self.options.mss();
         let Some(flight) = self.recovery.flight.as_deref_mut() else { return };
         flight.lose(|record, _| record.len > mss);
-        flight.recover = flight.max;
-        flight.frto = false;
-        flight.undo.forget();
+        flight.blameless();
         self.recovery.phase = Phase::Loss;
     }
 
@@ -62,7 +60,7 @@ impl Connection {
         }
         self.find_losses(now);
         let Some(flight) = self.recovery.flight.as_deref() else { return };
-        if self.recovery.phase == Phase::Open && flight.lost_bytes > 0 {
+        if self.recovery.phase == Phase::Open && flight.lost_bytes > 0 && !self.mtu_probe_lost() {
             self.enter_recovery(now, 0);
             self.reduce_proportionally(0, false);
         }
@@ -117,6 +115,26 @@ impl Flight {
         self.dup_acks = 0;
         let una = self.una;
         self.lose(|record, rack| record.start() == una || rack.had_its_time(record, now));
+    }
+
+    /// Command: what is lost was too big, and no fault of the network's load: there will be nothing to undo.
+    pub(in crate::tcp) fn blameless(&mut self) {
+        self.recover = self.max;
+        self.frto = false;
+        self.undo.forget();
+        self.tlp.reset();
+        self.timers.probe = OFF;
+    }
+
+    /// Command: what lies in `start .. end` is lost, unless the peer holds it.
+    pub(in crate::tcp) fn lose_range(&mut self, start: u64, end: u64) {
+        let mut index = self.sent.index_of(start);
+        while let Some(record) = self.sent.get(index).copied().filter(|r| r.start() < end) {
+            if !record.marks.has(Marks::SACKED | Marks::LOST) {
+                self.mark_lost(index);
+            }
+            index += 1;
+        }
     }
 
     /// Marks every record lost that the peer does not hold, and that `is_lost` says of.

@@ -73,8 +73,12 @@ impl Connection {
     ) -> SegmentOut {
         let timestamp = self.timestamp(now);
         let una = self.snd.offset_of(self.snd.snd_una);
-        let record = self.recovery.flight.as_deref().and_then(|flight| flight.sent.get(index));
-        let seq = self.snd.anchor.seq_of(record.map_or(una, Sent::start));
+        let record =
+            self.recovery.flight.as_deref().and_then(|flight| flight.sent.get(index)).copied();
+        let seq = self.snd.anchor.seq_of(record.as_ref().map_or(una, Sent::start));
+        if let Some(record) = record.filter(|_| self.mtu_search.is_some()) {
+            self.mtu_probe_resent(&record);
+        }
         let segment = self.emit_data(now, seq, sendable, limits, io);
         let mut cause = RetransmitCause::Timeout;
         if let Some(flight) = self.recovery.flight.as_deref_mut() {

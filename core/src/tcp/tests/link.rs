@@ -101,6 +101,8 @@ pub struct Link {
     pub mark_data: Vec<u64>,
     /// SYNs that ask for ECN are dropped.
     pub drops_ecn_syn: bool,
+    /// What is longer than that behind a bare TCP header is swallowed.
+    pub swallows_above: usize,
     /// The ECN field is cleared on the way.
     pub bleaches: bool,
     count: u64,
@@ -122,6 +124,7 @@ impl Link {
             data_sent: 0,
             mark_data: Vec::new(),
             drops_ecn_syn: false,
+            swallows_above: usize::MAX,
             bleaches: false,
             count: 0,
         }
@@ -162,6 +165,9 @@ impl Link {
     fn put(&mut self, now: Instant, mut segment: InFlight) {
         let flags = segment.header.flags;
         if self.drops_ecn_syn && flags.contains(TcpFlags(TcpFlags::SYN.0 | TcpFlags::CWR.0)) {
+            return;
+        }
+        if segment.header.header_len() - 20 + segment.payload.len() > self.swallows_above {
             return;
         }
         if self.bleaches {

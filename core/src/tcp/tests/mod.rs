@@ -8,6 +8,7 @@ mod flow;
 mod handshake;
 mod link;
 mod loss;
+mod mtu_probing;
 mod options;
 mod pair;
 mod recovery;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use causeway_core::tcp::congestion::Algorithm;
-use causeway_core::tcp::{Config, ConfigBuilder, EcnMode};
+use causeway_core::tcp::{Config, ConfigBuilder, EcnMode, MtuProbing};
 use causeway_core::time::Duration;
 
 use super::port::RxWindow;
@@ -70,6 +70,10 @@ impl Default for Sysctl {
             ("net.ipv4.tcp_ecn", "2"),
             ("net.ipv4.tcp_ecn_fallback", "1"),
             ("net.ipv4.tcp_slow_start_after_idle", "1"),
+            ("net.ipv4.tcp_mtu_probing", "0"),
+            ("net.ipv4.tcp_base_mss", "1024"),
+            ("net.ipv4.tcp_probe_interval", "600"),
+            ("net.ipv4.tcp_probe_threshold", "8"),
             (CONGESTION, Algorithm::default().name()),
             ("net.ipv4.tcp_rmem", "4096 131072 15728640"),
             ("net.ipv4.tcp_wmem", "4096 16384 4194304"),
@@ -116,6 +120,7 @@ impl Sysctl {
     fn builder(&self) -> ConfigBuilder {
         let seconds = |name: &str| Duration::from_secs(self.number(name));
         let byte = |name: &str| u8::try_from(self.number(name)).unwrap_or(u8::MAX);
+        let short = |name: &str| u16::try_from(self.number(name)).unwrap_or(u16::MAX);
         // Linux: as many bits as the greatest receive buffer has above 16, 14 at most (tcp_select_initial_window).
         let max = self.numbers("net.ipv4.tcp_rmem").get(2).copied().unwrap_or(0).max(212_992);
         let scale = u8::try_from(max.ilog2().saturating_sub(15).min(14)).unwrap_or(14);
@@ -141,6 +146,12 @@ impl Sysctl {
             })
             .ecn_fallback(self.number("net.ipv4.tcp_ecn_fallback") != 0)
             .slow_start_after_idle(self.number("net.ipv4.tcp_slow_start_after_idle") != 0)
+            .mtu_probing(
+                MtuProbing::from_code(byte("net.ipv4.tcp_mtu_probing")).unwrap_or_default(),
+            )
+            .base_mss(short("net.ipv4.tcp_base_mss"))
+            .probe_interval(seconds("net.ipv4.tcp_probe_interval"))
+            .probe_threshold(short("net.ipv4.tcp_probe_threshold"))
     }
 
     /// Getter: the name of the congestion control.
