@@ -37,7 +37,6 @@ impl Connection {
         }
         let (IcmpError::Soft(reason) | IcmpError::Hard(reason)) = error;
         match self.state {
-            _ if planted::is(Bug::IcmpEndsConnections) => self.end(reason),
             State::SynSent => self.end(reason),
             State::SynReceived
             | State::Established
@@ -47,6 +46,9 @@ impl Connection {
             | State::Closing
             | State::LastAck => self.events.soft_error = Some(reason),
             State::Closed | State::TimeWait => {}
+        }
+        if planted::is(Bug::IcmpEndsConnections) {
+            self.end(reason);
         }
         true
     }
