@@ -44,7 +44,12 @@ impl Connection {
             | State::FinWait2
             | State::CloseWait
             | State::Closing
-            | State::LastAck => self.events.soft_error = Some(reason),
+            | State::LastAck => {
+                self.events.soft_error = Some(reason);
+                if planted::is(Bug::IcmpEndsConnections) {
+                    self.end(reason);
+                }
+            }
             State::Closed | State::TimeWait => {}
         }
         if planted::is(Bug::IcmpEndsConnections) {
