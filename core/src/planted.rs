@@ -220,8 +220,8 @@ bugs! {
     NoKarn "no-karn",
     /// After a timeout what the peer holds is sent again too.
     SackForgotten "sack-forgotten",
-    /// Blocks of what was never sent are believed.
-    EveryBlockBelieved "every-block-believed",
+    /// Any number of ranges that the peer holds is remembered (CVE-2019-11478).
+    EndlessRanges "endless-ranges",
     /// Timestamps are sent to a peer that offered none (RFC 7323 §3.2).
     OneSidedTimestamps "one-sided-timestamps",
     /// An ACK with ECE makes the window grow before it is reduced (RFC 3168 §6.1.2).
@@ -234,8 +234,8 @@ bugs! {
     ChainInPieces "chain-in-pieces",
     /// Pieces have any length (RFC 791 §3.2 wants multiples of 8).
     OddPieces "odd-pieces",
-    /// An error is sent about what was sent to many (RFC 1122 §3.2.2).
-    ErrorsToGroups "errors-to-groups",
+    /// ICMP errors are sent at any rate (RFC 1812 §4.3.2.8).
+    EndlessErrors "endless-errors",
 }
 
 #[cfg(planted)]

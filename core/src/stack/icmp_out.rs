@@ -81,10 +81,7 @@ impl Stack {
         protocol: IpProtocol,
         complaint: Complaint,
     ) {
-        let anybody = planted::is(Bug::ErrorsToGroups);
-        let single = |address: IpAddr| {
-            anybody || !address.is_unspecified() && !is_group_or_broadcast(address)
-        };
+        let single = |address: IpAddr| !address.is_unspecified() && !is_group_or_broadcast(address);
         // RFC 4443 §2.4 e.3: an option can ask for it.
         let to_groups = matches!(complaint, Complaint::UnknownOption { to_groups: true, .. });
         let is_error = is_icmp_error(protocol, packet.contiguous(frame));
@@ -92,7 +89,7 @@ impl Stack {
             || is_error
             || !single(packet.src)
             || !(single(packet.dst) || to_groups)
-            || !self.rate.allow(packet.now)
+            || !(self.rate.allow(packet.now) || planted::is(Bug::EndlessErrors))
         {
             return;
         }

@@ -103,8 +103,7 @@ impl Connection {
             dsack::reported(ack, blocks).is_some_and(|(left, right)| self.take_dsack(left, right));
         let Some(flight) = self.recovery.flight.as_deref_mut() else { return of_probe };
         for (left, right) in blocks.as_slice() {
-            let sent = *right <= self.snd.snd_max || planted::is(Bug::EveryBlockBelieved);
-            if *left > self.snd.snd_una && left < right && sent {
+            if *left > self.snd.snd_una && left < right && *right <= self.snd.snd_max {
                 let range = (self.snd.offset_of(*left), self.snd.offset_of(*right));
                 flight.sack(range.0, range.1, mss, delivery);
             }

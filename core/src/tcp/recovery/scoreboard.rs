@@ -2,6 +2,7 @@
 
 use super::flight::{Delivery, Flight};
 use super::sent::{Marks, RECORDS_MAX, Sent};
+use crate::planted::{self, Bug};
 
 /// Most ranges kept. Of more, the latest are not believed (CVE-2019-11477, CVE-2019-11478), which costs a retransmission.
 const RANGES_MAX: usize = 1_024;
@@ -31,8 +32,9 @@ impl Flight {
                 continue;
             }
             let whole = from == record.start() && to == record.end;
+            let ranges = if planted::is(Bug::EndlessRanges) { usize::MAX } else { RANGES_MAX };
             if (!whole && self.sent.len() >= 2 * RECORDS_MAX)
-                || self.sacked.insert_within(from, to, RANGES_MAX).is_err()
+                || self.sacked.insert_within(from, to, ranges).is_err()
             {
                 continue;
             }
