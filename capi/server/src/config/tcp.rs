@@ -31,10 +31,10 @@ pub(super) struct RawTcp {
     pacing: Option<bool>,
     ecn: Option<Spanned<i128>>,
     ecn_fallback: Option<bool>,
-    mtu_probing: Option<Spanned<i64>>,
-    base_mss: Option<Spanned<i64>>,
-    probe_interval_s: Option<Spanned<i64>>,
-    probe_threshold: Option<Spanned<i64>>,
+    mtu_probing: Option<Spanned<i128>>,
+    base_mss: Option<Spanned<i128>>,
+    probe_interval_s: Option<Spanned<i128>>,
+    probe_threshold: Option<Spanned<i128>>,
 }
 
 const fn span(key: &'static str, default: i64, low: i64, high: i64) -> Integer {
@@ -133,9 +133,8 @@ impl RawTcp {
         source: &Source<'_>,
         builder: tcp::ConfigBuilder,
     ) -> Result<tcp::ConfigBuilder, ConfigError> {
-        let short = |setting: &Integer, value: &Option<Spanned<i64>>| {
-            let value = setting.check_u64(source, value.as_ref())?;
-            Ok(u16::try_from(value).expect("the range ends below 65,536"))
+        let short = |setting: &Integer, value: &Option<Spanned<i128>>| {
+            setting.check_u16(source, value.as_ref())
         };
         let mode = MTU_PROBING.check_u8(source, self.mtu_probing.as_ref())?;
         let interval = PROBE_INTERVAL.check_u64(source, self.probe_interval_s.as_ref())?;
