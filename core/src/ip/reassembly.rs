@@ -17,6 +17,8 @@ use crate::nic::IfIndex;
 use crate::planted::{self, Bug};
 use crate::time::{Duration, Instant};
 use crate::wire::IpProtocol;
+use crate::wire::ipv6::IPV6_HEADER_LEN;
+use crate::wire::ipv6_ext::FRAGMENT_HEADER_LEN;
 
 /// How long an IPv4 datagram may take to arrive whole (Linux's `ipfrag_time`; RFC 1122 §3.3.2 asks for a minute or two,
 /// of networks that were slower).
@@ -288,7 +290,14 @@ fn check(key: &FragmentKey, fragment: &Fragment<'_>) -> Result<(), Reassembled> 
     if len == 0 || (fragment.more && !len.is_multiple_of(8)) {
         return Err(Reassembled::Length);
     }
-    if fragment.start + len + fragment.header.len() > DATAGRAM_BYTES_MAX {
+    // 16 bits say the length of the whole datagram in IPv4, in IPv6 that of what is behind the fixed header and without the
+    // fragment header (RFC 8200 §4.5).
+    let uncounted = match key.src {
+        IpAddr::V4(_) => 0,
+        IpAddr::V6(_) => IPV6_HEADER_LEN + FRAGMENT_HEADER_LEN,
+    };
+    let header_len = fragment.header.len().saturating_sub(uncounted);
+    if fragment.start + len + header_len > DATAGRAM_BYTES_MAX {
         return Err(Reassembled::TooLong);
     }
     // In IPv6 the whole chain of headers is in the first fragment (RFC 7112): whoever knows the chain has looked.

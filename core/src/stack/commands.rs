@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use core::net::{IpAddr, SocketAddr};
 
 use super::composition::Stack;
-use super::datagram::{Datagram, ip_header_len};
+use super::datagram::{Datagram, datagram_len_max, ip_header_len};
 use super::lookup::NewSocket;
 use super::no_stream::rings;
 use super::open::Asked;
@@ -303,7 +303,7 @@ impl Stack {
         let hop = self.check_remote(SocketAddr::new(remote, 1))?;
         let at = ip_header_len(remote);
         let total = at + ICMP_HEADER_LEN + usize::from(len);
-        if total > usize::from(self.links[hop.interface.index()].mtu) {
+        if total > datagram_len_max(remote) {
             return Err(CommandError::InvalidArgument);
         }
         let source = self.source_for(hop, remote).ok_or(CommandError::AddressNotAvailable)?;
@@ -321,7 +321,11 @@ impl Stack {
         let link = Some(hop.interface);
         let hop_limit = TTL_DEFAULT;
         let datagram = Datagram { src: source, dst: remote, protocol, hop_limit, link };
-        self.send_ip(&datagram, bytes);
+        if !self.send_ip_or_pieces(now, &datagram, bytes) {
+            // Not all of it is on its way: no reply will come.
+            self.pings.finish(identifier, sequence, remote);
+            return Err(CommandError::LimitReached);
+        }
         Ok(())
     }
 

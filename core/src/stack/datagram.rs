@@ -47,6 +47,15 @@ pub(super) const fn ip_header_len(address: IpAddr) -> usize {
     }
 }
 
+/// Bytes of the longest datagram to `address`, header included: 16 bits say the whole length in IPv4 (RFC 791 §3.1), the
+/// payload's in IPv6 (RFC 8200 §3).
+pub(super) const fn datagram_len_max(address: IpAddr) -> usize {
+    match address {
+        IpAddr::V4(_) => 65_535,
+        IpAddr::V6(_) => IPV6_HEADER_LEN + 65_535,
+    }
+}
+
 impl Stack {
     /// The header of an answer to `packet`, from an address of ours also where the packet went to a group. `None` when there
     /// is none to send from.
@@ -90,7 +99,7 @@ impl Stack {
             IpAddr::V6(group) if group.is_multicast() => LinkTarget::Station(group_station(group)),
             neighbor @ (IpAddr::V4(_) | IpAddr::V6(_)) => LinkTarget::Neighbor(neighbor),
         };
-        self.replies.push(hop.interface, Reply { target, ether_type, bytes });
+        self.replies.push(hop.interface, Reply { target, ether_type, piece_of: None, bytes });
         true
     }
 }

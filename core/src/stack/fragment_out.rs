@@ -80,7 +80,8 @@ impl Stack {
             };
             self.stats.fragments_out += 1;
             let target = LinkTarget::Neighbor(hop.address);
-            self.replies.push(hop.interface, Reply { target, ether_type, bytes: piece });
+            let reply = Reply { target, ether_type, piece_of: Some(number), bytes: piece };
+            self.replies.push(hop.interface, reply);
         }
         self.replies.discard(bytes);
         complete

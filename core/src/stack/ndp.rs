@@ -197,7 +197,8 @@ impl Stack {
         bytes.truncate(IPV6_HEADER_LEN + len);
         let header = Ipv6Header::new(to.src, to.dst, next_header, len as u16);
         Ipv6Header { hop_limit, ..header }.emit(&mut bytes);
-        let reply = Reply { target: to.target, ether_type: EtherType::IPV6, bytes };
+        let (target, ether_type) = (to.target, EtherType::IPV6);
+        let reply = Reply { target, ether_type, piece_of: None, bytes };
         self.replies.push(to.interface, reply);
     }
 

@@ -23,10 +23,12 @@ pub(super) enum LinkTarget {
 pub(super) struct Reply {
     pub(super) target: LinkTarget,
     pub(super) ether_type: EtherType,
+    /// The number of the datagram that this is a piece of, if it is one.
+    pub(super) piece_of: Option<u32>,
     pub(super) bytes: Vec<u8>,
 }
 
-/// Most replies that wait for one neighbour (RFC 1122 §2.3.2.2 asks for at least one).
+/// Most replies that wait for one neighbour (RFC 1122 §2.3.2.2 asks for at least one); the pieces of a datagram are one.
 const PARKED_PER_NEIGHBOR_MAX: usize = 3;
 /// Most that wait for neighbours in all, and no more than a quarter of all buffers.
 const PARKED_MAX: usize = 64;
@@ -112,15 +114,18 @@ impl Replies {
         self.queues[interface.index()].push_front(reply);
     }
 
-    /// `neighbor` is not resolved yet. False when too much waits already: the reply is dropped.
     /// Getter: there is room for one more reply that waits for a neighbour.
     pub(super) fn may_park(&self) -> bool {
         self.parked.len() < self.parked_max
     }
 
+    /// `neighbor` is not resolved yet. False when too much waits already: the reply is dropped.
     pub(super) fn park(&mut self, interface: IfIndex, neighbor: IpAddr, reply: Reply) -> bool {
         let waiting = self.waiting_for(interface, neighbor);
-        if !self.may_park() || waiting.len() >= PARKED_PER_NEIGHBOR_MAX {
+        // A datagram of which some pieces are missing is of no use: what its first pieces found, the others find too.
+        let last = self.parked[waiting.clone()].last().and_then(|parked| parked.reply.piece_of);
+        let goes_on = last.is_some() && last == reply.piece_of;
+        if !self.may_park() || (waiting.len() >= PARKED_PER_NEIGHBOR_MAX && !goes_on) {
             self.discard(reply.bytes);
             return false;
         }
@@ -204,7 +209,8 @@ mod tests {
 
     fn queue_for(replies: &mut Replies, last: u8) -> Reply {
         let bytes = replies.buffer().unwrap();
-        Reply { target: LinkTarget::Neighbor(neighbor(last)), ether_type: EtherType::IPV4, bytes }
+        let target = LinkTarget::Neighbor(neighbor(last));
+        Reply { target, ether_type: EtherType::IPV4, piece_of: None, bytes }
     }
 
     #[test]
@@ -261,6 +267,23 @@ mod tests {
         let others = (2..200).filter(|&last| parked(&mut replies, last)).count();
         assert_eq!(others, PARKED_MAX - PARKED_PER_NEIGHBOR_MAX);
         assert_eq!(replies.taken, PARKED_MAX);
+    }
+
+    #[test]
+    fn the_pieces_of_one_datagram_wait_together_and_those_of_one_too_many_not_at_all() {
+        let mut replies = Replies::new(256);
+        let mut parked = |piece_of, pieces: usize| {
+            let park = |_: &usize| {
+                let reply = Reply { piece_of, ..queue_for(&mut replies, 1) };
+                replies.park(INTERFACE, neighbor(1), reply)
+            };
+            (0..pieces).filter(park).count()
+        };
+        assert_eq!(parked(None, 2), 2);
+        assert_eq!(parked(Some(5), 45), 45);
+        assert_eq!(parked(Some(6), 4), 0, "those of another");
+        assert_eq!(parked(None, 1), 0);
+        assert_eq!(replies.taken, 47);
     }
 
     #[test]

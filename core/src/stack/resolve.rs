@@ -178,7 +178,8 @@ impl Stack {
         bytes.resize(ARP_LEN, 0);
         packet.emit(&mut bytes);
         let target = LinkTarget::Station(station);
-        self.replies.push(interface, Reply { target, ether_type: EtherType::ARP, bytes });
+        let ether_type = EtherType::ARP;
+        self.replies.push(interface, Reply { target, ether_type, piece_of: None, bytes });
     }
 
     pub(super) fn handle_arp(

@@ -75,7 +75,8 @@ fn has_whole_chain(packet: &[u8]) -> bool {
 
 /// Makes the fragment header that ends at `header_len` say that nothing is missing, and the fixed one how long all is.
 fn make_atomic(bytes: &mut [u8], header_len: usize) {
-    let payload_len = (bytes.len() - IPV6_HEADER_LEN) as u16;
+    // The fragment header, which stays, may be what does not fit.
+    let payload_len = u16::try_from(bytes.len() - IPV6_HEADER_LEN).unwrap_or(u16::MAX);
     bytes[4..6].copy_from_slice(&payload_len.to_be_bytes());
     let at = header_len - FRAGMENT_HEADER_LEN;
     bytes[at + 2..at + 4].fill(0);

@@ -63,6 +63,11 @@ fn we_ping_the_kernel_over_ipv6() {
         let mut ping = daemon.application(&lab.artifacts.causeway);
         ping.args(["ping", "--count", "3", &KERNELS.to_string()]);
         finish(&mut ping).with_context(|| daemon.log())?;
+        let mut ping = daemon.application(&lab.artifacts.causeway);
+        ping.args(["ping", "--count", "1", "--size", "65507", &KERNELS.to_string()]);
+        let output = finish(&mut ping).with_context(|| daemon.log())?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        ensure!(said.contains("65515 bytes from"), "{said}");
         Ok(())
     });
 }

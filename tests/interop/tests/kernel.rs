@@ -145,6 +145,20 @@ fn we_ping_the_kernel() {
 }
 
 #[test]
+fn we_ping_the_kernel_with_all_that_a_datagram_holds() {
+    Lab::run(|lab| {
+        let daemon = network(lab, "")?;
+        // The first of them has to find the kernel's station, and waits for it whole.
+        let mut ping = daemon.application(&lab.artifacts.causeway);
+        ping.args(["ping", "--count", "2", "--interval", "0.1", "--size", "65507", "10.0.1.1"]);
+        let output = finish(&mut ping).with_context(|| daemon.log())?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        ensure!(said.matches("65515 bytes from 10.0.1.1").count() == 2, "{said}");
+        Ok(())
+    });
+}
+
+#[test]
 fn the_kernel_fetches_64_mib_from_us() {
     Lab::run(|lab| kernel_fetches(lab, ""));
 }

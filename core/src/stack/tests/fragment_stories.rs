@@ -3,9 +3,10 @@
 use core::net::Ipv4Addr;
 use std::vec::Vec;
 
+use crate::error::CommandError;
 use crate::ip::reassembly::REASSEMBLY_TIMEOUT_V4;
 use crate::nic::MacAddr;
-use crate::port::Op;
+use crate::port::{Completion, Op};
 use crate::stack::{Drops, Stats};
 use crate::testing::{Duo, Host};
 use crate::time::Duration;
@@ -152,4 +153,45 @@ fn a_sender_is_told_that_fragments_are_missing_only_if_the_first_has_come() {
     assert_eq!(Icmpv4Header::parse(message), Ok((error, 8)));
     assert_eq!(message[8..], with_first[ETHERNET_HEADER_LEN..]);
     assert_eq!(stats(&duo).reassembly_timeouts, 2);
+}
+
+#[test]
+fn the_longest_echo_request_goes_in_pieces_and_its_reply_comes_back_whole_even_from_a_station_that_had_to_be_found()
+ {
+    let mut duo = Duo::over_ipv6(4_096, &|_| {}, &|config| config);
+    for (remote, len) in [
+        (Host::address(2), 65_507),
+        (Host::address(2), 1_473),
+        (Host::address_v6(2), 65_507),
+        (Host::address_v6(2), 65_527),
+        (Host::address_v6(2), 1_453),
+    ] {
+        duo.a.ask(Op::Ping { remote, sequence: 9, len });
+        duo.settle();
+        let news = duo.a.take(|news| Some(news.clone()));
+        let Some(Completion::EchoReply { sequence, len: came, .. }) = news else {
+            panic!("{remote} {len}: {news:?}")
+        };
+        assert_eq!((sequence, came), (9, len), "{remote}");
+    }
+    let stats = *duo.a.engine.stack().stats();
+    assert!(stats.fragments_out > 135 && stats.replies_lost == 0);
+    assert_eq!(stats.datagrams_reassembled, 5);
+}
+
+#[test]
+fn an_echo_request_for_whose_pieces_there_is_no_memory_is_refused_at_once_and_leaves_no_trace() {
+    let mut duo = Duo::with(4_096, &|_| {}, &|config| config.replies_max(16).pings_max(1));
+    for len in [65_507, 65_507, 1_000] {
+        duo.a.ask(Op::Ping { remote: Host::address(2), sequence: 9, len });
+        duo.settle();
+        let news = duo.a.take(|news| Some(news.clone()));
+        match news {
+            Some(Completion::Failed { error, .. }) if len > 1_000 => {
+                assert_eq!(error, CommandError::LimitReached);
+            }
+            Some(Completion::EchoReply { .. }) if len == 1_000 => {}
+            other => panic!("{len}: {other:?}"),
+        }
+    }
 }
