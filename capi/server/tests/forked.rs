@@ -86,15 +86,19 @@ fn a_killed_process_is_gone_within_a_second_though_a_child_of_it_lives() {
     let daemon = Daemon::start(&Config::parse("test", &text).unwrap()).unwrap();
     let staying = Channel::attach_in(Arc::new(OsEnv::with_socket(&socket))).unwrap();
     let listener = TcpListener::bind(&staying, "10.0.1.5:7000".parse().unwrap(), 8).unwrap();
-    let accepted = listener.accept(Wait::Forever).unwrap();
+    // An application that failed must fail the test, and not make it wait for ever.
+    let patience = || {
+        Wait::Until(staying.env().now() + causeway_client::Duration::from_secs(PATIENCE.as_secs()))
+    };
+    let accepted = listener.accept(patience()).unwrap();
     let mut buffer = [0; 64];
-    assert_eq!(accepted.read(&mut buffer, Wait::Forever), Ok(15));
+    assert_eq!(accepted.read(&mut buffer, patience()), Ok(15));
     assert_eq!(daemon.channels(), 2);
     let before = mappings();
 
     let began = Instant::now();
     kill_process(application, Signal::KILL).unwrap();
-    let end = accepted.read(&mut buffer, Wait::Forever);
+    let end = accepted.read(&mut buffer, patience());
     let told = began.elapsed();
     assert!(matches!(end, Ok(0) | Err(ReadError::Ended(EndReason::Reset))), "{end:?}");
     wait_until(PATIENCE, "the end of the channel", || daemon.channels() == 1);

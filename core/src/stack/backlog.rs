@@ -17,6 +17,9 @@ use crate::time::Instant;
 use crate::wire::IpProtocol;
 use crate::wire::tcp::TcpHeader;
 
+/// Flows that have their answer and may stand among those that wait for it, besides as many as wait.
+const HALF_OPEN_SLACK: usize = 16;
+
 impl Stack {
     /// Rings for a connection whose handshake `header` completes, if the application's queue has room for it. Without either
     /// the segment is as good as lost: the SYN,ACK goes out again, and the peer acknowledges it again.
@@ -78,8 +81,9 @@ impl Stack {
     /// A flow begins to wait for its peer's answer. Those that have it are taken out when they are the most.
     pub(super) fn remember_half_open(&mut self, listener_id: SocketId, flow: SocketId) {
         let Some(listener) = self.listener_mut(listener_id) else { return };
+        let most = 2 * listener.half_open() as usize + HALF_OPEN_SLACK;
         let mut flows = core::mem::take(&mut listener.half_open_flows);
-        if flows.len() >= 2 * listener.backlog() as usize {
+        if flows.len() >= most {
             flows.retain(|flow| self.is_half_open_flow(*flow));
         }
         flows.push_back(flow);

@@ -6,7 +6,7 @@ use core::net::{IpAddr, SocketAddr};
 use super::composition::Stack;
 use super::datagram::{Datagram, datagram_len_max, ip_header_len};
 use super::lookup::NewSocket;
-use super::no_stream::rings;
+use super::no_stream::{MaybeStream, rings};
 use super::open::Asked;
 use super::ping::Ping;
 use super::routing::Hop;
@@ -18,6 +18,7 @@ use crate::port::{
     AppPort, ChannelId, Command, Completion, Op, SocketId, SocketInfo, StreamIo, Transport,
 };
 use crate::socket::FourTuple;
+use crate::tcp::Connection;
 use crate::time::Instant;
 use crate::wire::icmpv4::{ICMP_HEADER_LEN, Icmpv4Header};
 use crate::wire::{Icmpv6Header, IpProtocol, TTL_DEFAULT};
@@ -217,17 +218,11 @@ impl Stack {
         offset: u64,
         port: &mut P,
     ) -> Result<(), CommandError> {
-        let socket = self.owned(channel, id).ok_or(CommandError::UnknownSocket)?;
-        let before = socket.tcp_state();
-        let Kind::Tcp { connection, .. } = &mut socket.kind else {
-            return Err(CommandError::WrongState);
-        };
-        let io = rings(port, socket.stream);
-        connection.mark_urgent(offset, &io)?;
-        connection.handle_app(now, &io);
-        drop(io);
-        self.settle(now, id, before, port);
-        Ok(())
+        self.with_connection(now, channel, id, port, |connection, io| {
+            connection.mark_urgent(offset, io)?;
+            connection.handle_app(now, io);
+            Ok(())
+        })
     }
 
     fn shutdown_write<P: AppPort>(
@@ -237,13 +232,28 @@ impl Stack {
         id: SocketId,
         port: &mut P,
     ) -> Result<(), CommandError> {
+        self.with_connection(now, channel, id, port, |connection, io| {
+            connection.handle_app(now, io);
+            connection.shutdown_write(now);
+            Ok(())
+        })
+    }
+
+    /// Lets `act` change the connection that `channel` has as `id`, and sees to what comes of it.
+    fn with_connection<P: AppPort>(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        id: SocketId,
+        port: &mut P,
+        act: impl FnOnce(&mut Connection, &MaybeStream<P::Stream<'_>>) -> Result<(), CommandError>,
+    ) -> Result<(), CommandError> {
         let socket = self.owned(channel, id).ok_or(CommandError::UnknownSocket)?;
         let before = socket.tcp_state();
         let Kind::Tcp { connection, .. } = &mut socket.kind else {
             return Err(CommandError::WrongState);
         };
-        connection.handle_app(now, &rings(port, socket.stream));
-        connection.shutdown_write(now);
+        act(connection, &rings(port, socket.stream))?;
         self.settle(now, id, before, port);
         Ok(())
     }

@@ -120,7 +120,7 @@ pub(super) struct Listener {
     /// Until when an ACK may bring a SYN cookie back: some were sent not long ago.
     pub(super) cookies_until: Instant,
     handed_over: u32,
-    /// Machnet: flows in the order in which they began to wait for an answer; some have it by now. At most twice `backlog`.
+    /// Machnet: flows in the order in which they began to wait for an answer; some have it by now, about half of them at most.
     pub(super) half_open_flows: VecDeque<SocketId>,
 }
 
@@ -137,9 +137,9 @@ impl Listener {
         }
     }
 
-    /// Getter: the length that `listen` asked for.
-    pub(super) const fn backlog(&self) -> u32 {
-        self.backlog
+    /// Getter: connections or flows whose peer did not answer yet.
+    pub(super) const fn half_open(&self) -> u32 {
+        self.half_open
     }
 
     /// Takes room for one more half-open connection; false when there is none. A flow needs no queue of half-open

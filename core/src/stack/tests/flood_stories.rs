@@ -5,6 +5,7 @@ use std::vec::Vec;
 
 use crate::nic::{Frame, RxChecksum};
 use crate::port::{Completion, Op, Transport};
+use crate::stack::sock::Kind;
 use crate::testing::{Duo, Host};
 use crate::time::Duration;
 use crate::wire::{ETHERNET_HEADER_LEN, Ipv4Header};
@@ -97,4 +98,22 @@ fn an_acknowledgement_of_what_was_not_sent_takes_no_rings() {
     ack[50..54].copy_from_slice(&1_u32.to_be_bytes());
     flood(&mut duo, &ack, 11..12);
     assert_eq!(duo.b.engine.port_mut().streams_open(), 1, "the right one does");
+}
+
+#[test]
+fn a_listener_forgets_flows_that_have_their_answer_however_large_its_backlog() {
+    let mut duo = Duo::new(4_096);
+    let (mut ours, _) = duo.connect(Transport::Machnet, PORT);
+    for _ in 0..60 {
+        duo.a.ask(Op::Close { socket: ours.socket });
+        duo.settle();
+        (ours, _) = duo.reconnect(Transport::Machnet, PORT);
+    }
+    let listeners =
+        duo.b.engine.stack().sockets.iter().filter_map(|(_, socket)| match &socket.kind {
+            Kind::Listener(listener) => Some(listener.half_open_flows.len()),
+            Kind::Tcp { .. } | Kind::Machnet { .. } | Kind::Udp(_) => None,
+        });
+    let waiting: Vec<usize> = listeners.collect();
+    assert!(waiting.len() == 1 && waiting[0] <= 18, "{waiting:?}");
 }

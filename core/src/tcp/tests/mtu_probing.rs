@@ -172,6 +172,7 @@ fn a_search_survives_the_state_file() {
     for _ in 0..40 {
         pair.step();
     }
+    assert!(pair.ends[CLIENT].tcp().mtu_search.is_some(), "there is something to write out");
     let mut bytes = Vec::new();
     pair.ends[CLIENT].tcp().write_state(&mut bytes);
     assert_eq!(Connection::read_state(&bytes).as_ref(), Ok(&*pair.ends[CLIENT].tcp()));
