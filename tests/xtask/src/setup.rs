@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::coverage;
-use crate::run::{command, on_path, read, run};
+use crate::run::{command, on_path, read, run, target_dir};
 
 /// A program and the Debian package that brings it.
 const TOOLS: &[(&str, &str)] = &[
@@ -39,6 +39,33 @@ pub fn everything() -> Result<()> {
     components()?;
     nightly()?;
     cargo_fuzz()
+}
+
+/// What has to be free on disk where a stage begins.
+const ROOM_MIB: u64 = 2_048;
+
+/// Fails when the disk is nearly full: half-way through, it would look like a fault of the test that came last.
+///
+/// # Errors
+/// One message that names the directory and what is missing.
+pub fn room_on_disk() -> Result<()> {
+    let target = target_dir();
+    std::fs::create_dir_all(&target)
+        .with_context(|| format!("cannot make {}", target.display()))?;
+    for directory in [target, std::env::temp_dir()] {
+        let mut df = command(&["df", "--output=avail", "--block-size=1M"]);
+        df.arg(&directory);
+        let shown = read(df)?;
+        let free: u64 =
+            shown.lines().nth(1).and_then(|n| n.trim().parse().ok()).context("df says nothing")?;
+        ensure!(
+            free >= ROOM_MIB,
+            "{} has {free} MiB free, a stage needs {ROOM_MIB}: remove files there, or name another \
+             directory with CARGO_TARGET_DIR or TMPDIR",
+            directory.display()
+        );
+    }
+    Ok(())
 }
 
 fn is_root() -> Result<bool> {

@@ -158,6 +158,7 @@ fn commit() -> Result<String> {
 fn perform(stage: &Stage) -> Result<(String, Counts)> {
     println!("\n===== {}: {}", stage.name, stage.what);
     let start = Instant::now();
+    setup::room_on_disk()?;
     let counts = (stage.run)().with_context(|| format!("stage `{}`", stage.name))?;
     let minutes = start.elapsed().as_secs_f64() / 60.0;
     Ok((format!("{:<13} {minutes:>6.2} min {:>6} tests", stage.name, counts.passed), counts))
