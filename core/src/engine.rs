@@ -46,15 +46,14 @@ struct Queue<N: Nic> {
     nic: N,
     rx: Vec<N::Frame>,
     tx: TxQueue<N::Frame>,
+    /// Frames that it moves at a time.
+    burst: usize,
 }
 
 impl<N: Nic> Queue<N> {
     fn new(nic: N) -> Self {
-        Self { nic, rx: Vec::with_capacity(BURST_MAX), tx: TxQueue::new() }
-    }
-
-    fn burst(&self) -> usize {
-        usize::from(self.nic.caps().burst).clamp(1, BURST_MAX)
+        let burst = usize::from(nic.caps().burst).clamp(1, BURST_MAX);
+        Self { nic, rx: Vec::with_capacity(BURST_MAX), tx: TxQueue::new(), burst }
     }
 
     /// Receives one burst; `rx` holds it afterwards. True when there may be more.
@@ -65,16 +64,16 @@ impl<N: Nic> Queue<N> {
         stack: &mut Stack,
         port: &mut P,
     ) -> (u32, bool) {
-        let burst = self.burst();
-        let count = self.nic.rx_burst(&mut self.rx, burst);
+        let count = self.nic.rx_burst(&mut self.rx, self.burst);
         if count == 0 {
             return (0, false);
         }
         stack.handle_rx(now, interface, &self.rx, port);
-        (count as u32, count >= burst)
+        (count as u32, count >= self.burst)
     }
 
     /// Fills and sends bursts until there is nothing to send, the NIC is full, or the step's bound is reached.
+    #[inline]
     fn transmit<P: AppPort>(
         &mut self,
         now: Instant,
@@ -82,10 +81,20 @@ impl<N: Nic> Queue<N> {
         stack: &mut Stack,
         port: &mut P,
     ) -> (u32, TxStop) {
-        let mut sent = 0;
         if self.tx.is_empty() && !stack.has_output(interface) {
             return (0, TxStop::Idle);
         }
+        self.transmit_bursts(now, interface, stack, port)
+    }
+
+    fn transmit_bursts<P: AppPort>(
+        &mut self,
+        now: Instant,
+        interface: IfIndex,
+        stack: &mut Stack,
+        port: &mut P,
+    ) -> (u32, TxStop) {
+        let mut sent = 0;
         while sent < TRANSMIT_PER_STEP {
             let stop =
                 stack.poll_transmit(now, interface, &mut self.nic, &mut self.tx, port, BURST_MAX);
@@ -170,9 +179,12 @@ impl<N: Nic, P: AppPort> Engine<N, P> {
         if busy {
             return Some((now, Reason::Busy));
         }
-        let retry = nic_full.then(|| (now + NIC_FULL_RETRY, Reason::NicFull));
         let timer = self.stack.poll_timeout();
-        [retry, timer].into_iter().flatten().min_by_key(|(at, _)| *at)
+        if !nic_full {
+            return timer;
+        }
+        let retry = (now + NIC_FULL_RETRY, Reason::NicFull);
+        Some(timer.filter(|(at, _)| *at < retry.0).unwrap_or(retry))
     }
 
     /// Returns how many, and true when there may be more: a port gives each channel its share per step.
@@ -199,7 +211,9 @@ impl<N: Nic, P: AppPort> Engine<N, P> {
         }
         for (interface, queue) in (1..).map(IfIndex).zip(&mut self.queues) {
             let (count, more) = queue.receive(now, interface, stack, port);
-            queue.rx.clear();
+            if count > 0 {
+                queue.rx.clear();
+            }
             work += count;
             busy |= more;
         }

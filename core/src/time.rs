@@ -23,6 +23,8 @@ pub struct Duration(u64);
 impl Instant {
     /// The driver's epoch.
     pub const ZERO: Self = Self(0);
+    /// The end of time: no clock gets there.
+    pub const MAX: Self = Self(u64::MAX);
 
     /// The instant `nanos` nanoseconds after the epoch.
     pub const fn from_nanos(nanos: u64) -> Self {

@@ -26,6 +26,10 @@ const LOOK_MAX: usize = 8;
 pub struct TimerWheel {
     /// The wheel's time: no entry is due before it, and it never runs backwards.
     elapsed: u64,
+    /// No occupied slot begins before: nothing happens until then, and asking costs one comparison.
+    quiet_until: u64,
+    /// The answer of [`TimerWheel::next_deadline`], if there is an entry.
+    next: u64,
     /// Bit `l` is set when level `l` has an entry.
     levels: u16,
     /// Bit `s` of word `l` is set when slot `s` of level `l` has an entry.
@@ -78,6 +82,8 @@ impl TimerWheel {
     pub const fn new() -> Self {
         Self {
             elapsed: 0,
+            quiet_until: u64::MAX,
+            next: u64::MAX,
             levels: 0,
             occupied: [0; LEVELS],
             heads: [[NONE; SLOTS]; LEVELS],
@@ -124,9 +130,11 @@ impl TimerWheel {
             if entry.at.nanos() == at {
                 return;
             }
-            self.unlink(index);
+            self.cancel(index);
         }
-        self.link(index, at);
+        let (level, slot) = self.link(index, at);
+        self.quiet_until = self.quiet_until.min(self.slot_start(level, slot));
+        self.next = self.next.min(at);
     }
 
     /// Command: `index` is due at `at` or earlier. An earlier deadline stays: whoever moves deadlines on often lets the
@@ -141,21 +149,35 @@ impl TimerWheel {
 
     /// Command: `index` is not due any more. Returns whether it had a deadline. O(1).
     pub fn cancel(&mut self, index: u32) -> bool {
-        let scheduled = self.deadline(index).is_some();
-        if scheduled {
-            self.unlink(index);
+        let Some(at) = self.deadline(index) else { return false };
+        self.unlink(index);
+        if at.as_nanos() == self.next {
+            self.next = self.earliest();
         }
-        scheduled
+        true
     }
 
     /// Output: an index whose deadline is not after `now`, in the order of deadlines; among equals in a
     /// fixed order. It has no deadline any more. Call until `None`; then nothing more is due at `now`.
+    #[inline]
     pub fn poll_expired(&mut self, now: Instant) -> Option<u32> {
         let now = now.as_nanos();
+        if now < self.quiet_until {
+            // Nothing begins before `now`: every entry lies where it belongs.
+            self.elapsed = self.elapsed.max(now);
+            return None;
+        }
+        let expired = self.take_expired(now);
+        let first = self.first_slot();
+        self.quiet_until = first.map_or(u64::MAX, |(level, slot)| self.slot_start(level, slot));
+        self.next = self.earliest();
+        expired
+    }
+
+    fn take_expired(&mut self, now: u64) -> Option<u32> {
         while let Some((level, slot)) = self.first_slot() {
             let start = self.slot_start(level, slot);
             if start > now {
-                // Nothing begins before `now`: every entry lies where it belongs.
                 self.elapsed = self.elapsed.max(now);
                 return None;
             }
@@ -184,18 +206,23 @@ impl TimerWheel {
     /// jumping from one answer to the next always gets on, in at most eleven jumps a deadline.
     #[inline]
     pub fn next_deadline(&self) -> Option<Instant> {
-        let (level, slot) = self.first_slot()?;
+        (self.levels != 0).then(|| Instant::from_nanos(self.next))
+    }
+
+    /// Looks for the earliest deadline; see [`TimerWheel::next_deadline`].
+    fn earliest(&self) -> u64 {
+        let Some((level, slot)) = self.first_slot() else { return u64::MAX };
         let mut earliest = u64::MAX;
         let mut index = self.heads[level][slot];
         for _ in 0..LOOK_MAX {
             let entry = self.entries[index as usize];
             earliest = earliest.min(entry.at.nanos());
             if entry.next == NONE {
-                return Some(Instant::from_nanos(earliest));
+                return earliest;
             }
             index = entry.next;
         }
-        Some(Instant::from_nanos(self.slot_start(level, slot).max(self.elapsed)))
+        self.slot_start(level, slot).max(self.elapsed)
     }
 
     /// The occupied slot whose time comes first.
@@ -243,8 +270,8 @@ impl TimerWheel {
         self.elapsed = self.elapsed.max(now);
     }
 
-    /// Appends `index` to the slot of `at`, which is not before the wheel's time.
-    fn link(&mut self, index: u32, at: u64) {
+    /// Appends `index` to the slot of `at`, which is not before the wheel's time. Returns level and slot.
+    fn link(&mut self, index: u32, at: u64) -> (usize, usize) {
         let differing = at ^ self.elapsed;
         let level =
             ((u64::BITS - 1).saturating_sub(differing.leading_zeros()) / SLOT_BITS) as usize;
@@ -264,6 +291,7 @@ impl TimerWheel {
         self.entries[index as usize] =
             Entry { at: Deadline::new(at), next: NONE, prev: last, place };
         self.len += 1;
+        (level, slot)
     }
 
     /// Takes a scheduled `index` out of its list.

@@ -5,8 +5,10 @@
 
 use core::arch::asm;
 use core::arch::x86_64::{
-    __m256i, _mm256_add_epi32, _mm256_and_si256, _mm256_loadu_si256, _mm256_madd_epi16,
-    _mm256_set1_epi16, _mm256_setzero_si256, _mm256_storeu_si256, _mm256_xor_si256,
+    __m256i, _mm_add_epi32, _mm_cvtsi128_si32, _mm_shuffle_epi32, _mm256_add_epi32,
+    _mm256_andnot_si256, _mm256_castsi256_si128, _mm256_extracti128_si256, _mm256_loadu_si256,
+    _mm256_madd_epi16, _mm256_maskstore_epi32, _mm256_set1_epi16, _mm256_setzero_si256,
+    _mm256_storeu_si256, _mm256_xor_si256,
 };
 
 use crate::portable;
@@ -14,9 +16,10 @@ use crate::portable;
 /// Bytes in one register.
 const WIDTH: usize = 32;
 /// Registers in one turn of the loops.
-const UNROLL: usize = 4;
-/// Bytes after which the 32-bit lanes are emptied. A register adds at most 2^16 to each: 2^14 of them fit twice.
-const BYTES_MAX: usize = WIDTH << 14;
+const UNROLL: usize = 8;
+/// Registers after which the 32-bit lanes are emptied. Each adds at most 2^16 to a lane, and all eight lanes together have to
+/// fit into one.
+const REGISTERS_MAX: usize = 1 << 11;
 /// What the bias of all words of a register amounts to.
 const BIAS: u64 = (WIDTH as u64 / 2) << 15;
 
@@ -25,24 +28,34 @@ const BIAS: u64 = (WIDTH as u64 / 2) << 15;
 #[target_feature(enable = "avx2")]
 pub(crate) unsafe fn sum(bytes: &[u8]) -> u16 {
     let (blocks, tail) = bytes.as_chunks::<WIDTH>();
-    let mut total = match bytes.last_chunk::<WIDTH>() {
+    debug_assert!(!blocks.is_empty(), "whoever has less takes the portable way");
+    let mut lanes = Accumulator::new();
+    let mut total = 0;
+    match bytes.last_chunk::<WIDTH>() {
         // In an odd number of bytes the words of the last register are not those of the whole.
-        Some(last) if tail.len() % 2 == 0 => sum_end(last, tail.len()),
-        _ => portable::sum_tail(tail),
-    };
-    for run in blocks.chunks(BYTES_MAX / WIDTH) {
-        let mut lanes = Accumulator::new();
+        Some(last) if tail.len() % 2 == 0 => {
+            lanes.add(_mm256_andnot_si256(first_bytes(WIDTH - tail.len()), load(last)));
+        }
+        _ => {
+            lanes.add(_mm256_setzero_si256());
+            total = portable::sum_tail(tail);
+        }
+    }
+    let mut registers = 1;
+    for run in blocks.chunks(REGISTERS_MAX - 1) {
+        registers += run.len();
         let (turns, rest) = run.as_chunks::<UNROLL>();
-        for [a, b, c, d] in turns {
-            lanes.add(load(a));
-            lanes.add(load(b));
-            lanes.add(load(c));
-            lanes.add(load(d));
+        for turn in turns {
+            lanes.add_all(turn);
+        }
+        let (half, rest) = rest.as_chunks::<{ UNROLL / 2 }>();
+        for turn in half {
+            lanes.add_all(turn);
         }
         for block in rest {
             lanes.add(load(block));
         }
-        total += lanes.total(run.len());
+        total += lanes.take(core::mem::take(&mut registers));
     }
     portable::from_native(total)
 }
@@ -52,23 +65,30 @@ pub(crate) unsafe fn sum(bytes: &[u8]) -> u16 {
 #[target_feature(enable = "avx2")]
 pub(crate) unsafe fn copy_sum_ptr(mut src: *const u8, dst: &mut [u8]) -> u16 {
     let (blocks, tail) = dst.as_chunks_mut::<WIDTH>();
+    debug_assert!(!blocks.is_empty(), "whoever has less takes the portable way");
+    let (words, odd) = tail.split_at_mut(tail.len() & !3);
+    let mut lanes = Accumulator::new();
     let mut total = 0;
-    for run in blocks.chunks_mut(BYTES_MAX / WIDTH) {
-        let registers = run.len();
-        let mut lanes = Accumulator::new();
+    // SAFETY: blocks, words and odd bytes are together `dst.len()` bytes, for which the caller vouches.
+    let src_words = unsafe { src.add(blocks.len() * WIDTH) };
+    // SAFETY: as above; the words are fewer than a register.
+    lanes.add(unsafe { copy_words(src_words, words) });
+    if !odd.is_empty() {
+        // SAFETY: as above. All parts begin at even positions.
+        total = unsafe { portable::copy_add_ptr(src_words.add(words.len()), odd) };
+    }
+    let mut registers = 1;
+    for run in blocks.chunks_mut(REGISTERS_MAX - 1) {
+        registers += run.len();
         let (turns, rest) = run.as_chunks_mut::<UNROLL>();
         for turn in turns {
-            let [a, b, c, d] = turn;
-            // SAFETY: together the runs and the tail are `dst.len()` bytes, for which the caller vouches; these are
-            // the four registers of the turn that `src` has come to.
-            unsafe {
-                lanes.add(copy_register::<0>(src, a));
-                lanes.add(copy_register::<WIDTH>(src, b));
-                lanes.add(copy_register::<{ 2 * WIDTH }>(src, c));
-                lanes.add(copy_register::<{ 3 * WIDTH }>(src, d));
-            }
-            // SAFETY: as above: at most one past the last byte.
-            src = unsafe { src.add(UNROLL * WIDTH) };
+            // SAFETY: as above; these are the registers that `src` has come to, and it moves on behind them.
+            src = unsafe { lanes.copy_eight(src, turn) };
+        }
+        let (half, rest) = rest.as_chunks_mut::<{ UNROLL / 2 }>();
+        for turn in half {
+            // SAFETY: as above.
+            src = unsafe { lanes.copy_four(src, turn) };
         }
         for to in rest {
             // SAFETY: as above.
@@ -76,30 +96,26 @@ pub(crate) unsafe fn copy_sum_ptr(mut src: *const u8, dst: &mut [u8]) -> u16 {
             // SAFETY: as above.
             src = unsafe { src.add(WIDTH) };
         }
-        total += lanes.total(registers);
+        total += lanes.take(core::mem::take(&mut registers));
     }
-    // SAFETY: `src` has come to where `tail` begins. Both parts begin at even positions, as `WIDTH` is even.
-    portable::from_native(total + unsafe { portable::copy_add_ptr(src, tail) })
+    portable::from_native(total)
 }
 
-/// The sum of the words in the last `count` bytes of `last`, `count` being even.
+/// A register of which the first `count` bytes have all bits set, and the others none.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn sum_end(last: &[u8; WIDTH], count: usize) -> u64 {
-    /// Any 32 bytes of it are zeros followed by ones.
+fn first_bytes(count: usize) -> __m256i {
     const MASK: [u8; 2 * WIDTH] = {
         let mut mask = [0; 2 * WIDTH];
-        let mut i = WIDTH;
-        while i < 2 * WIDTH {
+        let mut i = 0;
+        while i < WIDTH {
             mask[i] = 0xff;
             i += 1;
         }
         mask
     };
-    let Some(mask) = MASK.get(count..).and_then(|from| from.first_chunk()) else { return 0 };
-    let mut lanes = Accumulator::new();
-    lanes.add(_mm256_and_si256(load(last), load(mask)));
-    lanes.total(1)
+    let at = WIDTH - count.min(WIDTH);
+    MASK.get(at..).and_then(|from| from.first_chunk()).map_or(_mm256_setzero_si256(), |m| load(m))
 }
 
 #[target_feature(enable = "avx2")]
@@ -134,6 +150,33 @@ unsafe fn copy_register<const AT: usize>(src: *const u8, dst: &mut [u8; WIDTH]) 
     value
 }
 
+/// Copies the 32-bit words of `dst`, fewer than a register has, and hands out what was stored, followed by zeros. Each is
+/// loaded once.
+///
+/// # Safety
+/// The CPU must have AVX2, `src .. src + dst.len()` must be readable, and `dst.len()` a multiple of 4 below 32.
+#[target_feature(enable = "avx2")]
+#[inline]
+unsafe fn copy_words(src: *const u8, dst: &mut [u8]) -> __m256i {
+    debug_assert!(dst.len() < WIDTH && dst.len().is_multiple_of(4), "{}", dst.len());
+    let mask = first_bytes(dst.len());
+    let value: __m256i;
+    // SAFETY: reads the words that the mask has, which are `dst.len()` readable bytes, and nothing else. Assembly for the
+    // reason that is given at `copy_register`.
+    unsafe {
+        asm!(
+            "vpmaskmovd {value}, {mask}, ymmword ptr [{src}]",
+            value = lateout(ymm_reg) value,
+            mask = in(ymm_reg) mask,
+            src = in(reg) src,
+            options(nostack, preserves_flags, readonly),
+        );
+    }
+    // SAFETY: stores the words that the mask has: `dst.len()` bytes.
+    unsafe { _mm256_maskstore_epi32(dst.as_mut_ptr().cast(), mask, value) };
+    value
+}
+
 /// Sums of biased words in eight 32-bit lanes.
 struct Accumulator {
     lanes: __m256i,
@@ -159,14 +202,67 @@ impl Accumulator {
         self.lanes = _mm256_add_epi32(self.lanes, pairs);
     }
 
-    /// The sum of the words of `registers` registers in native byte order.
     #[target_feature(enable = "avx2")]
     #[inline]
-    fn total(self, registers: usize) -> u64 {
-        let mut lanes = [0i32; WIDTH / 4];
-        // SAFETY: an unaligned store of 32 bytes into an array of 32 bytes.
-        unsafe { _mm256_storeu_si256(lanes.as_mut_ptr().cast(), self.lanes) };
-        let biased: i64 = lanes.iter().map(|lane| i64::from(*lane)).sum();
-        (registers as u64 * BIAS).wrapping_add_signed(biased)
+    fn add_all<const N: usize>(&mut self, blocks: &[[u8; WIDTH]; N]) {
+        for block in blocks {
+            self.add(load(block));
+        }
+    }
+
+    /// Copies to `blocks` from `src` and adds what was copied. Returns where the source goes on.
+    ///
+    /// # Safety
+    /// The CPU must have AVX2, and as many bytes from `src` on as `blocks` have must be readable.
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    unsafe fn copy_four(&mut self, src: *const u8, blocks: &mut [[u8; WIDTH]; 4]) -> *const u8 {
+        let [a, b, c, d] = blocks;
+        // SAFETY: the four registers that the caller vouches for.
+        unsafe {
+            self.add(copy_register::<0>(src, a));
+            self.add(copy_register::<WIDTH>(src, b));
+            self.add(copy_register::<{ 2 * WIDTH }>(src, c));
+            self.add(copy_register::<{ 3 * WIDTH }>(src, d));
+        }
+        // SAFETY: at most one past the last of them.
+        unsafe { src.add(4 * WIDTH) }
+    }
+
+    /// Like [`Accumulator::copy_four`].
+    ///
+    /// # Safety
+    /// As there.
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    unsafe fn copy_eight(&mut self, src: *const u8, blocks: &mut [[u8; WIDTH]; 8]) -> *const u8 {
+        let [a, b, c, d, e, f, g, h] = blocks;
+        // SAFETY: the eight registers that the caller vouches for.
+        unsafe {
+            self.add(copy_register::<0>(src, a));
+            self.add(copy_register::<WIDTH>(src, b));
+            self.add(copy_register::<{ 2 * WIDTH }>(src, c));
+            self.add(copy_register::<{ 3 * WIDTH }>(src, d));
+            self.add(copy_register::<{ 4 * WIDTH }>(src, e));
+            self.add(copy_register::<{ 5 * WIDTH }>(src, f));
+            self.add(copy_register::<{ 6 * WIDTH }>(src, g));
+            self.add(copy_register::<{ 7 * WIDTH }>(src, h));
+        }
+        // SAFETY: at most one past the last of them.
+        unsafe { src.add(8 * WIDTH) }
+    }
+
+    /// The sum of the words of the `registers` registers since the last time, in native byte order.
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    fn take(&mut self, registers: usize) -> u64 {
+        let four = _mm_add_epi32(
+            _mm256_castsi256_si128(self.lanes),
+            _mm256_extracti128_si256(self.lanes, 1),
+        );
+        let two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0b01_00_11_10));
+        let one = _mm_add_epi32(two, _mm_shuffle_epi32(two, 0b10_11_00_01));
+        self.lanes = _mm256_setzero_si256();
+        (registers as u64 * BIAS).wrapping_add_signed(i64::from(_mm_cvtsi128_si32(one)))
     }
 }

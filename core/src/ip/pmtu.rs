@@ -51,6 +51,7 @@ impl PathMtus {
 
     /// Getter: the largest datagram, in bytes, that goes to `destination` in one piece by a first link that carries
     /// `link_mtu`. Forgets what is too old.
+    #[inline]
     pub fn mtu(
         &mut self,
         now: Instant,

@@ -205,6 +205,7 @@ impl Reassembly {
     }
 
     /// Getter: when the next datagram's time is over.
+    #[inline]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.shares.next_deadline()
     }

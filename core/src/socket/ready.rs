@@ -45,6 +45,7 @@ impl ReadyQueue {
     }
 
     /// Input: `index` has work. Returns false when it waits already.
+    #[inline]
     pub fn push(&mut self, index: u32) -> bool {
         let (word, bit) = split(index);
         if word >= self.queued.len() {
@@ -61,6 +62,7 @@ impl ReadyQueue {
     }
 
     /// Output: the index that has waited longest. It may be pushed again at once.
+    #[inline]
     pub fn pop(&mut self) -> Option<u32> {
         let index = self.queue.pop_front()?;
         let (word, bit) = split(index);

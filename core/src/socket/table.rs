@@ -114,18 +114,21 @@ impl<T> Table<T> {
     }
 
     /// Getter: the value of `id`.
+    #[inline]
     pub fn get(&self, id: SocketId) -> Option<&T> {
         let slot = self.slot(id.index).filter(|slot| slot.generation == id.generation)?;
         slot.value()
     }
 
     /// Getter: the value of `id`, to be changed.
+    #[inline]
     pub fn get_mut(&mut self, id: SocketId) -> Option<&mut T> {
         let slot = self.slot_mut(id.index).filter(|slot| slot.generation == id.generation)?;
         slot.value_mut()
     }
 
     /// Getter: the present occupant of slot `index`: demux, ready lists and the timer wheel hold indices.
+    #[inline]
     pub fn id_at(&self, index: u32) -> Option<SocketId> {
         let slot = self.slot(index)?;
         slot.value().map(|_| SocketId { index, generation: slot.generation })
@@ -165,10 +168,12 @@ impl<T> Table<T> {
         Some(())
     }
 
+    #[inline]
     fn slot(&self, index: u32) -> Option<&Slot<T>> {
         self.pages.get(index as usize / PAGE_SLOTS)?.get(index as usize % PAGE_SLOTS)
     }
 
+    #[inline]
     fn slot_mut(&mut self, index: u32) -> Option<&mut Slot<T>> {
         self.pages.get_mut(index as usize / PAGE_SLOTS)?.get_mut(index as usize % PAGE_SLOTS)
     }

@@ -51,11 +51,8 @@ impl Stack {
         caps.iter().enumerate().map(announcer).collect()
     }
 
-    /// Serves what is due. Returns how many deadlines that were: at most one a call.
+    /// Serves what is due at [`Stack::autoconf_at`]. Returns how many deadlines that were: at most one a call.
     pub(super) fn handle_autoconf_timeouts(&mut self, now: Instant) -> u32 {
-        if self.autoconf_at.is_none_or(|at| at > now) {
-            return 0;
-        }
         for index in 1..self.ipv6.len() {
             self.announcers[index].handle_timeout(now);
             self.queue_announcements(IfIndex(index as u8));

@@ -14,6 +14,7 @@ use super::routing::Routing;
 use super::rx_predicted::Recent;
 use super::sock::Sockets;
 use super::stats::Stats;
+use super::way::Way;
 use crate::event::Stamped;
 use crate::ip::neighbor::NeighborTable;
 use crate::ip::{Announcer, Identifications, Ipv6Interface, PathMtus, Reassembly};
@@ -59,6 +60,7 @@ pub struct Stack {
     pub(super) channels: Channels,
     pub(super) tcp: Demux,
     pub(super) recent: Recent,
+    pub(super) way: Way,
     pub(super) machnet: Demux,
     pub(super) flow_labels: KeyedHash,
     pub(super) udp: Demux,
@@ -117,6 +119,7 @@ impl Stack {
             channels: Channels::new(seed),
             tcp: Demux::new(low),
             recent: Recent::NONE,
+            way: Way::NONE,
             machnet: Demux::new(high),
             flow_labels: KeyedHash::new(low ^ high, 0x666c_6f77),
             udp: Demux::new(low.rotate_left(29) ^ high),

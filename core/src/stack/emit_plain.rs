@@ -1,105 +1,145 @@
-//! The segments that are nearly all: IPv4, no TCP options but timestamps, in one piece of memory. The headers are written
-//! field by field into the frame and summed as words on the way; nothing is built elsewhere and copied.
+//! The segments that are nearly all: IPv4, no TCP options but timestamps, in one piece of memory. Their headers are made once
+//! for all segments of a burst, which differ in sequence number and checksum only.
 
 use super::emit::{LinkHeader, Tag};
 use crate::nic::Frame;
 use crate::port::StreamIo;
 use crate::socket::FourTuple;
-use crate::tcp::SegmentOut;
+use crate::tcp::{SegmentOut, SeqNumber};
 use crate::wire::checksum::{finish, fold};
 use crate::wire::ipv4::{IPV4_HEADER_LEN, TTL_DEFAULT};
 use crate::wire::tcp::{NOP_NOP_TIMESTAMPS, TCP_HEADER_LEN, TcpFlags, TcpOptions, Timestamps};
 use crate::wire::{ETHERNET_HEADER_LEN, EthernetHeader};
 
-const HEADERS_LEN: usize = IPV4_HEADER_LEN + TCP_HEADER_LEN;
 /// Bytes of the timestamps option with its padding.
 const TIMESTAMPS_LEN: usize = 12;
 const PROTOCOL_TCP: u64 = 6;
+const HEADERS_MAX: usize = ETHERNET_HEADER_LEN + IPV4_HEADER_LEN + TCP_HEADER_LEN + TIMESTAMPS_LEN;
+/// Where things are behind an Ethernet header.
+const IP_AT: usize = ETHERNET_HEADER_LEN;
+const IP_SUM_AT: usize = IP_AT + 10;
+const TCP_AT: usize = IP_AT + IPV4_HEADER_LEN;
+const SEQ_AT: usize = TCP_AT + 4;
+const FLAGS_AT: usize = TCP_AT + 13;
+const SUM_AT: usize = TCP_AT + 16;
+const OPTIONS_AT: usize = TCP_AT + TCP_HEADER_LEN;
 /// Version 4, five words of header, no special service; identification 0, don't fragment; TTL and protocol.
 const IP_WORDS: [u32; 3] = [0x4500_0000, 0x0000_4000, (TTL_DEFAULT as u32) << 24 | 0x0006_0000];
 
 /// What is the same in every frame of a connection.
 #[derive(Debug)]
 pub(super) struct PlainHeaders {
-    link: [u8; ETHERNET_HEADER_LEN],
-    link_len: usize,
-    /// Source and destination address.
-    addresses: [u32; 2],
-    /// Source and destination port.
-    ports: u32,
+    /// With everything that is always the same.
+    bytes: [u8; HEADERS_MAX],
+    /// Where in `bytes` they begin: behind the Ethernet header, where the link has none.
+    at: usize,
+    /// Of the IPv4 header.
+    ip_sum: u64,
+    /// Of pseudo-header and ports.
+    tcp_sum: u64,
 }
 
 impl PlainHeaders {
     /// `None` for any other family than IPv4, and for frames with a tag.
-    #[inline]
     pub(super) fn new(link: &LinkHeader, tuple: &FourTuple) -> Option<Self> {
         let (src, dst) = (tuple.local.address.v4()?, tuple.remote.address.v4()?);
-        let mut bytes = [0; ETHERNET_HEADER_LEN];
+        let mut bytes = [0; HEADERS_MAX];
         if let LinkHeader::Ethernet { src, dst, ether_type, tag } = *link {
             if tag != Tag::None {
                 return None;
             }
             EthernetHeader { dst, src, ethertype: ether_type }.emit(&mut bytes);
         }
-        Some(Self {
-            link: bytes,
-            link_len: link.len(),
-            addresses: [u32::from_be_bytes(src), u32::from_be_bytes(dst)],
-            ports: u32::from(tuple.local.port) << 16 | u32::from(tuple.remote.port),
-        })
+        let addresses = [u32::from_be_bytes(src), u32::from_be_bytes(dst)];
+        let ports = [u32::from(tuple.local.port) << 16 | u32::from(tuple.remote.port)];
+        let sum = put(&mut bytes, IP_AT + 12, addresses);
+        let ip_sum = put(&mut bytes, IP_AT, IP_WORDS) + sum;
+        let tcp_sum = put(&mut bytes, TCP_AT, ports) + sum + PROTOCOL_TCP;
+        put(&mut bytes, OPTIONS_AT, [u32::from_be_bytes(NOP_NOP_TIMESTAMPS)]);
+        Some(Self { bytes, at: ETHERNET_HEADER_LEN - link.len(), ip_sum, tcp_sum })
     }
 
-    /// Writes `segment` into `frame`, if it is of this kind. `None`: nothing was written.
+    /// The headers of `segment`, or of all segments that it is to be cut into, with `payload_len` bytes each; without PSH where it
+    /// is to be cut. `None` where it has other options.
     #[inline]
-    pub(super) fn emit<F: Frame>(
-        &self,
+    pub(super) fn template(&self, segment: &SegmentOut, payload_len: usize) -> Option<Template> {
+        let timestamps = plain_options(segment)?;
+        let mut bytes = self.bytes;
+        let mut sum = self.tcp_sum;
+        let mut end = OPTIONS_AT;
+        if let Some(Timestamps { value, echo }) = timestamps {
+            end = HEADERS_MAX;
+            sum += u64::from(u32::from_be_bytes(NOP_NOP_TIMESTAMPS));
+            sum += put(&mut bytes, OPTIONS_AT + 4, [value, echo]);
+        }
+        let segment_len = (end - TCP_AT + payload_len) as u32;
+        let class_and_len =
+            u32::from(segment.ecn.bits()) << 16 | (segment_len + IPV4_HEADER_LEN as u32);
+        let ip_sum = self.ip_sum + u64::from(class_and_len);
+        put(&mut bytes, IP_AT, [IP_WORDS[0] | class_and_len]);
+        bytes[IP_SUM_AT..IP_SUM_AT + 2].copy_from_slice(&finish(fold(ip_sum)).to_be_bytes());
+        let header = &segment.header;
+        // PSH of what is to be cut is the last segment's.
+        let cut = if segment.gso_size > 0 { TcpFlags::PSH.0 } else { 0 };
+        let flags = u32::from(header.flags.0 & !cut);
+        let offset = ((end - TCP_AT) / 4) as u32;
+        let control = offset << 28 | flags << 16 | u32::from(header.window);
+        sum += put(&mut bytes, TCP_AT + 8, [header.ack.0, control, u32::from(header.urgent)]);
+        sum += u64::from(segment_len);
+        Some(Template { bytes, at: self.at, end, payload_len, sum })
+    }
+}
+
+/// The headers of segments that are alike.
+#[derive(Debug)]
+pub(super) struct Template {
+    bytes: [u8; HEADERS_MAX],
+    /// Where in `bytes` they begin, and end.
+    at: usize,
+    end: usize,
+    payload_len: usize,
+    /// Of everything that the checksum covers but sequence number and payload.
+    sum: u64,
+}
+
+impl Template {
+    /// Command: PSH from here on.
+    pub(super) fn push(&mut self) {
+        if self.bytes[FLAGS_AT] & TcpFlags::PSH.0 == 0 {
+            self.bytes[FLAGS_AT] |= TcpFlags::PSH.0;
+            self.sum += u64::from(TcpFlags::PSH.0);
+        }
+    }
+
+    /// Writes the segment at `seq` into `frame`. `None`: its memory is not in one piece, and nothing was written.
+    #[inline]
+    pub(super) fn write<F: Frame>(
+        &mut self,
         frame: &mut F,
-        segment: &SegmentOut,
+        seq: SeqNumber,
+        payload_offset: u64,
         io: &impl StreamIo,
     ) -> Option<()> {
-        let timestamps = plain_options(segment)?;
         if frame.segment_count() != 1 {
             return None;
         }
-        let options_len = if timestamps.is_some() { TIMESTAMPS_LEN } else { 0 };
-        let header_len = self.link_len + HEADERS_LEN + options_len;
-        frame.truncate(header_len + segment.payload_len as usize);
+        let header_len = self.end - self.at;
+        frame.truncate(header_len + self.payload_len);
         let (headers, payload) = frame.segment_mut(0).split_at_mut_checked(header_len)?;
-        let payload_sum = match payload.len() {
-            0 => 0,
-            _ => io.tx_copy_out_sum(segment.payload_offset, payload),
-        };
-        let (link, out) = headers.split_at_mut_checked(self.link_len)?;
-        if let Some(link) = link.first_chunk_mut() {
-            *link = self.link;
+        let mut sum = self.sum + u64::from(seq.0);
+        if !payload.is_empty() {
+            sum += u64::from(io.tx_copy_out_sum(payload_offset, payload));
         }
-        let (out, options) = out.split_first_chunk_mut::<HEADERS_LEN>()?;
-        let mut sum = u64::from(payload_sum);
-        if let Some(Timestamps { value, echo }) = timestamps {
-            let words = [u32::from_be_bytes(NOP_NOP_TIMESTAMPS), value, echo];
-            sum += put(options.first_chunk_mut::<TIMESTAMPS_LEN>()?, 0, words);
+        self.bytes[SEQ_AT..SEQ_AT + 4].copy_from_slice(&seq.0.to_be_bytes());
+        self.bytes[SUM_AT..SUM_AT + 2].copy_from_slice(&finish(fold(sum)).to_be_bytes());
+        // Of a length that the compiler knows, where it is the usual one.
+        const BARE: usize = OPTIONS_AT;
+        match (self.at, self.end) {
+            (0, BARE) => *headers.first_chunk_mut::<BARE>()? = *self.bytes.first_chunk()?,
+            (0, HEADERS_MAX) => *headers.first_chunk_mut::<HEADERS_MAX>()? = self.bytes,
+            (at, end) => headers.copy_from_slice(self.bytes.get(at..end)?),
         }
-        let segment_len = TCP_HEADER_LEN + options_len + segment.payload_len as usize;
-        sum +=
-            self.put_ip(out, segment.ecn.bits(), segment_len) + PROTOCOL_TCP + segment_len as u64;
-        let header = &segment.header;
-        let offset = ((TCP_HEADER_LEN + options_len) / 4) as u32;
-        let control = offset << 28 | u32::from(header.flags.0) << 16 | u32::from(header.window);
-        let urgent = u32::from(header.urgent);
-        let words = [self.ports, header.seq.0, header.ack.0, control, urgent];
-        sum += put(out, IPV4_HEADER_LEN, words);
-        out[36..38].copy_from_slice(&finish(fold(sum)).to_be_bytes());
         Some(())
-    }
-
-    /// The IPv4 header of a segment of `segment_len` bytes. Returns the sum of its addresses.
-    #[inline]
-    fn put_ip(&self, out: &mut [u8; HEADERS_LEN], ecn: u8, segment_len: usize) -> u64 {
-        let first = IP_WORDS[0] | u32::from(ecn) << 16 | (IPV4_HEADER_LEN + segment_len) as u32;
-        let addresses = put(out, 12, self.addresses);
-        let sum = put(out, 0, [first, IP_WORDS[1], IP_WORDS[2]]) + addresses;
-        out[10..12].copy_from_slice(&finish(fold(sum)).to_be_bytes());
-        addresses
     }
 }
 

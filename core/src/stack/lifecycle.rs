@@ -130,6 +130,20 @@ impl Stack {
         self.rearm_or_forget(now, id, port);
     }
 
+    /// To be called after segments of an established connection that were predicted. `more`: it may have something to send.
+    #[inline]
+    pub(super) fn settle_predicted<P: AppPort>(
+        &mut self,
+        now: Instant,
+        id: SocketId,
+        more: bool,
+        port: &mut P,
+    ) {
+        if !self.settle_calm(id, Some(State::Established), Some(more), port) {
+            self.settle(now, id, Some(State::Established), port);
+        }
+    }
+
     /// To be called after socket `id` had its turn to send. `more`: it could have gone on.
     pub(super) fn settle_transmitted<P: AppPort>(
         &mut self,
@@ -171,7 +185,8 @@ impl Stack {
         if more.unwrap_or_else(|| !connection.is_quiet(&rings(port, socket.stream))) {
             self.ready[socket.interface.index()].push(id.index);
         }
-        if let Some((at, _)) = connection.poll_timeout() {
+        let at = connection.deadline();
+        if at != Instant::MAX {
             self.wheel.schedule_no_later(id.index, at);
         }
         true

@@ -60,6 +60,7 @@ mod timers;
 mod tx;
 mod tx_udp;
 mod udp_socket;
+mod way;
 
 pub use composition::Stack;
 pub use config::{BAD_CHECKSUM_PEERS_MAX, ConfigError, StackConfig, StackConfigBuilder};

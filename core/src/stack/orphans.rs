@@ -18,7 +18,15 @@ const DETACHED_PER_STEP: u32 = 64;
 impl Stack {
     /// Command: lets go of some sockets of channels that are gone, found by the channels' own lists. Returns how
     /// many, and true when more are left.
+    #[inline]
     pub fn handle_detached<P: AppPort>(&mut self, now: Instant, port: &mut P) -> (u32, bool) {
+        if self.channels.detached.is_empty() {
+            return (0, false);
+        }
+        self.let_go_of_detached(now, port)
+    }
+
+    fn let_go_of_detached<P: AppPort>(&mut self, now: Instant, port: &mut P) -> (u32, bool) {
         let mut count = 0;
         while let Some(&(channel, deliver)) = self.channels.detached.front() {
             let Some(id) = self.next_to_leave(channel, deliver) else {

@@ -105,6 +105,7 @@ impl Pings {
     }
 
     /// The next request whose time is over at `now`.
+    #[inline]
     pub(super) fn poll_expired(&mut self, now: Instant) -> Option<Ping> {
         while let Some(&(at, ident, generation)) = self.deadlines.front() {
             let (current, slot) = &mut self.slots[usize::from(ident)];
@@ -122,6 +123,7 @@ impl Pings {
     }
 
     /// The earliest deadline. It may belong to a request that was answered: then nothing happens at it.
+    #[inline]
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.deadlines.front().map(|(at, ..)| *at)
     }

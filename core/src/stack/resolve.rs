@@ -68,10 +68,11 @@ impl Stack {
             self.look_for_a_way(id);
             socket = self.sockets.get(id)?;
         }
-        let (interface, address) = (socket.interface, socket.next_hop.ip());
-        if let Some(station) = self.neighbors.lookup_again(&NeighborKey { interface, address }) {
+        let key = socket.neighbor();
+        if let Some(station) = self.neighbors.lookup_again(&key) {
             return Some(station);
         }
+        let NeighborKey { interface, address } = key;
         match self.look_up(now, interface, address) {
             Lookup::Resolved(station) => return Some(station),
             Lookup::Pending => {
@@ -207,11 +208,9 @@ impl Stack {
         Ok(())
     }
 
-    /// Repeats requests and gives neighbours up. Returns how many deadlines that were: at most one a call.
+    /// Repeats requests and gives neighbours up. To be called at their deadline. Returns how many deadlines that
+    /// were: at most one a call.
     pub(super) fn handle_neighbor_timeouts(&mut self, now: Instant) -> u32 {
-        if self.neighbors.poll_timeout().is_none_or(|at| at > now) {
-            return 0;
-        }
         self.neighbors.handle_timeout(now);
         // What waits looks again: it waits on, or its neighbour is given up.
         self.replies.unpark_all();

@@ -4,7 +4,6 @@ use core::net::{IpAddr, SocketAddr};
 
 use super::composition::{Link, Stack};
 use super::icmp_out::Complaint;
-use super::rx_predicted::Run;
 use crate::event::{DropReason, Event};
 use crate::ip::{is_martian_destination, is_martian_source};
 use crate::nic::{Frame, IfIndex, Medium, RxChecksum};
@@ -94,20 +93,18 @@ impl Stack {
         port: &mut P,
     ) {
         let link = self.links[interface.index()];
-        let mut run = Run::default();
-        for frame in frames {
+        let mut rest = frames;
+        loop {
+            rest = &rest[self.take_run(now, interface, &link, rest, port)..];
+            let Some((frame, others)) = rest.split_first() else { return };
+            rest = others;
             self.stats.rx_frames += 1;
             self.stats.rx_bytes += frame.len() as u64;
-            if self.handle_predicted(now, interface, &link, frame, &mut run, port) {
-                continue;
-            }
-            self.settle_run(now, &mut run, port);
             if let Err(reason) = self.handle_frame(now, interface, frame, port) {
                 self.stats.drops.count(reason);
                 self.events.push(now, Event::Dropped { interface, reason });
             }
         }
-        self.settle_run(now, &mut run, port);
     }
 
     fn handle_frame<F: Frame, P: AppPort>(

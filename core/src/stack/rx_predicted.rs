@@ -8,7 +8,7 @@ use super::sock::Kind;
 use crate::nic::{Frame, IfIndex, Medium, RxChecksum};
 use crate::port::{AppPort, SocketId};
 use crate::socket::FourTuple;
-use crate::tcp::{PlainHeader, SeqNumber, State};
+use crate::tcp::{PlainHeader, SeqNumber};
 use crate::time::Instant;
 use crate::wire::ETHERNET_HEADER_LEN;
 use crate::wire::checksum::fold;
@@ -19,6 +19,8 @@ use crate::wire::tcp::{NOP_NOP_TIMESTAMPS, TCP_HEADER_LEN, TcpFlags, Timestamps}
 
 /// IPv4 and TCP headers without options.
 const HEADERS_LEN: usize = IPV4_HEADER_LEN + TCP_HEADER_LEN;
+/// Where the IPv4 header begins in a frame with an Ethernet header.
+const HEADERS_AT: usize = ETHERNET_HEADER_LEN;
 /// The same with timestamps.
 const HEADERS_LEN_TIMESTAMPS: usize = HEADERS_LEN + 12;
 /// IPv4, five words of header.
@@ -34,20 +36,47 @@ const ECN_CE: u8 = 0b11;
 /// The connection of the last segment that came this way: bursts are mostly of one flow.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Recent {
+    id: SocketId,
     /// Both addresses and both ports, as they stand in a packet.
     wire: [u8; 12],
-    id: SocketId,
+    /// What else is the same in all its segments: Ethernet header, version and class of service; fragment word, TTL, protocol.
+    head: [u8; 16],
+    middle: [u8; 4],
+    /// The sum of the words of the IPv4 header in these.
+    sum: u64,
 }
 
 impl Recent {
-    pub(super) const NONE: Self =
-        Self { wire: [0; 12], id: SocketId { index: u32::MAX, generation: u32::MAX } };
-}
+    pub(super) const NONE: Self = Self {
+        id: SocketId { index: u32::MAX, generation: u32::MAX },
+        wire: [0; 12],
+        head: [0; 16],
+        middle: [0; 4],
+        sum: 0,
+    };
 
-/// Segments of one connection, one after the other, that have not been settled yet.
-#[derive(Debug, Default)]
-pub(super) struct Run {
-    id: Option<SocketId>,
+    /// Of a frame that has the shape.
+    fn of(id: SocketId, frame: &[u8; HEADERS_AT + HEADERS_LEN]) -> Self {
+        let words = [be16(frame, 14), be16(frame, 20), be16(frame, 22)];
+        let addresses = u64::from(be32(frame, 26)) + u64::from(be32(frame, 30));
+        Self {
+            id,
+            wire: array(frame, 26),
+            head: array(frame, 0),
+            middle: array(frame, 20),
+            sum: words.into_iter().map(u64::from).sum::<u64>() + addresses,
+        }
+    }
+
+    /// Getter: the frame differs from the one before in lengths, identification and numbers only, and its IPv4 header is right.
+    #[inline(always)]
+    fn is_alike(&self, frame: &[u8; HEADERS_AT + HEADERS_LEN]) -> bool {
+        let differing = u64::from(be16(frame, 16)) + u64::from(be32(frame, 18) >> 16);
+        u128::from_ne_bytes(array(frame, 0)) == u128::from_ne_bytes(self.head)
+            && array::<4, _>(frame, 20) == self.middle
+            && array::<12, _>(frame, 26) == self.wire
+            && fold(self.sum + differing + u64::from(be16(frame, 24))) == 0xffff
+    }
 }
 
 /// What there is to know of a segment that may be next.
@@ -58,84 +87,114 @@ struct Parsed<'a> {
     /// The TCP segment: header and payload.
     segment: &'a [u8],
     payload: &'a [u8],
+    /// The NIC, or memory, vouches for the checksum.
+    verified: bool,
+    /// It looks like the one before: see [`Recent`].
+    alike: bool,
 }
 
 impl Stack {
-    /// Takes `frame` if it is what comes next on its connection. False: nothing happened.
+    /// Takes as many of `frames`, from the first one on, as come next on one connection; what they lead to is settled once. Returns
+    /// how many: 0 means that nothing happened.
     #[inline]
-    pub(super) fn handle_predicted<F: Frame, P: AppPort>(
+    pub(super) fn take_run<F: Frame, P: AppPort>(
         &mut self,
         now: Instant,
         interface: IfIndex,
         link: &Link,
-        frame: &F,
-        run: &mut Run,
+        frames: &[F],
         port: &mut P,
-    ) -> bool {
-        let meta = frame.meta();
-        if meta.vlan_tci.is_some()
-            || link.vlan.is_some()
-            || meta.rx_checksum == RxChecksum::Bad
-            || frame.segment_count() != 1
-        {
-            return false;
-        }
-        let verified = meta.rx_checksum == RxChecksum::Verified;
-        let Some(parsed) = parse(link, frame.segment(0)) else { return false };
-        let Some(id) = self.recall(&parsed.wire) else { return false };
-        if run.id != Some(id) {
-            self.settle_run(now, run, port);
-        }
+    ) -> usize {
+        let Some(first) = frames.first().and_then(|frame| parse(link, &self.recent, frame)) else {
+            return 0;
+        };
+        let Some(id) = self.recall(&first, frames, link) else { return 0 };
         let checksum = self.config.checksum();
         let Some(socket) = self.sockets.get_mut(id) else {
             self.recent = Recent::NONE;
-            return false;
+            return 0;
         };
         // Its addresses were judged when it was opened; they are right on its own interface.
         if socket.interface != interface || socket.stream.is_none() {
-            return false;
+            return 0;
         }
-        let Kind::Tcp { connection, .. } = &mut socket.kind else { return false };
-        let Parsed { header, segment, payload, wire } = parsed;
-        let payload_len = payload.len() as u32;
-        if !connection.is_predicted(&header, payload_len)
-            || !(verified || is_intact(&wire, segment, checksum.sum(segment)))
-        {
-            return false;
+        let Kind::Tcp { connection, .. } = &mut socket.kind else { return 0 };
+        let mut io = rings(port, socket.stream);
+        let wire = first.wire;
+        let (mut taken, mut bytes) = (0, 0);
+        let mut next = Some(first);
+        while let Some(Parsed { header, segment, payload, verified, .. }) = next {
+            let payload_len = payload.len() as u32;
+            if !connection.is_predicted(&header, payload_len)
+                || !(verified || is_intact(&wire, segment, || checksum.sum(segment)))
+            {
+                break;
+            }
+            connection.handle_predicted(now, &header, &[payload], payload_len, &mut io);
+            bytes += frames[taken].len();
+            taken += 1;
+            next = frames.get(taken).and_then(|frame| parse(link, &self.recent, frame));
+            next = next.filter(|parsed| parsed.wire == wire);
         }
-        run.id = Some(id);
-        self.stats.tcp_segments_in += 1;
-        self.stats.socket_visits += 1;
-        let io = &mut rings(port, socket.stream);
-        connection.handle_predicted(now, &header, &[payload], payload_len, io);
-        true
+        if taken > 0 {
+            let more = !connection.is_quiet(&io);
+            drop(io);
+            self.stats.rx_frames += taken as u64;
+            self.stats.rx_bytes += bytes as u64;
+            self.stats.tcp_segments_in += taken as u64;
+            self.stats.socket_visits += taken as u64;
+            self.settle_predicted(now, id, more, port);
+        }
+        taken
     }
 
-    /// To be called before anything else happens to any socket: what the segments of a run led to is done once.
+    /// The connection with these addresses and ports, which the first of `frames` is of.
     #[inline]
-    pub(super) fn settle_run<P: AppPort>(&mut self, now: Instant, run: &mut Run, port: &mut P) {
-        if let Some(id) = run.id.take() {
-            self.settle(now, id, Some(State::Established), port);
-        }
-    }
-
-    /// The connection with these addresses and ports.
-    #[inline]
-    fn recall(&mut self, wire: &[u8; 12]) -> Option<SocketId> {
-        if *wire == self.recent.wire {
+    fn recall<F: Frame>(
+        &mut self,
+        parsed: &Parsed<'_>,
+        frames: &[F],
+        link: &Link,
+    ) -> Option<SocketId> {
+        if parsed.alike {
             return Some(self.recent.id);
         }
-        let (src, dst) = (array(wire, 0), array(wire, 4));
-        let tuple = FourTuple::from_wire_v4(dst, be16(wire, 10), src, be16(wire, 8));
-        let id = self.tcp.connection(&self.sockets, &tuple)?;
-        self.recent = Recent { wire: *wire, id };
+        let wire = &parsed.wire;
+        let id = if *wire == self.recent.wire {
+            self.recent.id
+        } else {
+            let (src, dst) = (array(wire, 0), array(wire, 4));
+            let tuple = FourTuple::from_wire_v4(dst, be16(wire, 10), src, be16(wire, 8));
+            self.tcp.connection(&self.sockets, &tuple)?
+        };
+        let head = frames.first().and_then(|frame| frame.segment(0).first_chunk());
+        self.recent = match head {
+            Some(head) if link.medium == Medium::Ethernet => Recent::of(id, head),
+            Some(_) | None => Recent { id, wire: *wire, ..Recent::NONE },
+        };
         Some(id)
     }
 }
 
 /// The parts of a frame that has the shape. `None` for any other.
 #[inline(always)]
-fn parse<'a>(link: &Link, bytes: &'a [u8]) -> Option<Parsed<'a>> {
+fn parse<'a, F: Frame>(link: &Link, recent: &Recent, frame: &'a F) -> Option<Parsed<'a>> {
+    let meta = frame.meta();
+    if meta.vlan_tci.is_some()
+        || link.vlan.is_some()
+        || meta.rx_checksum == RxChecksum::Bad
+        || frame.segment_count() != 1
+    {
+        return None;
+    }
+    let verified = meta.rx_checksum == RxChecksum::Verified;
+    let bytes = frame.segment(0);
+    if let Some(head) = bytes.first_chunk()
+        && link.medium == Medium::Ethernet
+        && recent.is_alike(head)
+    {
+        return parse_segment(&bytes[HEADERS_AT..], verified, true);
+    }
     let packet = match link.medium {
         Medium::Ip => bytes,
         Medium::Ethernet => {
@@ -149,12 +208,18 @@ fn parse<'a>(link: &Link, bytes: &'a [u8]) -> Option<Parsed<'a>> {
         }
     };
     let h: &[u8; HEADERS_LEN] = packet.first_chunk()?;
-    let total_len = usize::from(be16(h, 2));
     let whole = h[0] == VERSION_AND_LENGTH && be16(h, 6) & FRAGMENT_MASK == 0;
     if !whole || h[9] != PROTOCOL_TCP || h[1] & ECN_CE == ECN_CE || ip_sum(h) != 0xffff {
         return None;
     }
-    let packet = packet.get(..total_len)?;
+    parse_segment(packet, verified, false)
+}
+
+/// The parts of a packet whose IPv4 header has the shape.
+#[inline(always)]
+fn parse_segment(packet: &[u8], verified: bool, alike: bool) -> Option<Parsed<'_>> {
+    let h: &[u8; HEADERS_LEN] = packet.first_chunk()?;
+    let packet = packet.get(..usize::from(be16(h, 2)))?;
     let (header_len, timestamps) = match h[IPV4_HEADER_LEN + 12] {
         OFFSET_BARE => (HEADERS_LEN, None),
         OFFSET_TIMESTAMPS => {
@@ -175,7 +240,8 @@ fn parse<'a>(link: &Link, bytes: &'a [u8]) -> Option<Parsed<'a>> {
         window: be16(h, IPV4_HEADER_LEN + 14),
         timestamps,
     };
-    Some(Parsed { header, wire: array(h, 12), segment: &packet[IPV4_HEADER_LEN..], payload })
+    let segment = &packet[IPV4_HEADER_LEN..];
+    Some(Parsed { header, wire: array(h, 12), segment, payload, verified, alike })
 }
 
 /// The sum of the 16-bit words of an IPv4 header without options.
@@ -186,8 +252,13 @@ fn ip_sum(h: &[u8; HEADERS_LEN]) -> u16 {
 
 /// The checksum of a segment whose partial sum is `sum` (RFC 9293 §3.1, MUST-3).
 #[inline]
-fn is_intact(wire: &[u8; 12], segment: &[u8], sum: u16) -> bool {
+fn is_intact(wire: &[u8; 12], segment: &[u8], sum: impl FnOnce() -> u16) -> bool {
     let addresses = u64::from(be32(wire, 0)) + u64::from(be32(wire, 4));
-    let rest = u64::from(PROTOCOL_TCP) + segment.len() as u64 + u64::from(sum);
+    // Of an acknowledgement it is five words.
+    let sum = match <&[u8; TCP_HEADER_LEN]>::try_from(segment) {
+        Ok(header) => (0..5).map(|word| u64::from(be32(header, word * 4))).sum(),
+        Err(_) => u64::from(sum()),
+    };
+    let rest = u64::from(PROTOCOL_TCP) + segment.len() as u64 + sum;
     fold(addresses + rest) == 0xffff
 }

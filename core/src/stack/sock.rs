@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
 use super::channels::Stage;
+use crate::ip::neighbor::NeighborKey;
 use crate::machnet::Flow;
 use crate::nic::IfIndex;
 use crate::planted::{self, Bug};
@@ -72,6 +73,11 @@ pub(super) struct Socket {
 }
 
 impl Socket {
+    /// Getter: whom its frames are addressed to.
+    pub(super) fn neighbor(&self) -> NeighborKey {
+        NeighborKey { interface: self.interface, address: self.next_hop.ip() }
+    }
+
     /// It stands in the table of those that are on an address, not in that of those with a peer.
     pub(super) const fn is_bound(&self) -> bool {
         match self.kind {

@@ -15,9 +15,19 @@ const TIMERS_PER_STEP: u32 = 256;
 impl Stack {
     /// Input: the time. Serves what is due at `now`, within a bound. Returns how many timers were served, and true
     /// when more are due.
+    #[inline]
     pub fn handle_timeout<P: AppPort>(&mut self, now: Instant, port: &mut P) -> (u32, bool) {
-        let mut count = self.handle_neighbor_timeouts(now) + self.handle_autoconf_timeouts(now);
-        count += self.handle_reassembly_timeouts(now, TIMERS_PER_STEP - count);
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        let mut count = 0;
+        if is_due(self.neighbors.poll_timeout()) {
+            count += self.handle_neighbor_timeouts(now);
+        }
+        if is_due(self.autoconf_at) {
+            count += self.handle_autoconf_timeouts(now);
+        }
+        if is_due(self.reassembly.poll_timeout()) {
+            count += self.handle_reassembly_timeouts(now, TIMERS_PER_STEP - count);
+        }
         while let Some(ping) = self.pings.poll_expired(now) {
             count += 1;
             let error = CommandError::TimedOut;
@@ -60,19 +70,22 @@ impl Stack {
 
     /// Getter: the next deadline and whose it is. Nothing happens in the stack before it unless a frame or a
     /// command comes in.
+    #[inline]
     pub fn poll_timeout(&self) -> Option<(Instant, Reason)> {
-        let mut next = self.wheel.next_deadline().map(|at| (at, Reason::Socket));
+        // Of deadlines at the same time the first counts; at the end of time there is none.
+        let mut next = (Instant::MAX, Reason::Socket);
         let mut consider = |at: Option<Instant>, reason| {
             if let Some(at) = at
-                && next.is_none_or(|(earliest, _)| at < earliest)
+                && at < next.0
             {
-                next = Some((at, reason));
+                next = (at, reason);
             }
         };
+        consider(self.wheel.next_deadline(), Reason::Socket);
         consider(self.neighbors.poll_timeout(), Reason::Neighbor);
         consider(self.autoconf_at, Reason::Neighbor);
         consider(self.pings.poll_timeout(), Reason::Ping);
         consider(self.reassembly.poll_timeout(), Reason::Reassembly);
-        next
+        (next.0 != Instant::MAX).then_some(next)
     }
 }

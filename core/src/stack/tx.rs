@@ -17,12 +17,12 @@ use crate::machnet::Flow;
 use crate::nic::{Frame, IfIndex, MacAddr, Medium, Nic, NicCaps};
 use crate::port::{AppPort, SocketId, StreamIo};
 use crate::socket::FourTuple;
-use crate::tcp::{Connection, TxLimits};
+use crate::tcp::{Connection, SegmentOut, TxLimits};
 use crate::time::Instant;
 use crate::wire::EtherType;
 use crate::wire::ipv4::IPV4_HEADER_LEN;
 use crate::wire::ipv6::IPV6_HEADER_LEN;
-use crate::wire::tcp::{TCP_HEADER_LEN, TCP_OPTIONS_MAX};
+use crate::wire::tcp::{TCP_HEADER_LEN, TCP_OPTIONS_MAX, TcpFlags};
 use causeway_checksum::Implementation;
 
 /// Frames that one socket may send before the next one has its turn.
@@ -67,6 +67,15 @@ impl<F: Frame> TxQueue<F> {
         }
     }
 
+    /// Appends `count` frames of `len` bytes, to be written. Returns how many: the NIC may not have as many.
+    fn alloc_all<N: Nic<Frame = F>>(&mut self, nic: &mut N, len: usize, count: usize) -> usize {
+        for done in 0..count {
+            let Some(frame) = self.alloc(nic, len) else { return done };
+            self.frames.push_back(frame);
+        }
+        count
+    }
+
     /// Takes a frame back that was not needed. One of each class is kept.
     fn keep(&mut self, caps: &NicCaps, frame: F) {
         let class = size_class(caps, frame.len());
@@ -101,6 +110,8 @@ pub enum TxStop {
 pub(super) enum Turn {
     /// It has nothing more to send, or waits for its neighbour.
     Done,
+    /// It sent an acknowledgement and had nothing else to send: nothing has changed that would have to be settled.
+    Acknowledged,
     /// Its quantum, or the burst, is used up.
     Yield,
     /// The NIC has no memory.
@@ -244,49 +255,37 @@ impl Stack {
         port: &mut P,
         frames_max: usize,
     ) -> Turn {
-        let Some(socket) = self.sockets.get(id) else { return Turn::Done };
-        let (before, socket_interface) = (socket.tcp_state(), socket.interface);
-        let remote = socket.tuple.remote.address;
-        let v6 = remote.v4().is_none().then(|| self.ipv6_fields(socket));
-        let Some(station) = self.resolve_for(now, id, port) else { return Turn::Done };
+        if !self.find_way(now, id, nic.caps(), port) {
+            return Turn::Done;
+        }
+        let v6 = if self.way.v6 { self.sockets.get(id).map(|s| self.ipv6_fields(s)) } else { None };
+        let Some(socket) = self.sockets.get_mut(id) else { return Turn::Done };
         let link_mtu = v6.map_or(nic.caps().mtu, |fields| fields.link_mtu);
-        let path_mtu = self.paths.mtu(now, || remote.ip(), link_mtu);
-        let link =
-            self.link_header(socket_interface, nic.caps(), station, ether_type(v6.is_some()));
+        let path_mtu = self.paths.mtu(now, || socket.tuple.remote.address.ip(), link_mtu);
         // Nobody else waits: no need to stop and begin again.
-        let alone = self.ready[socket_interface.index()].is_empty();
+        let alone = self.ready[socket.interface.index()].is_empty();
         let room = frames_max.saturating_sub(tx.frames.len());
         let quantum = if alone { room } else { room.min(QUANTUM_FRAMES) };
-        let allowance = Allowance { link, path_mtu, v6, quantum };
-        let turn = self.take_turn(now, id, &allowance, nic, tx, port);
-        self.settle_transmitted(now, id, before, turn == Turn::Yield, port);
-        turn
-    }
-
-    /// Sends segments or packets of a socket. [`Turn::Yield`]: there may be more.
-    fn take_turn<N: Nic, P: AppPort>(
-        &mut self,
-        now: Instant,
-        id: SocketId,
-        allowance: &Allowance,
-        nic: &mut N,
-        tx: &mut TxQueue<N::Frame>,
-        port: &mut P,
-    ) -> Turn {
-        let Some(socket) = self.sockets.get_mut(id) else { return Turn::Done };
+        let before = socket.tcp_state();
         let io = rings(port, socket.stream);
         let out = Outlet {
             now,
-            allowance,
+            allowance: &Allowance { link: self.way.link, path_mtu, v6, quantum },
             tuple: &socket.tuple,
+            plain: self.way.plain.as_ref(),
             checksum: self.config.checksum(),
             stats: &mut self.stats,
         };
-        match &mut socket.kind {
+        let turn = match &mut socket.kind {
             Kind::Listener(_) | Kind::Udp(_) => Turn::Done,
             Kind::Tcp { connection, .. } => out.send_segments(connection, &io, nic, tx),
             Kind::Machnet { flow, .. } => out.send_packets(flow, &io, nic, tx),
+        };
+        drop(io);
+        if turn != Turn::Acknowledged {
+            self.settle_transmitted(now, id, before, turn == Turn::Yield, port);
         }
+        turn
     }
 }
 
@@ -295,6 +294,8 @@ struct Outlet<'a> {
     now: Instant,
     allowance: &'a Allowance,
     tuple: &'a FourTuple,
+    /// Where headers are of the usual kind, and the NIC leaves checksums to us.
+    plain: Option<&'a PlainHeaders>,
     checksum: Implementation,
     stats: &'a mut Stats,
 }
@@ -307,35 +308,47 @@ impl Outlet<'_> {
         nic: &mut N,
         tx: &mut TxQueue<N::Frame>,
     ) -> Turn {
-        let Self { now, allowance, tuple, checksum, stats } = self;
-        let Allowance { link, v6, .. } = allowance;
-        let offload = nic.caps().tx_checksum;
-        let plain = if offload { None } else { PlainHeaders::new(link, tuple) };
-        let stamp = Stamp::of(connection.config());
-        for _ in 0..allowance.quantum {
+        let allowance = self.allowance;
+        let mut out = SegmentOutlet {
+            stamp: Stamp::of(connection.config()),
+            offload: nic.caps().tx_checksum,
+            outlet: self,
+        };
+        if connection.owes_bare_ack(io) {
+            let len = allowance.link.len() + usize::from(nic.caps().mtu);
+            let Some(mut frame) = tx.alloc(nic, len) else { return Turn::NoMemory };
+            let segment = connection.transmit_bare_ack(out.outlet.now, io);
+            out.emit(&mut frame, &segment, io);
+            tx.frames.push_back(frame);
+            return Turn::Acknowledged;
+        }
+        let mut left = allowance.quantum;
+        while left > 0 {
+            let room = tcp_room(nic.caps(), allowance, || connection.unacknowledged(io));
+            let count = connection.burst_len(&room.limits, io, left as u32) as usize;
+            if count > 0 {
+                let count = tx.alloc_all(nic, room.frame_len, count);
+                if count == 0 {
+                    return Turn::NoMemory;
+                }
+                let now = out.outlet.now;
+                let burst = connection.transmit_burst(now, &room.limits, io, count as u32);
+                let first = tx.frames.len() - count;
+                out.emit_burst(tx.frames.range_mut(first..), &burst, io);
+                left -= count;
+                continue;
+            }
             if connection.is_quiet(io) {
                 return Turn::Done;
             }
-            let room = tcp_room(nic.caps(), allowance, || connection.unacknowledged(io));
             let Some(mut frame) = tx.alloc(nic, room.frame_len) else { return Turn::NoMemory };
-            let Some(segment) = connection.poll_transmit(now, &room.limits, io) else {
+            let Some(segment) = connection.poll_transmit(out.outlet.now, &room.limits, io) else {
                 tx.keep(nic.caps(), frame);
                 return Turn::Done;
             };
-            let written = plain.as_ref().and_then(|p| p.emit(&mut frame, &segment, io));
-            if written.is_none() {
-                emit_tcp(&mut frame, link, tuple, &segment, io, checksum, offload);
-                if let Some(fields) = v6 {
-                    stamp_ipv6(&mut frame, link, *fields);
-                }
-            }
-            if let Some(stamp) = &stamp {
-                stamp.put(&mut frame, link.len());
-            }
-            stats.tcp_segments_out += 1;
-            stats.tx_frames += 1;
-            stats.tx_bytes += frame.len() as u64;
+            out.emit(&mut frame, &segment, io);
             tx.frames.push_back(frame);
+            left -= 1;
         }
         Turn::Yield
     }
@@ -347,7 +360,7 @@ impl Outlet<'_> {
         nic: &mut N,
         tx: &mut TxQueue<N::Frame>,
     ) -> Turn {
-        let Self { now, allowance, tuple, checksum, stats } = self;
+        let Self { now, allowance, tuple, plain: _, checksum, stats } = self;
         let Allowance { link, v6, .. } = allowance;
         for _ in 0..allowance.quantum {
             let frame_len = link.len() + usize::from(nic.caps().mtu);
@@ -369,8 +382,75 @@ impl Outlet<'_> {
     }
 }
 
-const fn ether_type(v6: bool) -> EtherType {
-    if v6 { EtherType::IPV6 } else { EtherType::IPV4 }
+/// An [`Outlet`] for TCP segments.
+struct SegmentOutlet<'a> {
+    outlet: Outlet<'a>,
+    stamp: Option<Stamp>,
+    /// The NIC computes checksums.
+    offload: bool,
+}
+
+impl SegmentOutlet<'_> {
+    /// The segments that `burst` is cut into, one a frame.
+    #[inline]
+    fn emit_burst<'f, F: Frame + 'f>(
+        &mut self,
+        frames: impl Iterator<Item = &'f mut F>,
+        burst: &SegmentOut,
+        io: &impl StreamIo,
+    ) {
+        let size = u32::from(burst.gso_size);
+        let mut template = self.outlet.plain.and_then(|p| p.template(burst, size as usize));
+        let pushed = burst.header.flags.contains(TcpFlags::PSH);
+        let mut start = 0;
+        for frame in frames {
+            let written = template.as_mut().and_then(|template| {
+                if pushed && start + size >= burst.payload_len {
+                    template.push();
+                }
+                let offset = burst.payload_offset + u64::from(start);
+                template.write(frame, burst.header.seq + start, offset, io)
+            });
+            if written.is_none() {
+                self.emit_any(frame, &burst.cut(start / size), io);
+            }
+            self.finish(frame);
+            start += size;
+        }
+    }
+
+    #[inline]
+    fn emit<F: Frame>(&mut self, frame: &mut F, segment: &SegmentOut, io: &impl StreamIo) {
+        let payload_len = segment.payload_len as usize;
+        let template = self.outlet.plain.and_then(|p| p.template(segment, payload_len));
+        let written = template
+            .and_then(|mut t| t.write(frame, segment.header.seq, segment.payload_offset, io));
+        if written.is_none() {
+            self.emit_any(frame, segment, io);
+        }
+        self.finish(frame);
+    }
+
+    /// Of whatever kind it is.
+    #[inline(never)]
+    fn emit_any<F: Frame>(&self, frame: &mut F, segment: &SegmentOut, io: &impl StreamIo) {
+        let Outlet { allowance, tuple, checksum, .. } = &self.outlet;
+        emit_tcp(frame, &allowance.link, tuple, segment, io, *checksum, self.offload);
+        if let Some(fields) = allowance.v6 {
+            stamp_ipv6(frame, &allowance.link, fields);
+        }
+    }
+
+    #[inline]
+    fn finish<F: Frame>(&mut self, frame: &mut F) {
+        if let Some(stamp) = &self.stamp {
+            stamp.put(frame, self.outlet.allowance.link.len());
+        }
+        let stats = &mut *self.outlet.stats;
+        stats.tcp_segments_out += 1;
+        stats.tx_frames += 1;
+        stats.tx_bytes += frame.len() as u64;
+    }
 }
 
 /// How long a frame for a TCP segment has to be: a super-segment where the NIC cuts them and there is enough to fill

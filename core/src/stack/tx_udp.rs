@@ -53,6 +53,7 @@ impl Leg {
 
 impl Stack {
     /// Getter: the socket is a UDP socket, whose turns are served here.
+    #[inline]
     pub(super) fn is_udp(&self, id: SocketId) -> bool {
         self.sockets.get(id).is_some_and(|socket| matches!(socket.kind, Kind::Udp(_)))
     }

@@ -240,6 +240,16 @@ impl Connection {
         }
     }
 
+    /// Getter: the time of [`Connection::poll_timeout`], at the end of time if there is none.
+    #[inline]
+    pub fn deadline(&self) -> Instant {
+        let earliest = self.timers.earliest_at();
+        match self.recovery.flight.as_deref() {
+            None => earliest,
+            Some(flight) => earliest.min(flight.timers.earliest().0),
+        }
+    }
+
     /// Getter: the settings, socket options included.
     pub fn config(&self) -> &SharedConfig {
         &self.config

@@ -6,6 +6,7 @@
 pub mod assembler;
 pub mod congestion;
 
+mod burst;
 mod challenge;
 mod config;
 mod connection;

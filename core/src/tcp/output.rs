@@ -41,6 +41,19 @@ pub struct SegmentOut {
 }
 
 impl SegmentOut {
+    /// Getter: the segment at `index` of those that this one, which has a `gso_size` and is a multiple of it, is to be cut into.
+    pub fn cut(&self, index: u32) -> Self {
+        let size = u32::from(self.gso_size);
+        let start = index * size;
+        let mut segment = Self { payload_len: size, gso_size: 0, ..*self };
+        segment.header.seq = self.header.seq + start;
+        segment.payload_offset += u64::from(start);
+        if start + size < self.payload_len {
+            segment.header.flags.0 &= !TcpFlags::PSH.0;
+        }
+        segment
+    }
+
     /// A segment without payload.
     pub(in crate::tcp) const fn bare(header: TcpHeader, ecn: Ecn) -> Self {
         Self { header, payload_offset: 0, payload_len: 0, gso_size: 0, ecn }
@@ -54,15 +67,6 @@ pub(in crate::tcp) struct Sendable {
     pub(in crate::tcp) fin: bool,
     /// The windows let nothing more go after this: the last segment of a burst.
     pub(in crate::tcp) last: bool,
-}
-
-/// What the short way to the next new data says.
-enum Plain {
-    Segment(Sendable),
-    /// Everything was sent.
-    Nothing,
-    /// It is not that simple.
-    No,
 }
 
 impl Connection {
@@ -115,8 +119,33 @@ impl Connection {
     /// Getter: `poll_transmit` would give `None` and change nothing. It may still give `None` where this says false.
     #[inline]
     pub fn is_quiet(&self, io: &impl StreamIo) -> bool {
+        self.rcv.ack_due != AckDue::Now && self.owes_at_most_an_ack(io)
+    }
+
+    /// Getter: a bare acknowledgement is due, without options but timestamps, and nothing else: `transmit_bare_ack` gives it.
+    #[inline]
+    pub fn owes_bare_ack(&self, io: &impl StreamIo) -> bool {
+        self.rcv.ack_due == AckDue::Now
+            && self.rcv.assembler.is_none()
+            && self.rcv.duplicate_acks <= 1
+            && self.owes_at_most_an_ack(io)
+    }
+
+    /// Output: the acknowledgement of which [`Connection::owes_bare_ack`] says that it is due.
+    #[inline]
+    pub fn transmit_bare_ack(&mut self, now: Instant, io: &impl StreamIo) -> SegmentOut {
+        let header = self.header(now, self.snd.snd_max, io);
+        self.rcv.duplicate_acks = 0;
+        self.acknowledged();
+        let segment = SegmentOut::bare(header, self.ecn.field());
+        self.counters.count_sent(&segment);
+        segment
+    }
+
+    /// Getter: in ESTABLISHED, with nothing to send but perhaps an acknowledgement.
+    #[inline]
+    fn owes_at_most_an_ack(&self, io: &impl StreamIo) -> bool {
         self.state == State::Established
-            && self.rcv.ack_due != AckDue::Now
             && self.recovery.phase == Phase::Open
             && !self.recovery.flight.as_deref().is_some_and(|flight| flight.tlp.due)
             && !(self.flags.rst_due
@@ -194,11 +223,7 @@ impl Connection {
                 Resend::Nothing => {}
             }
         }
-        let mut sendable = match self.next_full_segment(limits, io) {
-            Plain::Segment(sendable) => sendable,
-            Plain::Nothing => return None,
-            Plain::No => self.sendable(now, limits, io)?,
-        };
+        let mut sendable = self.sendable(now, limits, io)?;
         let quantum = self.pacing_quantum(self.options.mss());
         if sendable.len > quantum {
             sendable = Sendable { len: quantum, fin: false, last: false };
@@ -213,35 +238,6 @@ impl Connection {
     /// Getter: bytes in the network (pipe of RFC 6675).
     pub(in crate::tcp) fn pipe(&self, mss: u32) -> u32 {
         self.recovery.flight.as_deref().map_or(0, |flight| flight.pipe(mss))
-    }
-
-    /// The case of bulk transfer: new data, more than a segment of it, and windows that have room for one. Whatever holds
-    /// segments back otherwise (`sendable`) has no say in it.
-    #[inline(always)]
-    fn next_full_segment(&mut self, limits: &TxLimits, io: &impl StreamIo) -> Plain {
-        let in_flight = self.snd.outstanding();
-        let plain = |flight: &Flight| flight.is_plain() && !flight.sent.is_full();
-        if self.snd.fin_queued
-            || limits.gso_bytes_max > 0
-            || !self.recovery.flight.as_deref().is_none_or(plain)
-        {
-            return Plain::No;
-        }
-        let sent = self.snd.anchor.offset + u64::from(in_flight);
-        let waiting = io.tx_end().saturating_sub(sent);
-        if waiting == 0 {
-            self.snd.cwnd_limited = false;
-            return Plain::Nothing;
-        }
-        let mss = self.options.mss();
-        let wnd = self.snd.snd_wnd.saturating_sub(in_flight);
-        let cwnd = self.congestion.cwnd().saturating_sub(in_flight);
-        // The last segment that a window lets through is looked at closely: it is pushed.
-        if in_flight == 0 || waiting < u64::from(mss) || wnd.min(cwnd) < 2 * mss {
-            return Plain::No;
-        }
-        self.snd.cwnd_limited = waiting > u64::from(cwnd) && cwnd <= wnd;
-        Plain::Segment(Sendable { len: mss, fin: false, last: false })
     }
 
     /// How much may leave that never did. `None` for nothing; then the timer that will ask again is set.

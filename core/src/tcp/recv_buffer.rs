@@ -228,6 +228,7 @@ impl RecvBuffer {
 
     /// Input: an in-order payload of `len` bytes was taken: RFC 9293 §3.8.6.3, and at once at the
     /// beginning of a connection. `mss` bounds what is believed to be one segment: LRO joins several.
+    #[inline]
     pub(in crate::tcp) fn acknowledge_in_order(&mut self, len: u32, mss: u32) {
         let segment = u16::try_from(len.min(mss)).unwrap_or(u16::MAX);
         self.rcv_mss = self.rcv_mss.max(segment);

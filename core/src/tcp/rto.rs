@@ -51,6 +51,7 @@ impl RttEstimator {
     }
 
     /// Getter: the current timeout, backoff included (RFC 6298 §5.5), within the configured bounds.
+    #[inline]
     pub(in crate::tcp) fn rto(&self, config: &Config) -> Duration {
         let max_us = u64::from(config.rto_ms_max) * 1_000;
         let us = u64::from(self.rto_us) << self.backoff.min(20);
@@ -65,6 +66,7 @@ impl RttEstimator {
         self.srtt_us_x8 != 0
     }
 
+    #[inline]
     pub(in crate::tcp) fn srtt(&self) -> Duration {
         Duration::from_nanos(u64::from(self.srtt_us_x8) * 125)
     }
@@ -74,6 +76,7 @@ impl RttEstimator {
     }
 
     /// Getter: the least round trip of the last five minutes; zero before the first sample.
+    #[inline]
     pub(in crate::tcp) fn min_rtt(&self) -> Duration {
         Duration::from_micros(u64::from(self.min_rtt_us))
     }
@@ -98,6 +101,7 @@ impl RttEstimator {
 
     /// Input: a round trip was measured. RFC 6298 §2.2 and §2.3 with alpha = 1/8, beta = 1/4, K = 4; §5.7: backoff ends with it.
     /// `una` and `max`: SND.UNA and the highest sequence number sent.
+    #[inline]
     pub(in crate::tcp) fn sample(
         &mut self,
         rtt: Duration,
@@ -148,6 +152,7 @@ impl RttEstimator {
     }
 
     /// Input: a round trip, of the segment that was sent last of those that were delivered.
+    #[inline]
     pub(in crate::tcp) fn path_sample(&mut self, rtt: Duration, now_ms: u32) {
         let rtt_us = u32::try_from(rtt.as_micros()).unwrap_or(u32::MAX).clamp(1, 1 << 27);
         let old = now_ms.wrapping_sub(self.min_rtt_ms) > MIN_RTT_MS;

@@ -77,6 +77,7 @@ impl SendBuffer {
     }
 
     /// Input: everything below `ack` (`snd_una < ack <= snd_max`) is acknowledged. Returns the data bytes among it.
+    #[inline]
     pub(in crate::tcp) fn acknowledge(&mut self, ack: SeqNumber, io: &mut impl StreamIo) -> u32 {
         self.snd_una = ack;
         self.snd_nxt = self.snd_nxt.max(ack);
@@ -92,6 +93,7 @@ impl SendBuffer {
 
     /// Input: RFC 9293 §3.10.7.4, fifth: the window of a segment that is newer than the one that set it.
     /// Returns whether the window changed.
+    #[inline]
     pub(in crate::tcp) fn update_window(
         &mut self,
         seq: SeqNumber,

@@ -93,6 +93,12 @@ impl Timers {
         due
     }
 
+    /// Getter: the earliest deadline, at the end of time if there is none.
+    #[inline]
+    pub(in crate::tcp) fn earliest_at(&self) -> Instant {
+        self.deadlines.iter().copied().fold(OFF, Instant::min)
+    }
+
     pub(in crate::tcp) fn earliest(&self) -> Option<(Instant, TimerReason)> {
         let mut earliest = (OFF, TimerReason::Retransmit);
         for timer in TimerReason::ALL {

@@ -94,7 +94,7 @@ const GOALS: [Goal; 18] = {
             Case::Bulk1500,
             InstructionRatio,
             AtMost(0.45),
-            Some(0.78),
+            Some(0.54),
         ),
         goal(
             "G2",
@@ -102,7 +102,7 @@ const GOALS: [Goal; 18] = {
             Case::Bulk1500,
             Instructions,
             AtMost(2_500.0),
-            Some(4_750.0),
+            Some(3_290.0),
         ),
         goal(
             "G2",
@@ -127,7 +127,7 @@ const GOALS: [Goal; 18] = {
             Case::BulkIdle10k,
             OwnInstructions,
             AtMost(1.01),
-            Some(1.03),
+            Some(1.01),
         ),
         goal(
             "G4",
@@ -154,7 +154,7 @@ const GOALS: [Goal; 18] = {
             Case::Rpc1,
             Instructions,
             AtMost(3_700.0),
-            Some(13_200.0),
+            Some(11_050.0),
         ),
         goal("G5", "... instructions x smoltcp", Case::Rpc1, InstructionRatio, AtMost(0.67), None),
         goal(

@@ -126,6 +126,8 @@ pub struct NeighborTable {
     hand: u32,
     /// Where the last look-up found its entry.
     recent: u32,
+    /// Changes whenever an entry comes, goes or changes its state.
+    epoch: u32,
 }
 
 impl NeighborTable {
@@ -142,6 +144,7 @@ impl NeighborTable {
             woken: VecDeque::new(),
             hand: 0,
             recent: 0,
+            epoch: 0,
         }
     }
 
@@ -208,6 +211,27 @@ impl NeighborTable {
         }
     }
 
+    /// Getter: where the entry of `key` is, if it was looked up last and needs no confirmation.
+    pub fn confirmed(&self, key: &NeighborKey) -> Option<u32> {
+        let entry = self.entries.get(self.recent as usize)?.as_ref()?;
+        let confirmed = matches!(entry.state, State::Reachable { .. } | State::Permanent { .. });
+        (confirmed && entry.key == *key).then_some(self.recent)
+    }
+
+    /// Getter: as long as this stays the same, [`NeighborTable::lookup`] of a confirmed neighbour answers the same.
+    #[inline]
+    pub const fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// Command: the neighbour that [`NeighborTable::confirmed`] found at `slot` is used again; no other epoch has begun since.
+    #[inline]
+    pub fn touch(&mut self, slot: u32) {
+        if let Some(Some(entry)) = self.entries.get_mut(slot as usize) {
+            entry.used = true;
+        }
+    }
+
     /// Getter: an entry for `key` exists, whatever its state.
     pub fn contains(&self, key: &NeighborKey) -> bool {
         self.find(key).is_some()
@@ -255,6 +279,7 @@ impl NeighborTable {
     }
 
     /// Output: when [`NeighborTable::handle_timeout`] has something to do; never too late, seldom too early.
+    #[inline]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.timers.next_deadline()
     }
@@ -417,6 +442,7 @@ impl NeighborTable {
                 self.timers.cancel(slot);
             }
         }
+        self.epoch = self.epoch.wrapping_add(1);
         let entry = self.entries[slot as usize].as_mut().expect(LIVE);
         entry.state = state;
         if !matches!(state, State::Incomplete { .. }) {
@@ -452,6 +478,7 @@ impl NeighborTable {
             let victim = self.find_victim()?;
             self.remove(victim);
         }
+        self.epoch = self.epoch.wrapping_add(1);
         let slot = self.free.pop().unwrap_or_else(|| {
             self.entries.push(None);
             (self.entries.len() - 1) as u32
@@ -493,6 +520,7 @@ impl NeighborTable {
     }
 
     fn remove(&mut self, slot: u32) {
+        self.epoch = self.epoch.wrapping_add(1);
         self.timers.cancel(slot);
         let Some(entry) = self.entries[slot as usize].take() else { return };
         self.woken.extend(entry.waiters);

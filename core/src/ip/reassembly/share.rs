@@ -60,6 +60,7 @@ impl Shares {
         self.oldest_of(self.by_cost.last()?.1)
     }
 
+    #[inline]
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.deadlines.first().map(|(at, _)| *at)
     }

@@ -15,3 +15,4 @@ mod scale;
 mod tcp_stories;
 mod udp_stories;
 mod vlan_stories;
+mod way_stories;

@@ -143,6 +143,15 @@ impl Congestion {
         }
     }
 
+    /// Getter: the congestion window and the slow start threshold.
+    #[inline]
+    pub const fn window(&self) -> (u32, u32) {
+        match self {
+            Self::Fresh { cwnd, .. } => (*cwnd, CWND_MAX),
+            Self::Attached(attached) => (attached.window.cwnd, attached.window.ssthresh),
+        }
+    }
+
     /// Command: another algorithm from here on (TCP_CONGESTION on a connection that lives). The window and the
     /// threshold stay.
     pub fn switch(&mut self, to: Algorithm) {

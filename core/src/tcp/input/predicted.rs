@@ -105,7 +105,7 @@ impl Connection {
         io: &mut impl StreamIo,
     ) -> Disposition {
         self.counters.count_received(payload_len);
-        if header.ack != self.snd.snd_una {
+        if header.ack != self.snd.snd_una && !self.take_plain_ack(now, header.ack, io) {
             self.take_ack(now, header.ack, header.timestamps, &SackBlocks::NONE, false, io);
         }
         self.update_send_window(header.seq, header.ack, header.window);

@@ -12,6 +12,7 @@ mod info;
 mod newreno;
 mod on_ack;
 mod on_timeout;
+mod plain_ack;
 mod prr;
 mod rack;
 mod rate;

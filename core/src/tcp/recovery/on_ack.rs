@@ -67,7 +67,7 @@ impl Connection {
             self.recovery.retries = 0;
         }
         let mut phase = AckPhase::Open;
-        let before = (self.congestion.cwnd(), self.congestion.ssthresh());
+        let before = self.congestion.window();
         let rtt;
         if plain {
             rtt = self.sample_rtt(now, timestamps, &delivery);
@@ -81,7 +81,7 @@ impl Connection {
             phase = self.judge(now, &ack, dsack_of_probe);
         }
         self.tell_congestion(now, &delivery, acked, rtt, phase, in_flight_before, lost_before);
-        if before != (self.congestion.cwnd(), self.congestion.ssthresh()) {
+        if before != self.congestion.window() {
             self.events.raise(Events::CONGESTION);
         }
         if acked > 0 {
@@ -404,7 +404,8 @@ impl Connection {
     }
 
     /// RFC 6298 §5.2 and §5.3, RFC 8985 §7.2.
-    fn restart_timers(&mut self, now: Instant) {
+    #[inline]
+    pub(super) fn restart_timers(&mut self, now: Instant) {
         if self.snd.outstanding() == 0 {
             self.timers.stop(TimerReason::Retransmit);
             self.start_idle(now);
@@ -415,6 +416,7 @@ impl Connection {
     }
 
     /// Command: sets the probe's timer, where one may be sent (RFC 8985 §7.2).
+    #[inline]
     pub(in crate::tcp) fn schedule_probe(&mut self, now: Instant) {
         let Some(flight) = self.recovery.flight.as_deref_mut() else { return };
         let may = self.options.sack

@@ -87,7 +87,7 @@ impl Sent {
 
     /// Getter: when it last left.
     pub(in crate::tcp) const fn stamp(&self) -> Stamp {
-        Stamp { xmit_time: self.xmit_time, serial: self.serial }
+        Stamp { xmit_time: self.xmit_time, serial: self.serial, end: self.end }
     }
 }
 
@@ -96,16 +96,21 @@ impl Sent {
 pub(in crate::tcp) struct Stamp {
     pub(in crate::tcp) xmit_time: Instant,
     serial: u32,
+    end: u64,
 }
 
 impl Stamp {
     /// Getter: whether it is later than `other` (RACK_sent_after of RFC 8985 §6.2). What leaves at one moment is in the order in which it
-    /// left, not in that of the stream, as the RFC has it: retransmissions and new data often leave together.
+    /// left, not in that of the stream, as the RFC has it: retransmissions and new data often leave together. The parts of one burst
+    /// are in that of the stream.
     #[inline]
     pub(in crate::tcp) fn is_after(self, other: Self) -> bool {
         self.xmit_time > other.xmit_time
             || (self.xmit_time == other.xmit_time
-                && self.serial.wrapping_sub(other.serial).cast_signed() > 0)
+                && match self.serial.wrapping_sub(other.serial).cast_signed() {
+                    0 => self.end > other.end,
+                    distance => distance > 0,
+                })
     }
 }
 
@@ -251,6 +256,14 @@ mod tests {
         let at = |serial| Sent { serial, ..Sent::default() }.stamp();
         assert!(at(0).is_after(at(u32::MAX)) && !at(u32::MAX).is_after(at(0)));
         assert!(!at(7).is_after(at(7)));
+    }
+
+    #[test]
+    fn of_the_parts_of_one_burst_the_one_that_lies_behind_is_later() {
+        let mut queue = queue(&[30]);
+        queue.split(0, 10);
+        let stamp = |index| queue.get(index).unwrap().stamp();
+        assert!(stamp(1).is_after(stamp(0)) && !stamp(0).is_after(stamp(1)));
     }
 
     #[test]

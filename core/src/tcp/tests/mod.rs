@@ -1,6 +1,7 @@
 //! Stories of two connections over a link that may lose, delay, reorder and duplicate.
 
 mod bottleneck;
+mod bulk;
 mod closing;
 mod congestion;
 mod ecn;

@@ -1,0 +1,122 @@
+//! Bulk transfer: what is decided on for many segments at once is what it would be for each of them.
+
+use std::vec;
+
+use super::pair::{CLIENT, Pair};
+use crate::tcp::recovery::Phase;
+use crate::tcp::seq::SeqNumber;
+use crate::tcp::{Config, Connection};
+use crate::time::Duration;
+use crate::wire::tcp::{SackBlocks, TcpFlags, Timestamps};
+
+/// A client with a little in flight, and `bytes` more written that it has not looked at.
+fn busy(bytes: usize) -> Pair {
+    let mut pair = Pair::established(Config::default());
+    pair.write(CLIENT, &[1; 3_000]);
+    pair.ends[CLIENT].io.tx.extend(vec![2; bytes]);
+    pair
+}
+
+/// Sends what may leave, in bursts of at most `most`.
+fn send(pair: &mut Pair, most: u32) {
+    let end = &mut pair.ends[CLIENT];
+    let tcp = end.tcp.as_mut().unwrap();
+    loop {
+        let count = tcp.burst_len(&pair.limits, &end.io, most);
+        if count > 0 {
+            tcp.transmit_burst(pair.now, &pair.limits, &end.io, count);
+        } else if tcp.poll_transmit(pair.now, &pair.limits, &end.io).is_none() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_burst_is_the_segments_that_would_have_left_one_by_one() {
+    let mss = 1_448;
+    for (bytes, most) in
+        [(mss, 9), (mss - 1, 9), (3 * mss, 9), (3 * mss + 1, 9), (99 * mss, 9), (99 * mss, 2)]
+    {
+        let mut pair = busy(bytes as usize);
+        let (now, limits) = (pair.now, pair.limits);
+        let end = &mut pair.ends[CLIENT];
+        let together = end.tcp.as_mut().unwrap();
+        let mut one_by_one = together.clone();
+        let count = together.burst_len(&limits, &end.io, most);
+        assert!(count <= most && count * mss <= bytes, "{count} segments of {bytes} bytes");
+        assert_eq!(count > 0, bytes >= mss);
+        if count > 0 {
+            let burst = together.transmit_burst(now, &limits, &end.io, count);
+            for index in 0..count {
+                let single = one_by_one.poll_transmit(now, &limits, &end.io);
+                assert_eq!(single, Some(burst.cut(index)), "{index} of {count}, {bytes} bytes");
+            }
+        }
+        loop {
+            let single = one_by_one.poll_transmit(now, &limits, &end.io);
+            assert_eq!(single, together.poll_transmit(now, &limits, &end.io));
+            if single.is_none() {
+                break;
+            }
+        }
+        assert_eq!(together.info().segs_out, one_by_one.info().segs_out);
+        assert_eq!(together.flight_bytes(), one_by_one.flight_bytes());
+    }
+}
+
+#[test]
+fn the_last_segment_of_a_burst_alone_is_pushed() {
+    let mut pair = busy(4 * 1_448);
+    let end = &mut pair.ends[CLIENT];
+    let tcp = end.tcp.as_mut().unwrap();
+    assert_eq!(tcp.burst_len(&pair.limits, &end.io, 64), 4);
+    let burst = tcp.transmit_burst(pair.now, &pair.limits, &end.io, 4);
+    let pushed = |index| burst.cut(index).header.flags.contains(TcpFlags::PSH);
+    assert_eq!([0, 1, 2, 3].map(pushed), [false, false, false, true]);
+}
+
+#[test]
+fn nothing_leaves_in_bursts_while_a_loss_is_repaired_or_a_reset_is_due() {
+    let mut pair = busy(40_000);
+    let (now, limits) = (pair.now, pair.limits);
+    let end = &mut pair.ends[CLIENT];
+    let tcp = end.tcp.as_mut().unwrap();
+    assert!(tcp.burst_len(&limits, &end.io, 64) > 0);
+    let mut recovering = tcp.clone();
+    recovering.recovery.phase = Phase::Fast;
+    assert_eq!(recovering.burst_len(&limits, &end.io, 64), 0);
+    tcp.abort(now);
+    assert_eq!(tcp.burst_len(&limits, &end.io, 64), 0);
+}
+
+/// What the short way and the long way make of an acknowledgement of `acked` bytes more, `after` from now.
+fn both_ways(pair: &mut Pair, acked: u32, after: Duration) -> [Connection; 2] {
+    let now = pair.now + after;
+    let end = &mut pair.ends[CLIENT];
+    let mut short = end.tcp.clone().unwrap();
+    let mut long = short.clone();
+    let ack: SeqNumber = short.snd.snd_una + acked;
+    let echo = short.timestamp(pair.now);
+    assert!(short.take_plain_ack(now, ack, &mut end.io));
+    let timestamps = Some(Timestamps { value: 0, echo });
+    long.take_ack(now, ack, timestamps, &SackBlocks::NONE, false, &mut end.io);
+    [short, long]
+}
+
+#[test]
+fn the_short_way_of_an_acknowledgement_comes_to_what_the_long_way_comes_to() {
+    for most in [1, 64] {
+        for acked in [1, 1_448, 3_000, 3_001, 2 * 1_448 + 3_000, 10_000] {
+            let mut pair = busy(40_000);
+            send(&mut pair, most);
+            for round in 1..4 {
+                let after = Duration::from_millis(7 * round);
+                let [short, long] = both_ways(&mut pair, acked.min(4_000 * round as u32), after);
+                assert_eq!(short, long, "{acked} bytes, bursts of {most}, round {round}");
+                pair.ends[CLIENT].tcp = Some(short);
+                pair.now += after;
+                send(&mut pair, most);
+            }
+        }
+    }
+}
