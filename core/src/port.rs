@@ -9,6 +9,7 @@
 use alloc::boxed::Box;
 use core::net::{IpAddr, SocketAddr};
 
+use causeway_checksum::Implementation;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{CommandError, EndReason};
@@ -366,6 +367,20 @@ pub trait StreamIo {
     fn rx_consumed(&self) -> u64;
     /// Input: stores `src` at `offset`, in order or not. Bytes already stored may be stored again.
     fn rx_copy_in(&mut self, offset: u64, src: &[u8]) -> Result<(), RingError>;
+    /// Input: like `rx_copy_in`, and returns the partial Internet checksum of `src`, best in the same pass. What is stored may turn
+    /// out to be wrong: it is not committed then, and stored again.
+    ///
+    /// # Errors
+    /// Those of `rx_copy_in`.
+    fn rx_copy_in_sum(
+        &mut self,
+        offset: u64,
+        src: &[u8],
+        checksum: Implementation,
+    ) -> Result<u16, RingError> {
+        self.rx_copy_in(offset, src)?;
+        Ok(checksum.sum(src))
+    }
     /// Command: every byte below `offset` is in order; the application may read it.
     fn rx_commit(&mut self, offset: u64);
 }

@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use causeway_checksum::Implementation;
 use causeway_core::port::ChannelId;
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::mm::{MapFlags, ProtFlags};
@@ -196,6 +197,13 @@ impl Mapping {
         let dst = self.span(offset, src.len());
         // SAFETY: dst lies in the mapping for src.len() bytes; src is private memory, so they cannot overlap.
         unsafe { causeway_checksum::copy_to_ptr(src, dst) }
+    }
+
+    /// Copies private bytes into shared memory and returns their folded checksum.
+    pub(crate) fn copy_in_sum(&self, offset: u64, src: &[u8], checksum: Implementation) -> u16 {
+        let dst = self.span(offset, src.len());
+        // SAFETY: as in copy_in.
+        unsafe { checksum.copy_sum_to_ptr(src, dst) }
     }
 }
 

@@ -61,40 +61,40 @@ pub(crate) unsafe fn sum(bytes: &[u8]) -> u16 {
 }
 
 /// # Safety
-/// The CPU must have AVX2; for the rest as [`crate::Implementation::copy_sum_ptr`].
+/// The CPU must have AVX2; `src .. src + len` must be readable, `dst .. dst + len` writable, and they must not overlap. Either may be
+/// memory that another process uses at this moment; `len` is at least that of a register.
 #[target_feature(enable = "avx2")]
-pub(crate) unsafe fn copy_sum_ptr(mut src: *const u8, dst: &mut [u8]) -> u16 {
-    let (blocks, tail) = dst.as_chunks_mut::<WIDTH>();
-    debug_assert!(!blocks.is_empty(), "whoever has less takes the portable way");
-    let (words, odd) = tail.split_at_mut(tail.len() & !3);
+pub(crate) unsafe fn copy_sum_ptr(mut src: *const u8, mut dst: *mut u8, len: usize) -> u16 {
+    debug_assert!(len >= WIDTH, "whoever has less takes the portable way");
+    let (mut left, words) = (len / WIDTH, (len % WIDTH) & !3);
     let mut lanes = Accumulator::new();
     let mut total = 0;
-    // SAFETY: blocks, words and odd bytes are together `dst.len()` bytes, for which the caller vouches.
-    let src_words = unsafe { src.add(blocks.len() * WIDTH) };
-    // SAFETY: as above; the words are fewer than a register.
-    lanes.add(unsafe { copy_words(src_words, words) });
-    if !odd.is_empty() {
+    let tail = left * WIDTH;
+    // SAFETY: blocks, words and odd bytes are together `len` bytes, for which the caller vouches; the words are fewer than a
+    // register has.
+    lanes.add(unsafe { copy_words(src.add(tail), dst.add(tail), words) });
+    let odd = tail + words;
+    if odd < len {
         // SAFETY: as above. All parts begin at even positions.
-        total = unsafe { portable::copy_add_ptr(src_words.add(words.len()), odd) };
+        total = unsafe { portable::copy_add_raw(src.add(odd), dst.add(odd), len - odd) };
     }
     let mut registers = 1;
-    for run in blocks.chunks_mut(REGISTERS_MAX - 1) {
-        registers += run.len();
-        let (turns, rest) = run.as_chunks_mut::<UNROLL>();
-        for turn in turns {
-            // SAFETY: as above; these are the registers that `src` has come to, and it moves on behind them.
-            src = unsafe { lanes.copy_eight(src, turn) };
-        }
-        let (half, rest) = rest.as_chunks_mut::<{ UNROLL / 2 }>();
-        for turn in half {
-            // SAFETY: as above.
-            src = unsafe { lanes.copy_four(src, turn) };
-        }
-        for to in rest {
-            // SAFETY: as above.
-            lanes.add(unsafe { copy_register::<0>(src, to) });
-            // SAFETY: as above.
-            src = unsafe { src.add(WIDTH) };
+    while left > 0 {
+        let run = left.min(REGISTERS_MAX - 1);
+        registers += run;
+        left -= run;
+        // SAFETY: as above; these are the registers that `src` and `dst` have come to, and they move on behind them.
+        unsafe {
+            for _ in 0..run / 8 {
+                (src, dst) = lanes.copy_eight(src, dst);
+            }
+            if run & 4 != 0 {
+                (src, dst) = lanes.copy_four(src, dst);
+            }
+            for _ in 0..run & 3 {
+                lanes.add(copy_register::<0>(src, dst));
+                (src, dst) = (src.add(WIDTH), dst.add(WIDTH));
+            }
         }
         total += lanes.take(core::mem::take(&mut registers));
     }
@@ -125,13 +125,13 @@ fn load(block: &[u8; WIDTH]) -> __m256i {
     unsafe { _mm256_loadu_si256(block.as_ptr().cast()) }
 }
 
-/// Loads the 32 bytes that lie `AT` bytes behind `src` once, stores them, and hands out what was stored.
+/// Loads the 32 bytes that lie `AT` bytes behind `src` once, stores them as far behind `dst`, and hands out what was stored.
 ///
 /// # Safety
-/// The CPU must have AVX2, `src + AT .. src + AT + 32` must be readable.
+/// The CPU must have AVX2, `src + AT .. src + AT + 32` must be readable and `dst + AT .. dst + AT + 32` writable.
 #[target_feature(enable = "avx2")]
 #[inline]
-unsafe fn copy_register<const AT: usize>(src: *const u8, dst: &mut [u8; WIDTH]) -> __m256i {
+unsafe fn copy_register<const AT: usize>(src: *const u8, dst: *mut u8) -> __m256i {
     let value: __m256i;
     // SAFETY: reads 32 readable bytes and nothing else. It is assembly because the memory may be
     // changing: the compiler must treat the block as one opaque load, and may neither repeat it nor
@@ -145,24 +145,24 @@ unsafe fn copy_register<const AT: usize>(src: *const u8, dst: &mut [u8; WIDTH]) 
             options(nostack, preserves_flags, readonly),
         );
     }
-    // SAFETY: an unaligned store of 32 bytes into `dst`, which has 32.
-    unsafe { _mm256_storeu_si256(dst.as_mut_ptr().cast(), value) };
+    // SAFETY: an unaligned store of 32 bytes, for which the caller vouches.
+    unsafe { _mm256_storeu_si256(dst.add(AT).cast(), value) };
     value
 }
 
-/// Copies the 32-bit words of `dst`, fewer than a register has, and hands out what was stored, followed by zeros. Each is
-/// loaded once.
+/// Copies `len` bytes, whole 32-bit words and fewer than a register has, and hands out what was stored, followed by zeros. Each word
+/// is loaded once.
 ///
 /// # Safety
-/// The CPU must have AVX2, `src .. src + dst.len()` must be readable, and `dst.len()` a multiple of 4 below 32.
+/// The CPU must have AVX2, `src .. src + len` must be readable, `dst .. dst + len` writable, and `len` a multiple of 4 below 32.
 #[target_feature(enable = "avx2")]
 #[inline]
-unsafe fn copy_words(src: *const u8, dst: &mut [u8]) -> __m256i {
-    debug_assert!(dst.len() < WIDTH && dst.len().is_multiple_of(4), "{}", dst.len());
-    let mask = first_bytes(dst.len());
+unsafe fn copy_words(src: *const u8, dst: *mut u8, len: usize) -> __m256i {
+    debug_assert!(len < WIDTH && len.is_multiple_of(4), "{len}");
+    let mask = first_bytes(len);
     let value: __m256i;
-    // SAFETY: reads the words that the mask has, which are `dst.len()` readable bytes, and nothing else. Assembly for the
-    // reason that is given at `copy_register`.
+    // SAFETY: reads the words that the mask has, which are `len` readable bytes, and nothing else. Assembly for the reason that is
+    // given at `copy_register`.
     unsafe {
         asm!(
             "vpmaskmovd {value}, {mask}, ymmword ptr [{src}]",
@@ -172,8 +172,8 @@ unsafe fn copy_words(src: *const u8, dst: &mut [u8]) -> __m256i {
             options(nostack, preserves_flags, readonly),
         );
     }
-    // SAFETY: stores the words that the mask has: `dst.len()` bytes.
-    unsafe { _mm256_maskstore_epi32(dst.as_mut_ptr().cast(), mask, value) };
+    // SAFETY: stores the words that the mask has: `len` bytes.
+    unsafe { _mm256_maskstore_epi32(dst.cast(), mask, value) };
     value
 }
 
@@ -210,46 +210,42 @@ impl Accumulator {
         }
     }
 
-    /// Copies to `blocks` from `src` and adds what was copied. Returns where the source goes on.
+    /// Copies four registers and adds what was copied. Returns where source and destination go on.
     ///
     /// # Safety
-    /// The CPU must have AVX2, and as many bytes from `src` on as `blocks` have must be readable.
+    /// The CPU must have AVX2, and as many bytes from `src` on must be readable, and from `dst` on writable.
     #[target_feature(enable = "avx2")]
     #[inline]
-    unsafe fn copy_four(&mut self, src: *const u8, blocks: &mut [[u8; WIDTH]; 4]) -> *const u8 {
-        let [a, b, c, d] = blocks;
-        // SAFETY: the four registers that the caller vouches for.
+    unsafe fn copy_four(&mut self, src: *const u8, dst: *mut u8) -> (*const u8, *mut u8) {
+        // SAFETY: the four registers that the caller vouches for; at most one past the last byte.
         unsafe {
-            self.add(copy_register::<0>(src, a));
-            self.add(copy_register::<WIDTH>(src, b));
-            self.add(copy_register::<{ 2 * WIDTH }>(src, c));
-            self.add(copy_register::<{ 3 * WIDTH }>(src, d));
+            self.add(copy_register::<0>(src, dst));
+            self.add(copy_register::<WIDTH>(src, dst));
+            self.add(copy_register::<{ 2 * WIDTH }>(src, dst));
+            self.add(copy_register::<{ 3 * WIDTH }>(src, dst));
+            (src.add(4 * WIDTH), dst.add(4 * WIDTH))
         }
-        // SAFETY: at most one past the last of them.
-        unsafe { src.add(4 * WIDTH) }
     }
 
-    /// Like [`Accumulator::copy_four`].
+    /// The same with eight.
     ///
     /// # Safety
-    /// As there.
+    /// As for [`Accumulator::copy_four`].
     #[target_feature(enable = "avx2")]
     #[inline]
-    unsafe fn copy_eight(&mut self, src: *const u8, blocks: &mut [[u8; WIDTH]; 8]) -> *const u8 {
-        let [a, b, c, d, e, f, g, h] = blocks;
-        // SAFETY: the eight registers that the caller vouches for.
+    unsafe fn copy_eight(&mut self, src: *const u8, dst: *mut u8) -> (*const u8, *mut u8) {
+        // SAFETY: the eight registers that the caller vouches for; at most one past the last byte.
         unsafe {
-            self.add(copy_register::<0>(src, a));
-            self.add(copy_register::<WIDTH>(src, b));
-            self.add(copy_register::<{ 2 * WIDTH }>(src, c));
-            self.add(copy_register::<{ 3 * WIDTH }>(src, d));
-            self.add(copy_register::<{ 4 * WIDTH }>(src, e));
-            self.add(copy_register::<{ 5 * WIDTH }>(src, f));
-            self.add(copy_register::<{ 6 * WIDTH }>(src, g));
-            self.add(copy_register::<{ 7 * WIDTH }>(src, h));
+            self.add(copy_register::<0>(src, dst));
+            self.add(copy_register::<WIDTH>(src, dst));
+            self.add(copy_register::<{ 2 * WIDTH }>(src, dst));
+            self.add(copy_register::<{ 3 * WIDTH }>(src, dst));
+            self.add(copy_register::<{ 4 * WIDTH }>(src, dst));
+            self.add(copy_register::<{ 5 * WIDTH }>(src, dst));
+            self.add(copy_register::<{ 6 * WIDTH }>(src, dst));
+            self.add(copy_register::<{ 7 * WIDTH }>(src, dst));
+            (src.add(8 * WIDTH), dst.add(8 * WIDTH))
         }
-        // SAFETY: at most one past the last of them.
-        unsafe { src.add(8 * WIDTH) }
     }
 
     /// The sum of the words of the `registers` registers since the last time, in native byte order.

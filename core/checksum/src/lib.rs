@@ -83,9 +83,9 @@ impl Implementation {
             #[cfg(all(feature = "std", target_arch = "x86_64"))]
             Kind::Avx2 if len < WIDE_BYTES_MIN => portable::copy_sum(&src[..len], &mut dst[..len]),
             #[cfg(all(feature = "std", target_arch = "x86_64"))]
-            // SAFETY: as in `sum` for AVX2; `src` has at least `len` bytes, and a shared and a unique
-            // slice never overlap.
-            Kind::Avx2 => unsafe { avx2::copy_sum_ptr(src.as_ptr(), &mut dst[..len]) },
+            // SAFETY: as in `sum` for AVX2; both have at least `len` bytes, and a shared and a unique slice never
+            // overlap.
+            Kind::Avx2 => unsafe { avx2::copy_sum_ptr(src.as_ptr(), dst.as_mut_ptr(), len) },
         }
     }
 
@@ -98,17 +98,36 @@ impl Implementation {
     /// some value that its source held during the call.
     #[inline]
     pub unsafe fn copy_sum_ptr(self, src: *const u8, dst: &mut [u8]) -> u16 {
+        // SAFETY: the caller's promise, passed on; `dst` is writable.
+        unsafe { self.copy_sum_raw(src, dst.as_mut_ptr(), dst.len()) }
+    }
+
+    /// Copies `src` into memory that another process may be reading, and returns its partial sum.
+    ///
+    /// # Safety
+    /// `dst .. dst + src.len()` must be mapped writable memory that does not overlap `src`, and nothing in this process may hold a
+    /// reference into it.
+    #[inline]
+    pub unsafe fn copy_sum_to_ptr(self, src: &[u8], dst: *mut u8) -> u16 {
+        // SAFETY: the caller's promise, passed on; `src` is readable.
+        unsafe { self.copy_sum_raw(src.as_ptr(), dst, src.len()) }
+    }
+
+    /// # Safety
+    /// `src .. src + len` must be readable, `dst .. dst + len` writable, and they must not overlap.
+    #[inline]
+    unsafe fn copy_sum_raw(self, src: *const u8, dst: *mut u8, len: usize) -> u16 {
         match self.0 {
             // SAFETY: the caller's promise, passed on.
-            Kind::Portable => unsafe { portable::copy_sum_ptr(src, dst) },
+            Kind::Portable => unsafe { portable::copy_sum_ptr(src, dst, len) },
             #[cfg(all(feature = "std", target_arch = "x86_64"))]
-            Kind::Avx2 if dst.len() < WIDE_BYTES_MIN => {
+            Kind::Avx2 if len < WIDE_BYTES_MIN => {
                 // SAFETY: the caller's promise, passed on.
-                unsafe { portable::copy_sum_ptr(src, dst) }
+                unsafe { portable::copy_sum_ptr(src, dst, len) }
             }
             #[cfg(all(feature = "std", target_arch = "x86_64"))]
             // SAFETY: the caller's promise, passed on; AVX2 as in `sum`.
-            Kind::Avx2 => unsafe { avx2::copy_sum_ptr(src, dst) },
+            Kind::Avx2 => unsafe { avx2::copy_sum_ptr(src, dst, len) },
         }
     }
 }

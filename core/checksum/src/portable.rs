@@ -62,50 +62,57 @@ pub(crate) fn copy_sum(src: &[u8], dst: &mut [u8]) -> u16 {
 
 /// # Safety
 /// As for [`crate::Implementation::copy_sum_ptr`].
-pub(crate) unsafe fn copy_sum_ptr(src: *const u8, dst: &mut [u8]) -> u16 {
+pub(crate) unsafe fn copy_sum_ptr(src: *const u8, dst: *mut u8, len: usize) -> u16 {
     // SAFETY: the caller's promise, passed on.
-    from_native(unsafe { copy_add_ptr(src, dst) })
+    from_native(unsafe { copy_add_raw(src, dst, len) })
 }
 
 /// The sum in native byte order, not folded below 64 bits.
 ///
 /// # Safety
-/// As for [`crate::Implementation::copy_sum_ptr`].
-pub(crate) unsafe fn copy_add_ptr(src: *const u8, dst: &mut [u8]) -> u64 {
+/// `src .. src + len` must be readable, `dst .. dst + len` writable, and they must not overlap. Either may be memory that another process
+/// uses at this moment.
+pub(crate) unsafe fn copy_add_raw(src: *const u8, dst: *mut u8, len: usize) -> u64 {
     let (mut low, mut high) = (0u64, 0u64);
-    let (words, tail) = dst.as_chunks_mut::<8>();
-    let mut at = words.len() * 8;
-    for (i, word) in words.iter_mut().enumerate() {
-        // SAFETY: `i * 8 + 8 <= dst.len()`, and the caller vouches for that many bytes. `Unaligned` has
-        // alignment 1. A volatile load happens once and is not repeated or split by the compiler
-        // into reads of the same byte, so the value that is stored is the value that is added.
-        let value = unsafe { src.add(i * 8).cast::<Unaligned<u64>>().read_volatile() }.0;
-        *word = value.to_ne_bytes();
+    let mut at = 0;
+    while at + 8 <= len {
+        // SAFETY: `at + 8 <= len`, and the caller vouches for that many bytes on both sides.
+        let value = unsafe { copy_word::<u64>(src, dst, at) };
         low += value & 0xffff_ffff;
         high += value >> 32;
+        at += 8;
     }
-    let (words, tail) = tail.as_chunks_mut::<4>();
-    for word in words {
-        // SAFETY: as above: `at + 4 <= dst.len()`.
-        let value = unsafe { src.add(at).cast::<Unaligned<u32>>().read_volatile() }.0;
-        *word = value.to_ne_bytes();
-        low += u64::from(value);
+    if at + 4 <= len {
+        // SAFETY: as above with 4.
+        low += u64::from(unsafe { copy_word::<u32>(src, dst, at) });
         at += 4;
     }
-    let (words, tail) = tail.as_chunks_mut::<2>();
-    for word in words {
-        // SAFETY: as above: `at + 2 <= dst.len()`.
-        let value = unsafe { src.add(at).cast::<Unaligned<u16>>().read_volatile() }.0;
-        *word = value.to_ne_bytes();
-        low += u64::from(value);
+    if at + 2 <= len {
+        // SAFETY: as above with 2.
+        low += u64::from(unsafe { copy_word::<u16>(src, dst, at) });
         at += 2;
     }
-    if let [byte] = tail {
+    if at < len {
         // SAFETY: `at` is the last byte.
-        *byte = unsafe { src.add(at).read_volatile() };
-        low += u64::from(u16::from_ne_bytes([*byte, 0]));
+        let byte = unsafe { copy_word::<u8>(src, dst, at) };
+        low += u64::from(u16::from_ne_bytes([byte, 0]));
     }
     low + high
+}
+
+/// Copies the word that lies `at` bytes behind `src` as far behind `dst`, and returns what was stored.
+///
+/// # Safety
+/// It must be readable there, and writable here.
+#[inline(always)]
+unsafe fn copy_word<T: Copy>(src: *const u8, dst: *mut u8, at: usize) -> T {
+    // SAFETY: the caller vouches for the bytes, and `Unaligned` has alignment 1. A volatile load happens once and is not
+    // repeated or split by the compiler into reads of the same byte, so the value that is stored is the value that is added.
+    unsafe {
+        let value = src.add(at).cast::<Unaligned<T>>().read_volatile();
+        dst.add(at).cast::<Unaligned<T>>().write(value);
+        value.0
+    }
 }
 
 /// A word at any address.

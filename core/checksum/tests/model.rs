@@ -164,6 +164,11 @@ proptest! {
             let mut dst = vec![0u8; bytes.len()];
             prop_assert_eq!(implementation.copy_sum(&bytes, &mut dst), model(&bytes));
             prop_assert_eq!(&dst, &bytes);
+            dst.fill(0);
+            // SAFETY: an allocation of as many bytes.
+            let sum = unsafe { implementation.copy_sum_to_ptr(&bytes, dst.as_mut_ptr()) };
+            prop_assert_eq!(sum, model(&bytes));
+            prop_assert_eq!(&dst, &bytes);
         }
     }
 

@@ -5,7 +5,7 @@ use super::emit::{LinkHeader, Tag};
 use crate::nic::Frame;
 use crate::port::StreamIo;
 use crate::socket::FourTuple;
-use crate::tcp::{SegmentOut, SeqNumber};
+use crate::tcp::{BareAck, SegmentOut, SeqNumber};
 use crate::wire::checksum::{finish, fold};
 use crate::wire::ipv4::{IPV4_HEADER_LEN, TTL_DEFAULT};
 use crate::wire::tcp::{NOP_NOP_TIMESTAMPS, TCP_HEADER_LEN, TcpFlags, TcpOptions, Timestamps};
@@ -63,7 +63,28 @@ impl PlainHeaders {
     /// is to be cut. `None` where it has other options.
     #[inline]
     pub(super) fn template(&self, segment: &SegmentOut, payload_len: usize) -> Option<Template> {
+        let SegmentOut { header, gso_size, ecn, .. } = segment;
         let timestamps = plain_options(segment)?;
+        // PSH of what is to be cut is the last segment's.
+        let cut = if *gso_size > 0 { TcpFlags::PSH.0 } else { 0 };
+        let flags = TcpFlags(header.flags.0 & !cut);
+        let (seq, ack, window, ecn) = (header.seq, header.ack, header.window, *ecn);
+        let plain = BareAck { seq, ack, flags, window, timestamps, ecn };
+        Some(self.fill(&plain, header.urgent, payload_len))
+    }
+
+    /// Writes `ack` into `frame`. `None`: its memory is not in one piece, and nothing was written.
+    #[inline]
+    pub(super) fn write_ack<F: Frame>(&self, frame: &mut F, ack: &BareAck) -> Option<()> {
+        let mut template = self.fill(ack, 0, 0);
+        let (headers, _) = template.headers(frame)?;
+        template.put(headers, ack.seq, template.sum)
+    }
+
+    /// The headers of a segment that has in common with `plain` what that has.
+    #[inline(always)]
+    fn fill(&self, plain: &BareAck, urgent: u16, payload_len: usize) -> Template {
+        let BareAck { seq: _, ack, flags, window, timestamps, ecn } = *plain;
         let mut bytes = self.bytes;
         let mut sum = self.tcp_sum;
         let mut end = OPTIONS_AT;
@@ -73,20 +94,15 @@ impl PlainHeaders {
             sum += put(&mut bytes, OPTIONS_AT + 4, [value, echo]);
         }
         let segment_len = (end - TCP_AT + payload_len) as u32;
-        let class_and_len =
-            u32::from(segment.ecn.bits()) << 16 | (segment_len + IPV4_HEADER_LEN as u32);
+        let class_and_len = u32::from(ecn.bits()) << 16 | (segment_len + IPV4_HEADER_LEN as u32);
         let ip_sum = self.ip_sum + u64::from(class_and_len);
         put(&mut bytes, IP_AT, [IP_WORDS[0] | class_and_len]);
         bytes[IP_SUM_AT..IP_SUM_AT + 2].copy_from_slice(&finish(fold(ip_sum)).to_be_bytes());
-        let header = &segment.header;
-        // PSH of what is to be cut is the last segment's.
-        let cut = if segment.gso_size > 0 { TcpFlags::PSH.0 } else { 0 };
-        let flags = u32::from(header.flags.0 & !cut);
         let offset = ((end - TCP_AT) / 4) as u32;
-        let control = offset << 28 | flags << 16 | u32::from(header.window);
-        sum += put(&mut bytes, TCP_AT + 8, [header.ack.0, control, u32::from(header.urgent)]);
+        let control = offset << 28 | u32::from(flags.0) << 16 | u32::from(window);
+        sum += put(&mut bytes, TCP_AT + 8, [ack.0, control, u32::from(urgent)]);
         sum += u64::from(segment_len);
-        Some(Template { bytes, at: self.at, end, payload_len, sum })
+        Template { bytes, at: self.at, end, payload_len, sum }
     }
 }
 
@@ -120,22 +136,36 @@ impl Template {
         payload_offset: u64,
         io: &impl StreamIo,
     ) -> Option<()> {
+        let (headers, payload) = self.headers(frame)?;
+        let mut sum = self.sum;
+        if !payload.is_empty() {
+            sum += u64::from(io.tx_copy_out_sum(payload_offset, payload));
+        }
+        self.put(headers, seq, sum)
+    }
+
+    /// Where headers and payload belong.
+    #[inline(always)]
+    fn headers<'f, F: Frame>(&self, frame: &'f mut F) -> Option<(&'f mut [u8], &'f mut [u8])> {
         if frame.segment_count() != 1 {
             return None;
         }
         let header_len = self.end - self.at;
         frame.truncate(header_len + self.payload_len);
-        let (headers, payload) = frame.segment_mut(0).split_at_mut_checked(header_len)?;
-        let mut sum = self.sum + u64::from(seq.0);
-        if !payload.is_empty() {
-            sum += u64::from(io.tx_copy_out_sum(payload_offset, payload));
-        }
+        frame.segment_mut(0).split_at_mut_checked(header_len)
+    }
+
+    /// Writes the headers. `sum` is of everything but the sequence number.
+    #[inline(always)]
+    fn put(&mut self, headers: &mut [u8], seq: SeqNumber, sum: u64) -> Option<()> {
+        let sum = finish(fold(sum + u64::from(seq.0)));
         self.bytes[SEQ_AT..SEQ_AT + 4].copy_from_slice(&seq.0.to_be_bytes());
-        self.bytes[SUM_AT..SUM_AT + 2].copy_from_slice(&finish(fold(sum)).to_be_bytes());
+        self.bytes[SUM_AT..SUM_AT + 2].copy_from_slice(&sum.to_be_bytes());
         // Of a length that the compiler knows, where it is the usual one.
-        const BARE: usize = OPTIONS_AT;
         match (self.at, self.end) {
-            (0, BARE) => *headers.first_chunk_mut::<BARE>()? = *self.bytes.first_chunk()?,
+            (0, OPTIONS_AT) => {
+                *headers.first_chunk_mut::<OPTIONS_AT>()? = *self.bytes.first_chunk()?
+            }
             (0, HEADERS_MAX) => *headers.first_chunk_mut::<HEADERS_MAX>()? = self.bytes,
             (at, end) => headers.copy_from_slice(self.bytes.get(at..end)?),
         }

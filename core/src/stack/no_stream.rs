@@ -1,5 +1,7 @@
 //! The rings of a connection that has none.
 
+use causeway_checksum::Implementation;
+
 use crate::port::{AppPort, RingError, StreamId, StreamIo};
 
 /// The rings of a socket, or none: before the handshake is complete, and after the application let go.
@@ -43,6 +45,19 @@ impl<S: StreamIo> StreamIo for MaybeStream<S> {
 
     fn rx_copy_in(&mut self, offset: u64, src: &[u8]) -> Result<(), RingError> {
         self.0.as_mut().map_or(Err(RingError::Gone), |stream| stream.rx_copy_in(offset, src))
+    }
+
+    #[inline]
+    fn rx_copy_in_sum(
+        &mut self,
+        offset: u64,
+        src: &[u8],
+        checksum: Implementation,
+    ) -> Result<u16, RingError> {
+        match &mut self.0 {
+            Some(stream) => stream.rx_copy_in_sum(offset, src, checksum),
+            None => Err(RingError::Gone),
+        }
     }
 
     fn rx_commit(&mut self, offset: u64) {

@@ -120,23 +120,34 @@ impl Stack {
         }
         let Kind::Tcp { connection, .. } = &mut socket.kind else { return 0 };
         let mut io = rings(port, socket.stream);
+        let Some(mut run) = connection.begin_run() else { return 0 };
         let wire = first.wire;
         let (mut taken, mut bytes) = (0, 0);
         let mut next = Some(first);
         while let Some(Parsed { header, segment, payload, verified, .. }) = next {
             let payload_len = payload.len() as u32;
-            if !connection.is_predicted(&header, payload_len)
-                || !(verified || is_intact(&wire, segment, || checksum.sum(segment)))
-            {
+            if !connection.fits(&run, &header, payload_len) {
                 break;
             }
-            connection.handle_predicted(now, &header, &[payload], payload_len, &mut io);
+            if verified || payload.is_empty() {
+                if !verified && !is_intact(&wire, segment, segment.len(), 0) {
+                    break;
+                }
+                connection.take(&mut run, &header, &[payload], payload_len, &mut io);
+            } else {
+                let head = &segment[..segment.len() - payload.len()];
+                let intact = |sum| is_intact(&wire, head, segment.len(), sum);
+                if !connection.take_summed(&mut run, &header, payload, checksum, intact, &mut io) {
+                    break;
+                }
+            }
             bytes += frames[taken].len();
             taken += 1;
             next = frames.get(taken).and_then(|frame| parse(link, &self.recent, frame));
             next = next.filter(|parsed| parsed.wire == wire);
         }
         if taken > 0 {
+            connection.end_run(now, &run, &mut io);
             let more = !connection.is_quiet(&io);
             drop(io);
             self.stats.rx_frames += taken as u64;
@@ -250,15 +261,14 @@ fn ip_sum(h: &[u8; HEADERS_LEN]) -> u16 {
     fold((0..5).map(|word| u64::from(be32(h, word * 4))).sum())
 }
 
-/// The checksum of a segment whose partial sum is `sum` (RFC 9293 §3.1, MUST-3).
+/// The checksum of a segment of `len` bytes (RFC 9293 §3.1, MUST-3): `head` is its header, `sum` that of its payload.
 #[inline]
-fn is_intact(wire: &[u8; 12], segment: &[u8], sum: impl FnOnce() -> u16) -> bool {
+fn is_intact(wire: &[u8; 12], head: &[u8], len: usize, sum: u16) -> bool {
+    let (bare, options) = head.split_first_chunk::<TCP_HEADER_LEN>().unwrap_or((&[0; 20], &[]));
+    let mut words = (0..5).map(|word| u64::from(be32(bare, word * 4))).sum::<u64>();
+    if let Some(timestamps) = options.first_chunk::<12>() {
+        words += (0..3).map(|word| u64::from(be32(timestamps, word * 4))).sum::<u64>();
+    }
     let addresses = u64::from(be32(wire, 0)) + u64::from(be32(wire, 4));
-    // Of an acknowledgement it is five words.
-    let sum = match <&[u8; TCP_HEADER_LEN]>::try_from(segment) {
-        Ok(header) => (0..5).map(|word| u64::from(be32(header, word * 4))).sum(),
-        Err(_) => u64::from(sum()),
-    };
-    let rest = u64::from(PROTOCOL_TCP) + segment.len() as u64 + sum;
-    fold(addresses + rest) == 0xffff
+    fold(addresses + words + u64::from(PROTOCOL_TCP) + len as u64 + u64::from(sum)) == 0xffff
 }

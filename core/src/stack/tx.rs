@@ -163,12 +163,17 @@ impl Stack {
                 continue;
             }
             let Some(index) = self.ready[interface.index()].pop() else { return TxStop::Idle };
-            let Some(id) = self.sockets.id_at(index) else { continue };
             self.stats.socket_visits += 1;
-            let turn = if self.is_udp(id) {
-                self.serve_udp(now, (interface, id), nic, tx, port, frames_max)
-            } else {
-                self.serve(now, id, nic, tx, port, frames_max)
+            let turn = match self.serve_ack(now, index, nic, tx, port) {
+                Some(turn) => turn,
+                None => {
+                    let Some(id) = self.sockets.id_at(index) else { continue };
+                    if self.is_udp(id) {
+                        self.serve_udp(now, (interface, id), nic, tx, port, frames_max)
+                    } else {
+                        self.serve(now, id, nic, tx, port, frames_max)
+                    }
+                }
             };
             if turn == Turn::NoMemory {
                 self.stats.alloc_failures += 1;
@@ -246,6 +251,40 @@ impl Stack {
         self.stats.tx_bytes += frame.len() as u64;
     }
 
+    /// The turn of the socket that sent last, if it owes an acknowledgement and has nothing else to send. `None`: nothing happened.
+    #[inline]
+    fn serve_ack<N: Nic, P: AppPort>(
+        &mut self,
+        now: Instant,
+        index: u32,
+        nic: &mut N,
+        tx: &mut TxQueue<N::Frame>,
+        port: &mut P,
+    ) -> Option<Turn> {
+        if !self.is_way_of(index) {
+            return None;
+        }
+        let plain = self.way.plain.as_ref()?;
+        let socket = self.sockets.get_mut(self.way.id())?;
+        let Kind::Tcp { connection, .. } = &mut socket.kind else { return None };
+        let io = rings(port, socket.stream);
+        if !connection.owes_bare_ack(&io) || Stamp::of(connection.config()).is_some() {
+            return None;
+        }
+        let len = self.way.link.len() + usize::from(nic.caps().mtu);
+        let Some(mut frame) = tx.alloc(nic, len) else { return Some(Turn::NoMemory) };
+        if frame.segment_count() != 1 {
+            tx.keep(nic.caps(), frame);
+            return None;
+        }
+        plain.write_ack(&mut frame, &connection.transmit_bare_ack(now, &io));
+        self.stats.tcp_segments_out += 1;
+        self.stats.tx_frames += 1;
+        self.stats.tx_bytes += frame.len() as u64;
+        tx.frames.push_back(frame);
+        Some(Turn::Acknowledged)
+    }
+
     fn serve<N: Nic, P: AppPort>(
         &mut self,
         now: Instant,
@@ -317,7 +356,7 @@ impl Outlet<'_> {
         if connection.owes_bare_ack(io) {
             let len = allowance.link.len() + usize::from(nic.caps().mtu);
             let Some(mut frame) = tx.alloc(nic, len) else { return Turn::NoMemory };
-            let segment = connection.transmit_bare_ack(out.outlet.now, io);
+            let segment = connection.transmit_bare_ack(out.outlet.now, io).into();
             out.emit(&mut frame, &segment, io);
             tx.frames.push_back(frame);
             return Turn::Acknowledged;

@@ -35,7 +35,26 @@ impl Way {
     };
 }
 
+impl Way {
+    /// Getter: whose it is.
+    #[inline]
+    pub(super) const fn id(&self) -> SocketId {
+        self.id
+    }
+}
+
 impl Stack {
+    /// Getter: `way` is that of the socket at `index`, and still good.
+    #[inline]
+    pub(super) fn is_way_of(&mut self, index: u32) -> bool {
+        let epochs = (self.neighbors.epoch(), self.routing.epoch());
+        let same = self.way.id.index == index && self.way.epochs == epochs;
+        if same {
+            self.neighbors.touch(self.way.neighbor);
+        }
+        same
+    }
+
     /// Sees to it that `way` is that of socket `id`. False: it has none now, and waits for its neighbour or is gone.
     #[inline]
     pub(super) fn find_way<P: AppPort>(

@@ -28,11 +28,11 @@ impl State {
 }
 
 impl Counters {
-    /// Input: a segment of the connection arrived.
+    /// Input: segments of the connection arrived, `data` of them with payload.
     #[inline]
-    pub(in crate::tcp) fn count_received(&mut self, payload_len: u32) {
-        self.segs_in = self.segs_in.wrapping_add(1);
-        self.data_segs_in = self.data_segs_in.wrapping_add(u32::from(payload_len > 0));
+    pub(in crate::tcp) fn count_received(&mut self, segments: u32, data: u32) {
+        self.segs_in = self.segs_in.wrapping_add(segments);
+        self.data_segs_in = self.data_segs_in.wrapping_add(data);
     }
 
     /// Input: `segment` leaves, as however many the NIC will cut it into.

@@ -60,6 +60,31 @@ impl SegmentOut {
     }
 }
 
+/// An acknowledgement without payload, and without options but timestamps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BareAck {
+    /// The next sequence number.
+    pub seq: SeqNumber,
+    /// What it acknowledges.
+    pub ack: SeqNumber,
+    /// ACK, and ECE where congestion is echoed.
+    pub flags: TcpFlags,
+    /// The window field.
+    pub window: u16,
+    /// Timestamps.
+    pub timestamps: Option<Timestamps>,
+    /// The ECN field of the IP header.
+    pub ecn: Ecn,
+}
+
+impl From<BareAck> for SegmentOut {
+    fn from(bare: BareAck) -> Self {
+        let BareAck { seq, ack, flags, window, timestamps, ecn } = bare;
+        let options = TcpOptions { timestamps, ..TcpOptions::default() };
+        Self::bare(TcpHeader { seq, ack, flags, window, options, ..TcpHeader::default() }, ecn)
+    }
+}
+
 /// What the windows let through.
 #[derive(Clone, Copy)]
 pub(in crate::tcp) struct Sendable {
@@ -128,18 +153,26 @@ impl Connection {
         self.rcv.ack_due == AckDue::Now
             && self.rcv.assembler.is_none()
             && self.rcv.duplicate_acks <= 1
+            && self.urgent.is_none()
             && self.owes_at_most_an_ack(io)
     }
 
     /// Output: the acknowledgement of which [`Connection::owes_bare_ack`] says that it is due.
     #[inline]
-    pub fn transmit_bare_ack(&mut self, now: Instant, io: &impl StreamIo) -> SegmentOut {
-        let header = self.header(now, self.snd.snd_max, io);
+    pub fn transmit_bare_ack(&mut self, now: Instant, io: &impl StreamIo) -> BareAck {
+        let window = self.rcv.advertise(self.options.rcv_wscale, io);
+        self.rcv.last_ack_sent = self.rcv.rcv_nxt;
         self.rcv.duplicate_acks = 0;
         self.acknowledged();
-        let segment = SegmentOut::bare(header, self.ecn.field());
-        self.counters.count_sent(&segment);
-        segment
+        self.counters.segs_out = self.counters.segs_out.wrapping_add(1);
+        BareAck {
+            seq: self.snd.snd_max,
+            ack: self.rcv.rcv_nxt,
+            flags: TcpFlags::ACK.union(self.ecn.echo()),
+            window,
+            timestamps: self.options.timestamps.then(|| self.timestamps(now)),
+            ecn: self.ecn.field(),
+        }
     }
 
     /// Getter: in ESTABLISHED, with nothing to send but perhaps an acknowledgement.

@@ -220,7 +220,8 @@ impl RecvBuffer {
         }
     }
 
-    fn advance(&mut self, bytes: u64, io: &mut impl StreamIo) {
+    #[inline]
+    pub(in crate::tcp) fn advance(&mut self, bytes: u64, io: &mut impl StreamIo) {
         self.anchor.advance(bytes);
         self.rcv_nxt = self.anchor.seq;
         io.rx_commit(self.anchor.offset);

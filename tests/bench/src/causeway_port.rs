@@ -39,6 +39,16 @@ impl Ring {
         self.bytes[..src.len() - first].copy_from_slice(&src[first..]);
     }
 
+    fn put_sum(&mut self, offset: u64, src: &[u8]) -> u16 {
+        let (at, first) = self.split(offset, src.len());
+        let sum = checksum::copy_sum(&src[..first], &mut self.bytes[at..at + first]);
+        if first == src.len() {
+            return sum;
+        }
+        let rest = checksum::copy_sum(&src[first..], &mut self.bytes[..src.len() - first]);
+        checksum::combine(sum, rest, first % 2 == 1)
+    }
+
     fn take(&self, offset: u64, dst: &mut [u8]) {
         let (at, first) = self.split(offset, dst.len());
         dst[..first].copy_from_slice(&self.bytes[at..at + first]);
@@ -201,6 +211,21 @@ impl StreamIo for BenchStream<'_> {
         stream.rx.attach(self.size as usize);
         stream.rx.put(offset, src);
         Ok(())
+    }
+
+    fn rx_copy_in_sum(
+        &mut self,
+        offset: u64,
+        src: &[u8],
+        _: checksum::Implementation,
+    ) -> Result<u16, RingError> {
+        let limit = self.rx_limit();
+        let stream = self.stream.as_mut().ok_or(RingError::Gone)?;
+        if offset + src.len() as u64 > limit {
+            return Err(RingError::OutOfRange);
+        }
+        stream.rx.attach(self.size as usize);
+        Ok(stream.rx.put_sum(offset, src))
     }
 
     fn rx_commit(&mut self, offset: u64) {

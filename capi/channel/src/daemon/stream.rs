@@ -5,6 +5,7 @@
 //! `tx_written`, `rx_consumed` and the TX table. The first two are validated in [`DaemonLane`]'s
 //! snapshot, an entry of the third each time that it is used.
 
+use causeway_checksum::{Implementation, combine};
 use causeway_core::port::{RingError, SocketId, StreamIo};
 
 use super::budget::{FLOOR_CHUNKS, RxShare};
@@ -12,6 +13,7 @@ use super::lane::DaemonLane;
 use super::{Owner, Poison};
 use crate::cursor;
 use crate::layout;
+use crate::mapping::Mapping;
 use crate::table;
 
 /// What the daemon knows about one slot.
@@ -100,6 +102,18 @@ impl StreamIo for LaneStream<'_> {
         }
     }
 
+    fn rx_copy_in_sum(
+        &mut self,
+        offset: u64,
+        src: &[u8],
+        checksum: Implementation,
+    ) -> Result<u16, RingError> {
+        match &mut self.0 {
+            Some((lane, slot)) => lane.rx_copy_in_sum(*slot, offset, src, checksum),
+            None => Err(RingError::Gone),
+        }
+    }
+
     fn rx_commit(&mut self, offset: u64) {
         if let Some((lane, slot)) = &mut self.0 {
             lane.rx_commit(*slot, offset);
@@ -179,6 +193,39 @@ impl DaemonLane {
     }
 
     fn rx_copy_in(&mut self, slot: u32, offset: u64, src: &[u8]) -> Result<(), RingError> {
+        self.rx_store(slot, offset, src, |mapping, at, piece| mapping.copy_in(at, piece))
+    }
+
+    fn rx_copy_in_sum(
+        &mut self,
+        slot: u32,
+        offset: u64,
+        src: &[u8],
+        checksum: Implementation,
+    ) -> Result<u16, RingError> {
+        let state = self.state(slot).ok_or(RingError::Gone)?;
+        if offset < state.rx_committed {
+            // A part of it is not stored again.
+            self.rx_copy_in(slot, offset, src)?;
+            return Ok(checksum.sum(src));
+        }
+        let (mut sum, mut len) = (0, 0);
+        self.rx_store(slot, offset, src, |mapping, at, piece| {
+            let part = mapping.copy_in_sum(at, piece, checksum);
+            sum = combine(sum, part, len % 2 == 1);
+            len += piece.len();
+        })?;
+        Ok(sum)
+    }
+
+    /// Stores `src` with `copy`, chunk by chunk, in order.
+    fn rx_store(
+        &mut self,
+        slot: u32,
+        offset: u64,
+        src: &[u8],
+        mut copy: impl FnMut(&Mapping, u64, &[u8]),
+    ) -> Result<(), RingError> {
         let message_room = self.message_room();
         let state = self.state(slot).filter(|s| !s.released).ok_or(RingError::Gone)?;
         let end = offset.checked_add(src.len() as u64).ok_or(RingError::OutOfRange)?;
@@ -202,7 +249,7 @@ impl DaemonLane {
             let chunk = self.rx_chunks.chunk(slot - self.first_slot, at);
             let chunk = chunk.expect("rx_attach gave every piece its chunk");
             let base = self.mapping.layout.rx_chunk(chunk);
-            self.mapping.copy_in(base + at % self.chunk_bytes, &src[piece]);
+            copy(&self.mapping, base + at % self.chunk_bytes, &src[piece]);
         }
         if let Some(state) = self.state_mut(slot) {
             state.rx_high = high;

@@ -51,7 +51,7 @@ impl HyStart {
         if let Some(rtt) = ack.rtt {
             let us = u32::try_from(rtt.as_micros()).unwrap_or(INFINITE - 1);
             self.current_round_min_rtt = self.current_round_min_rtt.min(us);
-            self.rtt_sample_count = self.rtt_sample_count.saturating_add(1);
+            self.rtt_sample_count = self.rtt_sample_count.saturating_add(ack.acks.min(255) as u8);
             self.look();
         }
         if ack.snd_una >= window_end {

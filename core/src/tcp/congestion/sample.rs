@@ -27,6 +27,8 @@ pub struct AckSample {
     pub phase: AckPhase,
     /// Bytes that the acknowledgement number newly covers.
     pub acked_bytes: u32,
+    /// Acknowledgements that came at one moment and are told of together; the round trip is that of each.
+    pub acks: u32,
     /// Bytes newly known to have arrived: newly covered and not selectively acknowledged before, or newly
     /// selectively acknowledged.
     pub delivered_bytes: u32,

@@ -5,7 +5,7 @@ mod handshake;
 mod predicted;
 mod text;
 
-pub use predicted::PlainHeader;
+pub use predicted::{PlainHeader, SegmentRun};
 
 use super::connection::{Connection, clock_ms, clock_s};
 use super::disposition::Disposition;
@@ -54,7 +54,7 @@ impl Connection {
         if let Some(disposition) = self.predicted(now, segment, io) {
             return disposition;
         }
-        self.counters.count_received(segment.payload_len);
+        self.counters.count_received(1, u32::from(segment.payload_len > 0));
         match self.state {
             State::Closed => match closed(segment.header, segment.payload_len) {
                 Some(rst) => Disposition::SendRst(rst),

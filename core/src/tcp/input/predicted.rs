@@ -1,5 +1,7 @@
 //! Header prediction: the next segment in order, or an acknowledgement that makes progress, with nothing else to it.
 
+use causeway_checksum::Implementation;
+
 use super::super::connection::{Connection, clock_s};
 use super::super::disposition::Disposition;
 use super::super::ecn::Ecn;
@@ -53,81 +55,173 @@ impl Connection {
             window: header.window,
             timestamps: header.options.timestamps,
         };
-        if !self.is_predicted(&plain, segment.payload_len) {
+        let mut run = self.begin_run()?;
+        if !self.fits(&run, &plain, segment.payload_len) {
             return None;
         }
-        Some(self.handle_predicted(now, &plain, segment.payload, segment.payload_len, io))
+        let taken = self.take(&mut run, &plain, segment.payload, segment.payload_len, io);
+        self.end_run(now, &run, io);
+        Some(if taken { Disposition::Accept } else { Disposition::Ignore })
     }
 
-    /// Getter: the segment is what comes next in ESTABLISHED, and [`Connection::handle_predicted`] may take it. Asked before
-    /// the checksum is known to be right.
+    /// Getter: segments of this connection may come in a run: it is in ESTABLISHED, and nothing is out of the ordinary. `None`:
+    /// each goes the long way.
     #[inline(always)]
-    pub fn is_predicted(&self, header: &PlainHeader, payload_len: u32) -> bool {
-        if !header.is_plain()
-            || self.state != State::Established
-            || header.seq != self.rcv.rcv_nxt
-            || header.window == 0
+    pub fn begin_run(&self) -> Option<SegmentRun> {
+        if self.state != State::Established
             || self.snd.snd_wnd == 0
             || self.recovery.phase != Phase::Open
             || self.ecn.follows_every_mark()
         {
+            return None;
+        }
+        Some(SegmentRun {
+            ack: self.snd.snd_una,
+            window: 0,
+            last_seq: self.snd.snd_wl1,
+            timestamp: self.rcv.ts_recent,
+            echo: 0,
+            recent: None,
+            stored: false,
+            segments: 0,
+            data_segments: 0,
+            acks: 0,
+            takes_data: !self.flags.orphan
+                && !self.rcv.has_gap()
+                && !self.rcv.fin_offset.is_known(),
+        })
+    }
+
+    /// Getter: the segment is what comes next in the run: in order, and with an acknowledgement that is no older. A bare one has
+    /// to make progress. Asked before the checksum is known to be right.
+    #[inline(always)]
+    pub fn fits(&self, run: &SegmentRun, header: &PlainHeader, payload_len: u32) -> bool {
+        if !header.is_plain() || header.seq != self.rcv.rcv_nxt || header.window == 0 {
             return false;
         }
         if self.options.timestamps {
             let Some(Timestamps { value, .. }) = header.timestamps else { return false };
-            if value.wrapping_sub(self.rcv.ts_recent).cast_signed() < 0 {
+            if value.wrapping_sub(run.timestamp).cast_signed() < 0 {
                 return false;
             }
         }
         // Modulo 2^32, like every comparison of sequence numbers: how far the acknowledgement goes.
-        let progress = header.ack.0.wrapping_sub(self.snd.snd_una.0);
-        if progress > self.snd.outstanding() {
+        let progress = header.ack.0.wrapping_sub(run.ack.0);
+        if progress > self.snd.snd_max.0.wrapping_sub(run.ack.0) {
             return false;
         }
         if payload_len == 0 {
             return progress > 0;
         }
-        !self.flags.orphan
-            && !self.rcv.has_gap()
-            && !self.rcv.fin_offset.is_known()
-            && payload_len <= self.rcv.rcv_wnd()
+        run.takes_data && payload_len <= self.rcv.rcv_wnd()
     }
 
-    /// Input: a segment of which [`Connection::is_predicted`] says that it is next, with its payload in `payload_len` bytes
-    /// of slices; its checksum is right.
+    /// Input: a segment of which [`Connection::fits`] says that it is next, with its payload in `payload_len` bytes of slices; its
+    /// checksum is right. What it acknowledges is taken by [`Connection::end_run`]. False: the payload could not be stored. It is
+    /// not acknowledged then, so it comes again.
     #[inline(always)]
-    pub fn handle_predicted(
+    pub fn take(
         &mut self,
-        now: Instant,
+        run: &mut SegmentRun,
         header: &PlainHeader,
         payload: &[&[u8]],
         payload_len: u32,
         io: &mut impl StreamIo,
-    ) -> Disposition {
-        self.counters.count_received(payload_len);
-        if header.ack != self.snd.snd_una && !self.take_plain_ack(now, header.ack, io) {
-            self.take_ack(now, header.ack, header.timestamps, &SackBlocks::NONE, false, io);
+    ) -> bool {
+        self.note(run, header);
+        if payload_len == 0 {
+            return true;
         }
-        self.update_send_window(header.seq, header.ack, header.window);
+        run.data_segments += 1;
+        let stored = self.rcv.store_next(payload, payload_len, io).is_ok();
+        if stored {
+            run.stored = true;
+            self.rcv.acknowledge_in_order(payload_len, self.options.mss());
+        }
+        stored
+    }
+
+    /// Input: like [`Connection::take`], for a segment whose checksum is not known to be right, with a payload in one piece: `is_intact`
+    /// judges by the payload's sum. False: nothing happened.
+    #[inline(always)]
+    pub fn take_summed(
+        &mut self,
+        run: &mut SegmentRun,
+        header: &PlainHeader,
+        payload: &[u8],
+        checksum: Implementation,
+        is_intact: impl FnOnce(u16) -> bool,
+        io: &mut impl StreamIo,
+    ) -> bool {
+        // What lies behind the in-order edge is not the application's, and nothing is beyond a gap that it could spoil.
+        if !io.rx_copy_in_sum(self.rcv.anchor.offset, payload, checksum).is_ok_and(is_intact) {
+            return false;
+        }
+        self.note(run, header);
+        run.data_segments += 1;
+        run.stored = true;
+        let payload_len = payload.len() as u32;
+        self.rcv.advance(u64::from(payload_len), io);
+        self.rcv.acknowledge_in_order(payload_len, self.options.mss());
+        true
+    }
+
+    #[inline(always)]
+    fn note(&self, run: &mut SegmentRun, header: &PlainHeader) {
+        run.segments += 1;
+        run.acks += u32::from(header.ack != run.ack);
+        run.ack = header.ack;
+        run.window = header.window;
+        run.last_seq = header.seq;
+        if let Some(timestamps) = header.timestamps.filter(|_| self.options.timestamps) {
+            run.timestamp = timestamps.value;
+            run.echo = timestamps.echo;
+            // RFC 7323 §4.3 (2): only by a segment that the last acknowledgement asked for.
+            if header.seq <= self.rcv.last_ack_sent {
+                run.recent = Some(timestamps.value);
+            }
+        }
+    }
+
+    /// Input: the run is over: what its segments acknowledge together, and what they led to.
+    #[inline(always)]
+    pub fn end_run(&mut self, now: Instant, run: &SegmentRun, io: &mut impl StreamIo) {
+        self.counters.count_received(run.segments, run.data_segments);
+        if run.ack != self.snd.snd_una && !self.take_plain_ack(now, run.ack, run.acks, io) {
+            let timestamps = Some(Timestamps { value: run.timestamp, echo: run.echo });
+            self.take_ack(now, run.ack, timestamps, &SackBlocks::NONE, false, io);
+        }
+        self.update_send_window(run.last_seq, run.ack, run.window);
         self.counters.probes = 0;
         self.counters.last_rx = now;
-        // RFC 7323 §4.3 (2): only by a segment that the last acknowledgement asked for.
-        if let Some(timestamps) = header.timestamps.filter(|_| self.options.timestamps)
-            && header.seq <= self.rcv.last_ack_sent
-        {
-            self.rcv.ts_recent = timestamps.value;
+        if let Some(recent) = run.recent {
+            self.rcv.ts_recent = recent;
             self.rcv.ts_recent_s = clock_s(now);
         }
-        if payload_len == 0 {
-            return Disposition::Accept;
+        if run.stored {
+            self.events.raise(Events::READABLE);
+            self.delay_ack(now);
         }
-        if self.rcv.store_next(payload, payload_len, io).is_err() {
-            // Not acknowledged, so it comes again: see `store_text`.
-            return Disposition::Ignore;
-        }
-        self.events.raise(Events::READABLE);
-        self.rcv.acknowledge_in_order(payload_len, self.options.mss());
-        self.delay_ack(now);
-        Disposition::Accept
     }
+}
+
+/// Segments of one connection that were predicted, one after the other, and what they say together.
+#[derive(Clone, Copy, Debug)]
+pub struct SegmentRun {
+    /// The acknowledgement and the window of the last one, and its sequence number.
+    ack: SeqNumber,
+    window: u16,
+    last_seq: SeqNumber,
+    /// Its timestamps, and what TS.Recent is to be.
+    timestamp: u32,
+    echo: u32,
+    recent: Option<u32>,
+    segments: u32,
+    data_segments: u32,
+    /// Acknowledgements that made progress.
+    acks: u32,
+    /// Payload may be stored in order.
+    takes_data: bool,
+    /// Some was.
+    stored: bool,
 }

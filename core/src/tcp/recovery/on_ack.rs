@@ -387,6 +387,7 @@ impl Connection {
             now,
             phase,
             acked_bytes: acked,
+            acks: 1,
             delivered_bytes: delivery.bytes,
             lost_bytes,
             in_flight_before,

@@ -58,12 +58,13 @@ impl Flight {
 
 impl Connection {
     /// Input: an acknowledgement of `ack`, beyond `snd_una` and not beyond `snd_max`, without blocks, in the phase in which nothing
-    /// is lost. False: it is not that simple, and nothing happened.
+    /// is lost; the last of `acks` that made progress at this moment. False: it is not that simple, and nothing happened.
     #[inline]
     pub(in crate::tcp) fn take_plain_ack(
         &mut self,
         now: Instant,
         ack: SeqNumber,
+        acks: u32,
         io: &mut impl StreamIo,
     ) -> bool {
         let mss = self.options.mss();
@@ -85,7 +86,7 @@ impl Connection {
         let min_rtt = self.rtt.min_rtt();
         flight.rate.deliver(now, delivered.bytes, newest, min_rtt);
         let in_flight = flight.outstanding();
-        self.tell_plain_ack(now, acked, &delivered, path, in_flight_before, in_flight);
+        self.tell_plain_ack(now, (acked, acks), &delivered, path, in_flight_before, in_flight);
         self.events.raise(Events::WRITABLE);
         self.restart_timers(now);
         true
@@ -95,7 +96,7 @@ impl Connection {
     fn tell_plain_ack(
         &mut self,
         now: Instant,
-        acked_bytes: u32,
+        (acked_bytes, acks): (u32, u32),
         delivered: &Delivered,
         path: Duration,
         in_flight_before: u32,
@@ -106,6 +107,7 @@ impl Connection {
             now,
             phase: AckPhase::Open,
             acked_bytes,
+            acks,
             delivered_bytes: delivered.bytes,
             lost_bytes: 0,
             in_flight_before,

@@ -97,7 +97,7 @@ fn both_ways(pair: &mut Pair, acked: u32, after: Duration) -> [Connection; 2] {
     let mut long = short.clone();
     let ack: SeqNumber = short.snd.snd_una + acked;
     let echo = short.timestamp(pair.now);
-    assert!(short.take_plain_ack(now, ack, &mut end.io));
+    assert!(short.take_plain_ack(now, ack, 1, &mut end.io));
     let timestamps = Some(Timestamps { value: 0, echo });
     long.take_ack(now, ack, timestamps, &SackBlocks::NONE, false, &mut end.io);
     [short, long]
