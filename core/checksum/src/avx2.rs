@@ -85,7 +85,11 @@ pub(crate) unsafe fn copy_sum_ptr(mut src: *const u8, mut dst: *mut u8, len: usi
         left -= run;
         // SAFETY: as above; these are the registers that `src` and `dst` have come to, and they move on behind them.
         unsafe {
-            for _ in 0..run / 8 {
+            for _ in 0..run / 16 {
+                (src, dst) = lanes.copy_eight(src, dst);
+                (src, dst) = lanes.copy_eight(src, dst);
+            }
+            if run & 8 != 0 {
                 (src, dst) = lanes.copy_eight(src, dst);
             }
             if run & 4 != 0 {

@@ -45,7 +45,7 @@ impl ReadyQueue {
     }
 
     /// Input: `index` has work. Returns false when it waits already.
-    #[inline]
+    #[inline(always)]
     pub fn push(&mut self, index: u32) -> bool {
         let (word, bit) = split(index);
         if word >= self.queued.len() {

@@ -74,11 +74,12 @@ impl PlainHeaders {
     }
 
     /// Writes `ack` into `frame`. `None`: its memory is not in one piece, and nothing was written.
-    #[inline]
+    #[inline(always)]
     pub(super) fn write_ack<F: Frame>(&self, frame: &mut F, ack: &BareAck) -> Option<()> {
         let mut template = self.fill(ack, 0, 0);
         let (headers, _) = template.headers(frame)?;
-        template.put(headers, ack.seq, template.sum)
+        let sum = template.sum;
+        template.put(headers, ack.seq, sum)
     }
 
     /// The headers of a segment that has in common with `plain` what that has.

@@ -8,8 +8,9 @@ use crate::error::EndReason;
 use crate::event::{Event, RetransmitCause};
 use crate::machnet::FlowEvent;
 use crate::port::{AppPort, Completion, SocketId, Transport};
-use crate::tcp::{ConnectionEvent, State};
+use crate::tcp::{Connection, ConnectionEvent, State};
 use crate::time::Instant;
+use crate::wheel::TimerWheel;
 
 /// What a connection or flow has to tell, in the socket layer's words.
 #[derive(Clone, Copy, Debug)]
@@ -130,20 +131,6 @@ impl Stack {
         self.rearm_or_forget(now, id, port);
     }
 
-    /// To be called after segments of an established connection that were predicted. `more`: it may have something to send.
-    #[inline]
-    pub(super) fn settle_predicted<P: AppPort>(
-        &mut self,
-        now: Instant,
-        id: SocketId,
-        more: bool,
-        port: &mut P,
-    ) {
-        if !self.settle_calm(id, Some(State::Established), Some(more), port) {
-            self.settle(now, id, Some(State::Established), port);
-        }
-    }
-
     /// To be called after socket `id` had its turn to send. `more`: it could have gone on.
     pub(super) fn settle_transmitted<P: AppPort>(
         &mut self,
@@ -185,10 +172,7 @@ impl Stack {
         if more.unwrap_or_else(|| !connection.is_quiet(&rings(port, socket.stream))) {
             self.ready[socket.interface.index()].push(id.index);
         }
-        let at = connection.deadline();
-        if at != Instant::MAX {
-            self.wheel.schedule_no_later(id.index, at);
-        }
+        arm(&mut self.wheel, id, connection);
         true
     }
 
@@ -356,5 +340,14 @@ impl Stack {
         self.stats.sockets_closed += 1;
         self.wheel.cancel(id.index);
         self.unbind(id, &socket);
+    }
+}
+
+/// Sees to it that the wheel has the earliest deadline of `connection`, or an earlier one.
+#[inline]
+pub(super) fn arm(wheel: &mut TimerWheel, id: SocketId, connection: &Connection) {
+    let at = connection.deadline();
+    if at != Instant::MAX {
+        wheel.schedule_no_later(id.index, at);
     }
 }

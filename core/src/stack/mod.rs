@@ -38,6 +38,7 @@ mod open;
 mod orphans;
 mod payload;
 mod ping;
+mod recent;
 mod replies;
 mod resolve;
 mod routing;

@@ -101,12 +101,18 @@ impl Stack {
             self.stats.rx_frames += 1;
             self.stats.rx_bytes += frame.len() as u64;
             if let Err(reason) = self.handle_frame(now, interface, frame, port) {
-                self.stats.drops.count(reason);
-                self.events.push(now, Event::Dropped { interface, reason });
+                self.count_drop(now, interface, reason);
             }
         }
     }
 
+    #[cold]
+    fn count_drop(&mut self, now: Instant, interface: IfIndex, reason: DropReason) {
+        self.stats.drops.count(reason);
+        self.events.push(now, Event::Dropped { interface, reason });
+    }
+
+    #[inline(never)]
     fn handle_frame<F: Frame, P: AppPort>(
         &mut self,
         now: Instant,

@@ -133,6 +133,14 @@ pub struct Stats {
 }
 
 impl Stats {
+    /// Command: `count` TCP segments were written, one a frame, `bytes` in all.
+    #[inline]
+    pub(super) const fn count_segments_sent(&mut self, count: u64, bytes: usize) {
+        self.tcp_segments_out += count;
+        self.tx_frames += count;
+        self.tx_bytes += bytes as u64;
+    }
+
     /// Getter: sockets that exist now, listeners and TIME-WAIT included.
     pub const fn sockets_live(&self) -> u64 {
         self.sockets_opened - self.sockets_closed

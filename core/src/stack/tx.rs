@@ -56,6 +56,7 @@ impl<F: Frame> TxQueue<F> {
     }
 
     /// A frame of `len` bytes.
+    #[inline]
     pub(super) fn alloc<N: Nic<Frame = F>>(&mut self, nic: &mut N, len: usize) -> Option<F> {
         if self.spares[0].is_none() && self.spares[1].is_none() {
             return nic.alloc(len);
@@ -69,11 +70,14 @@ impl<F: Frame> TxQueue<F> {
 
     /// Appends `count` frames of `len` bytes, to be written. Returns how many: the NIC may not have as many.
     fn alloc_all<N: Nic<Frame = F>>(&mut self, nic: &mut N, len: usize, count: usize) -> usize {
-        for done in 0..count {
-            let Some(frame) = self.alloc(nic, len) else { return done };
+        self.frames.reserve(count);
+        let first = self.frames.len();
+        self.frames.extend(self.spares[size_class(nic.caps(), len)].take_if(|f| f.len() == len));
+        while self.frames.len() < first + count {
+            let Some(frame) = nic.alloc(len) else { break };
             self.frames.push_back(frame);
         }
-        count
+        self.frames.len() - first
     }
 
     /// Takes a frame back that was not needed. One of each class is kept.
@@ -278,13 +282,12 @@ impl Stack {
             return None;
         }
         plain.write_ack(&mut frame, &connection.transmit_bare_ack(now, &io));
-        self.stats.tcp_segments_out += 1;
-        self.stats.tx_frames += 1;
-        self.stats.tx_bytes += frame.len() as u64;
+        self.stats.count_segments_sent(1, frame.len());
         tx.frames.push_back(frame);
         Some(Turn::Acknowledged)
     }
 
+    #[inline(never)]
     fn serve<N: Nic, P: AppPort>(
         &mut self,
         now: Instant,
@@ -439,23 +442,29 @@ impl SegmentOutlet<'_> {
         io: &impl StreamIo,
     ) {
         let size = u32::from(burst.gso_size);
-        let mut template = self.outlet.plain.and_then(|p| p.template(burst, size as usize));
         let pushed = burst.header.flags.contains(TcpFlags::PSH);
-        let mut start = 0;
+        let mut template = self.outlet.plain.and_then(|p| p.template(burst, size as usize));
+        let (mut start, mut bytes) = (0, 0);
         for frame in frames {
-            let written = template.as_mut().and_then(|template| {
-                if pushed && start + size >= burst.payload_len {
+            let last = start + size >= burst.payload_len;
+            let mut written = None;
+            if let Some(template) = &mut template {
+                if pushed && last {
                     template.push();
                 }
                 let offset = burst.payload_offset + u64::from(start);
-                template.write(frame, burst.header.seq + start, offset, io)
-            });
+                written = template.write(frame, burst.header.seq + start, offset, io);
+            }
             if written.is_none() {
                 self.emit_any(frame, &burst.cut(start / size), io);
             }
-            self.finish(frame);
+            if let Some(stamp) = &self.stamp {
+                stamp.put(frame, self.outlet.allowance.link.len());
+            }
+            bytes += frame.len();
             start += size;
         }
+        self.outlet.stats.count_segments_sent(u64::from(start / size), bytes);
     }
 
     #[inline]
@@ -467,7 +476,10 @@ impl SegmentOutlet<'_> {
         if written.is_none() {
             self.emit_any(frame, segment, io);
         }
-        self.finish(frame);
+        if let Some(stamp) = &self.stamp {
+            stamp.put(frame, self.outlet.allowance.link.len());
+        }
+        self.outlet.stats.count_segments_sent(1, frame.len());
     }
 
     /// Of whatever kind it is.
@@ -478,17 +490,6 @@ impl SegmentOutlet<'_> {
         if let Some(fields) = allowance.v6 {
             stamp_ipv6(frame, &allowance.link, fields);
         }
-    }
-
-    #[inline]
-    fn finish<F: Frame>(&mut self, frame: &mut F) {
-        if let Some(stamp) = &self.stamp {
-            stamp.put(frame, self.outlet.allowance.link.len());
-        }
-        let stats = &mut *self.outlet.stats;
-        stats.tcp_segments_out += 1;
-        stats.tx_frames += 1;
-        stats.tx_bytes += frame.len() as u64;
     }
 }
 

@@ -59,6 +59,7 @@ impl Stack {
     }
 
     /// One UDP socket's turn on `interface`.
+    #[inline(never)]
     pub(super) fn serve_udp<N: Nic, P: AppPort>(
         &mut self,
         now: Instant,

@@ -165,18 +165,19 @@ impl Connection {
         self.rcv.duplicate_acks = 0;
         self.acknowledged();
         self.counters.segs_out = self.counters.segs_out.wrapping_add(1);
+        let agreed = self.ecn.is_agreed();
         BareAck {
             seq: self.snd.snd_max,
             ack: self.rcv.rcv_nxt,
-            flags: TcpFlags::ACK.union(self.ecn.echo()),
+            flags: if agreed { TcpFlags::ACK.union(self.ecn.echo()) } else { TcpFlags::ACK },
             window,
             timestamps: self.options.timestamps.then(|| self.timestamps(now)),
-            ecn: self.ecn.field(),
+            ecn: if agreed { self.ecn.field() } else { Ecn::NotEct },
         }
     }
 
     /// Getter: in ESTABLISHED, with nothing to send but perhaps an acknowledgement.
-    #[inline]
+    #[inline(always)]
     fn owes_at_most_an_ack(&self, io: &impl StreamIo) -> bool {
         self.state == State::Established
             && self.recovery.phase == Phase::Open

@@ -230,11 +230,14 @@ impl RecvBuffer {
     /// Input: an in-order payload of `len` bytes was taken: RFC 9293 §3.8.6.3, and at once at the
     /// beginning of a connection. `mss` bounds what is believed to be one segment: LRO joins several.
     #[inline]
-    pub(in crate::tcp) fn acknowledge_in_order(&mut self, len: u32, mss: u32) {
-        let segment = u16::try_from(len.min(mss)).unwrap_or(u16::MAX);
-        self.rcv_mss = self.rcv_mss.max(segment);
-        if segment < self.rcv_mss.max(MSS_DEFAULT) {
-            self.pushed = (self.pushed + 1).min(2);
+    pub(in crate::tcp) fn acknowledge_in_order(&mut self, len: u32, mss: impl FnOnce() -> u32) {
+        // As long as the longest: nothing to learn.
+        if len != u32::from(self.rcv_mss) || self.rcv_mss < MSS_DEFAULT {
+            let segment = u16::try_from(len.min(mss())).unwrap_or(u16::MAX);
+            self.rcv_mss = self.rcv_mss.max(segment);
+            if segment < self.rcv_mss.max(MSS_DEFAULT) {
+                self.pushed = (self.pushed + 1).min(2);
+            }
         }
         let unacknowledged = match planted::is(Bug::AckByTimerOnly) {
             true => 0,

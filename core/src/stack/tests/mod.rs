@@ -11,6 +11,7 @@ mod ipv6_stories;
 mod machnet_stories;
 mod option_stories;
 mod orphan_stories;
+mod run_stories;
 mod scale;
 mod tcp_stories;
 mod udp_stories;

@@ -7,6 +7,7 @@ use super::super::disposition::Disposition;
 use super::super::ecn::Ecn;
 use super::super::event::Events;
 use super::super::recovery::Phase;
+use super::super::recv_buffer::AckDue;
 use super::super::state::State;
 use super::SegmentIn;
 use crate::port::StreamIo;
@@ -136,7 +137,7 @@ impl Connection {
         let stored = self.rcv.store_next(payload, payload_len, io).is_ok();
         if stored {
             run.stored = true;
-            self.rcv.acknowledge_in_order(payload_len, self.options.mss());
+            self.rcv.acknowledge_in_order(payload_len, || self.options.mss());
         }
         stored
     }
@@ -162,7 +163,7 @@ impl Connection {
         run.stored = true;
         let payload_len = payload.len() as u32;
         self.rcv.advance(u64::from(payload_len), io);
-        self.rcv.acknowledge_in_order(payload_len, self.options.mss());
+        self.rcv.acknowledge_in_order(payload_len, || self.options.mss());
         true
     }
 
@@ -183,11 +184,13 @@ impl Connection {
         }
     }
 
-    /// Input: the run is over: what its segments acknowledge together, and what they led to.
+    /// Input: the run is over: what its segments acknowledge together, and what they led to. False: no deadline is earlier than it
+    /// was.
     #[inline(always)]
-    pub fn end_run(&mut self, now: Instant, run: &SegmentRun, io: &mut impl StreamIo) {
+    pub fn end_run(&mut self, now: Instant, run: &SegmentRun, io: &mut impl StreamIo) -> bool {
+        let progress = run.ack != self.snd.snd_una;
         self.counters.count_received(run.segments, run.data_segments);
-        if run.ack != self.snd.snd_una && !self.take_plain_ack(now, run.ack, run.acks, io) {
+        if progress && !self.take_plain_ack(now, run.ack, run.acks, io) {
             let timestamps = Some(Timestamps { value: run.timestamp, echo: run.echo });
             self.take_ack(now, run.ack, timestamps, &SackBlocks::NONE, false, io);
         }
@@ -202,6 +205,7 @@ impl Connection {
             self.events.raise(Events::READABLE);
             self.delay_ack(now);
         }
+        progress || self.rcv.ack_due == AckDue::Delayed
     }
 }
 

@@ -102,7 +102,7 @@ impl Connection {
         match self.rcv.store(start, payload, io) {
             Stored::InOrder { filled } => {
                 self.events.raise(Events::READABLE);
-                self.rcv.acknowledge_in_order(len, self.options.mss());
+                self.rcv.acknowledge_in_order(len, || self.options.mss());
                 if filled {
                     self.rcv.ack_due = AckDue::Now;
                 }

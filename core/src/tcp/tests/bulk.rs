@@ -5,7 +5,7 @@ use std::vec;
 use super::pair::{CLIENT, Pair};
 use crate::tcp::recovery::Phase;
 use crate::tcp::seq::SeqNumber;
-use crate::tcp::{Config, Connection};
+use crate::tcp::{Config, Connection, PlainHeader};
 use crate::time::Duration;
 use crate::wire::tcp::{SackBlocks, TcpFlags, Timestamps};
 
@@ -119,4 +119,32 @@ fn the_short_way_of_an_acknowledgement_comes_to_what_the_long_way_comes_to() {
             }
         }
     }
+}
+
+#[test]
+fn acknowledgements_that_come_together_come_to_what_they_come_to_one_by_one() {
+    let mut pair = busy(60_000);
+    send(&mut pair, 64);
+    let now = pair.now + Duration::from_millis(20);
+    let end = &mut pair.ends[CLIENT];
+    let mut one_by_one = end.tcp.clone().unwrap();
+    let together = end.tcp.as_mut().unwrap();
+    let mut run = together.begin_run().unwrap();
+    let (una, seq) = (together.snd.snd_una, together.rcv.rcv_nxt);
+    let timestamps = Some(Timestamps { value: together.rcv.ts_recent + 20, echo: 0 });
+    for count in 1..=4 {
+        let ack = una + 3_000 * count;
+        let header = PlainHeader { seq, ack, flags: TcpFlags::ACK, window: 9_000, timestamps };
+        assert!(together.fits(&run, &header, 0), "{count}");
+        assert!(together.take(&mut run, &header, &[], 0, &mut end.io));
+        assert!(!together.fits(&run, &header, 0), "it is no news the second time");
+        assert!(one_by_one.take_plain_ack(now, ack, 1, &mut end.io));
+    }
+    assert!(together.end_run(now, &run, &mut end.io));
+    assert_eq!(together.snd.snd_una, una + 12_000);
+    let state = |tcp: &Connection| {
+        let info = tcp.info();
+        (tcp.snd.snd_una, tcp.flight_bytes(), info.cwnd_bytes, info.ssthresh_bytes)
+    };
+    assert_eq!(state(together), state(&one_by_one));
 }
