@@ -5,7 +5,7 @@ use std::vec;
 use super::pair::{CLIENT, Pair};
 use crate::tcp::recovery::Phase;
 use crate::tcp::seq::SeqNumber;
-use crate::tcp::{Config, Connection, PlainHeader};
+use crate::tcp::{Config, Connection, MtuProbing, PlainHeader};
 use crate::time::Duration;
 use crate::wire::tcp::{SackBlocks, TcpFlags, Timestamps};
 
@@ -73,6 +73,20 @@ fn the_last_segment_of_a_burst_alone_is_pushed() {
     let burst = tcp.transmit_burst(pair.now, &pair.limits, &end.io, 4);
     let pushed = |index| burst.cut(index).header.flags.contains(TcpFlags::PSH);
     assert_eq!([0, 1, 2, 3].map(pushed), [false, false, false, true]);
+}
+
+#[test]
+fn nothing_leaves_in_bursts_while_the_mtu_of_the_path_is_searched() {
+    let config = Config::builder().mtu_probing(MtuProbing::Always).build().unwrap();
+    let mut pair = Pair::established(config);
+    pair.write(CLIENT, &[1; 3_000]);
+    pair.ends[CLIENT].io.tx.extend(vec![2; 40_000]);
+    let end = &mut pair.ends[CLIENT];
+    let tcp = end.tcp.as_mut().unwrap();
+    let mss = tcp.options.mss();
+    assert!(mss < 1_448, "the search begins small");
+    assert_eq!(tcp.burst_len(&pair.limits, &end.io, 9), 0);
+    assert_eq!(tcp.options.mss(), mss);
 }
 
 #[test]
