@@ -57,8 +57,8 @@ const BACKLOG: i32 = 64;
 
 impl ControlSocket {
     /// Creates the file and listens. A file left by a daemon that died is replaced; one that somebody
-    /// listens on, and anything that is not a socket, is not. The permissions are in place before
-    /// the first connection is possible.
+    /// listens on, and anything that is not a socket, is not. Where the file is, connections are possible,
+    /// and its permissions are in place.
     pub fn bind(path: &Path, mode: u32, owner: Option<(u32, u32)>) -> Result<Self, BindError> {
         let system = |what: &'static str| {
             let path = path.to_owned();
@@ -75,16 +75,21 @@ impl ControlSocket {
         // Two daemons that start at once must not both find the other's file stale.
         let _lock = lock_directory(parent).map_err(system("lock its directory"))?;
         remove_stale(path)?;
-        let address = SocketAddrUnix::new(path).map_err(|e| system("use this path")(e.into()))?;
+        // Whoever sees the file may connect at once: it gets its name when everything else is done.
+        let unready = Unready(parent.join(format!(".{}", std::process::id())));
+        let _ = fs::remove_file(&unready.0);
+        let address =
+            SocketAddrUnix::new(&unready.0).map_err(|e| system("use this path")(e.into()))?;
         let fd = seqpacket().map_err(|e| system("create a socket")(e.into()))?;
         rustix::net::bind(&fd, &address).map_err(|e| system("bind")(e.into()))?;
-        // connect(2) is refused until listen(2), so nobody slips in before the permissions are set.
         let mode = Mode::from_raw_mode(mode);
-        rustix::fs::chmod(path, mode).map_err(|e| system("set its mode")(e.into()))?;
+        rustix::fs::chmod(&unready.0, mode).map_err(|e| system("set its mode")(e.into()))?;
         if let Some((uid, gid)) = owner {
-            std::os::unix::fs::chown(path, Some(uid), Some(gid)).map_err(system(SET_OWNER))?;
+            std::os::unix::fs::chown(&unready.0, Some(uid), Some(gid))
+                .map_err(system(SET_OWNER))?;
         }
         rustix::net::listen(&fd, BACKLOG).map_err(|e| system("listen")(e.into()))?;
+        fs::rename(&unready.0, path).map_err(system("name its file"))?;
         let meta = fs::symlink_metadata(path).map_err(system("look at its file"))?;
         Ok(Self { fd, path: path.to_owned(), identity: (meta.dev(), meta.ino()) })
     }
@@ -119,6 +124,15 @@ impl Drop for ControlSocket {
             // Nothing can be done about a failure, and the next daemon replaces a stale file.
             let _ = fs::remove_file(&self.path);
         }
+    }
+}
+
+/// The file of a socket that is not ready; it goes when this is dropped, unless it has its name by then.
+struct Unready(PathBuf);
+
+impl Drop for Unready {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
     }
 }
 
@@ -192,6 +206,30 @@ mod tests {
         assert!(matches!(second, Err(BindError::InUse(_))), "{second:?}");
         drop(first);
         assert!(!path.exists(), "the file goes with the daemon");
+        fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn whoever_sees_the_file_can_connect() {
+        let dir = scratch("ready");
+        let path = dir.join("s");
+        let address = SocketAddrUnix::new(&path).unwrap();
+        for _ in 0..200 {
+            thread::scope(|scope| {
+                let client = scope.spawn(|| {
+                    loop {
+                        match rustix::net::connect(seqpacket().unwrap(), &address) {
+                            Err(Errno::NOENT) => thread::yield_now(),
+                            other => return other,
+                        }
+                    }
+                });
+                let bound = ControlSocket::bind(&path, 0o600, None).unwrap();
+                assert_eq!(client.join().unwrap(), Ok(()));
+                drop(bound);
+            });
+        }
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), 0, "nothing is left behind");
         fs::remove_dir_all(&dir).unwrap();
     }
 
