@@ -76,19 +76,8 @@ impl ControlSocket {
         let _lock = lock_directory(parent).map_err(system("lock its directory"))?;
         remove_stale(path)?;
         // Whoever sees the file may connect at once: it gets its name when everything else is done.
-        let unready = Unready(parent.join(format!(".{}", std::process::id())));
-        let _ = fs::remove_file(&unready.0);
-        let address =
-            SocketAddrUnix::new(&unready.0).map_err(|e| system("use this path")(e.into()))?;
-        let fd = seqpacket().map_err(|e| system("create a socket")(e.into()))?;
-        rustix::net::bind(&fd, &address).map_err(|e| system("bind")(e.into()))?;
-        let mode = Mode::from_raw_mode(mode);
-        rustix::fs::chmod(&unready.0, mode).map_err(|e| system("set its mode")(e.into()))?;
-        if let Some((uid, gid)) = owner {
-            std::os::unix::fs::chown(&unready.0, Some(uid), Some(gid))
-                .map_err(system(SET_OWNER))?;
-        }
-        rustix::net::listen(&fd, BACKLOG).map_err(|e| system("listen")(e.into()))?;
+        let (unready, fd) =
+            Unready::listen(parent, mode, owner).map_err(|(what, cause)| system(what)(cause))?;
         fs::rename(&unready.0, path).map_err(system("name its file"))?;
         let meta = fs::symlink_metadata(path).map_err(system("look at its file"))?;
         Ok(Self { fd, path: path.to_owned(), identity: (meta.dev(), meta.ino()) })
@@ -127,8 +116,33 @@ impl Drop for ControlSocket {
     }
 }
 
-/// The file of a socket that is not ready; it goes when this is dropped, unless it has its name by then.
+/// The file of a socket that has not its name yet; it goes when this is dropped.
+#[derive(Debug)]
 struct Unready(PathBuf);
+
+impl Unready {
+    /// A socket that listens, in `directory`. An error comes with what could not be done.
+    fn listen(
+        directory: &Path,
+        mode: u32,
+        owner: Option<(u32, u32)>,
+    ) -> Result<(Self, OwnedFd), (&'static str, io::Error)> {
+        let failed = |what: &'static str| move |e: Errno| (what, io::Error::from(e));
+        let unready = Self(directory.join(format!(".{}", std::process::id())));
+        let path = &unready.0;
+        let _ = fs::remove_file(path);
+        let address = SocketAddrUnix::new(path).map_err(failed("use this path"))?;
+        let fd = seqpacket().map_err(failed("create a socket"))?;
+        rustix::net::bind(&fd, &address).map_err(failed("bind"))?;
+        let mode = Mode::from_raw_mode(mode);
+        rustix::fs::chmod(path, mode).map_err(failed("set its mode"))?;
+        if let Some((uid, gid)) = owner {
+            std::os::unix::fs::chown(path, Some(uid), Some(gid)).map_err(|e| (SET_OWNER, e))?;
+        }
+        rustix::net::listen(&fd, BACKLOG).map_err(failed("listen"))?;
+        Ok((unready, fd))
+    }
+}
 
 impl Drop for Unready {
     fn drop(&mut self) {
@@ -210,25 +224,14 @@ mod tests {
     }
 
     #[test]
-    fn whoever_sees_the_file_can_connect() {
+    fn a_file_that_has_no_name_yet_can_be_connected_to_and_nothing_else_is_there() {
         let dir = scratch("ready");
-        let path = dir.join("s");
-        let address = SocketAddrUnix::new(&path).unwrap();
-        for _ in 0..200 {
-            thread::scope(|scope| {
-                let client = scope.spawn(|| {
-                    loop {
-                        match rustix::net::connect(seqpacket().unwrap(), &address) {
-                            Err(Errno::NOENT) => thread::yield_now(),
-                            other => return other,
-                        }
-                    }
-                });
-                let bound = ControlSocket::bind(&path, 0o600, None).unwrap();
-                assert_eq!(client.join().unwrap(), Ok(()));
-                drop(bound);
-            });
-        }
+        let (unready, fd) = Unready::listen(&dir, 0o600, None).unwrap();
+        let address = SocketAddrUnix::new(&unready.0).unwrap();
+        assert_eq!(rustix::net::connect(seqpacket().unwrap(), &address), Ok(()));
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), 1, "the name is not taken yet");
+        drop((unready, fd));
+        drop(ControlSocket::bind(&dir.join("s"), 0o600, None).unwrap());
         assert_eq!(fs::read_dir(&dir).unwrap().count(), 0, "nothing is left behind");
         fs::remove_dir_all(&dir).unwrap();
     }
