@@ -31,14 +31,14 @@ impl Stack {
         port: &mut P,
     ) -> Result<(), DropReason> {
         let Some(socket) = self.sockets.get(id) else { return Ok(()) };
-        let Kind::Tcp { connection, listener } = &socket.kind else { return Ok(()) };
+        let Kind::Tcp { connection, .. } = &socket.kind else { return Ok(()) };
         if socket.stream.is_some() || socket.ended || !connection.completes_handshake(header) {
             return Ok(());
         }
         if payload_len == 0 && connection.defers_accept(now) {
             return Err(DropReason::Limit);
         }
-        let (channel, listener) = (socket.channel, *listener);
+        let (channel, listener) = (socket.channel, socket.listener.get());
         if let Some(listener) = listener.and_then(|id| self.listener_mut(id))
             && !listener.may_hand_over()
         {
@@ -47,7 +47,7 @@ impl Stack {
         }
         let stream = port.stream_open(channel, id, Transport::Tcp).ok_or(DropReason::Limit)?;
         if let Some(socket) = self.sockets.get_mut(id) {
-            socket.stream = Some(stream);
+            socket.stream = stream.into();
         }
         Ok(())
     }
@@ -55,8 +55,11 @@ impl Stack {
     /// Getter: nobody will accept this half-open connection: its listener is gone.
     pub(super) fn is_abandoned(&self, id: SocketId) -> bool {
         let Some(socket) = self.sockets.get(id) else { return false };
-        let Kind::Tcp { connection, listener: Some(listener) } = &socket.kind else { return false };
-        let listener = self.sockets.get(*listener).map(|socket| &socket.kind);
+        let (Kind::Tcp { connection }, Some(listener)) = (&socket.kind, socket.listener.get())
+        else {
+            return false;
+        };
+        let listener = self.sockets.get(listener).map(|socket| &socket.kind);
         connection.is_half_open() && !matches!(listener, Some(Kind::Listener(_)))
     }
 
@@ -173,8 +176,11 @@ impl Stack {
             return true;
         }
         listener.begin_anyway();
-        let kind = Kind::Tcp { connection, listener: Some(listener_id) };
-        let Some(id) = self.insert(now, NewSocket { channel, tuple: *tuple, hop, kind }) else {
+        let kind = Kind::Tcp { connection };
+        let Some(id) = self.insert(
+            now,
+            NewSocket { channel, tuple: *tuple, hop, listener: Some(listener_id), kind },
+        ) else {
             if let Some(listener) = self.listener_mut(listener_id) {
                 listener.give_up();
             }

@@ -173,7 +173,8 @@ impl Stack {
             channel,
             tuple: FourTuple::new(at(port), nobody),
             hop: Hop { interface: IfIndex::LOOPBACK, address: nobody.ip(), source: None },
-            kind: Kind::Listener(listener),
+            listener: None,
+            kind: Kind::Listener(Box::new(listener)),
         };
         let id = self.insert(now, new).ok_or(CommandError::LimitReached)?;
         Ok((id, at(port)))
@@ -182,7 +183,7 @@ impl Stack {
     fn kick<P: AppPort>(&mut self, now: Instant, channel: ChannelId, id: SocketId, port: &mut P) {
         let Some(socket) = self.owned(channel, id) else { return };
         let before = socket.tcp_state();
-        let mut io = rings(port, socket.stream);
+        let mut io = rings(port, socket.stream.of(socket.channel));
         match &mut socket.kind {
             Kind::Listener(_) => return,
             Kind::Tcp { connection, .. } => connection.handle_app(now, &io),
@@ -205,7 +206,7 @@ impl Stack {
         let Kind::Machnet { flow, .. } = &mut socket.kind else {
             return Err(CommandError::WrongState);
         };
-        flow.send_message(offset, len, message, &rings(port, socket.stream))?;
+        flow.send_message(offset, len, message, &rings(port, socket.stream.of(socket.channel)))?;
         self.settle(now, id, None, port);
         Ok(())
     }
@@ -253,7 +254,7 @@ impl Stack {
         let Kind::Tcp { connection, .. } = &mut socket.kind else {
             return Err(CommandError::WrongState);
         };
-        act(connection, &rings(port, socket.stream))?;
+        act(connection, &rings(port, socket.stream.of(socket.channel)))?;
         self.settle(now, id, before, port);
         Ok(())
     }
@@ -261,7 +262,7 @@ impl Stack {
     fn close<P: AppPort>(&mut self, now: Instant, channel: ChannelId, id: SocketId, port: &mut P) {
         let Some(socket) = self.owned(channel, id) else { return };
         let before = socket.tcp_state();
-        let mut io = rings(port, socket.stream);
+        let mut io = rings(port, socket.stream.of(socket.channel));
         match &mut socket.kind {
             Kind::Listener(_) => {
                 drop(io);
@@ -352,7 +353,7 @@ impl Stack {
         let info = match &socket.kind {
             Kind::Listener(_) | Kind::Udp(_) => return Err(CommandError::WrongState),
             Kind::Tcp { connection, .. } => {
-                let info = connection.info_at(now, &rings(port, socket.stream));
+                let info = connection.info_at(now, &rings(port, socket.stream.of(socket.channel)));
                 SocketInfo { pmtu: info.pmtu + ip_header, ..info }
             }
             Kind::Machnet { flow, .. } => flow.info(),

@@ -7,7 +7,7 @@ use siphasher::sip::SipHasher24;
 
 use super::composition::Stack;
 use super::lookup::NewSocket;
-use super::sock::Kind;
+use super::sock::{Kind, StreamSlot};
 use crate::port::{AppPort, ChannelId, SocketId, StreamId};
 use crate::socket::FourTuple;
 use crate::tcp::{Connection, StateError};
@@ -64,6 +64,7 @@ impl Stack {
         bytes: &[u8],
         port: &mut P,
     ) -> Result<SocketId, RestoreError> {
+        debug_assert!(stream.is_none_or(|stream| stream.channel == channel), "rings of `channel`");
         let (version, rest) = bytes.split_first().ok_or(RestoreError::Format)?;
         if *version != VERSION {
             return Err(RestoreError::Format);
@@ -76,11 +77,12 @@ impl Stack {
             return Err(RestoreError::Address);
         }
         let hop = self.next_hop(remote).ok_or(RestoreError::NoRoute)?;
-        let kind = Kind::Tcp { connection, listener: None };
-        let id =
-            self.insert(now, NewSocket { channel, tuple, hop, kind }).ok_or(RestoreError::Taken)?;
+        let kind = Kind::Tcp { connection };
+        let id = self
+            .insert(now, NewSocket { channel, tuple, hop, listener: None, kind })
+            .ok_or(RestoreError::Taken)?;
         if let Some(socket) = self.sockets.get_mut(id) {
-            socket.stream = stream;
+            socket.stream = stream.map_or(StreamSlot::NONE, StreamSlot::from);
             socket.announced = true;
         }
         self.settle(now, id, None, port);

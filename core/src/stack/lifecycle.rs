@@ -93,14 +93,6 @@ impl Socket {
         }
     }
 
-    pub(super) const fn listener(&self) -> Option<SocketId> {
-        match &self.kind {
-            Kind::Tcp { listener, .. } | Kind::Machnet { listener, .. } => *listener,
-            Kind::Udp(_) => None,
-            Kind::Listener(_) => None,
-        }
-    }
-
     pub(super) const fn transport(&self) -> Transport {
         match &self.kind {
             Kind::Tcp { .. } => Transport::Tcp,
@@ -169,7 +161,9 @@ impl Stack {
         if ready && socket.announced {
             port.complete(socket.channel, Completion::Ready { socket: id });
         }
-        if more.unwrap_or_else(|| !connection.is_quiet(&rings(port, socket.stream))) {
+        if more
+            .unwrap_or_else(|| !connection.is_quiet(&rings(port, socket.stream.of(socket.channel))))
+        {
             self.ready[socket.interface.index()].push(id.index);
         }
         arm(&mut self.wheel, id, connection);
@@ -251,7 +245,7 @@ impl Stack {
         socket.announced = true;
         let channel = socket.channel;
         let (local, remote) = (socket.tuple.local.into(), socket.tuple.remote.into());
-        let (listener, stream) = (socket.listener(), socket.stream);
+        let (listener, stream) = (socket.listener.get(), socket.stream.of(socket.channel));
         let Some(listener_id) = listener else {
             port.complete(channel, Completion::Connected { socket: id });
             return;
@@ -286,8 +280,9 @@ impl Stack {
         if core::mem::replace(&mut socket.ended, true) {
             return;
         }
-        let known = socket.announced || socket.listener().is_none();
-        let (channel, stream) = (socket.channel, socket.stream.take());
+        let known = socket.announced || socket.listener.get().is_none();
+        let (channel, stream) =
+            (socket.channel, core::mem::take(&mut socket.stream).of(socket.channel));
         self.events.push(now, Event::Ended { socket: id, reason });
         if known {
             port.complete(channel, Completion::Ended { socket: id, reason });
@@ -331,7 +326,7 @@ impl Stack {
     pub(super) fn forget<P: AppPort>(&mut self, now: Instant, id: SocketId, port: &mut P) {
         self.end(now, id, EndReason::Closed, port);
         let Some(socket) = self.sockets.get_mut(id) else { return };
-        let parent = if socket.announced { None } else { socket.listener() };
+        let parent = if socket.announced { None } else { socket.listener.get() };
         if let Some(listener) = parent.and_then(|parent| self.listener_mut(parent)) {
             listener.give_up();
         }

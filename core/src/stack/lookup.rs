@@ -5,7 +5,7 @@ use alloc::collections::BTreeSet;
 use super::channels::Stage;
 use super::composition::Stack;
 use super::routing::Hop;
-use super::sock::{Kind, Links, Socket, Sockets};
+use super::sock::{Kind, Links, Socket, Sockets, StreamSlot};
 use crate::event::Event;
 use crate::port::{ChannelId, SocketId, StreamId, Transport};
 use crate::socket::{Address, ConnectionDemux, Endpoint, FourTuple, ListenerDemux};
@@ -105,6 +105,8 @@ pub(super) struct NewSocket {
     pub(super) channel: ChannelId,
     pub(super) tuple: FourTuple,
     pub(super) hop: Hop,
+    /// The listener that it came from.
+    pub(super) listener: Option<SocketId>,
     pub(super) kind: Kind,
 }
 
@@ -120,7 +122,7 @@ impl Stack {
     /// Enters a socket into every table. `None` when the table is full, its address is taken or its channel has as many
     /// as it may.
     pub(super) fn insert(&mut self, now: Instant, new: NewSocket) -> Option<SocketId> {
-        let NewSocket { channel, tuple, hop, kind } = new;
+        let NewSocket { channel, tuple, hop, listener, kind } = new;
         if self.channels.count(channel) >= self.config.sockets_per_channel_max() {
             return None;
         }
@@ -128,7 +130,8 @@ impl Stack {
             channel,
             links: Links::default(),
             stage: Stage::Served,
-            stream: None,
+            stream: StreamSlot::NONE,
+            listener: listener.into(),
             tuple,
             interface: hop.interface,
             next_hop: hop.address.into(),
@@ -171,6 +174,6 @@ impl Stack {
 
     /// Getter: the rings of a socket, for who embeds the stack. `None` for sockets without.
     pub fn stream_of(&self, id: SocketId) -> Option<StreamId> {
-        self.sockets.get(id)?.stream
+        self.sockets.get(id).and_then(|socket| socket.stream.of(socket.channel))
     }
 }

@@ -55,20 +55,21 @@ impl Stack {
             }
         }
         let channel = self.sockets.get(listener_id).map(|socket| socket.channel);
-        let listener = Some(listener_id);
         let kind = match first {
             First::Tcp(syn) => {
                 let (iss, ts_offset) = self.sequence_start(now, &tuple);
                 let connection = Connection::accept(now, config, iss, ts_offset, syn);
-                Kind::Tcp { connection, listener }
+                Kind::Tcp { connection }
             }
             First::Machnet(syn) => {
                 let flow = Flow::accept(now, self.config.machnet_for(remote), 0, syn);
-                Kind::Machnet { flow: Box::new(flow), listener }
+                Kind::Machnet { flow: Box::new(flow) }
             }
         };
-        let opened =
-            channel.and_then(|channel| self.insert(now, NewSocket { channel, tuple, hop, kind }));
+        let listener = Some(listener_id);
+        let opened = channel.and_then(|channel| {
+            self.insert(now, NewSocket { channel, tuple, hop, listener, kind })
+        });
         let Some(id) = opened else {
             if let Some(listener) = self.listener_mut(listener_id) {
                 listener.give_up();
@@ -112,28 +113,27 @@ impl Stack {
         }
         let local = self.source_address(asked, hop)?;
         let tuple = self.choose_tuple(asked, local)?;
-        let listener = None;
         let kind = match asked.transport {
             Transport::Tcp => {
                 let (iss, ts_offset) = self.sequence_start(now, &tuple);
                 let connection = Connection::connect(now, config, iss, ts_offset);
-                Kind::Tcp { connection, listener }
+                Kind::Tcp { connection }
             }
             Transport::Udp => return Err(CommandError::InvalidArgument),
             // The first number is 0 towards upstream, whose peers assume it.
             Transport::Machnet => {
                 let flow = Flow::connect(now, self.config.machnet_for(local), 0);
-                Kind::Machnet { flow: Box::new(flow), listener }
+                Kind::Machnet { flow: Box::new(flow) }
             }
         };
-        let new = NewSocket { channel: asked.channel, tuple, hop, kind };
+        let new = NewSocket { channel: asked.channel, tuple, hop, listener: None, kind };
         let id = self.insert(now, new).ok_or(CommandError::LimitReached)?;
         let Some(stream) = port.stream_open(asked.channel, id, asked.transport) else {
             self.drop_silently(id);
             return Err(CommandError::LimitReached);
         };
         if let Some(socket) = self.sockets.get_mut(id) {
-            socket.stream = Some(stream);
+            socket.stream = stream.into();
             // Its application knows of it from the first moment.
             socket.announced = true;
         }

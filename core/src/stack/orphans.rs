@@ -63,7 +63,7 @@ impl Stack {
         match &mut socket.kind {
             Kind::Listener(_) => return self.forget(now, id, port),
             Kind::Tcp { connection, .. } => {
-                connection.detach(now, deadline, &rings(port, socket.stream));
+                connection.detach(now, deadline, &rings(port, socket.stream.of(socket.channel)));
             }
             Kind::Machnet { flow, .. } => flow.detach(now, deadline),
             Kind::Udp(udp) => udp.close(),

@@ -52,7 +52,7 @@ impl Stack {
         }
         let Kind::Tcp { connection, .. } = &mut socket.kind else { return 0 };
         let Some(mut run) = connection.begin_run() else { return 0 };
-        let mut io = rings(port, socket.stream);
+        let mut io = rings(port, socket.stream.of(socket.channel));
         let (mut taken, mut bytes) = (0, 0);
         for frame in frames {
             let Some(parsed) = recent.parse(link, frame) else { break };

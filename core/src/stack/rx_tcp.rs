@@ -80,8 +80,11 @@ impl Stack {
             payload_len: payload.len() as u32,
             ecn: Ecn::from_bits(packet.ecn),
         };
-        let disposition =
-            connection.handle_segment(packet.now, &segment, &mut rings(port, socket.stream));
+        let disposition = connection.handle_segment(
+            packet.now,
+            &segment,
+            &mut rings(port, socket.stream.of(socket.channel)),
+        );
         if disposition == Disposition::ChallengeAck && !self.challenges.allow(packet.now) {
             connection.withhold_challenge();
             self.stats.challenges_withheld += 1;

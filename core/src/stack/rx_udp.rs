@@ -98,10 +98,14 @@ impl Stack {
             let Some(stream) = port.stream_open(socket.channel, id, Transport::Machnet) else {
                 return Err(DropReason::Limit);
             };
-            socket.stream = Some(stream);
+            socket.stream = stream.into();
         }
         let input = PacketIn { header, payload: payload.slices() };
-        let disposition = flow.handle_packet(packet.now, &input, &mut rings(port, socket.stream));
+        let disposition = flow.handle_packet(
+            packet.now,
+            &input,
+            &mut rings(port, socket.stream.of(socket.channel)),
+        );
         self.settle(packet.now, id, None, port);
         match disposition {
             Disposition::Accept | Disposition::Duplicate | Disposition::Ignore => Ok(()),

@@ -52,7 +52,7 @@ impl Stack {
         }
         let Some(socket) = self.sockets.get_mut(id) else { return };
         let before = socket.tcp_state();
-        let mut io = rings(port, socket.stream);
+        let mut io = rings(port, socket.stream.of(socket.channel));
         match &mut socket.kind {
             Kind::Listener(_) | Kind::Udp(_) => return,
             Kind::Tcp { connection, .. } => {

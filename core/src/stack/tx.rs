@@ -271,7 +271,7 @@ impl Stack {
         let plain = self.way.plain.as_ref()?;
         let socket = self.sockets.get_mut(self.way.id())?;
         let Kind::Tcp { connection, .. } = &mut socket.kind else { return None };
-        let io = rings(port, socket.stream);
+        let io = rings(port, socket.stream.of(socket.channel));
         if !connection.owes_bare_ack(&io) || Stamp::of(connection.config()).is_some() {
             return None;
         }
@@ -309,7 +309,7 @@ impl Stack {
         let room = frames_max.saturating_sub(tx.frames.len());
         let quantum = if alone { room } else { room.min(QUANTUM_FRAMES) };
         let before = socket.tcp_state();
-        let io = rings(port, socket.stream);
+        let io = rings(port, socket.stream.of(socket.channel));
         let out = Outlet {
             now,
             allowance: &Allowance { link: self.way.link, path_mtu, v6, quantum },

@@ -152,13 +152,13 @@ impl Stack {
     fn count_out<P: AppPort>(&mut self, id: SocketId, port: &mut P) {
         let Some(socket) = self.sockets.get_mut(id) else { return };
         if let Kind::Udp(udp) = &mut socket.kind {
-            udp.sent(&mut rings(port, socket.stream));
+            udp.sent(&mut rings(port, socket.stream.of(socket.channel)));
         }
     }
 
     /// A datagram whose neighbour is being asked for waits among the replies that do, of which there are few.
     fn park_datagram<P: AppPort>(&mut self, now: Instant, id: SocketId, leg: &Leg, port: &mut P) {
-        let stream = self.sockets.get(id).and_then(|socket| socket.stream);
+        let stream = self.sockets.get(id).and_then(|socket| socket.stream.of(socket.channel));
         let Some(mut bytes) = self.replies.buffer() else {
             self.stats.udp_send_drops += 1;
             return;
@@ -193,7 +193,7 @@ impl Stack {
         let Allowance { link, path_mtu, v6, .. } = allowance;
         let (src, dst) = leg.ends();
         let number = self.identifications.next(src, dst, IpProtocol::UDP);
-        let stream = self.sockets.get(id).and_then(|socket| socket.stream);
+        let stream = self.sockets.get(id).and_then(|socket| socket.stream.of(socket.channel));
         let io = rings(port, stream);
         let first = tx.frames.len();
         let whole = UDP_HEADER_LEN + usize::from(leg.datagram.len);

@@ -53,6 +53,7 @@ impl Stack {
             channel,
             tuple: FourTuple::new(local, NOBODY),
             hop: Hop { interface: IfIndex::LOOPBACK, address: NOBODY.ip(), source: None },
+            listener: None,
             kind: Kind::Udp(Box::new(UdpSocket::new())),
         };
         let socket = self.insert(now, new).ok_or(CommandError::LimitReached)?;
@@ -61,7 +62,7 @@ impl Stack {
             return Err(CommandError::LimitReached);
         };
         if let Some(socket) = self.sockets.get_mut(socket) {
-            socket.stream = Some(stream);
+            socket.stream = stream.into();
             socket.announced = true;
         }
         port.complete(channel, Completion::Bound { tag, socket, stream, local });
@@ -108,7 +109,7 @@ impl Stack {
         port: &mut P,
     ) -> Result<(), CommandError> {
         let socket = self.owned(channel, id).ok_or(CommandError::UnknownSocket)?;
-        let (Kind::Udp(_), Some(stream)) = (&socket.kind, socket.stream) else {
+        let (Kind::Udp(_), Some(stream)) = (&socket.kind, socket.stream.of(socket.channel)) else {
             return Err(CommandError::WrongState);
         };
         let old = socket.tuple;
@@ -174,7 +175,7 @@ impl Stack {
             return Err(CommandError::InvalidArgument);
         }
         let datagram = Outgoing { offset, len, remote: remote.map(Endpoint::from) };
-        udp.send(datagram, &rings(port, socket.stream))?;
+        udp.send(datagram, &rings(port, socket.stream.of(socket.channel)))?;
         if let Some(hop) = hop
             && udp.next_to_send() == Some(datagram)
         {
@@ -203,7 +204,7 @@ impl Stack {
     ) -> Result<(), DropReason> {
         self.stats.socket_visits += 1;
         let Some(socket) = self.sockets.get_mut(id) else { return Err(DropReason::NoSocket) };
-        let (channel, stream) = (socket.channel, socket.stream);
+        let (channel, stream) = (socket.channel, socket.stream.of(socket.channel));
         let Kind::Udp(udp) = &mut socket.kind else { return Err(DropReason::NoSocket) };
         let payload = Payload::of(frame, at, len);
         let received = udp.receive(payload.slices(), &mut rings(port, stream));
