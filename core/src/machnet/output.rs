@@ -47,6 +47,15 @@ impl Flow {
         Some(packet)
     }
 
+    /// Command: the next hop does not answer, so what is due cannot be sent. Where no timer runs the next packet counts as sent,
+    /// and is lost, so that the timers that give a flow up begin with it.
+    pub fn lose_next(&mut self, now: Instant) {
+        let idle = self.timers[FlowTimer::Retransmission as usize].is_none();
+        if self.rsts_due > 0 || (idle && self.can_send_data()) {
+            let _ = self.poll_transmit(now);
+        }
+    }
+
     fn handshake_packet(&mut self, now: Instant) -> PacketOut {
         self.handshake_due = false;
         if self.attempts == 0 {

@@ -11,7 +11,7 @@
 //! | `backlog` | a listener's two queues, SYN cookies |
 //! | `lifecycle` | after every input: news to the application, timer, ready list, end |
 //! | `orphans` | what becomes of the sockets of an application that is gone |
-//! | `timers`, `resolve`, `ping`, `replies`, `datagram` | time, neighbours, packets without a socket |
+//! | `timers`, `resolve`, `silence`, `ping`, `replies`, `datagram` | time, neighbours, packets without a socket |
 //! | `lookup`, `channels`, `sock`, `routing` | tables |
 //! | `export` | state written out, read back, hashed |
 
@@ -52,6 +52,7 @@ mod rx_predicted;
 mod rx_tcp;
 mod rx_udp;
 mod set_option;
+mod silence;
 mod sock;
 mod stamp;
 mod stats;

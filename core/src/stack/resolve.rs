@@ -6,19 +6,12 @@ use super::composition::Stack;
 use super::config::StackConfig;
 use super::replies::{LinkTarget, Reply};
 use super::routing::Hop;
-use super::sock::Kind;
-use crate::error::EndReason;
 use crate::event::DropReason;
 use crate::ip::neighbor::{Lookup, NeighborConfig, NeighborKey, NeighborTable, Solicit};
-use crate::machnet::FlowState;
 use crate::nic::{IfIndex, MacAddr, Medium};
 use crate::port::{AppPort, SocketId};
-use crate::tcp::State;
-use crate::time::{Duration, Instant};
+use crate::time::Instant;
 use crate::wire::{ARP_LEN, ArpOperation, ArpPacket, EtherType};
-
-/// A socket that could not be parked, or whose neighbour fell silent, tries again after this long.
-const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Stack {
     pub(super) fn neighbor_table(config: &StackConfig, seed: u64) -> NeighborTable {
@@ -80,9 +73,7 @@ impl Stack {
                     self.retry_later(now, id);
                 }
             }
-            Lookup::Failed if self.is_opening(id) => self.give_up_opening(now, id, port),
-            // An established connection outlives its neighbour's silence (RFC 1122 §4.2.3.9): its own timers judge.
-            Lookup::Failed => self.retry_later(now, id),
+            Lookup::Failed => self.handle_silent_neighbor(now, id, port),
         }
         None
     }
@@ -98,33 +89,6 @@ impl Stack {
         if let Some(hop) = hop {
             socket.next_hop = hop.address.into();
         }
-    }
-
-    /// Nobody is where the handshake's packet would go. A passive open ends without a word to its listener's application,
-    /// which has not heard of it: that is what a forged SYN comes to.
-    fn give_up_opening<P: AppPort>(&mut self, now: Instant, id: SocketId, port: &mut P) {
-        self.end(now, id, EndReason::HostUnreachable, port);
-        self.forget(now, id, port);
-    }
-
-    /// The handshake is not done. (No timer of a socket's own runs before its first packet has left.)
-    fn is_opening(&self, id: SocketId) -> bool {
-        self.sockets.get(id).is_some_and(|socket| match &socket.kind {
-            Kind::Listener(_) | Kind::Udp(_) => false,
-            Kind::Tcp { connection, .. } => {
-                connection.state() == State::SynSent || connection.is_half_open()
-            }
-            Kind::Machnet { flow, .. } => {
-                matches!(flow.state(), FlowState::SynSent | FlowState::SynReceived)
-            }
-        })
-    }
-
-    /// The socket's timer brings it back into the ready list; its own deadline does so too, if it is earlier.
-    fn retry_later(&mut self, now: Instant, id: SocketId) {
-        let at = now + RETRY_INTERVAL;
-        let at = self.wheel.deadline(id.index).map_or(at, |own| own.min(at));
-        self.wheel.schedule(id.index, at);
     }
 
     /// Queues what the neighbour table wants to ask, and the sockets that it woke.

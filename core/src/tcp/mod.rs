@@ -32,6 +32,7 @@ mod send_buffer;
 mod seq;
 mod set_option;
 mod shared_config;
+mod silence;
 mod state;
 mod syn_cookie;
 mod time_wait;

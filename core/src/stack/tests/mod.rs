@@ -13,6 +13,7 @@ mod option_stories;
 mod orphan_stories;
 mod run_stories;
 mod scale;
+mod silence_stories;
 mod tcp_stories;
 mod udp_stories;
 mod vlan_stories;
