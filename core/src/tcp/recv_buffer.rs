@@ -361,7 +361,8 @@ impl RecvBuffer {
         };
         let room = room.min(u64::from(self.buffer_max));
         let field = u16::try_from(room).unwrap_or(u16::MAX);
-        self.rcv_adv = self.rcv_nxt + u32::from(field);
+        // An acknowledgement that went out meanwhile, scaled, may have promised a little more.
+        self.rcv_adv = self.rcv_adv.max(self.rcv_nxt + u32::from(field));
         field
     }
 

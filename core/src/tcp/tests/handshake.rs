@@ -1,7 +1,10 @@
+use super::link::MemoryIo;
 use super::pair::{CLIENT, Pair, SERVER};
 use crate::error::EndReason;
-use crate::tcp::{Config, Connection, ConnectionEvent, Disposition, SeqNumber, State};
-use crate::time::Duration;
+use crate::tcp::{
+    Config, Connection, ConnectionEvent, Disposition, Ecn, SegmentIn, SeqNumber, State, TxLimits,
+};
+use crate::time::{Duration, Instant};
 use crate::wire::tcp::{TcpFlags, TcpHeader};
 
 fn syn_sent() -> Pair {
@@ -169,4 +172,28 @@ fn a_half_close_before_the_handshake_is_done_sends_the_fin_after_it() {
     pair.shutdown(CLIENT);
     pair.run_until(|p| p.ends[SERVER].state() == State::CloseWait);
     assert_eq!(pair.ends[SERVER].io.rx, b"all of it");
+}
+
+#[test]
+fn a_syn_ack_that_comes_again_takes_back_nothing_that_was_promised_meanwhile() {
+    let mut syn = TcpHeader { seq: SeqNumber(7_000), flags: TcpFlags::SYN, ..TcpHeader::default() };
+    syn.options.window_scale = Some(7);
+    let mut now = Instant::from_nanos(1_000_000_000);
+    let mut tcp = Connection::accept(now, &Config::default(), 1_000, 0, &syn);
+    // Rings come with the handshake's end only.
+    let mut io = MemoryIo { gone: true, ..MemoryIo::default() };
+    let limits = TxLimits { mss_ip: 1_460, gso_bytes_max: 0 };
+    assert!(tcp.poll_transmit(now, &limits, &io).is_some());
+    // Something old is answered with a window that is scaled, and rounded upwards.
+    let old = TcpHeader { seq: SeqNumber(6_000), flags: TcpFlags::ACK, ..TcpHeader::default() };
+    let segment = SegmentIn { header: &old, payload: &[b"old"], payload_len: 3, ecn: Ecn::NotEct };
+    let _ = tcp.handle_segment(now, &segment, &mut io);
+    assert!(tcp.poll_transmit(now, &limits, &io).is_some());
+    let promised = tcp.rcv.rcv_adv;
+    assert_eq!(promised, SeqNumber(7_001 + 65_536));
+    (now, _) = tcp.poll_timeout().unwrap();
+    tcp.handle_timeout(now, &mut io);
+    let again = tcp.poll_transmit(now, &limits, &io).unwrap().header;
+    assert!(again.flags.contains(TcpFlags::SYN));
+    assert_eq!(tcp.rcv.rcv_adv, promised);
 }
