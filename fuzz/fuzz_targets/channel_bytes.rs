@@ -76,8 +76,11 @@ impl World {
             4 => {
                 self.sockets += 1;
                 let socket = SocketId { index: self.sockets, generation: 0 };
-                let transport =
-                    if self.sockets % 2 == 0 { Transport::Tcp } else { Transport::Machnet };
+                let transport = if self.sockets.is_multiple_of(2) {
+                    Transport::Tcp
+                } else {
+                    Transport::Machnet
+                };
                 if let Some(slot) = self.daemon.stream_open(socket, transport, 16 << 10) {
                     self.slots.push(slot);
                 }

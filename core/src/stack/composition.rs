@@ -166,6 +166,21 @@ impl Stack {
         self.sockets.len()
     }
 
+    /// Getter: how many neighbours something is known of.
+    pub fn neighbor_count(&self) -> usize {
+        self.neighbors.len()
+    }
+
+    /// Getter: how many destinations' path MTUs are known.
+    pub fn path_mtu_count(&self) -> usize {
+        self.paths.len()
+    }
+
+    /// Getter: bytes that are charged for datagrams whose other fragments are missing.
+    pub const fn reassembly_bytes(&self) -> usize {
+        self.reassembly.cost()
+    }
+
     /// Output: the next event, if the configuration asks for events.
     pub fn poll_event(&mut self) -> Option<Stamped> {
         self.events.pop()

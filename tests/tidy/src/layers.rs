@@ -24,6 +24,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("tests/conformance", &["causeway-core"]),
+    ("tests/properties", &["causeway-core"]),
     ("tests/packetdrill", &["causeway-conformance", "causeway-core"]),
 ];
 

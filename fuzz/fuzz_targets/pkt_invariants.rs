@@ -1,0 +1,292 @@
+//! What the `.pkt` scripts expect of every connection, held against any script: which segments are acknowledged, challenged,
+//! reset or ignored (RFC 9293 §3.10.7.4, RFC 5961), and which bytes are taken, by a judge and a model that know the text only.
+//! And two connections that must agree: one is written out and read back now and then; or one gets each segment cut in two.
+#![no_main]
+
+use arbitrary::Arbitrary;
+use causeway_core::tcp::{
+    Config, Connection, Disposition, ListenDecision, SeqNumber, State, listen,
+};
+use causeway_core::time::{Duration, Instant};
+use causeway_core::wire::tcp::{TcpFlags, TcpHeader};
+use causeway_fuzz::judge::{Outcome, Verdict, View, judge};
+use causeway_fuzz::lab::{Reaction, Subject};
+use causeway_fuzz::script::{Action, Pause, Script, Segment, Setup, Stamp};
+use causeway_fuzz::{Peer, StreamModel};
+use libfuzzer_sys::fuzz_target;
+
+const ACTIONS_MAX: usize = 200;
+/// Intervals out of order that a connection keeps.
+const GAPS_MAX: usize = 64;
+
+/// What the second connection gets.
+#[derive(Arbitrary, Clone, Copy, Debug, PartialEq)]
+enum Twin {
+    /// The same, and is written out and read back where the script says so.
+    Restarted,
+    /// Each segment in two pieces. Its application writes nothing, so that both have the same to acknowledge.
+    Cut,
+}
+
+struct World {
+    now: Instant,
+    twin: Twin,
+    first: Subject,
+    second: Subject,
+    peer: Peer,
+    model: StreamModel,
+    snd_nxt: SeqNumber,
+    /// What is judged depends on something that the judge does not know any more.
+    is_over: bool,
+    open: bool,
+}
+
+fn connection(setup: &Setup, now: Instant, peer: &mut Peer) -> Option<Connection> {
+    let config = Config::builder()
+        .timestamps(setup.timestamps)
+        .window_scaling(setup.window_scaling)
+        .sack(setup.sack)
+        .congestion(setup.congestion())
+        .build()
+        .ok()?;
+    if !setup.passive {
+        return Some(Connection::connect(now, &config, setup.iss.number(), 7));
+    }
+    let syn = peer.syn(now);
+    (listen(&syn) == ListenDecision::Accept)
+        .then(|| Connection::accept(now, &config, setup.iss.number(), 7, &syn))
+}
+
+impl World {
+    fn new(twin: Twin, setup: &Setup) -> Option<Self> {
+        let now = Instant::from_nanos(1_000_000_000);
+        let mut peer = Peer::new(setup);
+        let first = Subject::new(connection(setup, now, &mut peer)?);
+        let mut world = Self {
+            now,
+            twin,
+            second: first.clone(),
+            first,
+            peer,
+            model: StreamModel::default(),
+            snd_nxt: SeqNumber(setup.iss.number()),
+            is_over: false,
+            open: true,
+        };
+        world.react();
+        if !setup.passive {
+            let answer = world.peer.syn(now);
+            world.take(&answer, &[], 0, 0);
+        }
+        Some(world)
+    }
+
+    fn view(&self) -> View {
+        View::of(&self.first.tcp, self.peer.irs, self.snd_nxt)
+    }
+
+    fn react(&mut self) -> Reaction {
+        let reaction = self.first.react(self.now);
+        for out in &reaction.sent {
+            let mut payload = vec![0; out.payload_len as usize];
+            causeway_fuzz::content::fill(
+                causeway_fuzz::content::Way::Out,
+                out.payload_offset,
+                &mut payload,
+            );
+            self.peer.see(&out.header, &payload, out.payload_len);
+            let controls = out.header.flags.0 & 3;
+            if !out.header.flags.contains(TcpFlags::RST) {
+                let end = out.header.seq + out.payload_len + controls.count_ones();
+                self.snd_nxt = self.snd_nxt.max(end);
+            }
+        }
+        let other = self.second.react(self.now);
+        if self.twin == Twin::Restarted {
+            assert_eq!(reaction, other, "they sent or said something else");
+            assert!(self.first.tcp == self.second.tcp, "they are not the same");
+        }
+        reaction
+    }
+
+    /// Both get a segment.
+    fn take(&mut self, header: &TcpHeader, payload: &[u8], ecn: u8, cut: usize) {
+        let before = self.view();
+        let len = payload.len() as u32;
+        if self.twin == Twin::Cut && !self.fits_both(header, len) {
+            return;
+        }
+        let disposition = self.first.take(self.now, header, payload, ecn);
+        match self.twin {
+            Twin::Restarted => {
+                let other = self.second.take(self.now, header, payload, ecn);
+                assert_eq!(disposition, other, "they say something else of a segment");
+            }
+            Twin::Cut => self.second.take_cut(self.now, header, payload, cut),
+        }
+        let sent = self.react().sent;
+        let after = self.view();
+        if before.state.is_synchronized() && self.twin == Twin::Restarted {
+            let verdict = judge(&before, header, len);
+            Outcome { before, after, sent: &sent, disposition }.check(verdict);
+            self.follow(verdict, before, header, payload, disposition);
+            self.check_taken(verdict, before, header, len, disposition, sent.len());
+        } else if self.twin == Twin::Cut {
+            assert_eq!(self.first.tcp.state(), self.second.tcp.state());
+            assert_eq!(self.first.rings.committed, self.second.rings.committed);
+            let in_order = ..self.first.rings.committed as usize;
+            assert!(self.first.rings.stored[in_order] == self.second.rings.stored[in_order]);
+        } else if after.state.is_synchronized() && (len > 0 || header.flags.contains(TcpFlags::FIN))
+        {
+            // Text that came with the handshake: whether it is taken is the connection's choice.
+            self.is_over = true;
+        }
+        self.is_over |= after.state == State::Closed || disposition == Disposition::Reopen;
+    }
+
+    /// Their windows may differ by what they have acknowledged: what lies beyond one of them is cut off there.
+    fn fits_both(&self, header: &TcpHeader, len: u32) -> bool {
+        [&self.first, &self.second].into_iter().all(|subject| {
+            let view = View::of(&subject.tcp, self.peer.irs, self.snd_nxt);
+            header.seq + len <= view.rcv_nxt + view.rcv_wnd
+        })
+    }
+
+    /// The model takes what the judge lets through.
+    fn follow(
+        &mut self,
+        verdict: Verdict,
+        before: View,
+        header: &TcpHeader,
+        payload: &[u8],
+        disposition: Disposition,
+    ) {
+        let challenged = disposition == Disposition::ChallengeAck;
+        if verdict != Verdict::Take
+            || challenged
+            || self.peer.is_over
+            || !before.state.may_receive()
+        {
+            self.is_over |= challenged && header.ack >= before.snd_una && verdict == Verdict::Take;
+            return;
+        }
+        let old = header.ack < before.snd_una && disposition == Disposition::Ignore;
+        if old || (!payload.is_empty() && disposition == Disposition::Ignore) {
+            // An acknowledgement of long ago beyond the limit of challenges, or too many gaps.
+            assert!(old || self.first.tcp.info().rcv_ooopack as usize >= GAPS_MAX);
+            self.is_over = true;
+            return;
+        }
+        let start = self.model.edge as i64 + i64::from(header.seq.distance_from(before.rcv_nxt));
+        let limit = self.model.edge + u64::from(before.rcv_wnd);
+        self.model.take(start, payload, limit, header.flags.contains(TcpFlags::FIN));
+    }
+
+    /// What a segment that was taken leads to.
+    fn check_taken(
+        &self,
+        verdict: Verdict,
+        before: View,
+        header: &TcpHeader,
+        len: u32,
+        disposition: Disposition,
+        answers: usize,
+    ) {
+        let after = self.view();
+        let passed = verdict == Verdict::Take && disposition != Disposition::ChallengeAck;
+        if !passed || after.state == State::Closed || self.is_over {
+            return;
+        }
+        let rings = &self.first.rings;
+        assert_eq!(after.snd_una, before.snd_una.max(header.ack), "SND.UNA");
+        assert_eq!(rings.committed, self.model.edge, "RCV.NXT");
+        assert!(self.model.agrees(&rings.stored), "other bytes were taken");
+        assert_eq!(!after.state.may_receive(), self.model.is_whole(), "the end of the stream");
+        // RFC 5681 §4.2: a segment out of order, or one that fills a gap, is acknowledged at once; so is a FIN.
+        let moved = after.rcv_nxt.distance_from(before.rcv_nxt).cast_unsigned();
+        let fin = header.flags.contains(TcpFlags::FIN);
+        let at_once = (len > 0 && header.seq > before.rcv_nxt) || moved > len || fin;
+        if before.state.may_receive() && at_once {
+            assert!(answers > 0, "not acknowledged at once: {header:?}");
+        }
+    }
+
+    fn segment(&mut self, segment: &Segment) {
+        // The judge does not keep timestamps: they are as they should be.
+        let segment = Segment { stamp: Stamp::Right, ..*segment };
+        let (header, len) = self.peer.segment(self.now, &segment);
+        let mut payload = self.peer.payload(header.seq, len);
+        if segment.contradicts {
+            payload.iter_mut().for_each(|byte| *byte ^= 0xf0);
+        }
+        self.take(&header, &payload, segment.ecn, segment.cut.into());
+    }
+
+    fn pass(&mut self, pause: Pause) {
+        let next = self.first.tcp.poll_timeout().map_or(self.now, |(at, _)| at);
+        let span = match pause {
+            Pause::Micros(us) => Duration::from_micros(us.into()),
+            Pause::Millis(ms) => Duration::from_millis(ms.into()),
+            Pause::Timer => next.saturating_since(self.now),
+        };
+        self.now += span;
+        self.both(|subject, now| subject.expire(now));
+    }
+
+    fn both(&mut self, work: impl Fn(&mut Subject, Instant)) {
+        work(&mut self.first, self.now);
+        work(&mut self.second, self.now);
+        self.react();
+        self.is_over |= self.first.tcp.state() == State::Closed;
+    }
+
+    fn play(&mut self, action: &Action) {
+        match *action {
+            Action::Segment(ref segment) => self.segment(segment),
+            Action::Acknowledge => {
+                let header = self.peer.acknowledgement(self.now);
+                self.take(&header, &[], 0, 0);
+            }
+            Action::Pass(pause) => self.pass(pause),
+            Action::Write(len) if self.open && self.twin == Twin::Restarted => {
+                self.both(|subject, _| subject.rings.write(len.into()));
+            }
+            Action::Urgent if self.twin == Twin::Restarted => {
+                self.both(|subject, _| {
+                    // Refused while nothing is written.
+                    let _ = subject.tcp.mark_urgent(subject.rings.written, &subject.rings);
+                });
+            }
+            Action::Read(len) => self.both(|subject, _| subject.rings.read(len.into())),
+            Action::Shutdown | Action::Close => {
+                self.open = false;
+                self.both(|subject, now| subject.tcp.shutdown_write(now));
+            }
+            Action::Option(choice) if self.twin == Twin::Restarted => {
+                if let Some(option) = choice.option() {
+                    self.both(|subject, now| {
+                        // Some need a state that is not reached yet.
+                        let _ = subject.tcp.set_option(now, option);
+                    });
+                }
+            }
+            Action::Restore if self.twin == Twin::Restarted => self.second.restart(),
+            Action::Abort
+            | Action::Write(_)
+            | Action::Urgent
+            | Action::Option(_)
+            | Action::Restore => {}
+        }
+    }
+}
+
+fuzz_target!(|run: (Twin, Script)| {
+    let (twin, script) = run;
+    let Some(mut world) = World::new(twin, &script.setup) else { return };
+    for action in script.actions.iter().take(ACTIONS_MAX) {
+        if world.is_over || world.peer.is_over {
+            break;
+        }
+        world.play(action);
+    }
+});
