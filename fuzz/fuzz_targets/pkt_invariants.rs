@@ -16,6 +16,8 @@ use causeway_fuzz::{Peer, StreamModel};
 use libfuzzer_sys::fuzz_target;
 
 const ACTIONS_MAX: usize = 200;
+/// A connection sends a challenge in 500 ms of its clock, which ticks every millisecond.
+const CHALLENGE_INTERVAL: Duration = Duration::from_millis(501);
 /// Intervals out of order that a connection keeps.
 const GAPS_MAX: usize = 64;
 
@@ -36,6 +38,8 @@ struct World {
     peer: Peer,
     model: StreamModel,
     snd_nxt: SeqNumber,
+    /// When a segment came last whose answer counts against the limit of challenges.
+    limited_at: Instant,
     /// What is judged depends on something that the judge does not know any more.
     is_over: bool,
     open: bool,
@@ -70,6 +74,7 @@ impl World {
             peer,
             model: StreamModel::default(),
             snd_nxt: SeqNumber(setup.iss.number()),
+            limited_at: Instant::ZERO,
             is_over: false,
             open: true,
         };
@@ -129,6 +134,7 @@ impl World {
         if before.state.is_synchronized() && self.twin == Twin::Restarted {
             let verdict = judge(&before, header, len);
             Outcome { before, after, sent: &sent, disposition }.check(verdict);
+            self.check_limit(verdict, disposition, sent.len());
             self.follow(verdict, before, header, payload, disposition);
             self.check_taken(verdict, before, header, len, disposition, sent.len());
         } else if self.twin == Twin::Cut {
@@ -140,6 +146,8 @@ impl World {
         {
             // Text that came with the handshake: whether it is taken is the connection's choice.
             self.is_over = true;
+        } else {
+            self.limited_at = self.now;
         }
         self.is_over |= after.state == State::Closed || disposition == Disposition::Reopen;
     }
@@ -150,6 +158,18 @@ impl World {
             let view = View::of(&subject.tcp, self.peer.irs, self.snd_nxt);
             header.seq + len <= view.rcv_nxt + view.rcv_wnd
         })
+    }
+
+    /// Challenges are limited (RFC 5961 §7), but after half a second without one there is one.
+    fn check_limit(&mut self, verdict: Verdict, disposition: Disposition, answers: usize) {
+        if verdict == Verdict::Take && disposition == Disposition::Accept {
+            return;
+        }
+        let since = self.now.saturating_since(self.limited_at);
+        if verdict == Verdict::Challenge && since > CHALLENGE_INTERVAL {
+            assert_eq!(answers, 1, "no challenge, though there was none for {since}");
+        }
+        self.limited_at = self.now;
     }
 
     /// The model takes what the judge lets through.
