@@ -216,8 +216,9 @@ impl Peer {
 
     fn see_syn(&mut self, header: &TcpHeader) {
         if let Some(iss) = self.iss {
-            // Another number, where it was listening: another connection.
-            self.is_over |= iss != header.seq;
+            // Other numbers, where it was listening: another connection, at the same moment with the same one of its own.
+            let acks = header.flags.contains(TcpFlags::ACK);
+            self.is_over |= iss != header.seq || (acks && header.ack != self.irs + 1);
             return;
         }
         self.iss = Some(header.seq);
