@@ -7,7 +7,9 @@ use std::rc::Rc;
 
 use causeway_core::port::{SocketId, StreamId};
 
+use super::datagram::UdpFile;
 use super::errno::Errno;
+use super::errors::ZeroCopies;
 use super::urgent::Mark;
 
 /// A connection, from the moment its application could know of it.
@@ -60,6 +62,7 @@ pub(super) struct TcpFile {
     pub(super) corked: bool,
     /// The error of a connect that failed before there was a connection.
     pub(super) error: Option<Errno>,
+    pub(super) zero_copies: ZeroCopies,
 }
 
 impl TcpFile {
@@ -75,6 +78,7 @@ impl TcpFile {
             connecting: false,
             corked: false,
             error: None,
+            zero_copies: ZeroCopies::default(),
         }
     }
 }
@@ -102,6 +106,7 @@ pub(super) struct Watch {
 #[derive(Debug)]
 pub(super) enum File {
     Tcp(Box<TcpFile>),
+    Udp(Box<UdpFile>),
     Epoll(BTreeMap<i32, Watch>),
     PipeRead(Rc<RefCell<PipeBuffer>>, bool),
     PipeWrite(Rc<RefCell<PipeBuffer>>, bool),

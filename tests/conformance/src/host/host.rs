@@ -9,6 +9,7 @@ use causeway_core::port::{Completion, Op, SocketId};
 use causeway_core::time::{Duration, Instant};
 
 use super::call::{Call, CallResult, Progress, Reply, TaskId};
+use super::datagram::{Inbox, UdpFile};
 use super::errno::Errno;
 use super::file::{Endpoint, File, Role, TcpFile};
 use super::machine::{Datagram, Machine};
@@ -65,6 +66,9 @@ pub struct Host {
     pub(super) machine: Machine,
     pub(super) files: Vec<Option<File>>,
     pub(super) endpoints: BTreeMap<SocketId, Endpoint>,
+    pub(super) inboxes: BTreeMap<SocketId, Inbox>,
+    /// Of the interface.
+    pub(super) mtu: u16,
     pub(super) sysctl: Sysctl,
     answers: BTreeMap<u64, Completion>,
     tag: u64,
@@ -87,6 +91,8 @@ impl Host {
             machine,
             files: Vec::new(),
             endpoints: BTreeMap::new(),
+            inboxes: BTreeMap::new(),
+            mtu: config.mtu,
             sysctl,
             answers: BTreeMap::new(),
             tag: 0,
@@ -99,12 +105,14 @@ impl Host {
     pub fn readdress(&mut self, addresses: Addresses, mtu: u16) -> bool {
         let idle = |file: &File| match file {
             File::Tcp(tcp) => matches!(tcp.role, Role::Fresh),
+            File::Udp(udp) => !udp.is_open(),
             File::Epoll(_) | File::PipeRead(..) | File::PipeWrite(..) => true,
         };
         if !self.endpoints.is_empty() || !self.files.iter().flatten().all(idle) {
             return false;
         }
         let now = self.now();
+        self.mtu = mtu;
         self.machine = new_machine(&HostConfig { addresses, mtu }, &self.sysctl);
         self.machine.now = now;
         true
@@ -280,6 +288,9 @@ impl Host {
             (libc::SOCK_STREAM, 0 | libc::IPPROTO_TCP) => {
                 File::Tcp(Box::new(TcpFile::new(v6, nonblocking)))
             }
+            (libc::SOCK_DGRAM, 0 | libc::IPPROTO_UDP) => {
+                File::Udp(Box::new(UdpFile::new(v6, nonblocking)))
+            }
             (libc::SOCK_STREAM | libc::SOCK_DGRAM, _) => return Err(Errno::EPROTONOSUPPORT),
             _ => return Err(Errno::ESOCKTNOSUPPORT),
         };
@@ -314,6 +325,7 @@ impl Host {
     pub(super) fn tcp(&mut self, fd: i32) -> Result<&mut TcpFile, Errno> {
         match self.file(fd)? {
             File::Tcp(tcp) => Ok(tcp),
+            File::Udp(_) => Err(Errno::EOPNOTSUPP),
             File::Epoll(_) | File::PipeRead(..) | File::PipeWrite(..) => Err(Errno::ENOTSOCK),
         }
     }
@@ -347,6 +359,7 @@ impl Host {
             match completion {
                 Completion::Failed { tag, .. }
                 | Completion::Listening { tag, .. }
+                | Completion::Bound { tag, .. }
                 | Completion::Info { tag, .. }
                 | Completion::EchoReply { tag, .. } => {
                     self.answers.insert(tag, completion);
@@ -370,10 +383,13 @@ impl Host {
                     endpoint.ended = true;
                     endpoint.error = Errno::of_end(reason, endpoint.peer_closed);
                 }),
-                Completion::Message { .. }
-                | Completion::Bound { .. }
-                | Completion::Datagram { .. }
-                | Completion::DatagramRefused { .. } => {}
+                Completion::Datagram { socket, offset, len, remote } => {
+                    self.absorb_datagram(socket, (offset, len), remote);
+                }
+                Completion::DatagramRefused { socket, reason } => {
+                    self.absorb_refusal(socket, reason);
+                }
+                Completion::Message { .. } => {}
             }
         }
     }

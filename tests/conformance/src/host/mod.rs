@@ -5,7 +5,9 @@
 //! its wire, in whole IP datagrams. There is one thread: a blocking call is a value that waits.
 
 mod call;
+mod datagram;
 pub mod errno;
+mod errors;
 mod file;
 #[expect(clippy::module_inception, reason = "the host of the module `host`")]
 mod host;

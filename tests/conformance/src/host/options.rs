@@ -93,6 +93,12 @@ impl Values {
         u32::try_from(value).ok().filter(|value| *value > 0)
     }
 
+    /// IP_MTU_DISCOVER says that what does not fit into one packet is refused.
+    pub(super) fn never_fragments(&self) -> bool {
+        let keys = [(IP, libc::IP_MTU_DISCOVER), (IPV6, libc::IPV6_MTU_DISCOVER)];
+        keys.iter().any(|key| matches!(self.int(*key), Some(2 | 3)))
+    }
+
     /// SO_LINGER's seconds, where it is on.
     pub(super) fn linger(&self) -> Option<u32> {
         let value = self.set.get(&(SOCKET, libc::SO_LINGER))?;
@@ -132,6 +138,9 @@ fn for_stack(key: Key, value: &[u8]) -> Result<Option<SocketOption>, Errno> {
     }
     if KEPT.contains(&key) || key == (SOCKET, libc::SO_REUSEADDR) {
         return Ok(None);
+    }
+    if value.len() < 4 && matches!(key.0, SOCKET | TCP) {
+        return Err(Errno::EINVAL);
     }
     let value = int(value)?;
     let on = value != 0;
@@ -188,9 +197,20 @@ impl Host {
         name: i32,
         value: &[u8],
     ) -> CallResult {
-        let tcp = self.tcp(fd)?;
         let key = (level, name);
+        let flag = [(TCP, libc::TCP_INQ), (SOCKET, SO_ZEROCOPY)].contains(&key);
+        if flag && !matches!(int(value)?, 0 | 1) {
+            return Err(Errno::EINVAL);
+        }
         let option = for_stack(key, value)?;
+        if let File::Udp(udp) = self.file(fd)? {
+            if level == TCP {
+                return Err(Errno::ENOPROTOOPT);
+            }
+            udp.values.set.insert(key, value.to_vec());
+            return Ok(Reply::Number(0));
+        }
+        let tcp = self.tcp(fd)?;
         if let Some(option) = option {
             option.check().map_err(|_| Errno::EINVAL)?;
         }
@@ -224,7 +244,7 @@ impl Host {
     }
 
     /// SO_SNDBUF and SO_RCVBUF, where they are set, are what the rings hold.
-    fn ring_sizes(&self, values: &Values) -> (u64, RxWindow) {
+    pub(super) fn ring_sizes(&self, values: &Values) -> (u64, RxWindow) {
         let size = |name, force| {
             let value = values.int((SOCKET, force)).or_else(|| values.int((SOCKET, name)))?;
             u64::try_from(value).ok()
@@ -266,10 +286,37 @@ impl Host {
     }
 
     pub(super) fn read_option(&mut self, fd: i32, level: i32, name: i32, len: usize) -> CallResult {
-        if !matches!(self.file(fd)?, File::Tcp(_)) {
-            return Err(Errno::ENOTSOCK);
-        }
-        let mut value = match (level, name) {
+        let mut value = match self.file(fd)? {
+            File::Tcp(_) => self.tcp_option(fd, level, name)?,
+            File::Udp(_) => self.udp_option(fd, (level, name))?,
+            File::Epoll(_) | File::PipeRead(..) | File::PipeWrite(..) => {
+                return Err(Errno::ENOTSOCK);
+            }
+        };
+        value.truncate(len);
+        Ok(Reply::Option(value))
+    }
+
+    fn udp_option(&mut self, fd: i32, key: Key) -> Result<Vec<u8>, Errno> {
+        let error = if key == (SOCKET, libc::SO_ERROR) { self.udp_error(fd)? } else { 0 };
+        let udp = self.udp(fd)?;
+        let value = match key {
+            (SOCKET, libc::SO_ERROR) => error,
+            (SOCKET, libc::SO_TYPE) => libc::SOCK_DGRAM,
+            (SOCKET, libc::SO_PROTOCOL) => libc::IPPROTO_UDP,
+            (SOCKET, libc::SO_DOMAIN) if udp.v6 => libc::AF_INET6,
+            (SOCKET, libc::SO_DOMAIN) => libc::AF_INET,
+            (TCP, _) => return Err(Errno::ENOPROTOOPT),
+            _ => match udp.values.set.get(&key) {
+                Some(value) => return Ok(value.clone()),
+                None => self.default_of(key),
+            },
+        };
+        Ok(value.to_ne_bytes().to_vec())
+    }
+
+    fn tcp_option(&mut self, fd: i32, level: i32, name: i32) -> Result<Vec<u8>, Errno> {
+        Ok(match (level, name) {
             (TCP, libc::TCP_INFO) => self.tcp_info_of(fd)?,
             (TCP, libc::TCP_CC_INFO) => Vec::new(),
             (TCP, libc::TCP_CONGESTION) => self.congestion_name(fd)?,
@@ -280,9 +327,7 @@ impl Host {
                 tcp.values.set.get(&(level, name)).cloned().unwrap_or_else(|| vec![0; len])
             }
             _ => self.int_option(fd, (level, name))?.to_ne_bytes().to_vec(),
-        };
-        value.truncate(len);
-        Ok(Reply::Option(value))
+        })
     }
 
     fn int_option(&mut self, fd: i32, key: Key) -> Result<i32, Errno> {

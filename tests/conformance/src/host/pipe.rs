@@ -60,7 +60,7 @@ impl Host {
     fn try_splice(&mut self, from: i32, to: i32, len: usize) -> CallResult {
         let into_pipe = match self.file(to)? {
             File::PipeWrite(buffer, _) => Some(PIPE_BYTES - buffer.borrow().bytes.len()),
-            File::Tcp(_) | File::Epoll(_) | File::PipeRead(..) => None,
+            File::Tcp(_) | File::Udp(_) | File::Epoll(_) | File::PipeRead(..) => None,
         };
         if let Some(room) = into_pipe {
             let taken = self.call_now(super::Call::Receive {
@@ -76,7 +76,9 @@ impl Host {
         }
         let waiting: Vec<u8> = match self.file(from)? {
             File::PipeRead(buffer, _) => buffer.borrow().bytes.iter().take(len).copied().collect(),
-            File::Tcp(_) | File::Epoll(_) | File::PipeWrite(..) => return Err(Errno::EINVAL),
+            File::Tcp(_) | File::Udp(_) | File::Epoll(_) | File::PipeWrite(..) => {
+                return Err(Errno::EINVAL);
+            }
         };
         if waiting.is_empty() {
             return self.read_pipe(from, 0).map(|_| Reply::Number(0));

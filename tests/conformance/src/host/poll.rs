@@ -26,6 +26,7 @@ impl Host {
     fn readiness(&mut self, fd: i32) -> Result<(u32, u64), Errno> {
         match self.file(fd)? {
             File::Tcp(_) => self.tcp_readiness(fd),
+            File::Udp(_) => self.udp_readiness(fd),
             File::Epoll(watches) => {
                 let fds: Vec<i32> = watches.keys().copied().collect();
                 let ready = fds.into_iter().any(|fd| self.watched(fd, u32::MAX) != 0);
@@ -71,10 +72,12 @@ impl Host {
             events |= IN;
         }
         if endpoint.connected || endpoint.ended {
-            // Linux: at least a third of the buffer is free (sk_stream_min_wspace).
+            // Linux: at least a third of the buffer is free (sk_stream_min_wspace), and half of what may wait unsent.
             let roomy = room >= queued / 2 && room > 0;
             let unsent = match lowat {
-                Some(limit) => self.info(socket).is_some_and(|info| info.notsent_bytes >= limit),
+                Some(limit) => {
+                    self.info(socket).is_some_and(|info| 2 * info.notsent_bytes >= limit)
+                }
                 None => false,
             };
             if (roomy && !unsent) || shut_write || endpoint.ended {
@@ -84,7 +87,7 @@ impl Host {
         if self.urgent_waits(fd) {
             events |= libc::EPOLLPRI as u32;
         }
-        if endpoint.error.is_some() {
+        if endpoint.error.is_some() || self.release_zero_copies(fd) {
             events |= ERR;
         }
         Ok((events, endpoint.news))
@@ -123,7 +126,9 @@ impl Host {
     fn watches(&mut self, epfd: i32) -> Result<&mut BTreeMap<i32, Watch>, Errno> {
         match self.file(epfd)? {
             File::Epoll(watches) => Ok(watches),
-            File::Tcp(_) | File::PipeRead(..) | File::PipeWrite(..) => Err(Errno::EINVAL),
+            File::Tcp(_) | File::Udp(_) | File::PipeRead(..) | File::PipeWrite(..) => {
+                Err(Errno::EINVAL)
+            }
         }
     }
 

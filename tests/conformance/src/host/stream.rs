@@ -12,12 +12,12 @@ use super::file::{File, Role, TcpFile};
 use super::host::Host;
 
 /// An IPv4 address in IPv6's clothes is an IPv4 address to the stack.
-fn unmapped(address: SocketAddr) -> SocketAddr {
+pub(super) fn unmapped(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 /// What a socket of the family `v6` shows of an address.
-fn shown(address: SocketAddr, v6: bool) -> SocketAddr {
+pub(super) fn shown(address: SocketAddr, v6: bool) -> SocketAddr {
     match address.ip() {
         IpAddr::V4(ip) if v6 => SocketAddr::new(ip.to_ipv6_mapped().into(), address.port()),
         IpAddr::V4(_) | IpAddr::V6(_) => address,
@@ -26,6 +26,9 @@ fn shown(address: SocketAddr, v6: bool) -> SocketAddr {
 
 impl Host {
     pub(super) fn bind(&mut self, fd: i32, address: SocketAddr) -> CallResult {
+        if let File::Udp(_) = self.file(fd)? {
+            return self.bind_udp(fd, address);
+        }
         let address = unmapped(address);
         let tcp = self.tcp(fd)?;
         if tcp.bound.is_some() || !matches!(tcp.role, Role::Fresh) {
@@ -64,7 +67,7 @@ impl Host {
         address.port() != 0
             && others.filter_map(|(_, file)| file.as_ref()).any(|file| match file {
                 File::Tcp(tcp) => tcp.bound.is_some_and(overlaps) && !(ours && shares(tcp)),
-                File::Epoll(_) | File::PipeRead(..) | File::PipeWrite(..) => false,
+                File::Udp(_) | File::Epoll(_) | File::PipeRead(..) | File::PipeWrite(..) => false,
             })
     }
 
@@ -128,6 +131,7 @@ impl Host {
         let nonblocking = match self.file(fd) {
             Err(error) => return Some(Err(error)),
             Ok(File::Tcp(tcp)) => tcp.nonblocking,
+            Ok(File::Udp(udp)) => udp.nonblocking,
             Ok(File::PipeRead(_, on) | File::PipeWrite(_, on)) => *on,
             Ok(File::Epoll(_)) => false,
         };
@@ -153,6 +157,9 @@ impl Host {
     }
 
     fn try_connect(&mut self, fd: i32, address: Option<SocketAddr>, begun: bool) -> CallResult {
+        if let File::Udp(_) = self.file(fd)? {
+            return self.connect_udp(fd, address);
+        }
         let tcp = self.tcp(fd)?;
         if let Some(error) = tcp.error.take() {
             return Err(error);
@@ -225,7 +232,12 @@ impl Host {
 
     /// SO_RCVTIMEO or SO_SNDTIMEO is over.
     pub(super) fn timed_out(&mut self, fd: i32, name: i32, progress: &mut Progress) -> bool {
-        let span = self.tcp(fd).ok().and_then(|tcp| tcp.values.span((libc::SOL_SOCKET, name)));
+        let values = match self.file(fd) {
+            Ok(File::Tcp(tcp)) => Some(&tcp.values),
+            Ok(File::Udp(udp)) => Some(&udp.values),
+            Ok(File::Epoll(_) | File::PipeRead(..) | File::PipeWrite(..)) | Err(_) => None,
+        };
+        let span = values.and_then(|values| values.span((libc::SOL_SOCKET, name)));
         self.deadline(span, progress)
     }
 
@@ -236,6 +248,9 @@ impl Host {
             libc::SHUT_RDWR => (true, true),
             _ => return Err(Errno::EINVAL),
         };
+        if let File::Udp(_) = self.file(fd)? {
+            return self.shutdown_udp(fd, read, write);
+        }
         let tcp = self.tcp(fd)?;
         match &tcp.role {
             Role::Fresh => Err(Errno::ENOTCONN),
@@ -285,7 +300,7 @@ impl Host {
                 Role::Stream { socket } => (socket, tcp.values.linger()),
                 Role::Fresh | Role::Listener { .. } => return Some(self.close_now(fd)),
             },
-            Ok(File::Epoll(_) | File::PipeRead(..) | File::PipeWrite(..)) => {
+            Ok(File::Udp(_) | File::Epoll(_) | File::PipeRead(..) | File::PipeWrite(..)) => {
                 return Some(self.close_now(fd));
             }
         };
@@ -332,6 +347,7 @@ impl Host {
                 }
                 Role::Stream { socket } => self.tell(Op::Close { socket })?,
             },
+            File::Udp(udp) => self.close_udp(&udp)?,
             File::Epoll(_) => {}
             File::PipeRead(buffer, _) => buffer.borrow_mut().readers -= 1,
             File::PipeWrite(buffer, _) => buffer.borrow_mut().writers -= 1,

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 
 use causeway_core::port::{Op, SocketId};
 
-use super::call::{CallResult, Progress, Received, Reply};
+use super::call::{CallResult, ControlMessage, Progress, Received, Reply};
 use super::errno::Errno;
-use super::file::{File, Role};
+use super::file::{File, Role, TcpFile};
 use super::host::Host;
 
 /// SIOCATMARK and SIOCOUTQNSD, which the C library's headers lack.
@@ -14,6 +14,11 @@ const SIOCATMARK: u64 = 0x8905;
 const SIOCOUTQNSD: u64 = 0x894b;
 const SIOCINQ: u64 = 0x541b;
 const SIOCOUTQ: u64 = 0x5411;
+/// Bytes of a burst that a device cuts, without its headers.
+const BURST_MAX: u32 = 65_536 - 1 - 320;
+const MSG_FASTOPEN: i32 = 0x2000_0000;
+const MSG_ZEROCOPY: i32 = 0x400_0000;
+const SO_ZEROCOPY: i32 = 60;
 
 impl Host {
     pub(super) fn receive(
@@ -27,11 +32,12 @@ impl Host {
             Err(error) => return Some(Err(error)),
             Ok(File::PipeRead(..)) => self.read_pipe(fd, len),
             Ok(File::Tcp(_)) => self.try_receive(fd, len, flags),
+            Ok(File::Udp(_)) => self.receive_udp(fd, len, flags),
             Ok(File::Epoll(_) | File::PipeWrite(..)) => return Some(Err(Errno::EBADF)),
         };
         match result {
             // Urgent data is never waited for.
-            result if flags & libc::MSG_OOB != 0 => Some(result),
+            result if flags & (libc::MSG_OOB | libc::MSG_ERRQUEUE) != 0 => Some(result),
             Err(Errno::EAGAIN) => match self.block(fd, flags) {
                 None if self.timed_out(fd, libc::SO_RCVTIMEO, progress) => {
                     self.receive_less(fd, len)
@@ -45,14 +51,17 @@ impl Host {
     /// SO_RCVTIMEO is over: what is there is less than was asked for, or nothing.
     fn receive_less(&mut self, fd: i32, len: usize) -> Option<CallResult> {
         Some(match self.try_receive(fd, len, libc::MSG_DONTWAIT) {
-            Err(Errno::EAGAIN) => Err(Errno::EAGAIN),
+            Err(Errno::EAGAIN | Errno::EOPNOTSUPP) => Err(Errno::EAGAIN),
             result => result,
         })
     }
 
     fn try_receive(&mut self, fd: i32, len: usize, flags: i32) -> CallResult {
         if flags & libc::MSG_ERRQUEUE != 0 {
-            return Err(Errno::EAGAIN);
+            self.release_zero_copies(fd);
+            let tcp = self.tcp(fd)?;
+            let error = tcp.zero_copies.pop(tcp.v6).ok_or(Errno::EAGAIN)?;
+            return Ok(error.received());
         }
         if flags & libc::MSG_OOB != 0 {
             return self.receive_urgent(fd, len, flags);
@@ -86,9 +95,24 @@ impl Host {
             if let Some(error) = endpoint.error.take() {
                 return Err(error);
             }
-            return Ok(Reply::Received(0, Received::default()));
+            let control = self.inquired(socket);
+            return Ok(Reply::Received(0, Received { control, ..Received::default() }));
         }
         Err(Errno::EAGAIN)
+    }
+
+    /// TCP_INQ: what is left to read, with one more for the peer's FIN (tcp_inq_hint).
+    fn inquired(&mut self, socket: SocketId) -> Vec<ControlMessage> {
+        let key = (libc::IPPROTO_TCP, libc::TCP_INQ);
+        let fd = self.fd_of(socket);
+        let asked = fd.and_then(|fd| self.tcp(fd).ok()).is_some_and(|tcp| tcp.values.flag(key));
+        let Some(endpoint) = self.endpoints.get(&socket).filter(|_| asked) else {
+            return Vec::new();
+        };
+        let (stream, fin) = (endpoint.stream, u64::from(endpoint.peer_closed));
+        let left = self.machine.engine.port_mut().rings(stream).readable() + fin;
+        let data = i32::try_from(left).unwrap_or(i32::MAX).to_ne_bytes().to_vec();
+        vec![ControlMessage { level: libc::IPPROTO_TCP, kind: libc::TCP_CM_INQ, data }]
     }
 
     /// `hole`: what is peeked at begins behind the urgent byte.
@@ -101,11 +125,16 @@ impl Host {
         let mut bytes = self.machine.engine.port_mut().rings(stream).read(len + skip, peek);
         bytes.drain(..skip);
         let count = bytes.len() as i64;
+        if flags & libc::MSG_TRUNC != 0 {
+            // tcp(7): the bytes are thrown away.
+            bytes.clear();
+        }
         if !peek {
             // A refusal means that the connection is over: what lay in its ring is read all the same.
             let _ = self.tell(Op::Kick { socket });
         }
-        Reply::Received(count, Received { bytes, ..Received::default() })
+        let control = self.inquired(socket);
+        Reply::Received(count, Received { bytes, control, ..Received::default() })
     }
 
     pub(super) fn send(
@@ -119,19 +148,28 @@ impl Host {
         match self.file(fd) {
             Err(error) => return Some(Err(error)),
             Ok(File::PipeWrite(..)) => return Some(self.write_pipe(fd, bytes)),
+            Ok(File::Udp(_)) => {
+                return match self.send_udp(fd, bytes, flags, to) {
+                    Err(Errno::EAGAIN) => self.block(fd, flags),
+                    sent => Some(sent.map(|count| Reply::Number(count as i64))),
+                };
+            }
             Ok(File::Tcp(_)) => {}
             Ok(File::Epoll(_) | File::PipeRead(..)) => return Some(Err(Errno::EBADF)),
         }
-        let rest = &bytes[progress.sent..];
-        let sent = match self.try_send(fd, rest, flags, to) {
-            Ok(sent) => sent,
-            Err(Errno::EAGAIN) => 0,
-            // What was sent before the error is the result; the error is told by the next call.
-            Err(_) if progress.sent > 0 => return Some(Ok(Reply::Number(progress.sent as i64))),
-            Err(error) => return Some(Err(error)),
-        };
-        progress.sent += sent;
+        loop {
+            match self.try_send(fd, &bytes[progress.sent..], flags, to) {
+                Ok(0) | Err(Errno::EAGAIN) => break,
+                Ok(sent) => progress.sent += sent,
+                // What was sent before the error is the result; the error is told by the next call.
+                Err(_) if progress.sent > 0 => {
+                    return Some(Ok(Reply::Number(progress.sent as i64)));
+                }
+                Err(error) => return Some(Err(error)),
+            }
+        }
         if progress.sent == bytes.len() {
+            self.note_zero_copy(fd, flags, bytes.len());
             return Some(Ok(Reply::Number(bytes.len() as i64)));
         }
         let blocked = self.block(fd, flags);
@@ -139,8 +177,41 @@ impl Host {
         match (blocked, progress.sent) {
             (None, _) if !expired => None,
             (_, 0) => Some(Err(Errno::EAGAIN)),
-            (_, sent) => Some(Ok(Reply::Number(sent as i64))),
+            (_, sent) => {
+                self.note_zero_copy(fd, flags, sent);
+                Some(Ok(Reply::Number(sent as i64)))
+            }
         }
+    }
+
+    /// A call with MSG_ZEROCOPY has a number of its own, if the socket has SO_ZEROCOPY.
+    fn note_zero_copy(&mut self, fd: i32, flags: i32, sent: usize) {
+        let key = (libc::SOL_SOCKET, SO_ZEROCOPY);
+        let Ok(tcp) = self.tcp(fd) else { return };
+        let Role::Stream { socket } = tcp.role else { return };
+        if sent == 0 || flags & MSG_ZEROCOPY == 0 || !tcp.values.flag(key) {
+            return;
+        }
+        let Some(stream) = self.endpoints.get(&socket).map(|e| e.stream) else { return };
+        let end = self.machine.engine.port_mut().rings(stream).tx_end();
+        if let Ok(tcp) = self.tcp(fd) {
+            tcp.zero_copies.sent(end);
+        }
+    }
+
+    /// Takes note of what the peer has. True if a range of sends is done and was not told.
+    pub(super) fn release_zero_copies(&mut self, fd: i32) -> bool {
+        let Ok(TcpFile { role: Role::Stream { socket }, .. }) = self.tcp(fd) else { return false };
+        let socket = *socket;
+        let stream = self.endpoints.get(&socket).map(|e| e.stream);
+        let released = stream.map_or(0, |stream| {
+            let rings = self.machine.engine.port_mut().rings(stream);
+            rings.tx_end() - rings.tx_queued()
+        });
+        self.tcp(fd).is_ok_and(|tcp| {
+            tcp.zero_copies.release(released);
+            tcp.zero_copies.is_done()
+        })
     }
 
     fn try_send(
@@ -152,7 +223,13 @@ impl Host {
     ) -> Result<usize, Errno> {
         let tcp = self.tcp(fd)?;
         let Role::Stream { socket } = tcp.role else {
-            return Err(if to.is_some() { Errno::ENOTCONN } else { Errno::EPIPE });
+            // No Fast Open: the SYN carries no data.
+            let fast = flags & MSG_FASTOPEN != 0;
+            return Err(match to {
+                _ if fast => Errno::EOPNOTSUPP,
+                Some(_) => Errno::ENOTCONN,
+                None => Errno::EPIPE,
+            });
         };
         let shut = tcp.shut_write;
         let endpoint = self.endpoints.get_mut(&socket).ok_or(Errno::EIO)?;
@@ -166,7 +243,8 @@ impl Host {
             return Err(Errno::EAGAIN);
         }
         let stream = endpoint.stream;
-        let sent = self.machine.engine.port_mut().rings(stream).write(bytes);
+        let chunk = self.below_low_water(fd, socket).min(bytes.len());
+        let sent = self.machine.engine.port_mut().rings(stream).write(&bytes[..chunk]);
         if sent > 0 {
             self.cork_for(fd, socket, flags & libc::MSG_MORE != 0)?;
             let offset = self.machine.engine.port_mut().rings(stream).tx_end();
@@ -178,10 +256,24 @@ impl Host {
         if sent == 0 && !bytes.is_empty() { Err(Errno::EAGAIN) } else { Ok(sent) }
     }
 
+    /// TCP_NOTSENT_LOWAT: another buffer may be filled while less than that waits unsent. How long a buffer is, Linux says by
+    /// what may become one burst: whole segments, 64 KiB, half the peer's window (tcp_xmit_size_goal).
+    fn below_low_water(&mut self, fd: i32, socket: SocketId) -> usize {
+        let limit = self.tcp(fd).ok().and_then(|tcp| tcp.values.not_sent_low_water());
+        let Some((limit, info)) = limit.zip(self.info(socket)) else { return usize::MAX };
+        if info.notsent_bytes >= limit {
+            return 0;
+        }
+        let mss = info.snd_mss.max(1);
+        let goal = BURST_MAX.min(info.snd_wnd / 2);
+        (goal - goal % mss).max(mss) as usize
+    }
+
     pub(super) fn fcntl(&mut self, fd: i32, command: i32, argument: i64) -> CallResult {
         let file = self.file(fd)?;
         let nonblocking = match file {
             File::Tcp(tcp) => &mut tcp.nonblocking,
+            File::Udp(udp) => &mut udp.nonblocking,
             File::PipeRead(_, on) | File::PipeWrite(_, on) => on,
             File::Epoll(_) => return Err(Errno::EINVAL),
         };
@@ -207,6 +299,13 @@ impl Host {
                 }
                 _ => Err(Errno::ENOTTY),
             };
+        }
+        if let File::Udp(_) = self.file(fd)? {
+            let value = match request {
+                SIOCINQ | SIOCOUTQ => self.udp_waiting(fd, request == SIOCINQ)?,
+                _ => return Err(Errno::ENOTTY),
+            };
+            return Ok(Reply::Ioctl(i32::try_from(value).unwrap_or(i32::MAX)));
         }
         let tcp = self.tcp(fd)?;
         let socket = match tcp.role {

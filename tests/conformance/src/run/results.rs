@@ -109,8 +109,8 @@ impl Player<'_> {
         reply: &Reply,
     ) -> Result<(), Refused> {
         match reply {
-            Reply::Received(_, received) => {
-                self.check_bytes(spec, call, &received.bytes)?;
+            Reply::Received(count, received) => {
+                self.check_bytes(spec, call, *count, &received.bytes)?;
                 if spec.name == "recvmsg" {
                     let flags = int(field(&spec.args[1], "msg_flags")?)?;
                     if flags != received.flags {
@@ -158,6 +158,7 @@ impl Player<'_> {
         &mut self,
         spec: &SyscallSpec,
         call: &Call,
+        count: i64,
         bytes: &[u8],
     ) -> Result<(), Refused> {
         let Call::Receive { flags, .. } = call else { return Ok(()) };
@@ -165,7 +166,8 @@ impl Player<'_> {
         let from = if connection.udp { 0 } else { connection.read };
         let out_of_band = flags & (libc::MSG_OOB | libc::MSG_ERRQUEUE) != 0;
         if flags & libc::MSG_PEEK == 0 && !out_of_band {
-            connection.read += bytes.len() as u64;
+            // More than the bytes where they were thrown away.
+            connection.read += count.unsigned_abs();
         }
         let known = !connection.free_form && !out_of_band;
         let right = patterned(from, bytes.len());

@@ -252,6 +252,20 @@ pub(super) fn epoll_event(expr: &Expr) -> Result<EpollEvent, Refused> {
     Ok(EpollEvent { events: events as u32, data: data as u64 })
 }
 
+/// `struct sock_extended_err`.
+fn extended_error(error: &Expr) -> Result<Vec<u8>, Refused> {
+    let word = |name| field(error, name).and_then(int).map(i32::to_ne_bytes);
+    let byte = |name| {
+        let value = field(error, name).and_then(number)?;
+        u8::try_from(value).map_err(|_| format!("`{name}` is out of range"))
+    };
+    let mut out = word("ee_errno")?.to_vec();
+    out.extend([byte("ee_origin")?, byte("ee_type")?, byte("ee_code")?, 0]);
+    out.extend(word("ee_info")?);
+    out.extend(word("ee_data")?);
+    Ok(out)
+}
+
 /// The `msg_control` of a message: numbers as 4 bytes.
 pub(super) fn control_messages(message: &Expr) -> Result<Vec<ControlMessage>, Refused> {
     let Ok(Expr::List(items)) = field(message, "msg_control") else { return Ok(Vec::new()) };
@@ -261,6 +275,7 @@ pub(super) fn control_messages(message: &Expr) -> Result<Vec<ControlMessage>, Re
             data @ (Expr::Int(_) | Expr::Word(_) | Expr::Or(..)) => {
                 int(data)?.to_ne_bytes().to_vec()
             }
+            error @ Expr::Struct(_) if field(error, "ee_errno").is_ok() => extended_error(error)?,
             _ => return Err("this ancillary data is not carried out here".into()),
         };
         let (level, kind) = (int(field(item, "cmsg_level")?)?, int(field(item, "cmsg_type")?)?);

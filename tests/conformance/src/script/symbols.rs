@@ -153,6 +153,7 @@ const OURS: &[(&str, i64)] = &[
     ("SO_EE_ORIGIN_ICMP6", 3),
     ("SO_EE_ORIGIN_TIMESTAMPING", 4),
     ("SO_EE_ORIGIN_ZEROCOPY", 5),
+    ("SO_EE_CODE_ZEROCOPY_COPIED", 1),
     ("TCP_ESTABLISHED", 1),
     ("TCP_SYN_SENT", 2),
     ("TCP_SYN_RECV", 3),
