@@ -1,6 +1,7 @@
 //! Socket options: of a socket that is there, or of the next one that its channel opens.
 
 use super::composition::Stack;
+use super::no_stream::rings;
 use super::sock::Kind;
 use crate::error::CommandError;
 use crate::port::{AppPort, ChannelId, SocketId, SocketOption};
@@ -24,7 +25,12 @@ impl Stack {
         let before = socket.tcp_state();
         match &mut socket.kind {
             Kind::Listener(listener) => return listener.config.set(option),
-            Kind::Tcp { connection, .. } => connection.set_option(now, option)?,
+            Kind::Tcp { connection, .. } => {
+                if option == SocketOption::NoDelay(true) {
+                    connection.push_corked(&rings(port, socket.stream));
+                }
+                connection.set_option(now, option)?;
+            }
             Kind::Machnet { .. } | Kind::Udp(_) => return Err(CommandError::WrongState),
         }
         self.settle(now, id, before, port);

@@ -87,6 +87,8 @@ pub(in crate::tcp) struct Counters {
     pub(in crate::tcp) data_segs_out: u32,
     /// Segments that arrived beyond a gap (tcpi_rcv_ooopack).
     pub(in crate::tcp) out_of_order: u32,
+    /// How long something was in flight, without what `Flight` knows.
+    pub(in crate::tcp) busy_ms: u32,
     /// When the last challenge or out-of-window acknowledgement was granted, in ms, and how many since.
     pub(in crate::tcp) challenge_ms: u32,
     pub(in crate::tcp) challenges: u8,

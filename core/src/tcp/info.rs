@@ -59,13 +59,14 @@ impl Connection {
     pub fn info_at(&self, now: Instant, io: &impl StreamIo) -> SocketInfo {
         let sent = self.snd.offset_of(self.snd.snd_max);
         let notsent = io.tx_end().saturating_sub(sent);
-        SocketInfo {
+        let mut info = SocketInfo {
             last_data_sent: now.saturating_since(self.counters.last_tx),
             last_ack_recv: now.saturating_since(self.counters.last_rx),
-            last_data_recv: now.saturating_since(self.counters.last_rx),
             notsent_bytes: u32::try_from(notsent).unwrap_or(u32::MAX),
             ..self.info()
-        }
+        };
+        self.chrono_info(now, &mut info);
+        info
     }
 
     /// Getter: the figures that neither time nor the rings have a part in; the others are zero.

@@ -8,6 +8,7 @@ pub mod congestion;
 
 mod burst;
 mod challenge;
+mod chrono;
 mod config;
 mod connection;
 mod cork;

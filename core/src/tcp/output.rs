@@ -304,6 +304,7 @@ impl Connection {
         // A FIN takes a sequence number of the window, too.
         if wnd == 0 {
             self.snd.cwnd_limited = false;
+            self.limited_by_window(now);
             return self.wait_for_window(now);
         }
         let room = wnd.min(cwnd);
@@ -311,8 +312,8 @@ impl Connection {
         if room < waiting {
             return self.part_of(waiting, room, wnd, mss, now, limits);
         }
-        let len = self.without_small_tail(now, waiting, mss, fin_waits);
-        let len = len.min(segment_max(limits, mss));
+        let max = segment_max(limits, mss);
+        let len = self.without_small_tail(now, waiting, max, fin_waits).min(max);
         if len == 0 && !(waiting == 0 && fin_waits) {
             return None;
         }
@@ -341,6 +342,7 @@ impl Connection {
             return None;
         }
         let worth = wnd >= self.snd.snd_wnd_max / 2 || planted::is(Bug::SillySender);
+        self.limited_by_window(now);
         if worth || core::mem::take(&mut self.flags.override_due) {
             return Some(Sendable { len: room, fin: false, last: false });
         }
@@ -348,12 +350,13 @@ impl Connection {
     }
 
     /// Nagle's algorithm with Minshall's refinement: a small segment waits while another is under way.
-    fn without_small_tail(&mut self, now: Instant, waiting: u32, mss: u32, last: bool) -> u32 {
+    fn without_small_tail(&mut self, now: Instant, waiting: u32, max: u32, last: bool) -> u32 {
+        let mss = self.options.mss();
         if self.is_urgent() {
             return waiting;
         }
         if self.config.cork && !last {
-            return self.corked(now, waiting, mss);
+            return self.corked(now, waiting, max);
         }
         // `snd_sml` is clamped to `snd_una` as that advances.
         let small_under_way = self.snd.snd_sml > self.snd.snd_una;
@@ -407,6 +410,7 @@ impl Connection {
         let seq = self.snd.snd_max;
         let start = self.snd.offset_of(seq);
         let next = seq + len + u32::from(fin);
+        self.not_limited_by_window(now);
         let segment = self.emit_data(now, seq, sendable, limits, io);
         if len != mss && !len.is_multiple_of(mss) {
             self.snd.snd_sml = next;

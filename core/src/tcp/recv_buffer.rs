@@ -56,6 +56,8 @@ pub(in crate::tcp) struct RecvBuffer {
     pub(in crate::tcp) pushed: u8,
     /// What we send answers what we receive, so that it carries acknowledgements (Linux's pingpong mode).
     pub(in crate::tcp) interactive: bool,
+    /// When data last came, by `chrono::coarse`.
+    pub(in crate::tcp) last_data: u32,
     /// SO_RCVBUF and TCP_WINDOW_CLAMP: most bytes between what was consumed and the right window edge.
     pub(in crate::tcp) buffer_max: u32,
 }
@@ -92,6 +94,7 @@ impl RecvBuffer {
             quick_acks: QUICK_ACKS,
             pushed: 0,
             interactive: false,
+            last_data: 0,
             buffer_max: u32::MAX,
         }
     }

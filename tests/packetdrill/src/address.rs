@@ -6,6 +6,10 @@ use causeway_conformance::host::Errno;
 
 use crate::memory::{copy_in, copy_out};
 
+/// Bytes of `struct sockaddr_in`, and the most of any address.
+const SOCKADDR_IN: usize = 16;
+const SOCKADDR_MAX: usize = 128;
+
 /// Reads an address; `None` for AF_UNSPEC.
 ///
 /// # Safety
@@ -14,6 +18,9 @@ pub(crate) unsafe fn read(
     address: *const libc::sockaddr,
     len: libc::socklen_t,
 ) -> Result<Option<SocketAddr>, Errno> {
+    if len as usize > SOCKADDR_MAX {
+        return Err(Errno::EINVAL);
+    }
     // SAFETY: the caller's promise.
     let bytes = unsafe { copy_in(address.cast::<u8>(), len as usize) }.ok_or(Errno::EFAULT)?;
     let half = |at: usize| bytes.get(at..)?.first_chunk::<2>().copied();
@@ -22,7 +29,8 @@ pub(crate) unsafe fn read(
     match i32::from(family) {
         libc::AF_UNSPEC => Ok(None),
         libc::AF_INET => {
-            let octets = bytes.get(4..).and_then(|b| b.first_chunk::<4>()).ok_or(Errno::EINVAL)?;
+            let octets = bytes.get(4..8).filter(|_| bytes.len() >= SOCKADDR_IN);
+            let octets = octets.and_then(|b| b.first_chunk::<4>()).ok_or(Errno::EINVAL)?;
             Ok(Some(SocketAddr::new(Ipv4Addr::from(*octets).into(), port)))
         }
         libc::AF_INET6 => {
@@ -67,7 +75,8 @@ pub(crate) unsafe fn write(
     let bytes = address.map_or_else(Vec::new, bytes);
     // SAFETY: `len` points to a length, and `out` to as many bytes: the caller's promise.
     unsafe {
-        copy_out(&bytes, out.cast::<u8>(), *len as usize);
+        // An address that leads nowhere is the caller's loss: the call itself is done.
+        let _ = copy_out(&bytes, out.cast::<u8>(), *len as usize);
         *len = bytes.len() as libc::socklen_t;
     }
 }

@@ -4,7 +4,10 @@ use causeway_conformance::host::{Call, CallResult, EpollEvent, Errno, PollFd, Re
 use libc::{c_int, c_long, c_void, size_t, sockaddr, socklen_t, ssize_t};
 
 use crate::address;
-use crate::memory::{control_bytes, control_messages, copy_in, copy_out, gather, scatter, vector};
+use crate::memory::{
+    Part, control_bytes, control_messages, copy_in, copy_out, gather, is_writable, read_u32,
+    scatter, vector,
+};
 use crate::netdev::learn_address;
 use crate::state::{Locked, lock};
 
@@ -139,10 +142,23 @@ unsafe fn receive(
     len: size_t,
     flags: c_int,
 ) -> Result<(i64, Received), Errno> {
+    let part = Part { base: to.cast::<u8>(), len };
+    // SAFETY: the caller's buffer has `len` bytes.
+    unsafe { receive_parts(fd, &[part], flags) }
+}
+
+/// A receiving call. Where there is no buffer what would be received stays.
+unsafe fn receive_parts(fd: c_int, parts: &[Part], flags: c_int) -> Result<(i64, Received), Errno> {
+    let len = parts.iter().map(|part| part.len).sum();
+    // SAFETY: each part describes writable memory, or none.
+    let writable = parts.iter().all(|part| unsafe { is_writable(part.base, part.len) });
+    let flags = if writable { flags } else { flags | libc::MSG_PEEK };
     match on(fd, |fd| Call::Receive { fd, len, flags })? {
         Reply::Received(count, received) => {
-            // SAFETY: the caller's buffer has `len` bytes.
-            unsafe { copy_out(&received.bytes, to.cast::<u8>(), len) };
+            // SAFETY: as above.
+            if !unsafe { scatter(&received.bytes, parts) } {
+                return Err(Errno::EFAULT);
+            }
             Ok((count, received))
         }
         other => Ok((other.number(), Received::default())),
@@ -195,26 +211,10 @@ pub(crate) unsafe extern "C" fn readv(
     count: c_int,
 ) -> ssize_t {
     // SAFETY: packetdrill gives `count` entries.
-    number(unsafe { receive_vector(fd, parts, count as size_t, 0) }.map(|(count, _)| count))
-}
-
-unsafe fn receive_vector(
-    fd: c_int,
-    parts: *const libc::iovec,
-    count: size_t,
-    flags: c_int,
-) -> Result<(i64, Received), Errno> {
-    // SAFETY: the caller's promise.
-    let parts = unsafe { vector(parts, count) }?;
-    let len = parts.iter().map(|part| part.iov_len).sum();
-    match on(fd, |fd| Call::Receive { fd, len, flags })? {
-        Reply::Received(count, received) => {
-            // SAFETY: each entry describes writable memory.
-            unsafe { scatter(&received.bytes, parts) };
-            Ok((count, received))
-        }
-        other => Ok((other.number(), Received::default())),
-    }
+    let received = unsafe {
+        vector(parts, count as size_t, Errno::EINVAL).and_then(|parts| receive_parts(fd, &parts, 0))
+    };
+    number(received.map(|(count, _)| count))
 }
 
 pub(crate) unsafe extern "C" fn recvmsg(
@@ -223,20 +223,28 @@ pub(crate) unsafe extern "C" fn recvmsg(
     message: *mut libc::msghdr,
     flags: c_int,
 ) -> ssize_t {
-    if message.is_null() {
+    // SAFETY: the kernel checks the address.
+    if !unsafe { is_writable(message.cast(), size_of::<libc::msghdr>()) } {
         return fail(Errno::EFAULT) as ssize_t;
     }
-    // SAFETY: not null: packetdrill gives a message whose fields describe its own memory.
-    let received = unsafe { receive_vector(fd, (*message).msg_iov, (*message).msg_iovlen, flags) };
+    // SAFETY: it is memory of the caller's, whose fields describe more of it.
+    let received = unsafe {
+        vector((*message).msg_iov, (*message).msg_iovlen, Errno::EMSGSIZE)
+            .and_then(|parts| receive_parts(fd, &parts, flags))
+    };
     number(received.map(|(count, received)| {
         let control = control_bytes(&received.control);
         // SAFETY: as above; each copy stays within the length that the field beside the pointer says.
         unsafe {
             let message = &mut *message;
             address::write(received.from, message.msg_name.cast(), &raw mut message.msg_namelen);
-            copy_out(&control, message.msg_control.cast::<u8>(), message.msg_controllen);
-            message.msg_controllen = control.len().min(message.msg_controllen);
-            message.msg_flags = received.flags;
+            let room =
+                if message.msg_control.is_null() { 0 } else { message.msg_controllen as usize };
+            // What does not fit is left out, and the caller is told.
+            let fits =
+                control.len() <= room && copy_out(&control, message.msg_control.cast::<u8>(), room);
+            message.msg_controllen = if fits { control.len() } else { 0 } as _;
+            message.msg_flags = received.flags | if fits { 0 } else { libc::MSG_CTRUNC };
         }
         count
     }))
@@ -299,7 +307,8 @@ pub(crate) unsafe extern "C" fn writev(
     count: c_int,
 ) -> ssize_t {
     // SAFETY: packetdrill gives `count` entries, each of readable memory.
-    match unsafe { vector(parts, count as size_t).and_then(|parts| gather(parts)) } {
+    match unsafe { vector(parts, count as size_t, Errno::EINVAL).and_then(|parts| gather(&parts)) }
+    {
         Ok(bytes) => transmit(fd, Some(bytes), 0, None, Vec::new()),
         Err(errno) => fail(errno) as ssize_t,
     }
@@ -311,13 +320,15 @@ pub(crate) unsafe extern "C" fn sendmsg(
     message: *const libc::msghdr,
     flags: c_int,
 ) -> ssize_t {
-    if message.is_null() {
+    // SAFETY: the kernel checks the address.
+    if unsafe { copy_in(message.cast(), size_of::<libc::msghdr>()) }.is_none() {
         return fail(Errno::EFAULT) as ssize_t;
     }
-    // SAFETY: not null: packetdrill gives a message whose fields describe its own memory.
+    // SAFETY: it is memory of the caller's, whose fields describe more of it.
     let gathered = unsafe {
         let message = &*message;
-        let bytes = vector(message.msg_iov, message.msg_iovlen).and_then(|parts| gather(parts));
+        let parts = vector(message.msg_iov, message.msg_iovlen, Errno::EMSGSIZE);
+        let bytes = parts.and_then(|parts| gather(&parts));
         let control = copy_in(message.msg_control.cast::<u8>(), message.msg_controllen);
         let to = if message.msg_name.is_null() || message.msg_namelen == 0 {
             Ok(None)
@@ -353,11 +364,12 @@ pub(crate) unsafe extern "C" fn ioctl(
 ) -> c_int {
     match on(fd, |fd| Call::Ioctl { fd, request: u64::from(request as u32) }) {
         Ok(Reply::Ioctl(number)) => {
-            if !value.is_null() {
-                // SAFETY: every request that is served takes the address of an int.
-                unsafe { *value = number };
+            // SAFETY: every request that is served takes the address of an int.
+            if unsafe { copy_out(&number.to_ne_bytes(), value.cast::<u8>(), 4) } {
+                0
+            } else {
+                fail(Errno::EFAULT)
             }
-            0
         }
         other => small(reply_number(other)),
     }
@@ -387,19 +399,23 @@ pub(crate) unsafe extern "C" fn getsockopt_hook(
     value: *mut c_void,
     len: *mut socklen_t,
 ) -> c_int {
-    if len.is_null() {
-        return fail(Errno::EFAULT);
-    }
     // SAFETY: `len` is the address of the length of `value`.
-    let room = unsafe { *len } as usize;
+    let room = match unsafe { read_u32(len) }.map(u32::cast_signed) {
+        Ok(room) => usize::try_from(room).map_err(|_| Errno::EINVAL),
+        Err(errno) => Err(errno),
+    };
+    let room = match room {
+        Ok(room) => room,
+        Err(errno) => return fail(errno),
+    };
     match on(fd, |fd| Call::GetOption { fd, level, name, len: room }) {
         Ok(Reply::Option(bytes)) => {
-            // SAFETY: `value` has `room` bytes.
-            unsafe {
-                copy_out(&bytes, value.cast::<u8>(), room);
-                *len = bytes.len().min(room) as socklen_t;
-            }
-            0
+            let used = (bytes.len().min(room) as socklen_t).to_ne_bytes();
+            // SAFETY: `value` has `room` bytes, and `len` is the address of a number.
+            let copied = unsafe {
+                copy_out(&bytes, value.cast::<u8>(), room) && copy_out(&used, len.cast::<u8>(), 4)
+            };
+            if copied { 0 } else { fail(Errno::EFAULT) }
         }
         other => small(reply_number(other)),
     }
@@ -433,6 +449,9 @@ pub(crate) unsafe extern "C" fn setsockopt(
     value: *const c_void,
     len: socklen_t,
 ) -> c_int {
+    if len.cast_signed() < 0 {
+        return fail(Errno::EINVAL);
+    }
     // SAFETY: packetdrill gives a value of `len` bytes.
     match unsafe { copy_in(value.cast::<u8>(), len as usize) } {
         Some(value) => small(reply_number(on(fd, |fd| Call::SetOption { fd, level, name, value }))),

@@ -1,80 +1,152 @@
 //! The caller's memory.
 
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+
 use causeway_conformance::host::{ControlMessage, Errno};
 
 /// Bytes of `struct cmsghdr`, and what its entries are aligned to.
 const CMSG_HEADER: usize = 16;
 const CMSG_ALIGN: usize = 8;
 
-/// A copy of `len` bytes; `None` when there are some to copy from nowhere.
+thread_local! {
+    /// A file in memory that the kernel copies through: it checks addresses, so that one that leads nowhere is EFAULT and no
+    /// crash. Scripts give such ones on purpose.
+    static FERRY: Option<OwnedFd> = {
+        // SAFETY: a constant name that ends in zero.
+        let fd = unsafe { libc::memfd_create(c"causeway-ferry".as_ptr(), libc::MFD_CLOEXEC) };
+        // SAFETY: the descriptor is new and nobody else's.
+        (fd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(fd) })
+    };
+}
+
+/// Does `copy` with this thread's file.
+fn ferried<R>(copy: impl FnOnce(RawFd) -> Option<R>) -> Option<R> {
+    FERRY.with(|ferry| copy(ferry.as_ref()?.as_raw_fd()))
+}
+
+/// A copy of `len` bytes; `None` where not all of them are memory of the process.
 ///
 /// # Safety
-/// `from` is null or points to `len` readable bytes.
+/// `from` points to `len` readable bytes, or to where nothing is.
 pub(crate) unsafe fn copy_in(from: *const u8, len: usize) -> Option<Vec<u8>> {
     if len == 0 {
         return Some(Vec::new());
     }
-    if from.is_null() {
-        return None;
-    }
-    // SAFETY: not null, so `len` bytes are readable.
-    Some(unsafe { std::slice::from_raw_parts(from, len) }.to_vec())
+    ferried(|fd| {
+        // SAFETY: the kernel reads, and checks what it reads.
+        let written = unsafe { libc::pwrite(fd, from.cast(), len, 0) };
+        if usize::try_from(written) != Ok(len) {
+            return None;
+        }
+        let mut bytes = vec![0; len];
+        // SAFETY: `bytes` has `len` bytes.
+        let read = unsafe { libc::pread(fd, bytes.as_mut_ptr().cast(), len, 0) };
+        (usize::try_from(read) == Ok(len)).then_some(bytes)
+    })
 }
 
-/// Copies as much of `bytes` as `room` allows.
+/// Copies as much of `bytes` as `room` allows. False where that is no memory of the process.
 ///
 /// # Safety
-/// `to` is null or points to `room` writable bytes.
-pub(crate) unsafe fn copy_out(bytes: &[u8], to: *mut u8, room: usize) {
-    if !to.is_null() {
-        // SAFETY: at most `room` bytes are written; `bytes` is ours and does not overlap the caller's memory.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len().min(room)) };
+/// `to` points to `room` writable bytes, or to where nothing is.
+#[must_use = "the address may lead nowhere"]
+pub(crate) unsafe fn copy_out(bytes: &[u8], to: *mut u8, room: usize) -> bool {
+    let len = bytes.len().min(room);
+    if len == 0 {
+        return true;
     }
+    let copied = ferried(|fd| {
+        // SAFETY: `bytes` has at least `len` bytes.
+        let written = unsafe { libc::pwrite(fd, bytes.as_ptr().cast(), len, 0) };
+        // SAFETY: the kernel writes, and checks where; `len` bytes at most, which the caller promises are there to be written.
+        let read = unsafe { libc::pread(fd, to.cast(), len, 0) };
+        (usize::try_from(written) == Ok(len) && usize::try_from(read) == Ok(len)).then_some(())
+    });
+    copied.is_some()
 }
 
-/// The entries of a vector of buffers.
+/// Whether `len` bytes can be written at `to`. They stay as they are.
 ///
 /// # Safety
-/// `vector` is null or points to `count` readable entries.
-pub(crate) unsafe fn vector<'a>(
+/// As [`copy_out`].
+pub(crate) unsafe fn is_writable(to: *mut u8, len: usize) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { copy_in(to, len).is_some_and(|bytes| copy_out(&bytes, to, len)) }
+}
+
+/// The number at `from`.
+///
+/// # Safety
+/// `from` points to a number, or to where nothing is.
+pub(crate) unsafe fn read_u32(from: *const u32) -> Result<u32, Errno> {
+    // SAFETY: the caller's promise.
+    let bytes = unsafe { copy_in(from.cast(), 4) };
+    let bytes = bytes.as_deref().and_then(|bytes| bytes.first_chunk::<4>());
+    bytes.map(|bytes| u32::from_ne_bytes(*bytes)).ok_or(Errno::EFAULT)
+}
+
+/// Most entries of a vector (UIO_MAXIOV).
+const PARTS_MAX: usize = 1_024;
+
+/// A buffer of a vector.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part {
+    pub(crate) base: *mut u8,
+    pub(crate) len: usize,
+}
+
+/// The entries of a vector of buffers. `too_many` is what the call says of more than the kernel takes.
+///
+/// # Safety
+/// `vector` points to `count` readable entries, or to where nothing is.
+pub(crate) unsafe fn vector(
     vector: *const libc::iovec,
     count: usize,
-) -> Result<&'a [libc::iovec], Errno> {
-    if count == 0 {
-        return Ok(&[]);
+    too_many: Errno,
+) -> Result<Vec<Part>, Errno> {
+    if count > PARTS_MAX {
+        return Err(too_many);
     }
-    if vector.is_null() {
-        return Err(Errno::EFAULT);
-    }
-    // SAFETY: not null, so `count` entries are readable.
-    Ok(unsafe { std::slice::from_raw_parts(vector, count) })
+    // SAFETY: the caller's promise.
+    let bytes = unsafe { copy_in(vector.cast(), count * size_of::<libc::iovec>()) };
+    let bytes = bytes.ok_or(Errno::EFAULT)?;
+    let word = |bytes: &[u8]| bytes.first_chunk().map_or(0, |word| usize::from_ne_bytes(*word));
+    let part = |entry: &[u8]| Part {
+        base: std::ptr::with_exposed_provenance_mut(word(entry)),
+        len: word(entry.get(8..).unwrap_or(&[])),
+    };
+    let parts: Vec<Part> = bytes.chunks_exact(size_of::<libc::iovec>()).map(part).collect();
+    let all = parts.iter().try_fold(0_usize, |all, part| all.checked_add(part.len));
+    if all.is_some_and(|all| isize::try_from(all).is_ok()) { Ok(parts) } else { Err(Errno::EINVAL) }
 }
 
 /// All bytes of the buffers, one after the other.
 ///
 /// # Safety
-/// Each entry's base is null or points to as many readable bytes as it says.
-pub(crate) unsafe fn gather(parts: &[libc::iovec]) -> Result<Vec<u8>, Errno> {
+/// Each entry's base points to as many readable bytes as it says, or to where nothing is.
+pub(crate) unsafe fn gather(parts: &[Part]) -> Result<Vec<u8>, Errno> {
     let mut all = Vec::new();
     for part in parts {
         // SAFETY: the caller's promise.
-        let bytes = unsafe { copy_in(part.iov_base.cast::<u8>(), part.iov_len) };
-        all.extend(bytes.ok_or(Errno::EFAULT)?);
+        all.extend(unsafe { copy_in(part.base, part.len) }.ok_or(Errno::EFAULT)?);
     }
     Ok(all)
 }
 
-/// Spreads `bytes` over the buffers.
+/// Spreads `bytes` over the buffers. False where one of them is no memory of the process.
 ///
 /// # Safety
-/// Each entry's base is null or points to as many writable bytes as it says.
-pub(crate) unsafe fn scatter(mut bytes: &[u8], parts: &[libc::iovec]) {
+/// Each entry's base points to as many writable bytes as it says, or to where nothing is.
+#[must_use = "an address may lead nowhere"]
+pub(crate) unsafe fn scatter(mut bytes: &[u8], parts: &[Part]) -> bool {
+    let mut all = true;
     for part in parts {
-        let (now, later) = bytes.split_at(bytes.len().min(part.iov_len));
+        let (now, later) = bytes.split_at(bytes.len().min(part.len));
         // SAFETY: the caller's promise.
-        unsafe { copy_out(now, part.iov_base.cast::<u8>(), part.iov_len) };
+        all &= unsafe { copy_out(now, part.base, part.len) };
         bytes = later;
     }
+    all
 }
 
 /// Ancillary data from its bytes; what is cut short ends it.
@@ -111,6 +183,22 @@ pub(crate) fn control_bytes(messages: &[ControlMessage]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_that_leads_nowhere_is_an_error_and_no_crash() {
+        let nowhere = std::ptr::without_provenance_mut::<u8>(16);
+        let mut here = [1, 2, 3, 4];
+        // SAFETY: one is readable and writable memory, the other no memory at all.
+        unsafe {
+            assert_eq!(copy_in(here.as_ptr(), 4), Some(vec![1, 2, 3, 4]));
+            assert_eq!((copy_in(nowhere, 4), copy_in(nowhere, 0)), (None, Some(vec![])));
+            assert!(is_writable(here.as_mut_ptr(), 4) && !is_writable(nowhere, 1));
+            assert!(copy_out(&[9, 9, 9], here.as_mut_ptr(), 2) && !copy_out(&[9], nowhere, 1));
+            assert_eq!(vector(nowhere.cast(), 1, Errno::EINVAL).err(), Some(Errno::EFAULT));
+            assert_eq!(vector(nowhere.cast(), 1_025, Errno::EMSGSIZE).err(), Some(Errno::EMSGSIZE));
+        }
+        assert_eq!(here, [9, 9, 3, 4]);
+    }
 
     #[test]
     fn ancillary_data_comes_back_from_its_bytes_and_nonsense_ends_it() {

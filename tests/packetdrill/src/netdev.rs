@@ -72,7 +72,9 @@ pub(crate) unsafe extern "C" fn netdev_receive(
         state.host().poll_sent().map_or((now, Vec::new()), |sent| (sent.at, sent.bytes));
     // SAFETY: packetdrill gives the address of the buffer's size, a buffer of that size, and where the time goes.
     unsafe {
-        copy_out(&bytes, buffer.cast::<u8>(), *len);
+        if !copy_out(&bytes, buffer.cast::<u8>(), *len) {
+            return -1;
+        }
         *len = bytes.len().min(*len);
         *time_us = micros(at);
     }

@@ -227,6 +227,24 @@ int main(int argc, char **argv) {
     struct seen again = receive();
     CHECK(again.seq == sent.seq && again.time_us >= sent.time_us + 200000);
 
+    /* Addresses that lead nowhere are errors; what would have been read stays. */
+    void *nowhere = (void *)16;
+    errno = 0;
+    CHECK(ifc.write(ifc.ud, fd, nowhere, 10) == -1 && errno == EFAULT);
+    struct msghdr message = {.msg_iov = nowhere, .msg_iovlen = 1};
+    errno = 0;
+    CHECK(ifc.sendmsg(ifc.ud, fd, &message, 0) == -1 && errno == EFAULT);
+    errno = 0;
+    CHECK(ifc.setsockopt(ifc.ud, fd, IPPROTO_TCP, TCP_NODELAY, nowhere, 4) == -1 && errno == EFAULT);
+    segment(TH_ACK | TH_PUSH | TH_URG, 1011, isn + 501, 10);
+    CHECK(receive().ack == 1021);
+    errno = 0;
+    CHECK(ifc.read(ifc.ud, fd, nowhere, 5) == -1 && errno == EFAULT);
+    int mark = 0;
+    CHECK(ifc.ioctl(ifc.ud, fd, SIOCATMARK, &mark) == 0 && mark == 1);
+    CHECK(ifc.recv(ifc.ud, fd, data, 10, MSG_OOB) == 1);
+    CHECK(ifc.recv(ifc.ud, fd, data, 100, 0) == 9);
+
     unsigned char info[248];
     socklen_t info_len = sizeof info;
     int (*exported)(int, int, int, void *, socklen_t *) =
@@ -247,6 +265,17 @@ int main(int argc, char **argv) {
     errno = 0;
     CHECK(ifc.read(ifc.ud, fd, data, 1) == -1 && errno == EBADF);
     CHECK(close(epoll) == 0);
+
+    int udp = ifc.socket(ifc.ud, AF_INET, SOCK_DGRAM, 0);
+    struct sockaddr_in peer = {.sin_family = AF_INET, .sin_port = htons(9)};
+    inet_pton(AF_INET, REMOTE, &peer.sin_addr);
+    CHECK(ifc.sendto(ifc.ud, udp, data, 20, 0, (struct sockaddr *)&peer, 4) == -1 && errno == EINVAL);
+    CHECK(ifc.sendto(ifc.ud, udp, data, 20, 0, (struct sockaddr *)&peer, sizeof peer) == 20);
+    struct seen datagram;
+    do /* What the closed connection still had to say comes first. */
+        datagram = receive();
+    while (datagram.len != 48 && datagram.len != 0);
+    CHECK(datagram.len == 48);
     ifc.free(ifc.ud);
     printf("%d failed\n", failures);
     return failures != 0;

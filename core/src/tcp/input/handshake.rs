@@ -1,5 +1,6 @@
 //! SYN-SENT (RFC 9293 §3.10.7.3) and what is particular to SYN-RECEIVED.
 
+use super::super::chrono::coarse;
 use super::super::congestion::Congestion;
 use super::super::connection::{Connection, clock_s};
 use super::super::disposition::{Disposition, Rst};
@@ -94,6 +95,7 @@ impl Connection {
         if self.flags.syn_lost {
             self.rtt.after_lost_syn(&self.config);
         }
+        self.rcv.last_data = coarse(now);
         self.start_mtu_search(now);
         self.congestion =
             Congestion::new(self.config.congestion, self.options.mss(), self.flags.syn_lost);

@@ -2,6 +2,7 @@
 
 use causeway_checksum::Implementation;
 
+use super::super::chrono::coarse;
 use super::super::connection::{Connection, clock_s};
 use super::super::disposition::Disposition;
 use super::super::ecn::Ecn;
@@ -202,6 +203,7 @@ impl Connection {
             self.rcv.ts_recent_s = clock_s(now);
         }
         if run.stored {
+            self.rcv.last_data = coarse(now);
             self.events.raise(Events::READABLE);
             self.delay_ack(now);
         }

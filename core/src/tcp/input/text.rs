@@ -1,5 +1,6 @@
 //! Segment text and FIN (RFC 9293 §3.10.7.4, seventh and eighth).
 
+use super::super::chrono::coarse;
 use super::super::connection::Connection;
 use super::super::disposition::Disposition;
 use super::super::event::Events;
@@ -38,6 +39,9 @@ impl Connection {
             self.advance(now, Trigger::Abort);
             self.end(EndReason::Aborted);
             return Disposition::SendRst(reset);
+        }
+        if segment.payload_len > 0 {
+            self.rcv.last_data = coarse(now);
         }
         let disposition = self.store_text(segment, seq, io);
         if fin {

@@ -8,12 +8,12 @@ use super::prr::Prr;
 use super::rack::Rack;
 use super::rate::Rate;
 use super::sent::{Marks, Sent, SentQueue};
-use super::timers::RecoveryTimers;
+use super::timers::{OFF, RecoveryTimers};
 use super::tlp::Tlp;
 use super::undo::Undo;
 use crate::planted::{self, Bug};
 use crate::tcp::assembler::Assembler;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 
 /// The sender's half of a connection that has something in flight, or had a moment ago. Positions are stream offsets; FIN takes
 /// the one behind the last byte.
@@ -51,6 +51,9 @@ pub(in crate::tcp) struct Flight {
     pub(in crate::tcp) undo: Undo,
     pub(in crate::tcp) rate: Rate,
     pub(in crate::tcp) timers: RecoveryTimers,
+    /// How long something was in flight, and since when it is; `OFF`: nothing is.
+    pub(in crate::tcp) busy: Duration,
+    pub(in crate::tcp) busy_since: Instant,
 }
 
 /// What one acknowledgement delivered.
@@ -111,6 +114,8 @@ impl Flight {
             undo: Undo::default(),
             rate: Rate::default(),
             timers: RecoveryTimers::new(),
+            busy: Duration::ZERO,
+            busy_since: OFF,
         }
     }
 
@@ -143,7 +148,11 @@ impl Flight {
         if fin {
             record.marks.set(Marks::FIN);
         }
-        self.rate.stamp(now, self.max == self.una, &mut record);
+        let idle = self.max == self.una;
+        if idle && self.busy_since == OFF {
+            self.busy_since = now;
+        }
+        self.rate.stamp(now, idle, &mut record);
         self.sent.push(record);
         self.max = end;
     }

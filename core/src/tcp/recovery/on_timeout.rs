@@ -83,6 +83,7 @@ impl Connection {
 
     /// Command: nothing is in flight any more: recovery's memory goes after a while, unless it is needed again.
     pub(in crate::tcp) fn start_idle(&mut self, now: Instant) {
+        self.not_busy(now);
         if let Some(flight) = self.recovery.flight.as_deref_mut() {
             flight.timers.probe = OFF;
             if flight.timers.idle == OFF {
@@ -94,6 +95,7 @@ impl Connection {
     /// The timer is not touched by traffic: it looks when it expires.
     pub(in crate::tcp) fn idle_timeout(&mut self, now: Instant) {
         if self.snd.outstanding() == 0 && now.saturating_since(self.counters.last_tx) >= IDLE {
+            self.keep_busy_time(now);
             return self.recovery.let_go();
         }
         if let Some(flight) = self.recovery.flight.as_deref_mut() {

@@ -5,7 +5,9 @@ use alloc::boxed::Box;
 use serde::{Deserialize, Serialize};
 
 use super::flight::Flight;
+use super::timers::OFF;
 use crate::tcp::send_buffer::SendBuffer;
+use crate::time::{Duration, Instant};
 
 /// Where recovery stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,11 +47,22 @@ pub(in crate::tcp) struct Trouble {
     pub(in crate::tcp) reord_seen: u32,
     /// How far, in segments, the network was seen to reorder; 3 before it was.
     pub(in crate::tcp) reordering: u16,
+    /// How long the peer's window held data back, and since when it does; `OFF`: it does not.
+    pub(in crate::tcp) rwnd_limited: Duration,
+    pub(in crate::tcp) rwnd_since: Instant,
 }
 
 impl Default for Trouble {
     fn default() -> Self {
-        Self { delivered_ce: 0, bytes_retrans: 0, dsack_dups: 0, reord_seen: 0, reordering: 3 }
+        Self {
+            delivered_ce: 0,
+            bytes_retrans: 0,
+            dsack_dups: 0,
+            reord_seen: 0,
+            reordering: 3,
+            rwnd_limited: Duration::ZERO,
+            rwnd_since: OFF,
+        }
     }
 }
 

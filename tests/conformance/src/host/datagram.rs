@@ -9,7 +9,7 @@ use causeway_core::port::{Completion, Op, SocketId, StreamId};
 use super::call::{CallResult, Received, Reply};
 use super::errno::Errno;
 use super::errors::QueuedError;
-use super::file::{File, Values};
+use super::file::{File, News, Values};
 use super::host::Host;
 use super::stream::{shown, unmapped};
 
@@ -32,7 +32,7 @@ pub(super) struct Inbox {
     pub(super) error: Option<Errno>,
     /// What ICMP said (IP_RECVERR), newest last.
     pub(super) errors: VecDeque<QueuedError>,
-    news: u64,
+    news: News,
 }
 
 /// A UDP socket.
@@ -93,7 +93,7 @@ impl Host {
     ) {
         if let Some(inbox) = self.inboxes.get_mut(&socket) {
             inbox.arrived.push_back(Arrived { offset, len, from });
-            inbox.news += 1;
+            inbox.news.input += 1;
         }
     }
 
@@ -112,7 +112,7 @@ impl Host {
         if let Some(inbox) = self.inboxes.get_mut(&socket) {
             inbox.error = Some(error);
             inbox.errors.extend(queued.and_then(|peer| QueuedError::of_icmp(reason, error, peer)));
-            inbox.news += 1;
+            inbox.news.state += 1;
         }
     }
 
@@ -131,7 +131,7 @@ impl Host {
                     arrived: VecDeque::new(),
                     error: None,
                     errors: VecDeque::new(),
-                    news: 0,
+                    news: News::default(),
                 };
                 self.inboxes.insert(socket, inbox);
                 let udp = self.udp(fd)?;
@@ -291,7 +291,7 @@ impl Host {
         Ok(Reply::Received(count as i64, received))
     }
 
-    pub(super) fn udp_readiness(&mut self, fd: i32) -> Result<(u32, u64), Errno> {
+    pub(super) fn udp_readiness(&mut self, fd: i32) -> Result<u32, Errno> {
         let udp = self.udp(fd)?;
         let (shut_read, both) = (udp.shut_read, udp.shut_read && udp.shut_write);
         let mut events = (libc::EPOLLOUT | libc::EPOLLWRNORM) as u32;
@@ -306,7 +306,12 @@ impl Host {
         {
             events |= if so { bit as u32 } else { 0 };
         }
-        Ok((events, inbox.map_or(0, |inbox| inbox.news)))
+        Ok(events)
+    }
+
+    pub(super) fn udp_news(&self, udp: &UdpFile) -> News {
+        let inbox = udp.opened.and_then(|(socket, _)| self.inboxes.get(&socket));
+        inbox.map_or_else(News::default, |inbox| inbox.news)
     }
 
     /// SIOCINQ is the length of the next datagram, SIOCOUTQ what was not sent.

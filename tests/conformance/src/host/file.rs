@@ -12,6 +12,17 @@ use super::errno::Errno;
 use super::errors::ZeroCopies;
 use super::urgent::Mark;
 
+/// How often there was news of each kind: what edge-triggered epoll goes by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct News {
+    /// Something can be read that could not.
+    pub(super) input: u64,
+    /// There is room again that somebody missed.
+    pub(super) output: u64,
+    /// Connected, closed by the peer, over.
+    pub(super) state: u64,
+}
+
 /// A connection, from the moment its application could know of it.
 #[derive(Clone, Debug)]
 pub(super) struct Endpoint {
@@ -22,8 +33,11 @@ pub(super) struct Endpoint {
     pub(super) ended: bool,
     /// SO_ERROR: told once.
     pub(super) error: Option<Errno>,
-    /// Grows with each piece of news, for edge-triggered epoll.
-    pub(super) news: u64,
+    pub(super) news: News,
+    /// Bytes that had arrived in order at the last look.
+    pub(super) committed: u64,
+    /// Somebody found no room for what was to be sent (SOCK_NOSPACE).
+    pub(super) no_space: bool,
     /// Of the peer's urgent data.
     pub(super) mark: Option<Mark>,
 }
@@ -63,6 +77,8 @@ pub(super) struct TcpFile {
     /// The error of a connect that failed before there was a connection.
     pub(super) error: Option<Errno>,
     pub(super) zero_copies: ZeroCopies,
+    /// Connections that came for a listener.
+    pub(super) arrived: u64,
 }
 
 impl TcpFile {
@@ -79,6 +95,7 @@ impl TcpFile {
             corked: false,
             error: None,
             zero_copies: ZeroCopies::default(),
+            arrived: 0,
         }
     }
 }
@@ -87,6 +104,9 @@ impl TcpFile {
 #[derive(Debug, Default)]
 pub(super) struct PipeBuffer {
     pub(super) bytes: VecDeque<u8>,
+    /// Bytes that ever went in and out.
+    pub(super) written: u64,
+    pub(super) read: u64,
     pub(super) readers: u32,
     pub(super) writers: u32,
 }
@@ -99,7 +119,7 @@ pub(super) struct Watch {
     /// EPOLLONESHOT was served.
     pub(super) disarmed: bool,
     /// The news that were told (EPOLLET).
-    pub(super) told: Option<(u64, u32)>,
+    pub(super) told: Option<News>,
 }
 
 /// What a descriptor stands for.

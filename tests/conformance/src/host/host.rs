@@ -11,7 +11,7 @@ use causeway_core::time::{Duration, Instant};
 use super::call::{Call, CallResult, Progress, Reply, TaskId};
 use super::datagram::{Inbox, UdpFile};
 use super::errno::Errno;
-use super::file::{Endpoint, File, Role, TcpFile};
+use super::file::{Endpoint, File, News, Role, TcpFile};
 use super::machine::{Datagram, Machine};
 use super::port::HostPort;
 use super::sysctl::{Sysctl, SysctlError};
@@ -318,6 +318,10 @@ impl Host {
         self.files.get_mut(Self::index(fd)).and_then(Option::as_mut).ok_or(Errno::EBADF)
     }
 
+    pub(super) fn look(&self, fd: i32) -> Option<&File> {
+        self.files.get(Self::index(fd)).and_then(Option::as_ref)
+    }
+
     pub(super) fn remove_file(&mut self, fd: i32) -> Result<File, Errno> {
         self.files.get_mut(Self::index(fd)).and_then(Option::take).ok_or(Errno::EBADF)
     }
@@ -373,13 +377,15 @@ impl Host {
                     self.endpoints.insert(socket, Endpoint::new(stream, remote, true));
                     self.queue_incoming(listener, socket);
                 }
-                Completion::Connected { socket } => self.news(socket, |e| e.connected = true),
-                Completion::Ready { socket } => self.news(socket, |_| {}),
+                Completion::Connected { socket } => self.changed(socket, |e| e.connected = true),
+                Completion::Ready { socket } => self.absorb_ready(socket),
                 Completion::Urgent { socket, offset, byte } => {
                     self.absorb_mark(socket, offset, byte);
                 }
-                Completion::PeerClosed { socket } => self.news(socket, |e| e.peer_closed = true),
-                Completion::Ended { socket, reason } => self.news(socket, |endpoint| {
+                Completion::PeerClosed { socket } => {
+                    self.changed(socket, |e| e.peer_closed = true);
+                }
+                Completion::Ended { socket, reason } => self.changed(socket, |endpoint| {
                     endpoint.ended = true;
                     endpoint.error = Errno::of_end(reason, endpoint.peer_closed);
                 }),
@@ -394,9 +400,10 @@ impl Host {
         }
     }
 
-    pub(super) fn news(&mut self, socket: SocketId, change: impl FnOnce(&mut Endpoint)) {
+    /// A change of state, which wakes whoever waits for whatever.
+    pub(super) fn changed(&mut self, socket: SocketId, change: impl FnOnce(&mut Endpoint)) {
         if let Some(endpoint) = self.endpoints.get_mut(&socket) {
-            endpoint.news += 1;
+            endpoint.news.state += 1;
             change(endpoint);
         }
     }
@@ -408,6 +415,7 @@ impl Host {
                 && *socket == listener
             {
                 queue.push_back(incoming);
+                tcp.arrived += 1;
                 return;
             }
         }
@@ -432,7 +440,7 @@ fn new_machine(config: &HostConfig, sysctl: &Sysctl) -> Machine {
 }
 
 impl Endpoint {
-    pub(super) const fn new(
+    pub(super) fn new(
         stream: causeway_core::port::StreamId,
         remote: SocketAddr,
         connected: bool,
@@ -444,7 +452,9 @@ impl Endpoint {
             peer_closed: false,
             ended: false,
             error: None,
-            news: 1,
+            news: News::default(),
+            committed: 0,
+            no_space: false,
             mark: None,
         }
     }

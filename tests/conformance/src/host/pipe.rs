@@ -29,6 +29,7 @@ impl Host {
         }
         let count = len.min(buffer.bytes.len());
         let bytes: Vec<u8> = buffer.bytes.drain(..count).collect();
+        buffer.read += count as u64;
         Ok(Reply::Received(count as i64, Received { bytes, ..Received::default() }))
     }
 
@@ -43,54 +44,61 @@ impl Host {
             return Err(Errno::EAGAIN);
         }
         buffer.bytes.extend(&bytes[..count]);
+        buffer.written += count as u64;
         Ok(Reply::Number(count as i64))
     }
 
-    /// splice(2): one end is a pipe, the other a socket. It does not block.
+    /// splice(2): one end is a pipe, the other a TCP socket.
     pub(super) fn splice(
         &mut self,
         from: i32,
         to: i32,
         len: usize,
-        _flags: i32,
+        flags: i32,
     ) -> Option<CallResult> {
-        Some(self.try_splice(from, to, len))
+        match self.try_splice(from, to, len, flags) {
+            Err(Errno::EAGAIN) if flags & libc::SPLICE_F_NONBLOCK as i32 == 0 => {
+                self.block(from, 0).or_else(|| self.block(to, 0))
+            }
+            result => Some(result),
+        }
     }
 
-    fn try_splice(&mut self, from: i32, to: i32, len: usize) -> CallResult {
-        let into_pipe = match self.file(to)? {
+    fn try_splice(&mut self, from: i32, to: i32, len: usize, flags: i32) -> CallResult {
+        let room = match self.file(to)? {
             File::PipeWrite(buffer, _) => Some(PIPE_BYTES - buffer.borrow().bytes.len()),
-            File::Tcp(_) | File::Udp(_) | File::Epoll(_) | File::PipeRead(..) => None,
+            File::Tcp(_) => None,
+            File::Udp(_) | File::Epoll(_) | File::PipeRead(..) => return Err(Errno::EINVAL),
         };
-        if let Some(room) = into_pipe {
-            let taken = self.call_now(super::Call::Receive {
-                fd: from,
-                len: len.min(room),
-                flags: libc::MSG_DONTWAIT,
-            })?;
-            let Reply::Received(count, Received { bytes, .. }) = taken else {
-                return Err(Errno::EINVAL);
-            };
-            self.write_pipe(to, &bytes)?;
-            return Ok(Reply::Number(count));
-        }
-        let waiting: Vec<u8> = match self.file(from)? {
-            File::PipeRead(buffer, _) => buffer.borrow().bytes.iter().take(len).copied().collect(),
-            File::Tcp(_) | File::Udp(_) | File::Epoll(_) | File::PipeWrite(..) => {
-                return Err(Errno::EINVAL);
+        let waiting: Option<Vec<u8>> = match self.file(from)? {
+            File::PipeRead(buffer, _) => {
+                Some(buffer.borrow().bytes.iter().take(len).copied().collect())
             }
+            File::Tcp(_) => None,
+            File::Udp(_) | File::Epoll(_) | File::PipeWrite(..) => return Err(Errno::EINVAL),
         };
-        if waiting.is_empty() {
-            return self.read_pipe(from, 0).map(|_| Reply::Number(0));
+        match (waiting, room) {
+            (None, None) | (Some(_), Some(_)) => Err(Errno::EINVAL),
+            (_, _) if len == 0 => Ok(Reply::Number(0)),
+            (None, Some(0)) => Err(Errno::EAGAIN),
+            (None, Some(room)) => {
+                let taken = self.try_receive(from, len.min(room), libc::MSG_DONTWAIT)?;
+                let Reply::Received(count, Received { bytes, .. }) = taken else {
+                    return Err(Errno::EINVAL);
+                };
+                self.write_pipe(to, &bytes)?;
+                Ok(Reply::Number(count))
+            }
+            (Some(waiting), None) if waiting.is_empty() => {
+                // Nothing, and nobody who could write: the end.
+                self.read_pipe(from, 1).map(|_| Reply::Number(0))
+            }
+            (Some(waiting), None) => {
+                let more = if flags & libc::SPLICE_F_MORE as i32 != 0 { libc::MSG_MORE } else { 0 };
+                let sent = self.try_send(to, &waiting, more, None)?;
+                self.read_pipe(from, sent)?;
+                Ok(Reply::Number(sent as i64))
+            }
         }
-        let sent = self.call_now(super::Call::Send {
-            fd: to,
-            bytes: waiting,
-            flags: libc::MSG_DONTWAIT,
-            to: None,
-            control: Vec::new(),
-        })?;
-        self.read_pipe(from, usize::try_from(sent.number()).unwrap_or(0))?;
-        Ok(sent)
     }
 }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use causeway_core::port::SocketId;
 use causeway_core::time::Duration;
 
 use super::call::{CallResult, EpollEvent, PollFd, Progress, Reply};
 use super::errno::Errno;
-use super::file::{File, Role, Watch};
+use super::file::{File, News, Role, Watch};
 use super::host::Host;
 
 const IN: u32 = (libc::EPOLLIN | libc::EPOLLRDNORM) as u32;
@@ -15,49 +16,77 @@ const ERR: u32 = libc::EPOLLERR as u32;
 const HUP: u32 = libc::EPOLLHUP as u32;
 const RDHUP: u32 = libc::EPOLLRDHUP as u32;
 const ONE_SHOT: u32 = libc::EPOLLONESHOT as u32;
+const PRI: u32 = libc::EPOLLPRI as u32;
 const EDGE: u32 = libc::EPOLLET as u32;
 
 fn span(timeout_ms: i32) -> Option<Duration> {
     u64::try_from(timeout_ms).ok().map(Duration::from_millis)
 }
 
+impl Watch {
+    /// Getter: something happened that it waits for since it was last told of (EPOLLET).
+    fn is_triggered(&self, news: News) -> bool {
+        let Some(told) = self.told else { return true };
+        told.state != news.state
+            || (told.input != news.input && self.events & (IN | PRI) != 0)
+            || (told.output != news.output && self.events & OUT != 0)
+    }
+}
+
 impl Host {
-    /// What is so of a descriptor, in epoll's bits (those of poll are the same), and how much news there was.
-    fn readiness(&mut self, fd: i32) -> Result<(u32, u64), Errno> {
+    /// What is so of a descriptor, in epoll's bits (those of poll are the same).
+    fn readiness(&mut self, fd: i32) -> Result<u32, Errno> {
         match self.file(fd)? {
             File::Tcp(_) => self.tcp_readiness(fd),
             File::Udp(_) => self.udp_readiness(fd),
             File::Epoll(watches) => {
                 let fds: Vec<i32> = watches.keys().copied().collect();
                 let ready = fds.into_iter().any(|fd| self.watched(fd, u32::MAX) != 0);
-                Ok((if ready { IN } else { 0 }, 0))
+                Ok(if ready { IN } else { 0 })
             }
             File::PipeRead(buffer, _) => {
                 let buffer = buffer.borrow();
                 let readable = if buffer.bytes.is_empty() { 0 } else { IN };
-                Ok((readable | if buffer.writers == 0 { HUP } else { 0 }, 0))
+                Ok(readable | if buffer.writers == 0 { HUP } else { 0 })
             }
             File::PipeWrite(buffer, _) => {
-                Ok((if buffer.borrow().readers == 0 { ERR | OUT } else { OUT }, 0))
+                Ok(if buffer.borrow().readers == 0 { ERR | OUT } else { OUT })
             }
         }
     }
 
-    fn tcp_readiness(&mut self, fd: i32) -> Result<(u32, u64), Errno> {
+    /// How much news there was of a descriptor.
+    fn news_of(&self, fd: i32) -> News {
+        match self.look(fd) {
+            Some(File::Tcp(tcp)) => match tcp.role {
+                Role::Stream { socket } => {
+                    self.endpoints.get(&socket).map_or_else(News::default, |e| e.news)
+                }
+                Role::Fresh | Role::Listener { .. } => {
+                    News { input: tcp.arrived, ..News::default() }
+                }
+            },
+            Some(File::Udp(udp)) => self.udp_news(udp),
+            Some(File::PipeRead(buffer, _) | File::PipeWrite(buffer, _)) => {
+                let buffer = buffer.borrow();
+                News { input: buffer.written, output: buffer.read, ..News::default() }
+            }
+            Some(File::Epoll(_)) | None => News::default(),
+        }
+    }
+
+    fn tcp_readiness(&mut self, fd: i32) -> Result<u32, Errno> {
         let tcp = self.tcp(fd)?;
         let (shut_read, shut_write) = (tcp.shut_read, tcp.shut_write);
-        let (low_water, lowat) = (tcp.values.low_water(), tcp.values.not_sent_low_water());
+        let low_water = tcp.values.low_water();
         let socket = match &tcp.role {
-            Role::Fresh => return Ok((HUP | OUT, 0)),
-            Role::Listener { queue, .. } => {
-                return Ok((if queue.is_empty() { 0 } else { IN }, queue.len() as u64));
-            }
+            Role::Fresh => return Ok(HUP | OUT),
+            Role::Listener { queue, .. } => return Ok(if queue.is_empty() { 0 } else { IN }),
             Role::Stream { socket } => *socket,
         };
         let endpoint = self.endpoints.get(&socket).cloned().ok_or(Errno::EIO)?;
         let rings = self.machine.engine.port_mut().rings(endpoint.stream);
         let readable = usize::try_from(rings.readable()).unwrap_or(usize::MAX);
-        let (room, queued) = (rings.tx_room(), rings.tx_queued());
         let mut events = 0;
         let ended_reading = endpoint.peer_closed || shut_read || endpoint.ended;
         if endpoint.ended || (ended_reading && shut_write) {
@@ -71,31 +100,51 @@ impl Host {
         if readable >= low_water + hole {
             events |= IN;
         }
-        if endpoint.connected || endpoint.ended {
-            // Linux: at least a third of the buffer is free (sk_stream_min_wspace), and half of what may wait unsent.
-            let roomy = room >= queued / 2 && room > 0;
-            let unsent = match lowat {
-                Some(limit) => {
-                    self.info(socket).is_some_and(|info| 2 * info.notsent_bytes >= limit)
-                }
-                None => false,
-            };
-            if (roomy && !unsent) || shut_write || endpoint.ended {
-                events |= OUT;
-            }
+        if shut_write || endpoint.ended || (endpoint.connected && self.is_roomy(fd, socket)) {
+            events |= OUT;
+        } else {
+            self.note_no_space(fd);
         }
         if self.urgent_waits(fd) {
-            events |= libc::EPOLLPRI as u32;
+            events |= PRI;
         }
         if endpoint.error.is_some() || self.release_zero_copies(fd) {
             events |= ERR;
         }
-        Ok((events, endpoint.news))
+        Ok(events)
+    }
+
+    /// Linux: at least a third of the buffer is free (sk_stream_min_wspace), and half of what may wait unsent.
+    fn is_roomy(&mut self, fd: i32, socket: SocketId) -> bool {
+        let lowat = self.tcp(fd).ok().and_then(|tcp| tcp.values.not_sent_low_water());
+        let Some(stream) = self.endpoints.get(&socket).map(|e| e.stream) else { return false };
+        let rings = self.machine.engine.port_mut().rings(stream);
+        let (room, queued) = (rings.tx_room(), rings.tx_queued());
+        let unsent = lowat.is_some_and(|limit| {
+            self.info(socket).is_some_and(|info| 2 * info.notsent_bytes >= limit)
+        });
+        room > 0 && room >= queued / 2 && !unsent
+    }
+
+    /// Input: bytes arrived in order, or were acknowledged.
+    pub(super) fn absorb_ready(&mut self, socket: SocketId) {
+        let Some(endpoint) = self.endpoints.get(&socket) else { return };
+        let (stream, missed) = (endpoint.stream, endpoint.no_space);
+        let committed = self.machine.engine.port_mut().rings(stream).rx_committed();
+        let roomy = missed && self.fd_of(socket).is_some_and(|fd| self.is_roomy(fd, socket));
+        if let Some(endpoint) = self.endpoints.get_mut(&socket) {
+            endpoint.news.input += u64::from(committed > endpoint.committed);
+            endpoint.committed = committed;
+            if roomy {
+                endpoint.no_space = false;
+                endpoint.news.output += 1;
+            }
+        }
     }
 
     /// The events that are so among those asked for; errors and hang-ups always are.
     fn watched(&mut self, fd: i32, asked: u32) -> u32 {
-        self.readiness(fd).map_or(0, |(events, _)| events & (asked | ERR | HUP))
+        self.readiness(fd).map_or(0, |events| events & (asked | ERR | HUP))
     }
 
     pub(super) fn poll(
@@ -173,15 +222,20 @@ impl Host {
         }
         let mut ready = Vec::new();
         for (fd, mut watch) in watches {
-            let Ok((events, news)) = self.readiness(fd) else { continue };
-            let events = events & (watch.events | ERR | HUP);
-            let known = watch.events & EDGE != 0 && watch.told == Some((news, events));
-            if watch.disarmed || events == 0 || known || ready.len() == max {
+            if watch.disarmed || ready.len() == max {
                 continue;
             }
-            watch.told = Some((news, events));
-            watch.disarmed = watch.events & ONE_SHOT != 0;
-            ready.push(EpollEvent { events, data: watch.data });
+            let news = self.news_of(fd);
+            if watch.events & EDGE != 0 && !watch.is_triggered(news) {
+                continue;
+            }
+            let Ok(events) = self.readiness(fd) else { continue };
+            let events = events & (watch.events | ERR | HUP);
+            watch.told = Some(news);
+            if events != 0 {
+                watch.disarmed = watch.events & ONE_SHOT != 0;
+                ready.push(EpollEvent { events, data: watch.data });
+            }
             if let Ok(watches) = self.watches(epfd) {
                 watches.insert(fd, watch);
             }

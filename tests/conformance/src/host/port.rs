@@ -78,6 +78,11 @@ impl Stream {
         self.rx_committed - self.rx_consumed
     }
 
+    /// Getter: one past the last byte that arrived in order.
+    pub fn rx_committed(&self) -> u64 {
+        self.rx_committed
+    }
+
     /// Getter: offset of the next byte that will be read.
     pub fn rx_consumed(&self) -> u64 {
         self.rx_consumed

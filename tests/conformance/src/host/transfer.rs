@@ -56,7 +56,7 @@ impl Host {
         })
     }
 
-    fn try_receive(&mut self, fd: i32, len: usize, flags: i32) -> CallResult {
+    pub(super) fn try_receive(&mut self, fd: i32, len: usize, flags: i32) -> CallResult {
         if flags & libc::MSG_ERRQUEUE != 0 {
             self.release_zero_copies(fd);
             let tcp = self.tcp(fd)?;
@@ -172,6 +172,7 @@ impl Host {
             self.note_zero_copy(fd, flags, bytes.len());
             return Some(Ok(Reply::Number(bytes.len() as i64)));
         }
+        self.note_no_space(fd);
         let blocked = self.block(fd, flags);
         let expired = blocked.is_none() && self.timed_out(fd, libc::SO_SNDTIMEO, progress);
         match (blocked, progress.sent) {
@@ -180,6 +181,16 @@ impl Host {
             (_, sent) => {
                 self.note_zero_copy(fd, flags, sent);
                 Some(Ok(Reply::Number(sent as i64)))
+            }
+        }
+    }
+
+    /// Whoever waits for room is told once there is some.
+    pub(super) fn note_no_space(&mut self, fd: i32) {
+        if let Ok(TcpFile { role: Role::Stream { socket }, .. }) = self.tcp(fd) {
+            let socket = *socket;
+            if let Some(endpoint) = self.endpoints.get_mut(&socket) {
+                endpoint.no_space = true;
             }
         }
     }
@@ -214,7 +225,7 @@ impl Host {
         })
     }
 
-    fn try_send(
+    pub(super) fn try_send(
         &mut self,
         fd: i32,
         bytes: &[u8],

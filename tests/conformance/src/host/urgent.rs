@@ -67,7 +67,10 @@ impl Host {
             // An urgent byte that was to be read out of line does not become ordinary by another one.
             self.machine.engine.port_mut().rings(stream).read(1, false);
         }
-        self.news(socket, |endpoint| endpoint.mark = Some(Mark { offset, byte, taken }));
+        if let Some(endpoint) = self.endpoints.get_mut(&socket) {
+            endpoint.mark = Some(Mark { offset, byte, taken });
+            endpoint.news.input += 1;
+        }
     }
 
     /// Getter: the mark of a connection that is not behind what was read.

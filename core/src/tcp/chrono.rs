@@ -1,0 +1,84 @@
+//! How long the connection was busy, what held it back meanwhile, and when data last came: figures for `struct tcp_info`, as
+//! Linux's tcp_chrono_start and tcp_chrono_stop have them.
+
+use super::connection::Connection;
+use super::recovery::{OFF, Trouble};
+use crate::port::SocketInfo;
+use crate::time::{Duration, Instant};
+
+/// Nanoseconds of a tick of the coarse clock, as a shift: about a millisecond, for one instruction.
+const COARSE_SHIFT: u32 = 20;
+
+/// A clock of about a millisecond that wraps after 52 days.
+#[inline]
+pub(in crate::tcp) const fn coarse(now: Instant) -> u32 {
+    (now.as_nanos() >> COARSE_SHIFT) as u32
+}
+
+/// The span since `then` of [`coarse`].
+const fn since(now: Instant, then: u32) -> Duration {
+    Duration::from_nanos((coarse(now).wrapping_sub(then) as u64) << COARSE_SHIFT)
+}
+
+impl Connection {
+    /// Input: the peer's window lets nothing of what waits through.
+    pub(in crate::tcp) fn limited_by_window(&mut self, now: Instant) {
+        let trouble = Trouble::of(&mut self.recovery.trouble);
+        if trouble.rwnd_since == OFF {
+            trouble.rwnd_since = now;
+        }
+        // What waits for a window keeps the connection busy, though nothing is in flight.
+        if let Some(flight) = self.recovery.flight.as_deref_mut()
+            && flight.busy_since == OFF
+        {
+            flight.busy_since = now;
+        }
+    }
+
+    /// Input: something new leaves: nothing holds it back.
+    #[inline]
+    pub(in crate::tcp) fn not_limited_by_window(&mut self, now: Instant) {
+        if let Some(trouble) = self.recovery.trouble.as_deref_mut()
+            && trouble.rwnd_since != OFF
+        {
+            trouble.rwnd_limited += now.saturating_since(trouble.rwnd_since);
+            trouble.rwnd_since = OFF;
+        }
+    }
+
+    /// Input: nothing is in flight any more.
+    pub(in crate::tcp) fn not_busy(&mut self, now: Instant) {
+        if let Some(flight) = self.recovery.flight.as_deref_mut()
+            && flight.busy_since != OFF
+        {
+            flight.busy += now.saturating_since(flight.busy_since);
+            flight.busy_since = OFF;
+        }
+    }
+
+    /// Command: recovery's memory is about to go; what it knows of busy times stays.
+    pub(in crate::tcp) fn keep_busy_time(&mut self, now: Instant) {
+        self.not_busy(now);
+        if let Some(flight) = self.recovery.flight.as_deref_mut() {
+            let ms = core::mem::take(&mut flight.busy).as_millis();
+            let ms = u32::try_from(ms).unwrap_or(u32::MAX);
+            self.counters.busy_ms = self.counters.busy_ms.saturating_add(ms);
+        }
+    }
+
+    /// Getter: fills in the times.
+    pub(in crate::tcp) fn chrono_info(&self, now: Instant, info: &mut SocketInfo) {
+        let running = |from: Instant| match from {
+            OFF => Duration::ZERO,
+            from => now.saturating_since(from),
+        };
+        info.last_data_recv = since(now, self.rcv.last_data);
+        info.busy_time = Duration::from_millis(u64::from(self.counters.busy_ms));
+        if let Some(flight) = self.recovery.flight.as_deref() {
+            info.busy_time = info.busy_time + flight.busy + running(flight.busy_since);
+        }
+        if let Some(trouble) = self.recovery.trouble.as_deref() {
+            info.rwnd_limited = trouble.rwnd_limited + running(trouble.rwnd_since);
+        }
+    }
+}
