@@ -144,6 +144,14 @@ pub enum Op {
         /// One past the urgent byte in the TX stream, at least 1.
         offset: u64,
     },
+    /// The byte of the TX ring before `offset` ends a record (MSG_EOR; TCP only): no segment has bytes from both sides of it. A
+    /// [`Op::Kick`] as well. Answered only where it is refused.
+    EndRecord {
+        /// The connection.
+        socket: SocketId,
+        /// One past the record's last byte in the TX stream.
+        offset: u64,
+    },
     /// No more bytes will be written: send FIN after the last (RFC 9293 §3.10.4, half close).
     ShutdownWrite {
         /// The connection.

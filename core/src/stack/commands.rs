@@ -88,9 +88,7 @@ impl Stack {
             Op::SendDatagram { socket, offset, len, remote } => {
                 self.send_udp(now, channel, socket, (offset, len), remote, port)
             }
-            Op::MarkUrgent { socket, offset } => {
-                self.mark_urgent(now, channel, socket, offset, port)
-            }
+            Op::MarkUrgent { .. } | Op::EndRecord { .. } => self.mark(now, channel, &op, port),
             Op::ShutdownWrite { socket } => self.shutdown_write(now, channel, socket, port),
             Op::Close { socket } => {
                 self.close(now, channel, socket, port);
@@ -211,16 +209,24 @@ impl Stack {
         Ok(())
     }
 
-    fn mark_urgent<P: AppPort>(
+    /// What an application says of a place in its TX stream.
+    fn mark<P: AppPort>(
         &mut self,
         now: Instant,
         channel: ChannelId,
-        id: SocketId,
-        offset: u64,
+        op: &Op,
         port: &mut P,
     ) -> Result<(), CommandError> {
-        self.with_connection(now, channel, id, port, |connection, io| {
-            connection.mark_urgent(offset, io)?;
+        let (Op::MarkUrgent { socket, offset } | Op::EndRecord { socket, offset }) = *op else {
+            return Err(CommandError::InvalidArgument);
+        };
+        let urgent = matches!(op, Op::MarkUrgent { .. });
+        self.with_connection(now, channel, socket, port, |connection, io| {
+            if urgent {
+                connection.mark_urgent(offset, io)?;
+            } else {
+                connection.end_record(offset, io)?;
+            }
             connection.handle_app(now, io);
             Ok(())
         })

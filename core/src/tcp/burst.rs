@@ -32,6 +32,7 @@ impl Connection {
             || !flight.lost.is_empty()
             || flight.tlp.due
             || flight.sent.is_full()
+            || !flight.records.is_empty()
             || self.congestion.pacing().is_some()
             || self.is_cwr_due()
             || self.is_urgent()

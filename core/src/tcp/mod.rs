@@ -26,6 +26,7 @@ mod orphan;
 mod output;
 mod pacing;
 mod pmtu;
+mod records;
 mod recovery;
 mod recv_buffer;
 mod rto;

@@ -141,7 +141,9 @@ impl Connection {
         let mss = self.options.mss();
         let each = self.options.each_segment_len();
         let cwnd = self.congestion.cwnd();
-        let calm = self.recovery.phase == Phase::Open && cwnd >= CWND_SEGMENTS_MIN * mss;
+        let records = self.recovery.flight.as_deref().is_some_and(|f| !f.records.is_empty());
+        let calm =
+            self.recovery.phase == Phase::Open && cwnd >= CWND_SEGMENTS_MIN * mss && !records;
         let Some(search) = self.mtu_search.as_deref().filter(|search| calm && search.probe == 0)
         else {
             return Resend::Nothing;

@@ -309,10 +309,19 @@ impl Connection {
         }
         let room = wnd.min(cwnd);
         self.snd.cwnd_limited = waiting > cwnd && cwnd <= wnd;
+        let flight = self.recovery.flight.as_deref_mut();
+        let record = flight.map_or(u32::MAX, |flight| flight.record_left(offset));
+        // What lies behind the end of a record goes into segments of its own, and nothing small waits for it.
+        let ends = record < waiting;
+        let waiting = waiting.min(record);
         if room < waiting {
             return self.part_of(waiting, room, wnd, mss, now, limits);
         }
         let max = segment_max(limits, mss);
+        if ends {
+            let len = waiting.min(max);
+            return Some(Sendable { len, fin: false, last: len == waiting });
+        }
         let len = self.without_small_tail(now, waiting, max, fin_waits).min(max);
         if len == 0 && !(waiting == 0 && fin_waits) {
             return None;
@@ -419,6 +428,9 @@ impl Connection {
         self.snd.snd_max = next;
         let flight = self.recovery.flight.get_or_insert_with(|| Box::new(Flight::new(start)));
         flight.push(now, start + u64::from(len) + u64::from(fin), fin);
+        if segment.header.flags.contains(TcpFlags::PSH) {
+            flight.pushed();
+        }
         if self.recovery.phase == Phase::Fast {
             flight.prr.sent(len);
         }

@@ -238,12 +238,11 @@ pub(crate) unsafe extern "C" fn recvmsg(
         unsafe {
             let message = &mut *message;
             address::write(received.from, message.msg_name.cast(), &raw mut message.msg_namelen);
-            let room =
-                if message.msg_control.is_null() { 0 } else { message.msg_controllen as usize };
+            let room = if message.msg_control.is_null() { 0 } else { message.msg_controllen };
             // What does not fit is left out, and the caller is told.
             let fits =
                 control.len() <= room && copy_out(&control, message.msg_control.cast::<u8>(), room);
-            message.msg_controllen = if fits { control.len() } else { 0 } as _;
+            message.msg_controllen = if fits { control.len() } else { 0 };
             message.msg_flags = received.flags | if fits { 0 } else { libc::MSG_CTRUNC };
         }
         count

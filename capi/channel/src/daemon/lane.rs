@@ -501,6 +501,7 @@ fn socket_of(op: &Op) -> Option<SocketId> {
         | Op::ConnectUdp { socket, .. }
         | Op::SendDatagram { socket, .. }
         | Op::MarkUrgent { socket, .. }
+        | Op::EndRecord { socket, .. }
         | Op::ShutdownWrite { socket }
         | Op::Close { socket }
         | Op::Abort { socket }

@@ -30,6 +30,7 @@ const BIND_UDP: u8 = 13;
 const CONNECT_UDP: u8 = 14;
 const SEND_DATAGRAM: u8 = 15;
 const MARK_URGENT: u8 = 16;
+const END_RECORD: u8 = 17;
 
 /// What an application can say: a command for the stack, or word about its channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,6 +97,9 @@ pub fn encode_command(tag: u64, op: &Op, slot: Option<u32>) -> Option<Entry> {
         Op::MarkUrgent { socket, offset } => {
             [head(MARK_URGENT).pack(), tag, socket.to_bits(), offset, 0, 0, 0, 0]
         }
+        Op::EndRecord { socket, offset } => {
+            [head(END_RECORD).pack(), tag, socket.to_bits(), offset, 0, 0, 0, 0]
+        }
         Op::ShutdownWrite { socket } => plain(SHUTDOWN_WRITE, socket),
         Op::Close { socket } => plain(CLOSE, socket),
         Op::Abort { socket } => plain(ABORT, socket),
@@ -143,11 +147,14 @@ pub fn decode_command(entry: &Entry) -> Result<DecodedCommand, ProtoError> {
         BIND_UDP => AppCommand::Op(datagram::decode_bind(head, entry)?),
         CONNECT_UDP => AppCommand::Op(datagram::decode_connect(head, entry)?),
         SEND_DATAGRAM => AppCommand::Op(datagram::decode_send(head, entry)?),
-        MARK_URGENT => {
+        MARK_URGENT | END_RECORD => {
             plain_head(head)?;
             zero_from(entry, 4)?;
-            let socket = SocketId::from_bits(entry[2]);
-            AppCommand::Op(Op::MarkUrgent { socket, offset: entry[3] })
+            let (socket, offset) = (SocketId::from_bits(entry[2]), entry[3]);
+            AppCommand::Op(match head.kind {
+                MARK_URGENT => Op::MarkUrgent { socket, offset },
+                _ => Op::EndRecord { socket, offset },
+            })
         }
         SET_OPTION => AppCommand::Op(set_option(head, entry)?),
         KICK | SHUTDOWN_WRITE | CLOSE | ABORT | INFO | RELEASE => plain(head, entry)?,

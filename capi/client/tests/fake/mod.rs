@@ -194,8 +194,8 @@ impl Stack {
             // The daemon of one page knows no datagrams.
             Op::BindUdp { .. } | Op::ConnectUdp { .. } | Op::SendDatagram { .. } => {}
             Op::Kick { .. } | Op::Accepted { .. } | Op::SetOption { .. } | Op::Detach { .. } => {}
-            // Clients read in line and send nothing urgent.
-            Op::MarkUrgent { .. } => {}
+            // Clients read in line, and mark nothing.
+            Op::MarkUrgent { .. } | Op::EndRecord { .. } => {}
         }
     }
 

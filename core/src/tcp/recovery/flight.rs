@@ -51,6 +51,8 @@ pub(in crate::tcp) struct Flight {
     pub(in crate::tcp) undo: Undo,
     pub(in crate::tcp) rate: Rate,
     pub(in crate::tcp) timers: RecoveryTimers,
+    /// Where records end that were not sent (MSG_EOR), ascending.
+    pub(in crate::tcp) records: VecDeque<u64>,
     /// How long something was in flight, and since when it is; `OFF`: nothing is.
     pub(in crate::tcp) busy: Duration,
     pub(in crate::tcp) busy_since: Instant,
@@ -114,6 +116,7 @@ impl Flight {
             undo: Undo::default(),
             rate: Rate::default(),
             timers: RecoveryTimers::new(),
+            records: VecDeque::new(),
             busy: Duration::ZERO,
             busy_since: OFF,
         }
@@ -155,6 +158,15 @@ impl Flight {
         self.rate.stamp(now, idle, &mut record);
         self.sent.push(record);
         self.max = end;
+    }
+
+    /// Command: what left last had PSH.
+    pub(in crate::tcp) fn pushed(&mut self) {
+        if let Some(record) =
+            self.sent.len().checked_sub(1).and_then(|last| self.sent.get_mut(last))
+        {
+            record.marks.set(Marks::PUSHED);
+        }
     }
 
     /// Input: everything below `una` is acknowledged.
@@ -325,5 +337,6 @@ impl Flight {
             && self.again.iter().all(in_flight)
             && self.rack.is_valid(una, max)
             && self.rate.delivered < 1 << 62
+            && self.has_valid_records()
     }
 }

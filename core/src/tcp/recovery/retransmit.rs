@@ -8,6 +8,7 @@ use crate::tcp::connection::Connection;
 use crate::tcp::output::{SegmentOut, Sendable, TxLimits};
 use crate::tcp::timer::TimerReason;
 use crate::time::Instant;
+use crate::wire::tcp::TcpFlags;
 
 /// What recovery has to send.
 pub(in crate::tcp) enum Resend {
@@ -76,10 +77,17 @@ impl Connection {
         let record =
             self.recovery.flight.as_deref().and_then(|flight| flight.sent.get(index)).copied();
         let seq = self.snd.anchor.seq_of(record.as_ref().map_or(una, Sent::start));
-        if let Some(record) = record.filter(|_| self.mtu_search.is_some()) {
-            self.mtu_probe_resent(&record);
+        if let Some(record) = &record
+            && self.mtu_search.is_some()
+        {
+            self.mtu_probe_resent(record);
         }
-        let segment = self.emit_data(now, seq, sendable, limits, io);
+        let mut segment = self.emit_data(now, seq, sendable, limits, io);
+        // What was pushed is pushed again.
+        let whole = |record: &Sent| record.len == sendable.len + u32::from(sendable.fin);
+        if record.is_some_and(|record| record.marks.has(Marks::PUSHED) && whole(&record)) {
+            segment.header.flags = segment.header.flags.union(TcpFlags::PSH);
+        }
         let mut cause = RetransmitCause::Timeout;
         if let Some(flight) = self.recovery.flight.as_deref_mut() {
             let len = flight.retransmitted(now, index);
@@ -123,7 +131,7 @@ impl Connection {
             return Resend::Nothing;
         }
         let waiting = u32::try_from(end.saturating_sub(flight.max)).unwrap_or(u32::MAX);
-        let len = waiting.min(mss);
+        let len = waiting.min(mss).min(flight.record_left(flight.max));
         if len > 0 && len <= wnd && !self.snd.fin_sent() {
             let fin = self.snd.fin_queued && len == waiting && len < wnd;
             let max = flight.max + u64::from(len) + u64::from(fin);

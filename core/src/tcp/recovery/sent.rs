@@ -30,6 +30,8 @@ impl Marks {
     pub(in crate::tcp) const APP_LIMITED: u8 = 16;
     /// Its last position is FIN.
     pub(in crate::tcp) const FIN: u8 = 32;
+    /// Its last byte left with PSH.
+    pub(in crate::tcp) const PUSHED: u8 = 64;
 
     pub(in crate::tcp) const fn has(self, mark: u8) -> bool {
         self.0 & mark != 0
@@ -195,7 +197,7 @@ impl SentQueue {
         second.len = (record.end - at) as u32;
         record.len -= second.len;
         record.end = at;
-        record.marks.clear(Marks::FIN);
+        record.marks.clear(Marks::FIN | Marks::PUSHED);
         self.records.insert(index + 1, second);
     }
 

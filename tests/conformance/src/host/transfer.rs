@@ -259,9 +259,12 @@ impl Host {
         if sent > 0 {
             self.cork_for(fd, socket, flags & libc::MSG_MORE != 0)?;
             let offset = self.machine.engine.port_mut().rings(stream).tx_end();
-            self.tell(match flags & libc::MSG_OOB {
+            if flags & libc::MSG_OOB != 0 {
+                self.tell(Op::MarkUrgent { socket, offset })?;
+            }
+            self.tell(match flags & libc::MSG_EOR {
                 0 => Op::Kick { socket },
-                _ => Op::MarkUrgent { socket, offset },
+                _ => Op::EndRecord { socket, offset },
             })?;
         }
         if sent == 0 && !bytes.is_empty() { Err(Errno::EAGAIN) } else { Ok(sent) }
