@@ -11,6 +11,7 @@ use super::errno::Errno;
 
 const ORIGIN_ICMP: u8 = 2;
 const ORIGIN_ICMP6: u8 = 3;
+const ORIGIN_TIMESTAMPING: u8 = 4;
 const ORIGIN_ZEROCOPY: u8 = 5;
 /// The bytes were copied after all.
 const CODE_COPIED: u8 = 1;
@@ -53,8 +54,22 @@ impl QueuedError {
         Some(Self { errno: errno.0, origin, kind, code, info: 0, data: 0, v6, peer })
     }
 
-    /// What recvmsg(MSG_ERRQUEUE) gives: no bytes, and the error beside them.
-    pub(super) fn received(self) -> Reply {
+    /// What a time is the time of.
+    pub(super) const fn of_stamp(kind: u32, key: u32, v6: bool) -> Self {
+        Self {
+            errno: libc::ENOMSG,
+            origin: ORIGIN_TIMESTAMPING,
+            kind: 0,
+            code: 0,
+            info: kind,
+            data: key,
+            v6,
+            peer: None,
+        }
+    }
+
+    /// `struct sock_extended_err` as ancillary data.
+    pub(super) fn control(self) -> ControlMessage {
         let mut data = self.errno.to_ne_bytes().to_vec();
         data.extend([self.origin, self.kind, self.code, 0]);
         data.extend(self.info.to_ne_bytes());
@@ -63,11 +78,16 @@ impl QueuedError {
             false => (libc::IPPROTO_IP, libc::IP_RECVERR),
             true => (libc::IPPROTO_IPV6, libc::IPV6_RECVERR),
         };
+        ControlMessage { level, kind, data }
+    }
+
+    /// What recvmsg(MSG_ERRQUEUE) gives: no bytes, and the error beside them.
+    pub(super) fn received(self) -> Reply {
         let received = Received {
             bytes: Vec::new(),
             from: self.peer,
             flags: libc::MSG_ERRQUEUE,
-            control: vec![ControlMessage { level, kind, data }],
+            control: vec![self.control()],
         };
         Reply::Received(0, received)
     }

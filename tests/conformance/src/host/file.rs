@@ -10,6 +10,7 @@ use causeway_core::port::{SocketId, StreamId};
 use super::datagram::UdpFile;
 use super::errno::Errno;
 use super::errors::ZeroCopies;
+use super::stamps::Stamps;
 use super::urgent::Mark;
 
 /// How often there was news of each kind: what edge-triggered epoll goes by.
@@ -77,6 +78,7 @@ pub(super) struct TcpFile {
     /// The error of a connect that failed before there was a connection.
     pub(super) error: Option<Errno>,
     pub(super) zero_copies: ZeroCopies,
+    pub(super) stamps: Stamps,
     /// Connections that came for a listener.
     pub(super) arrived: u64,
 }
@@ -95,6 +97,7 @@ impl TcpFile {
             corked: false,
             error: None,
             zero_copies: ZeroCopies::default(),
+            stamps: Stamps::default(),
             arrived: 0,
         }
     }

@@ -214,6 +214,7 @@ impl Host {
         loop {
             self.machine.settle();
             self.absorb();
+            self.stamp();
             if !self.attempt_tasks() {
                 return;
             }
@@ -252,7 +253,13 @@ impl Host {
             Call::Accept { fd, flags } => self.accept(*fd, *flags, progress),
             Call::Connect { fd, address } => self.connect(*fd, *address, progress),
             Call::Receive { fd, len, flags } => self.receive(*fd, *len, *flags, progress),
-            Call::Send { fd, bytes, flags, to, .. } => self.send(*fd, bytes, *flags, *to, progress),
+            Call::Send { fd, bytes, flags, to, control } => {
+                let result = self.send(*fd, bytes, *flags, *to, progress);
+                if let Some(Ok(Reply::Number(sent))) = result {
+                    self.note_sent(*fd, *flags, control, sent);
+                }
+                result
+            }
             Call::Shutdown { fd, how } => Some(self.shutdown(*fd, *how)),
             Call::Close { fd } => self.close(*fd, progress),
             Call::Fcntl { fd, command, argument } => Some(self.fcntl(*fd, *command, *argument)),

@@ -33,6 +33,7 @@ const KEPT: &[Key] = &[
     (SOCKET, libc::SO_BROADCAST),
     (SOCKET, libc::SO_BUSY_POLL),
     (SOCKET, SO_ZEROCOPY),
+    (SOCKET, libc::SO_TIMESTAMPING),
     (TCP, libc::TCP_INQ),
     (TCP, libc::TCP_THIN_LINEAR_TIMEOUTS),
     (TCP, libc::TCP_SAVE_SYN),
@@ -209,6 +210,9 @@ impl Host {
             }
             udp.values.set.insert(key, value.to_vec());
             return Ok(Reply::Number(0));
+        }
+        if key == (SOCKET, libc::SO_TIMESTAMPING) {
+            self.set_stamps(fd, int(value)?)?;
         }
         let tcp = self.tcp(fd)?;
         if let Some(option) = option {

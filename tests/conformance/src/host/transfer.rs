@@ -60,6 +60,9 @@ impl Host {
         if flags & libc::MSG_ERRQUEUE != 0 {
             self.release_zero_copies(fd);
             let tcp = self.tcp(fd)?;
+            if let Some(stamp) = tcp.stamps.pop(tcp.v6) {
+                return Ok(stamp);
+            }
             let error = tcp.zero_copies.pop(tcp.v6).ok_or(Errno::EAGAIN)?;
             return Ok(error.received());
         }
@@ -169,7 +172,6 @@ impl Host {
             }
         }
         if progress.sent == bytes.len() {
-            self.note_zero_copy(fd, flags, bytes.len());
             return Some(Ok(Reply::Number(bytes.len() as i64)));
         }
         self.note_no_space(fd);
@@ -178,10 +180,7 @@ impl Host {
         match (blocked, progress.sent) {
             (None, _) if !expired => None,
             (_, 0) => Some(Err(Errno::EAGAIN)),
-            (_, sent) => {
-                self.note_zero_copy(fd, flags, sent);
-                Some(Ok(Reply::Number(sent as i64)))
-            }
+            (_, sent) => Some(Ok(Reply::Number(sent as i64))),
         }
     }
 
@@ -195,22 +194,30 @@ impl Host {
         }
     }
 
-    /// A call with MSG_ZEROCOPY has a number of its own, if the socket has SO_ZEROCOPY.
-    fn note_zero_copy(&mut self, fd: i32, flags: i32, sent: usize) {
-        let key = (libc::SOL_SOCKET, SO_ZEROCOPY);
-        let Ok(tcp) = self.tcp(fd) else { return };
-        let Role::Stream { socket } = tcp.role else { return };
-        if sent == 0 || flags & MSG_ZEROCOPY == 0 || !tcp.values.flag(key) {
+    /// What a call that sent `sent` bytes wants to be told of: MSG_ZEROCOPY, if the socket has SO_ZEROCOPY; SO_TIMESTAMPING, of
+    /// the socket or beside the bytes.
+    pub(super) fn note_sent(&mut self, fd: i32, flags: i32, control: &[ControlMessage], sent: i64) {
+        let Ok(TcpFile { role: Role::Stream { socket }, .. }) = self.tcp(fd) else { return };
+        let socket = *socket;
+        let Some(stream) = self.endpoints.get(&socket).map(|e| e.stream).filter(|_| sent > 0)
+        else {
             return;
-        }
-        let Some(stream) = self.endpoints.get(&socket).map(|e| e.stream) else { return };
+        };
         let end = self.machine.engine.port_mut().rings(stream).tx_end();
+        let own = control
+            .iter()
+            .filter(|c| (c.level, c.kind) == (libc::SOL_SOCKET, libc::SO_TIMESTAMPING))
+            .filter_map(|c| c.data.first_chunk::<4>())
+            .fold(0, |all, flags| all | u32::from_ne_bytes(*flags));
         if let Ok(tcp) = self.tcp(fd) {
-            tcp.zero_copies.sent(end);
+            tcp.stamps.sent(end, own);
+            if flags & MSG_ZEROCOPY != 0 && tcp.values.flag((libc::SOL_SOCKET, SO_ZEROCOPY)) {
+                tcp.zero_copies.sent(end);
+            }
         }
     }
 
-    /// Takes note of what the peer has. True if a range of sends is done and was not told.
+    /// Takes note of what the peer has. True if something waits in the error queue.
     pub(super) fn release_zero_copies(&mut self, fd: i32) -> bool {
         let Ok(TcpFile { role: Role::Stream { socket }, .. }) = self.tcp(fd) else { return false };
         let socket = *socket;
@@ -221,7 +228,7 @@ impl Host {
         });
         self.tcp(fd).is_ok_and(|tcp| {
             tcp.zero_copies.release(released);
-            tcp.zero_copies.is_done()
+            tcp.zero_copies.is_done() || tcp.stamps.is_done()
         })
     }
 

@@ -7,7 +7,7 @@ use super::arguments::{
 };
 use super::connection::patterned;
 use super::interpreter::Player;
-use crate::host::{Call, ControlMessage, EpollEvent, PollFd};
+use crate::host::{Call, ControlMessage, EpollEvent, PollFd, START};
 use crate::script::{Expr, SyscallSpec};
 
 /// The argument at `index`.
@@ -252,6 +252,19 @@ pub(super) fn epoll_event(expr: &Expr) -> Result<EpollEvent, Refused> {
     Ok(EpollEvent { events: events as u32, data: data as u64 })
 }
 
+/// `struct scm_timestamping`, its first time in the script's seconds.
+fn timestamping(time: &Expr) -> Result<Vec<u8>, Refused> {
+    let word = |name| {
+        let value = field(time, name).and_then(number)?;
+        u64::try_from(value).map_err(|_| format!("`{name}` is out of range"))
+    };
+    let nanos = START.as_nanos() + word("scm_sec")? * 1_000_000_000 + word("scm_nsec")?;
+    let mut out = (nanos / 1_000_000_000).to_ne_bytes().to_vec();
+    out.extend((nanos % 1_000_000_000).to_ne_bytes());
+    out.resize(48, 0);
+    Ok(out)
+}
+
 /// `struct sock_extended_err`.
 fn extended_error(error: &Expr) -> Result<Vec<u8>, Refused> {
     let word = |name| field(error, name).and_then(int).map(i32::to_ne_bytes);
@@ -275,6 +288,7 @@ pub(super) fn control_messages(message: &Expr) -> Result<Vec<ControlMessage>, Re
             data @ (Expr::Int(_) | Expr::Word(_) | Expr::Or(..)) => {
                 int(data)?.to_ne_bytes().to_vec()
             }
+            time @ Expr::Struct(_) if field(time, "scm_sec").is_ok() => timestamping(time)?,
             error @ Expr::Struct(_) if field(error, "ee_errno").is_ok() => extended_error(error)?,
             _ => return Err("this ancillary data is not carried out here".into()),
         };
