@@ -24,10 +24,13 @@ impl Connection {
             return Err(CommandError::InvalidArgument);
         }
         let sent = self.snd.offset_of(self.snd.snd_max);
+        if offset <= sent {
+            return Ok(());
+        }
         let flight = &mut self.recovery.flight;
         let flight = flight.get_or_insert_with(|| Box::new(Flight::new(sent)));
         let newer = flight.records.back().is_none_or(|last| *last < offset);
-        if offset > sent && newer && flight.records.len() < RECORDS_MAX {
+        if newer && flight.records.len() < RECORDS_MAX {
             flight.records.push_back(offset);
         }
         Ok(())
