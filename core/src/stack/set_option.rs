@@ -27,7 +27,8 @@ impl Stack {
             Kind::Listener(listener) => return listener.config.set(option),
             Kind::Tcp { connection, .. } => {
                 if option == SocketOption::NoDelay(true) {
-                    connection.push_corked(&rings(port, socket.stream));
+                    let io = rings(port, socket.stream.of(socket.channel));
+                    connection.push_corked(&io);
                 }
                 connection.set_option(now, option)?;
             }

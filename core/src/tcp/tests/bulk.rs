@@ -76,6 +76,29 @@ fn the_last_segment_of_a_burst_alone_is_pushed() {
 }
 
 #[test]
+fn no_burst_runs_over_the_end_of_a_record() {
+    let record = 8_000;
+    let mut pair = busy(9_000);
+    let end = &mut pair.ends[CLIENT];
+    let tcp = end.tcp.as_mut().unwrap();
+    tcp.end_record(record, &end.io).unwrap();
+    let mut ends = vec![];
+    loop {
+        let sent = match tcp.burst_len(&pair.limits, &end.io, 64) {
+            0 => tcp.poll_transmit(pair.now, &pair.limits, &end.io),
+            count => Some(tcp.transmit_burst(pair.now, &pair.limits, &end.io, count)),
+        };
+        let Some(segment) = sent else { break };
+        let (start, end) =
+            (segment.payload_offset, segment.payload_offset + u64::from(segment.payload_len));
+        assert!(end <= record || start >= record, "{start} to {end}");
+        ends.push(end);
+    }
+    assert!(ends.contains(&record), "{ends:?}");
+    assert!(ends.iter().any(|end| *end > record + 1_448), "bursts go on behind it: {ends:?}");
+}
+
+#[test]
 fn nothing_leaves_in_bursts_while_the_mtu_of_the_path_is_searched() {
     let config = Config::builder().mtu_probing(MtuProbing::Always).build().unwrap();
     let mut pair = Pair::established(config);
