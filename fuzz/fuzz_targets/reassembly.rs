@@ -35,6 +35,11 @@ fn key(host: u8, number: u8) -> FragmentKey {
     FragmentKey { interface: IfIndex(1), src, dst, protocol, identification }
 }
 
+/// What of a datagram's header its length does not count: IPv6's fixed header, and the fragment header (RFC 8200 §4.5).
+fn uncounted(key: FragmentKey) -> usize {
+    if key.src.is_ipv6() { 40 + 8 } else { 0 }
+}
+
 struct World {
     now: Instant,
     reassembly: Reassembly,
@@ -60,6 +65,7 @@ impl World {
     fn step(&mut self, input: &mut Bytes<'_>) {
         let (who, flags) = (input.u8(), input.u8());
         let (host, number) = (who & 15, who >> 4);
+        let key = key(host, number);
         if flags & 0x10 != 0 {
             self.expire(self.now + Duration::from_millis(u64::from(input.u8()) * 200));
         }
@@ -71,7 +77,7 @@ impl World {
         let bytes: Vec<u8> =
             (start..start + len).map(|at| expected(number, at) ^ u8::from(lies)).collect();
         let (left, right) = bytes.split_at(len / 3);
-        let header = &[0x45; 60][..20 + usize::from(flags >> 6) * 8];
+        let header = &[0x45; 72][..uncounted(key).max(20) + usize::from(flags >> 6) * 8];
         let fragment = Fragment {
             header,
             start,
@@ -79,13 +85,12 @@ impl World {
             more: flags & 1 != 0,
             ecn: flags >> 1 & 3,
         };
-        let key = key(host, number);
         let found = self.reassembly.add(self.now, key, &fragment);
         if let Some(model) = &mut self.model {
             assert_eq!(found, model.add(self.now, key, &fragment));
             assert_eq!(model.len(), self.reassembly.len());
         } else if let Reassembled::Whole(whole) = found {
-            assert!(whole.bytes.len() <= 65_535);
+            assert!(whole.bytes.len() <= 65_535 + uncounted(key));
             let payload = &whole.bytes[whole.header_len..];
             let right = |(at, byte): (usize, &u8)| *byte & !1 == expected(number, at) & !1;
             assert!(payload.iter().enumerate().all(right));

@@ -52,7 +52,9 @@ impl ReassemblyModel {
         if bytes.is_empty() || (fragment.more && bytes.len() % 8 != 0) {
             return Reassembled::Length;
         }
-        if end + fragment.header.len() > 65_535 {
+        // The fixed header of IPv6 and the fragment header are not counted in the datagram's length (RFC 8200 §4.5).
+        let uncounted = if key.src.is_ipv6() { 40 + 8 } else { 0 };
+        if end + fragment.header.len().saturating_sub(uncounted) > 65_535 {
             return Reassembled::TooLong;
         }
         // RFC 1858, RFC 3128: no TCP header in pieces.
