@@ -23,7 +23,7 @@ use crate::nic::{INTERFACES_MAX, IfIndex, MacAddr, Medium, NicCaps};
 use crate::port::SocketId;
 use crate::rng::Stream;
 use crate::socket::{EphemeralPorts, ReadyQueue, Table};
-use crate::tcp::{ChallengeBudget, SharedConfig};
+use crate::tcp::{ChallengeBudget, ReceiveMemory, SharedConfig};
 use crate::time::Instant;
 use crate::wheel::TimerWheel;
 
@@ -78,6 +78,7 @@ pub struct Stack {
     pub(super) echo_rate: RateLimit,
     pub(super) paths: PathMtus,
     pub(super) reassembly: Reassembly,
+    pub(super) receive_memory: ReceiveMemory,
     pub(super) identifications: Identifications,
     pub(super) pings: Pings,
     pub(super) events: EventLog,
@@ -136,6 +137,7 @@ impl Stack {
             ),
             echo_rate: RateLimit::new(config.echo_replies_per_second()),
             paths: PathMtus::new(),
+            receive_memory: ReceiveMemory::new(config.tcp_mem()),
             reassembly: Reassembly::new(config.reassembly_bytes_max() as usize),
             identifications: Identifications::new(low.rotate_left(17) ^ high),
             pings: Pings::new(config.pings_max(), config.pings_per_channel_max()),

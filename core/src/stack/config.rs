@@ -74,6 +74,7 @@ pub struct StackConfig {
     syn_cookies: bool,
     echo_replies_per_second: u32,
     reassembly_bytes_max: u32,
+    tcp_mem: u64,
     unreachables: bool,
     echo_groups: bool,
     /// What was asked for of each interface.
@@ -122,6 +123,7 @@ impl StackConfig {
             syn_cookies: true,
             echo_replies_per_second: 10_000,
             reassembly_bytes_max: 4 << 20,
+            tcp_mem: 1 << 30,
             unreachables: true,
             echo_groups: false,
             ipv6: Vec::new(),
@@ -204,6 +206,11 @@ impl StackConfig {
     pub const fn reassembly_bytes_max(&self) -> u32 {
         self.reassembly_bytes_max
     }
+    /// Getter: most bytes of received data that all connections together hold above their floors.
+    pub const fn tcp_mem(&self) -> u64 {
+        self.tcp_mem
+    }
+
     /// Getter: whether ICMP errors are sent.
     pub const fn unreachables(&self) -> bool {
         self.unreachables
@@ -408,6 +415,15 @@ impl StackConfigBuilder {
         self.0.reassembly_bytes_max = n;
         self
     }
+    /// Most bytes of received data that all connections together hold: what applications have not read, and what lies beyond gaps
+    /// (tcp_mem, but in bytes). Each connection's first few (tcp_rmem's least, [`tcp::ConfigBuilder::tcp_rmem`]) do not count. Default
+    /// 1 GiB, at least 64 KiB. Before it is reached, those that hold most are told smaller windows, and take no more.
+    #[must_use]
+    pub const fn tcp_mem(mut self, bytes: u64) -> Self {
+        self.0.tcp_mem = bytes;
+        self
+    }
+
     /// Whether ICMP errors are sent: port and protocol unreachable, time exceeded, parameter problem (RFC 1122 §3.2.2,
     /// §4.1.3.1). Default true.
     #[must_use]
@@ -475,6 +491,9 @@ impl StackConfigBuilder {
             if !(1..=config.interfaces.len()).contains(&route.interface.index()) {
                 return Err(ConfigError::RouteInterface);
             }
+        }
+        if config.tcp_mem < 64 << 10 {
+            return Err(ConfigError::Limit);
         }
         let ranges = [
             (config.sockets_max, 1, SOCKETS_MAX_MAX),

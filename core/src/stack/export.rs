@@ -84,6 +84,9 @@ impl Stack {
         if let Some(socket) = self.sockets.get_mut(id) {
             socket.stream = stream.map_or(StreamSlot::NONE, StreamSlot::from);
             socket.announced = true;
+            if let Kind::Tcp { connection, .. } = &socket.kind {
+                connection.bring_memory(&mut self.receive_memory);
+            }
         }
         self.settle(now, id, None, port);
         Ok(id)

@@ -177,6 +177,7 @@ impl Stack {
         before: Option<State>,
         port: &mut P,
     ) {
+        self.settle_receive_memory(id, port);
         while let Some(news) = self.sockets.get_mut(id).and_then(|socket| socket.kind.poll_news()) {
             self.tell(now, id, news, port);
         }
@@ -281,6 +282,9 @@ impl Stack {
             return;
         }
         let known = socket.announced || socket.listener.get().is_none();
+        if let Kind::Tcp { connection, .. } = &socket.kind {
+            connection.release_memory(&mut self.receive_memory);
+        }
         let (channel, stream) =
             (socket.channel, core::mem::take(&mut socket.stream).of(socket.channel));
         self.events.push(now, Event::Ended { socket: id, reason });

@@ -39,6 +39,7 @@ mod orphans;
 mod payload;
 mod ping;
 mod recent;
+mod receive_memory;
 mod replies;
 mod resolve;
 mod routing;

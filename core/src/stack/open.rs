@@ -219,6 +219,11 @@ impl Stack {
         self.channels.unlink(&mut self.sockets, id);
         self.wheel.cancel(id.index);
         if let Some(socket) = self.sockets.remove(id) {
+            if let Kind::Tcp { connection, .. } = &socket.kind
+                && !socket.ended
+            {
+                connection.release_memory(&mut self.receive_memory);
+            }
             self.stats.sockets_closed += 1;
             self.unbind(id, &socket);
         }

@@ -24,6 +24,10 @@ impl Stack {
         frames: &[F],
         port: &mut P,
     ) -> usize {
+        if self.receive_memory.is_pressed() {
+            // Each segment is looked at: whether there is room for it.
+            return 0;
+        }
         let taken = self.take_alike(now, interface, link, frames, port);
         if taken > 0 || !frames.first().is_some_and(|frame| self.recall(link, frame)) {
             return taken;

@@ -80,11 +80,12 @@ impl Stack {
             payload_len: payload.len() as u32,
             ecn: Ecn::from_bits(packet.ecn),
         };
-        let disposition = connection.handle_segment(
-            packet.now,
-            &segment,
-            &mut rings(port, socket.stream.of(socket.channel)),
-        );
+        let mut io = rings(port, socket.stream.of(socket.channel));
+        let disposition = connection.handle_segment(packet.now, &segment, &mut io);
+        if self.receive_memory.is_pressed() {
+            connection.note_receive_memory(packet.now, &io);
+        }
+        drop(io);
         if disposition == Disposition::ChallengeAck && !self.challenges.allow(packet.now) {
             connection.withhold_challenge();
             self.stats.challenges_withheld += 1;

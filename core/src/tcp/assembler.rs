@@ -144,6 +144,17 @@ impl Assembler {
         }
     }
 
+    /// Getter: bytes in the set.
+    pub fn bytes(&self) -> u64 {
+        self.intervals.iter().map(|i| i.end - i.start).sum()
+    }
+
+    /// Command: forgets the intervals that begin at `offset` or beyond.
+    pub fn discard_from(&mut self, offset: u64) {
+        let before = self.intervals.partition_point(|i| i.start < offset);
+        self.intervals.truncate(before);
+    }
+
     /// Output: up to `max` intervals for the SACK option: first the one that holds the latest arrival,
     /// then those of the arrivals before it (RFC 2018 §4), then the remaining ones.
     pub fn sack_blocks(&self, max: usize, mut each: impl FnMut(Interval)) {

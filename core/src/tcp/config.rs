@@ -56,6 +56,9 @@ pub struct Config {
     pub(in crate::tcp) fast_open_queue: u32,
     /// SO_MAX_PACING_RATE in bytes a second, `u64::MAX` for none.
     pub(in crate::tcp) max_pacing_rate: u64,
+    /// Least, first and greatest receive buffer in bytes; `u32::MAX` of the second for what the rings give.
+    pub(in crate::tcp) tcp_rmem: [u32; 3],
+    pub(in crate::tcp) moderate_rcvbuf: bool,
     /// IP_TOS or IPV6_TCLASS without its ECN bits, and IP_TTL or IPV6_UNICAST_HOPS, 0 for the default.
     pub(in crate::tcp) traffic_class: u8,
     pub(in crate::tcp) hops: u8,
@@ -87,6 +90,8 @@ pub enum ConfigError {
     RetriesRange,
     /// A base size below 48 bytes.
     BaseMssRange,
+    /// Receive buffers of less than 4,096 bytes, or not in ascending order.
+    ReceiveBufferRange,
 }
 
 impl Default for Config {
@@ -126,6 +131,8 @@ impl Default for Config {
             snd_buffer: 0,
             fast_open_queue: 0,
             max_pacing_rate: u64::MAX,
+            tcp_rmem: [4_096, u32::MAX, u32::MAX],
+            moderate_rcvbuf: true,
             traffic_class: 0,
             hops: 0,
             mtu_discover: MtuDiscover::Want,
@@ -178,6 +185,25 @@ impl Config {
         set.min().unwrap_or(u32::MAX)
     }
 
+    /// Getter: what the receive buffer begins with: what was set, else half of tcp_rmem's default (as with Linux's
+    /// tcp_adv_win_scale of 1), and a little for the rounding of the window scale; `u32::MAX` for what the rings give.
+    pub(in crate::tcp) fn receive_initial(&self) -> u32 {
+        if self.rcv_buffer > 0 || self.tcp_rmem[1] == u32::MAX {
+            return self.receive_max();
+        }
+        let slack = 4 << self.window_scale_offered();
+        self.receive_max().min(self.tcp_rmem[1] / 2 + slack)
+    }
+
+    /// Getter: what autotuning may come to: half of tcp_rmem's greatest; 0 where it is switched off, or locked by SO_RCVBUF.
+    pub(in crate::tcp) fn receive_tuned_max(&self) -> u32 {
+        if !self.moderate_rcvbuf || self.rcv_buffer > 0 {
+            return 0;
+        }
+        let most = if self.tcp_rmem[2] == u32::MAX { u32::MAX } else { self.tcp_rmem[2] / 2 };
+        self.receive_max().min(most)
+    }
+
     /// Getter: the window scale to offer: no more than a receive buffer of the application's choice needs.
     pub(in crate::tcp) fn window_scale_offered(&self) -> u8 {
         let mut shift = 0;
@@ -225,6 +251,9 @@ impl Config {
         ];
         if counts.contains(&0) {
             return Err(ConfigError::RetriesRange);
+        }
+        if self.tcp_rmem[0] < 4_096 || !self.tcp_rmem.is_sorted() {
+            return Err(ConfigError::ReceiveBufferRange);
         }
         Ok(())
     }
@@ -395,6 +424,24 @@ impl ConfigBuilder {
     #[must_use]
     pub fn rcv_wnd_initial(mut self, bytes: u32) -> Self {
         self.config.rcv_wnd_initial = bytes;
+        self
+    }
+
+    /// Receive buffers in bytes (tcp_rmem), in ascending order: the least, which each connection may fill even where all together
+    /// hold too much (at least 4,096); the first one; and the greatest that autotuning may come to. Half of a buffer is window, as
+    /// with Linux's tcp_adv_win_scale of 1. Default: 4,096, and no bounds but the rings'. More lets a sender fill a longer path, and
+    /// costs memory where applications are slow to read.
+    #[must_use]
+    pub const fn tcp_rmem(mut self, min: u32, default: u32, max: u32) -> Self {
+        self.config.tcp_rmem = [min, default, max];
+        self
+    }
+
+    /// Whether receive buffers grow with what applications read in a round trip (tcp_moderate_rcvbuf). Default true; false keeps
+    /// the first one.
+    #[must_use]
+    pub const fn moderate_rcvbuf(mut self, on: bool) -> Self {
+        self.config.moderate_rcvbuf = on;
         self
     }
 

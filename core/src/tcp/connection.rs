@@ -135,7 +135,7 @@ impl Connection {
             congestion: Congestion::new(config.congestion, options.mss(), false),
             options,
             snd: SendBuffer::new(iss),
-            rcv: RecvBuffer { buffer_max: config.receive_max(), ..RecvBuffer::new() },
+            rcv: RecvBuffer { buffer_max: config.receive_initial(), ..RecvBuffer::new() },
             rtt: RttEstimator::new(&config),
             config,
             recovery: Recovery::new(),
@@ -202,7 +202,10 @@ impl Connection {
     }
 
     /// Input: the rings changed: bytes were written to TX, or consumed from RX. A window update may be due.
-    pub fn handle_app(&mut self, _now: Instant, io: &impl StreamIo) {
+    pub fn handle_app(&mut self, now: Instant, io: &impl StreamIo) {
+        if self.rcv.autotune.is_some() {
+            self.adjust_receive_space(now, io);
+        }
         if self.rcv.ack_due == AckDue::Delayed && self.rcv.read_asks_for_ack(io) {
             self.rcv.ack_due = AckDue::Now;
         }

@@ -63,6 +63,8 @@ impl Events {
     pub(in crate::tcp) const PEER_CLOSED: u8 = 8;
     pub(in crate::tcp) const CONGESTION: u8 = 16;
     pub(in crate::tcp) const URGENT: u8 = 32;
+    /// What the connection holds, or has use for, of the memory for received data is to be settled.
+    pub(in crate::tcp) const MEMORY: u8 = 64;
 
     pub(in crate::tcp) fn raise(&mut self, flag: u8) {
         self.flags |= flag;
@@ -94,7 +96,7 @@ impl Events {
         Some(ready)
     }
 
-    fn take(&mut self, flag: u8) -> bool {
+    pub(in crate::tcp) fn take(&mut self, flag: u8) -> bool {
         let set = self.flags & flag != 0;
         self.flags &= !flag;
         set

@@ -74,6 +74,7 @@ impl Connection {
         let mss = self.options.mss();
         let path = self.mtu_search.as_deref().map_or(self.options.mss_ip, MtuSearch::path);
         let segments = |bytes: u32| bytes.div_ceil(mss.max(1));
+        let (rcv_rtt, rcv_space) = self.receive_figures();
         let (cwnd, ssthresh) = (self.congestion.cwnd(), self.congestion.ssthresh());
         let mut info = SocketInfo {
             state: self.state.linux_number(),
@@ -96,7 +97,7 @@ impl Connection {
             },
             cwnd_bytes: cwnd,
             ssthresh_bytes: ssthresh,
-            advmss: u32::from(path.min(self.config.max_segment_or_all())),
+            advmss: self.advmss(),
             bytes_sent: self.counters.bytes_sent,
             bytes_acked: self.snd.anchor.offset,
             bytes_received: self.rcv.anchor.offset,
@@ -104,7 +105,9 @@ impl Connection {
             max_pacing_rate: self.config.max_pacing_rate,
             snd_wnd: self.snd.snd_wnd,
             rcv_wnd: self.rcv.rcv_wnd(),
-            rcv_ssthresh: self.rcv.rcv_wnd(),
+            rcv_ssthresh: self.rcv.limit_told(self.options.rcv_wscale),
+            rcv_rtt,
+            rcv_space,
             // The IP layer adds its own header, which the machine does not know.
             pmtu: u32::from(path) + TCP_HEADER_LEN as u32,
             segs_in: self.counters.segs_in,

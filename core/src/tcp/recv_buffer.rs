@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::assembler::Assembler;
 use super::options::{MSS_DEFAULT, Negotiated};
+use super::receive_autotune::Autotune;
 use super::seq::{Anchor, SeqNumber, StreamEnd};
 use crate::planted::{self, Bug};
 use crate::port::{RingError, StreamIo};
@@ -58,8 +59,13 @@ pub(in crate::tcp) struct RecvBuffer {
     pub(in crate::tcp) interactive: bool,
     /// When data last came, by `chrono::coarse`.
     pub(in crate::tcp) last_data: u32,
-    /// SO_RCVBUF and TCP_WINDOW_CLAMP: most bytes between what was consumed and the right window edge.
+    /// SO_RCVBUF and TCP_WINDOW_CLAMP, or what autotuning has come to: most bytes between what was consumed and the right window
+    /// edge.
     pub(in crate::tcp) buffer_max: u32,
+    /// Attached while data comes.
+    pub(in crate::tcp) autotune: Option<Box<Autotune>>,
+    /// All connections together hold too much, and this one more than its floor: it takes nothing beyond that.
+    pub(in crate::tcp) choked: bool,
 }
 
 /// What became of a payload.
@@ -96,6 +102,8 @@ impl RecvBuffer {
             interactive: false,
             last_data: 0,
             buffer_max: u32::MAX,
+            autotune: None,
+            choked: false,
         }
     }
 
@@ -118,6 +126,20 @@ impl RecvBuffer {
     /// Getter: something lies beyond a gap.
     pub(in crate::tcp) fn has_gap(&self) -> bool {
         self.assembler.as_ref().is_some_and(|a| !a.is_empty())
+    }
+
+    /// Getter: bytes that the application has not read, or that lie beyond a gap.
+    pub(in crate::tcp) fn held(&self, io: &impl StreamIo) -> u64 {
+        let beyond_gaps = self.assembler.as_deref().map_or(0, Assembler::bytes);
+        self.anchor.offset.saturating_sub(io.rx_consumed()) + beyond_gaps
+    }
+
+    /// Getter: what the window may be with an empty buffer, as far as the limits say (tcpi_rcv_ssthresh).
+    pub(in crate::tcp) fn limit_told(&self, scale: u8) -> u32 {
+        match self.buffer_max {
+            u32::MAX => self.rcv_wnd(),
+            max => max - max.min((SLACK_UNITS as u32) << scale).min(max / 8),
+        }
     }
 
     /// Getter: one past the highest byte that was received, in order or not.
@@ -403,6 +425,8 @@ impl RecvBuffer {
             && self.rcv_adv.distance_from(self.rcv_nxt) <= 1 << 30
             && self.fin_offset.known().is_none_or(|end| end >= self.stored_end() && end < 1 << 62)
             && self.assembler.as_ref().is_none_or(|a| a.is_valid(self.anchor.offset))
+            && self.autotune.as_ref().is_none_or(|tune| tune.is_valid())
+            && (self.autotune.is_some() || !self.choked)
     }
 }
 

@@ -88,7 +88,7 @@ impl Connection {
             SocketOption::Congestion(_) => self.follow_congestion_setting(),
             SocketOption::MaxPacingRate(_) => self.follow_pacing_setting(),
             SocketOption::ReceiveBuffer(_) | SocketOption::WindowClamp(_) => {
-                self.rcv.buffer_max = self.config.receive_max();
+                self.follow_receive_setting();
             }
             SocketOption::QuickAck(on) => {
                 if on && self.rcv.ack_due == AckDue::Delayed {

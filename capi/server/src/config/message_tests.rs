@@ -390,12 +390,12 @@ fn the_whole_window_can_be_advertised() {
         *Config::parse("c.toml", &text).unwrap().tcp()
     };
     // What is promised before there are rings is what every connection is sure of: two chunks.
-    let scaled = |shift| {
+    let scaled = |shift, buffer_max| {
         let tcp = causeway_core::tcp::Config::builder().rcv_wnd_initial(2 * 16_384);
-        tcp.window_scale(shift).build().unwrap()
+        tcp.window_scale(shift).tcp_rmem(4_096, 131_072, buffer_max).build().unwrap()
     };
-    assert_eq!(with(64 << 20), scaled(11));
-    assert_eq!(with(1_073_725_440), scaled(14));
+    assert_eq!(with(64 << 20), scaled(11, 128 << 20));
+    assert_eq!(with(1_073_725_440), scaled(14, 2_147_450_880));
     assert_after_interface(
         "[channel]\nrx_window_bytes = 1073741824\n",
         "c.toml:6: channel.rx_window_bytes: 1073741824 is out of range; \

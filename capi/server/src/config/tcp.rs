@@ -26,6 +26,7 @@ pub(super) struct RawTcp {
     timestamps: Option<bool>,
     window_scaling: Option<bool>,
     sack: Option<bool>,
+    moderate_rcvbuf: Option<bool>,
     congestion: Option<Spanned<String>>,
     slow_start_after_idle: Option<bool>,
     pacing: Option<bool>,
@@ -92,6 +93,8 @@ impl RawTcp {
             .retries_max(RETRIES_MAX.check_u8(source, self.retries_max.as_ref())?)
             .syn_retries_max(SYN_RETRIES_MAX.check_u8(source, self.syn_retries_max.as_ref())?)
             .window_scale(scale_for(channel.rx_window_bytes()))
+            .tcp_rmem(4_096, RMEM_DEFAULT, rmem_max(channel.rx_window_bytes()))
+            .moderate_rcvbuf(self.moderate_rcvbuf.unwrap_or(true))
             .timestamps(self.timestamps.unwrap_or(true))
             .window_scaling(self.window_scaling.unwrap_or(true))
             .sack(self.sack.unwrap_or(true));
@@ -173,6 +176,14 @@ impl RawTcp {
 
 /// The largest window that TCP can advertise: 16 bits, shifted by 14 at most (RFC 7323 §2.3).
 pub(super) const WINDOW_BYTES_MAX: i64 = 65_535 << 14;
+
+/// The first receive buffer, as on Linux: half of it is window.
+const RMEM_DEFAULT: u32 = 131_072;
+
+/// The receive buffer whose window is `window` bytes.
+fn rmem_max(window: u64) -> u32 {
+    u32::try_from(window.saturating_mul(2)).unwrap_or(u32::MAX).max(RMEM_DEFAULT)
+}
 
 /// The least shift with which `window` bytes can be advertised: the steps are as fine as they can be.
 fn scale_for(window: u64) -> u8 {

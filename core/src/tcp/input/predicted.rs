@@ -89,6 +89,7 @@ impl Connection {
             data_segments: 0,
             acks: 0,
             takes_data: !self.flags.orphan
+                && !self.rcv.choked
                 && !self.rcv.has_gap()
                 && !self.rcv.fin_offset.is_known(),
         })
@@ -206,6 +207,10 @@ impl Connection {
             self.rcv.last_data = coarse(now);
             self.events.raise(Events::READABLE);
             self.delay_ack(now);
+            // The last one's length; none, if that was a bare acknowledgement.
+            let len = self.rcv.rcv_nxt.0.wrapping_sub(run.last_seq.0);
+            let timestamps = Timestamps { value: run.timestamp, echo: run.echo };
+            self.tune_receive(now, Some(timestamps), len, io);
         }
         progress || self.rcv.ack_due == AckDue::Delayed
     }

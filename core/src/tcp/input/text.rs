@@ -43,7 +43,7 @@ impl Connection {
         if segment.payload_len > 0 {
             self.rcv.last_data = coarse(now);
         }
-        let disposition = self.store_text(segment, seq, io);
+        let disposition = self.store_text(now, segment, seq, io);
         if fin {
             // Where the stream ends, whether or not all before it has arrived. The first FIN counts; one below bytes
             // that were received contradicts them, and the bytes were first.
@@ -76,6 +76,7 @@ impl Connection {
 
     fn store_text(
         &mut self,
+        now: Instant,
         segment: &SegmentIn<'_>,
         seq: SeqNumber,
         io: &mut impl StreamIo,
@@ -102,6 +103,11 @@ impl Connection {
             }
             return Disposition::Accept;
         }
+        if self.rcv.choked && start + u64::from(len) > self.receive_floor_end(io) {
+            // As with `Refused`. The next look may find room.
+            self.note_receive_memory(now, io);
+            return Disposition::Ignore;
+        }
         let payload = Payload { slices: segment.payload, skip, len };
         match self.rcv.store(start, payload, io) {
             Stored::InOrder { filled } => {
@@ -110,11 +116,13 @@ impl Connection {
                 if filled {
                     self.rcv.ack_due = AckDue::Now;
                 }
+                self.tune_receive(now, segment.header.options.timestamps, len, io);
                 Disposition::Accept
             }
             Stored::OutOfOrder => {
                 self.counters.out_of_order = self.counters.out_of_order.wrapping_add(1);
                 self.rcv.acknowledge_out_of_order();
+                self.note_receive_memory(now, io);
                 Disposition::Accept
             }
             Stored::Duplicate => {

@@ -96,6 +96,7 @@ impl Connection {
     pub(in crate::tcp) fn idle_timeout(&mut self, now: Instant) {
         if self.snd.outstanding() == 0 && now.saturating_since(self.counters.last_tx) >= IDLE {
             self.keep_busy_time(now);
+            self.let_go_of_autotune();
             return self.recovery.let_go();
         }
         if let Some(flight) = self.recovery.flight.as_deref_mut() {

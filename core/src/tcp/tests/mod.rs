@@ -1,5 +1,6 @@
 //! Stories of two connections over a link that may lose, delay, reorder and duplicate.
 
+mod autotuning;
 mod bottleneck;
 mod bulk;
 mod closing;

@@ -6,8 +6,8 @@ use std::vec::Vec;
 use super::link::{InFlight, Link, MemoryIo};
 use crate::error::EndReason;
 use crate::tcp::{
-    Config, Connection, ConnectionEvent, Disposition, Ecn, ListenDecision, SegmentIn, SegmentOut,
-    State, TxLimits, listen,
+    Config, Connection, ConnectionEvent, Disposition, Ecn, ListenDecision, ReceiveMemory,
+    SegmentIn, SegmentOut, State, TxLimits, listen,
 };
 use crate::time::{Duration, Instant};
 use crate::wire::tcp::{TcpFlags, TcpHeader};
@@ -70,6 +70,8 @@ pub struct Pair {
     pub link: Link,
     pub limits: TxLimits,
     pub log: Vec<String>,
+    /// Of the server.
+    pub memory: ReceiveMemory,
 }
 
 impl Pair {
@@ -80,6 +82,7 @@ impl Pair {
             link: Link::new(1),
             limits: TxLimits { mss_ip: 1460, gso_bytes_max: 0 },
             log: Vec::new(),
+            memory: ReceiveMemory::new(1 << 30),
         }
     }
 
@@ -140,6 +143,9 @@ impl Pair {
             }
             let end = &mut self.ends[who];
             if let Some(tcp) = end.tcp.as_mut() {
+                if tcp.takes_memory_news() && who == SERVER {
+                    tcp.settle_memory(&mut self.memory, &end.io);
+                }
                 while let Some(event) = tcp.poll_event() {
                     end.events.push(event);
                 }
@@ -162,7 +168,8 @@ impl Pair {
             let edge = segment.header.ack + (u32::from(segment.header.window) << shift);
             let before = end.edge.unwrap_or(edge);
             let unit = 1 << shift;
-            let full = end.io.rx_capacity + end.io.consumed;
+            let limit = end.tcp.as_ref().map_or(0, |t| t.rcv.buffer_max);
+            let full = end.io.rx_capacity.min(limit.into()) + end.io.consumed;
             let kept = edge >= before
                 || (before.distance_from(edge) < unit
                     && u64::from(

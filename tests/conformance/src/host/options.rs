@@ -433,7 +433,9 @@ impl Host {
             (rings.readable(), rings.tx_queued())
         });
         let (tx_limit, window) = self.ring_sizes(&values);
-        let words = [fill.0, 2 * window.initial, fill.1, tx_limit, 0, fill.1, 0, 0, 0];
+        let locked = values.int((SOCKET, libc::SO_RCVBUF)).is_some();
+        let buffer = if locked { 2 * window.initial } else { self.sysctl.receive_buffer() };
+        let words = [fill.0, buffer, fill.1, tx_limit, 0, fill.1, 0, 0, 0];
         let short = |word: &u64| u32::try_from(*word).unwrap_or(u32::MAX).to_ne_bytes();
         Ok(words.iter().flat_map(short).collect())
     }

@@ -29,15 +29,11 @@ impl fmt::Display for SysctlError {
 
 impl std::error::Error for SysctlError {}
 
-/// Half of tcp_rmem's default: what a Linux host promises at first. A little more, for the scale's rounding.
-const WINDOW_INITIAL: u64 = 65_535 + 1_024;
-
 const CONGESTION: &str = "net.ipv4.tcp_congestion_control";
 
 /// Settings that one value of has a meaning here: what this stack always does.
 const FIXED: &[(&str, &[&str])] = &[
     ("net.ipv4.tcp_abc", &["0"]),
-    ("net.ipv4.tcp_moderate_rcvbuf", &["1"]),
     ("net.ipv4.tcp_adv_win_scale", &["1"]),
     ("net.ipv4.tcp_no_metrics_save", &["1"]),
     ("net.ipv4.tcp_fwmark_accept", &["0"]),
@@ -75,6 +71,7 @@ impl Default for Sysctl {
             ("net.ipv4.tcp_probe_interval", "600"),
             ("net.ipv4.tcp_probe_threshold", "8"),
             (CONGESTION, Algorithm::default().name()),
+            ("net.ipv4.tcp_moderate_rcvbuf", "1"),
             ("net.ipv4.tcp_rmem", "4096 131072 15728640"),
             ("net.ipv4.tcp_wmem", "4096 16384 4194304"),
         ];
@@ -122,7 +119,8 @@ impl Sysctl {
         let byte = |name: &str| u8::try_from(self.number(name)).unwrap_or(u8::MAX);
         let short = |name: &str| u16::try_from(self.number(name)).unwrap_or(u16::MAX);
         // Linux: as many bits as the greatest receive buffer has above 16, 14 at most (tcp_select_initial_window).
-        let max = self.numbers("net.ipv4.tcp_rmem").get(2).copied().unwrap_or(0).max(212_992);
+        let [least, first, most] = self.rmem();
+        let max = most.max(212_992);
         let scale = u8::try_from(max.ilog2().saturating_sub(15).min(14)).unwrap_or(14);
         Config::builder()
             .congestion(Algorithm::from_name(self.congestion()).unwrap_or_default())
@@ -130,6 +128,8 @@ impl Sysctl {
             .sack(self.number("net.ipv4.tcp_sack") != 0)
             .window_scaling(self.number("net.ipv4.tcp_window_scaling") != 0)
             .window_scale(scale)
+            .tcp_rmem(least, first, most)
+            .moderate_rcvbuf(self.number("net.ipv4.tcp_moderate_rcvbuf") != 0)
             .fin_wait2(seconds("net.ipv4.tcp_fin_timeout"))
             .retries_max(byte("net.ipv4.tcp_retries2"))
             .syn_retries_max(byte("net.ipv4.tcp_syn_retries"))
@@ -169,13 +169,25 @@ impl Sysctl {
         self.numbers("net.ipv4.tcp_wmem").get(2).copied().unwrap_or(0).max(4_096)
     }
 
-    /// Getter: the receive window of a new stream.
-    pub(super) fn rx_window(&self) -> RxWindow {
+    /// Getter: what a new socket may hold of received data.
+    pub(super) fn receive_buffer(&self) -> u64 {
+        self.rmem()[1].into()
+    }
+
+    /// tcp_rmem, in an order and with a least that the stack can have.
+    fn rmem(&self) -> [u32; 3] {
         let numbers = self.numbers("net.ipv4.tcp_rmem");
-        let default = numbers.get(1).copied().unwrap_or(131_072);
-        let initial = if default == 131_072 { WINDOW_INITIAL } else { default / 2 };
-        let max = numbers.get(2).copied().unwrap_or(0) / 2;
-        RxWindow { initial, max: max.max(initial) }
+        let number =
+            |at: usize| numbers.get(at).map_or(0, |n| u32::try_from(*n).unwrap_or(1 << 31));
+        let least = number(0).max(4_096);
+        let first = number(1).max(least);
+        [least, first, number(2).max(first)]
+    }
+
+    /// Getter: what the rings of a new stream can back. How much of it is promised is the stack's to say.
+    pub(super) fn rx_window(&self) -> RxWindow {
+        let bytes = u64::from(self.rmem()[2] / 2) + (4 << 14);
+        RxWindow { initial: bytes, max: bytes }
     }
 }
 
