@@ -236,6 +236,10 @@ bugs! {
     OddPieces "odd-pieces",
     /// ICMP errors are sent at any rate (RFC 1812 §4.3.2.8).
     EndlessErrors "endless-errors",
+    /// Receive windows stay as they begin (checklist 47).
+    FixedWindow "fixed-window",
+    /// The echo of the first SYN,ACK is a round trip, although it was sent again (RFC 6298 §3, Karn's algorithm).
+    EchoOfTheFirst "echo-of-the-first",
 }
 
 #[cfg(planted)]

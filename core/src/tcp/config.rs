@@ -201,7 +201,7 @@ impl Config {
             return 0;
         }
         let most = if self.tcp_rmem[2] == u32::MAX { u32::MAX } else { self.tcp_rmem[2] / 2 };
-        self.receive_max().min(most)
+        if self.window_clamp == 0 { most } else { most.min(self.window_clamp) }
     }
 
     /// Getter: the window scale to offer: no more than a receive buffer of the application's choice needs.

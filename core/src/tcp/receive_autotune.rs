@@ -17,6 +17,7 @@ use super::mtu_probing::MtuSearch;
 use super::options::{MSS_DEFAULT, TIMESTAMPS_LEN};
 use super::receive_memory::ReceiveMemory;
 use super::recv_buffer::AckDue;
+use crate::planted::{self, Bug};
 use crate::port::StreamIo;
 use crate::time::{Duration, Instant};
 use crate::wire::tcp::Timestamps;
@@ -193,7 +194,9 @@ impl Connection {
         let floor = u64::from(self.config.tcp_rmem[0]);
         let held = self.rcv.held(io);
         let Some(tune) = self.rcv.autotune.as_deref_mut() else { return };
-        if let Some(window) = tune.space_adjust(now, io.rx_consumed(), advmss) {
+        if let Some(window) = tune.space_adjust(now, io.rx_consumed(), advmss)
+            && !planted::is(Bug::FixedWindow)
+        {
             tune.wanted = u32::try_from(window).unwrap_or(u32::MAX).min(most);
         }
         let grows = tune.wanted > tune.limit.unwrap_or(self.rcv.buffer_max);

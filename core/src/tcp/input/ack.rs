@@ -155,12 +155,21 @@ impl Connection {
         (ms <= self.config.rto_ms_max).then(|| Duration::from_millis(u64::from(ms.max(1))))
     }
 
+    /// The echo is of the last segment that was sent, not of an earlier one.
+    fn echoes_last(&self, timestamps: Option<Timestamps>) -> bool {
+        let last = self.timestamp(self.counters.last_tx);
+        timestamps.is_some_and(|t| t.echo.wrapping_sub(last).cast_signed() >= 0)
+    }
+
     /// The round trip of the SYN, or of the SYN,ACK.
     pub(super) fn sample_handshake(&mut self, now: Instant, timestamps: Option<Timestamps>) {
         let rtt = match self.flags.syn_timed {
             true => Some(now.saturating_since(self.counters.last_tx)),
-            // A connection made of a cookie never sent one, and its echo is no time.
-            false if self.counters.retransmits > 0 => self.echoed_rtt(now, timestamps),
+            // A connection made of a cookie never sent one, and its echo is no time. Of several, only the last tells: what
+            // answers it may still echo the first (Karn's algorithm).
+            false if self.counters.retransmits > 0 => self
+                .echoed_rtt(now, timestamps)
+                .filter(|_| self.echoes_last(timestamps) || planted::is(Bug::EchoOfTheFirst)),
             false => None,
         };
         if let Some(rtt) = rtt {
