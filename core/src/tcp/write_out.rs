@@ -7,7 +7,7 @@ use super::mtu_probing::MtuSearch;
 use super::urgent::Urgent;
 
 /// Version of the layout. Changes whenever a field does.
-pub const STATE_VERSION: u16 = 11;
+pub const STATE_VERSION: u16 = 12;
 /// First bytes of a connection's state.
 const MAGIC: [u8; 4] = *b"CWTC";
 
