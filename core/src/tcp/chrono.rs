@@ -66,13 +66,18 @@ impl Connection {
         }
     }
 
+    /// Getter: since when no data has come.
+    pub(in crate::tcp) const fn since_data(&self, now: Instant) -> Duration {
+        since(now, self.rcv.last_data)
+    }
+
     /// Getter: fills in the times.
     pub(in crate::tcp) fn chrono_info(&self, now: Instant, info: &mut SocketInfo) {
         let running = |from: Instant| match from {
             OFF => Duration::ZERO,
             from => now.saturating_since(from),
         };
-        info.last_data_recv = since(now, self.rcv.last_data);
+        info.last_data_recv = self.since_data(now);
         info.busy_time = Duration::from_millis(u64::from(self.counters.busy_ms));
         if let Some(flight) = self.recovery.flight.as_deref() {
             info.busy_time = info.busy_time + flight.busy + running(flight.busy_since);

@@ -6,7 +6,7 @@ use super::mtu_probing::MtuSearch;
 use super::output::SegmentOut;
 use super::state::State;
 use crate::port::{SocketInfo, StreamIo};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::wire::tcp::TCP_HEADER_LEN;
 
 impl State {
@@ -83,7 +83,11 @@ impl Connection {
             snd_wscale: self.options.snd_wscale,
             rcv_wscale: self.options.rcv_wscale,
             rto: self.rto(),
-            ato: millis(self.config.delayed_ack_ms),
+            ato: if self.counters.data_segs_in > 0 {
+                millis(self.config.delayed_ack_ms)
+            } else {
+                Duration::ZERO
+            },
             snd_mss: mss,
             rcv_mss: u32::from(self.rcv.rcv_mss).max(RCV_MSS_INITIAL.min(mss)),
             unacked: segments(self.snd.outstanding()),
@@ -125,6 +129,7 @@ impl Connection {
         u8::from(self.options.timestamps)
             | u8::from(self.options.sack) << 1
             | u8::from(self.options.window_scaling) << 2
+            | u8::from(self.ecn.is_agreed()) << 3
     }
 
     /// Getter: payload bytes received in order.

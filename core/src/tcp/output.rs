@@ -518,7 +518,7 @@ impl Connection {
         if !self.rcv.interactive && len > 0 && self.rcv.rcv_mss > 0 {
             // Data soon after data came: the application answers, and its answers will carry acknowledgements.
             let ato = millis(self.config.delayed_ack_ms);
-            self.rcv.interactive = now.saturating_since(self.counters.last_rx) < ato;
+            self.rcv.interactive = self.since_data(now) < ato;
         }
         if self.rcv.duplicate_acks == 0 {
             self.acknowledged();

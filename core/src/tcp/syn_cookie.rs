@@ -160,7 +160,7 @@ impl Connection {
         // The SYN,ACK has left already, with the window that every half-open connection promises.
         connection.snd.snd_nxt = cookie + 1;
         connection.snd.snd_max = cookie + 1;
-        let promised = config.rcv_wnd_initial.min(config.receive_max());
+        let promised = config.rcv_wnd_initial.min(connection.rcv.buffer_max);
         connection.rcv.rcv_adv = connection.rcv.rcv_nxt + promised;
         Some(connection)
     }

@@ -40,6 +40,8 @@ pub struct Attached {
     usage: Usage,
     /// One reduction in a round trip: until this is acknowledged congestion that is echoed was answered already.
     reduced_at: Option<SeqNumber>,
+    /// The last reduction answered an echo of congestion, not a loss.
+    echoed: bool,
     /// CWR is due.
     cwr_due: bool,
     pacing: Option<Pacing>,
@@ -91,6 +93,7 @@ impl Attached {
     /// The window is being reduced: CWR follows, whatever the reason was (RFC 3168 §6.1.2).
     const fn reduced(&mut self, event: &LossEvent) {
         self.reduced_at = Some(event.snd_max);
+        self.echoed = false;
         self.cwr_due = true;
     }
 
@@ -271,6 +274,7 @@ impl Congestion {
             return false;
         }
         attached.reduced(event);
+        attached.echoed = true;
         let Attached { window, machine, .. } = attached;
         each!(machine, control => control.on_ecn(window, event));
         true
@@ -293,6 +297,12 @@ impl Congestion {
             window.ssthresh = window.ssthresh.max(prior.ssthresh);
             each!(machine, control => control.on_spurious());
         }
+    }
+
+    /// Getter: the window was reduced for an echo of congestion, and nothing sent since is acknowledged (TCP_CA_CWR).
+    pub fn is_in_cwr(&self, snd_una: SeqNumber) -> bool {
+        let Self::Attached(attached) = self else { return false };
+        attached.echoed && attached.reduced_at.is_some_and(|at| snd_una <= at)
     }
 
     /// Getter: the window was reduced and the peer was not told (RFC 3168 §6.1.2).
@@ -318,6 +328,7 @@ impl Congestion {
                 prior: window,
                 usage,
                 reduced_at: None,
+                echoed: false,
                 cwr_due: false,
                 pacing: algorithm.needs_pacing().then(|| Pacing::new(RATE_UNLIMITED)),
                 machine,

@@ -95,6 +95,8 @@ impl Connection {
         if self.flags.syn_lost {
             self.rtt.after_lost_syn(&self.config);
         }
+        // As Linux counts: neither side has been silent yet.
+        self.counters.last_tx = now;
         self.rcv.last_data = coarse(now);
         self.start_mtu_search(now);
         self.congestion =

@@ -8,6 +8,7 @@ use crate::tcp::connection::Connection;
 /// `enum tcp_ca_state`.
 const CA_OPEN: u8 = 0;
 const CA_DISORDER: u8 = 1;
+const CA_CWR: u8 = 2;
 const CA_RECOVERY: u8 = 3;
 const CA_LOSS: u8 = 4;
 
@@ -47,6 +48,7 @@ impl Connection {
         match self.recovery.phase {
             Phase::Fast => CA_RECOVERY,
             Phase::Loss => CA_LOSS,
+            Phase::Open if self.congestion.is_in_cwr(self.snd.snd_una) => CA_CWR,
             Phase::Open if flight.is_some_and(|f| f.sacked_bytes > 0 || f.dup_acks > 0) => {
                 CA_DISORDER
             }
