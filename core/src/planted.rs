@@ -240,6 +240,8 @@ bugs! {
     FixedWindow "fixed-window",
     /// The echo of the first SYN,ACK is a round trip, although it was sent again (RFC 6298 §3, Karn's algorithm).
     EchoOfTheFirst "echo-of-the-first",
+    /// Any Fast Open cookie is good (RFC 7413 §5.1: data from forged addresses).
+    AnyCookie "any-cookie",
 }
 
 #[cfg(planted)]

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use causeway_channel::AppChannel;
+use causeway_core::error::CommandError;
 use causeway_core::port::{Op, SocketId, SocketInfo, SocketOption, Transport};
 use causeway_core::time::Duration;
 
@@ -175,6 +176,10 @@ impl Inner {
         wait: Wait,
     ) -> Result<SocketId, ConnectError> {
         options.iter().try_for_each(SocketOption::check).map_err(ConnectError::Refused)?;
+        if options.contains(&SocketOption::FastOpenConnect(true)) {
+            // The SYN would wait for data, and this call for the SYN.
+            return Err(ConnectError::Refused(CommandError::Unsupported));
+        }
         let mut tag = None;
         let mut socket = None;
         let result = self.wait_for(ApiCall::Connect, wait, |state| {

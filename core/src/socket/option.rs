@@ -88,10 +88,9 @@ pub enum SocketOption {
     SendBuffer(u32),
     /// SO_MAX_PACING_RATE: bytes a second; `u64::MAX` for no limit.
     MaxPacingRate(u64),
-    /// TCP_FASTOPEN on a listener: most connections opened by data on a SYN that are not established yet; 0 for off, which
-    /// is all that is supported.
+    /// TCP_FASTOPEN on a listener: most connections opened by data on a SYN that are not established yet; 0 for off.
     FastOpen(u32),
-    /// TCP_FASTOPEN_CONNECT: the SYN waits for the first data and carries it. Only false is supported.
+    /// TCP_FASTOPEN_CONNECT: the SYN waits for the first data and carries it, where a cookie is known.
     FastOpenConnect(bool),
     /// SO_OOBINLINE: urgent data is read with the rest. The application's side does what it says; the stack keeps it.
     OobInline(bool),
@@ -124,7 +123,7 @@ impl SocketOption {
     /// Getter: whether the value is in its documented range.
     ///
     /// # Errors
-    /// [`CommandError::InvalidArgument`]; [`CommandError::Unsupported`] for what the stack does not do.
+    /// [`CommandError::InvalidArgument`].
     pub fn check(&self) -> Result<(), CommandError> {
         let valid = match *self {
             Self::MaxSegment(bytes) => {
@@ -146,18 +145,14 @@ impl SocketOption {
             | Self::Congestion(_)
             | Self::NotSentLowWater(_)
             | Self::WindowClamp(_)
-            | Self::FastOpen(0)
-            | Self::FastOpenConnect(false)
+            | Self::FastOpen(_)
+            | Self::FastOpenConnect(_)
             | Self::OobInline(_)
             | Self::ReuseAddress(_)
             | Self::ReusePort(_)
             | Self::Ipv4Tos(_)
             | Self::Ipv6TrafficClass(_)
             | Self::MtuDiscover(_) => true,
-            // No Fast Open yet: who asks for it must know.
-            Self::FastOpen(_) | Self::FastOpenConnect(true) => {
-                return Err(CommandError::Unsupported);
-            }
         };
         if valid { Ok(()) } else { Err(CommandError::InvalidArgument) }
     }

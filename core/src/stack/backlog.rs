@@ -60,7 +60,9 @@ impl Stack {
             return false;
         };
         let listener = self.sockets.get(listener).map(|socket| &socket.kind);
-        connection.is_half_open() && !matches!(listener, Some(Kind::Listener(_)))
+        connection.is_half_open()
+            && !socket.announced
+            && !matches!(listener, Some(Kind::Listener(_)))
     }
 
     /// The queue of half-open flows is full: whoever has not answered for the longest time makes room for one more, which

@@ -23,7 +23,7 @@ use crate::nic::{INTERFACES_MAX, IfIndex, MacAddr, Medium, NicCaps};
 use crate::port::SocketId;
 use crate::rng::Stream;
 use crate::socket::{EphemeralPorts, ReadyQueue, Table};
-use crate::tcp::{ChallengeBudget, ReceiveMemory, SharedConfig};
+use crate::tcp::{ChallengeBudget, FastOpenCache, ReceiveMemory, SharedConfig};
 use crate::time::Instant;
 use crate::wheel::TimerWheel;
 
@@ -79,6 +79,8 @@ pub struct Stack {
     pub(super) paths: PathMtus,
     pub(super) reassembly: Reassembly,
     pub(super) receive_memory: ReceiveMemory,
+    /// What is known of servers for Fast Open.
+    pub(super) fast_open: FastOpenCache,
     pub(super) identifications: Identifications,
     pub(super) pings: Pings,
     pub(super) events: EventLog,
@@ -137,6 +139,7 @@ impl Stack {
             ),
             echo_rate: RateLimit::new(config.echo_replies_per_second()),
             paths: PathMtus::new(),
+            fast_open: FastOpenCache::new(),
             receive_memory: ReceiveMemory::new(config.tcp_mem()),
             reassembly: Reassembly::new(config.reassembly_bytes_max() as usize),
             identifications: Identifications::new(low.rotate_left(17) ^ high),

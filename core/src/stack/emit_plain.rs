@@ -177,7 +177,8 @@ impl Template {
 /// The timestamps of a segment that has no other option; `None` when it has.
 #[inline]
 const fn plain_options(segment: &SegmentOut) -> Option<Option<Timestamps>> {
-    let TcpOptions { mss, window_scale, sack_permitted, timestamps, sack } =
+    // Fast Open is on SYNs only.
+    let TcpOptions { mss, window_scale, sack_permitted, timestamps, sack, fast_open: _ } =
         &segment.header.options;
     let other = mss.is_some() || window_scale.is_some() || *sack_permitted || sack.len > 0;
     if other || segment.header.flags.contains(TcpFlags::SYN) { None } else { Some(*timestamps) }

@@ -199,7 +199,11 @@ impl Stack {
         let channel = socket.channel;
         let announced = socket.announced;
         match news {
-            News::Established => self.announce(now, id, port),
+            News::Established => {
+                if !self.settle_fast_open(now, id, None) {
+                    self.announce(now, id, port);
+                }
+            }
             News::Ready if announced => port.complete(channel, Completion::Ready { socket: id }),
             News::PeerClosed if announced => {
                 port.complete(channel, Completion::PeerClosed { socket: id });
@@ -241,7 +245,7 @@ impl Stack {
     }
 
     /// The handshake is over: the application learns of the connection, or that its own has succeeded.
-    fn announce<P: AppPort>(&mut self, now: Instant, id: SocketId, port: &mut P) {
+    pub(super) fn announce<P: AppPort>(&mut self, now: Instant, id: SocketId, port: &mut P) {
         let Some(socket) = self.sockets.get_mut(id) else { return };
         socket.announced = true;
         let channel = socket.channel;
@@ -281,6 +285,8 @@ impl Stack {
         if core::mem::replace(&mut socket.ended, true) {
             return;
         }
+        self.settle_fast_open(now, id, Some(reason));
+        let Some(socket) = self.sockets.get_mut(id) else { return };
         let known = socket.announced || socket.listener.get().is_none();
         if let Kind::Tcp { connection, .. } = &socket.kind {
             connection.release_memory(&mut self.receive_memory);

@@ -116,7 +116,8 @@ impl Stack {
         let kind = match asked.transport {
             Transport::Tcp => {
                 let (iss, ts_offset) = self.sequence_start(now, &tuple);
-                let connection = Connection::connect(now, config, iss, ts_offset);
+                let mut connection = Connection::connect(now, &config, iss, ts_offset);
+                self.try_fast_open(now, &config, &tuple, &mut connection);
                 Kind::Tcp { connection }
             }
             Transport::Udp => return Err(CommandError::InvalidArgument),

@@ -135,9 +135,13 @@ impl Stack {
             }
             ListenDecision::Accept => {
                 let first = First::Tcp(header);
-                let link = packet.interface;
-                match self.open_passive(packet.now, listener, *tuple, first, link, port) {
-                    Ok(_) => Ok(()),
+                let (now, link) = (packet.now, packet.interface);
+                let verdict = self.judge_fast_open(now, listener, tuple, (header, payload.len()));
+                match self.open_passive(now, listener, *tuple, first, link, port) {
+                    Ok(id) => {
+                        self.begin_fast_open(now, id, verdict, payload, port);
+                        Ok(())
+                    }
                     Err(DropReason::Limit) => {
                         self.answer_with_cookie(listener, tuple, header, packet, port)
                     }

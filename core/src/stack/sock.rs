@@ -11,7 +11,7 @@ use crate::planted::{self, Bug};
 use crate::port::{ChannelId, SocketId, StreamId, Transport};
 use crate::socket::{Address, FourTuple, Table};
 use crate::tcp::{Connection, SharedConfig};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::udp::UdpSocket;
 
 /// All sockets of a stack.
@@ -183,7 +183,15 @@ pub(super) struct Listener {
     handed_over: u32,
     /// Machnet: flows in the order in which they began to wait for an answer; some have it by now, about half of them at most.
     pub(super) half_open_flows: VecDeque<SocketId>,
+    /// Connections that took data from a SYN and whose handshakes are not done; those that were reset since then, which count until
+    /// this moment (RFC 7413 §5.1: resets from forged addresses must not make room for more).
+    fast_open: u32,
+    fast_open_reset: u32,
+    fast_open_reset_until: Instant,
 }
+
+/// How long a reset connection that took data from a SYN counts against its listener's queue, as on Linux.
+const FAST_OPEN_RESET_LIFE: Duration = Duration::from_secs(60);
 
 impl Listener {
     pub(super) const fn new(transport: Transport, config: SharedConfig, backlog: u32) -> Self {
@@ -195,6 +203,32 @@ impl Listener {
             cookies_until: Instant::ZERO,
             handed_over: 0,
             half_open_flows: VecDeque::new(),
+            fast_open: 0,
+            fast_open_reset: 0,
+            fast_open_reset_until: Instant::ZERO,
+        }
+    }
+
+    /// Getter: one more connection may take data from its SYN.
+    pub(super) fn may_fast_open(&mut self, now: Instant) -> bool {
+        if now >= self.fast_open_reset_until {
+            self.fast_open_reset = 0;
+        }
+        let counted = self.fast_open.saturating_add(self.fast_open_reset);
+        counted < self.config.fast_open_queue(self.backlog) && self.may_hand_over()
+    }
+
+    /// A connection took data from its SYN.
+    pub(super) const fn begin_fast_open(&mut self) {
+        self.fast_open = self.fast_open.saturating_add(1);
+    }
+
+    /// The handshake of such a connection is done, or was `reset`.
+    pub(super) fn end_fast_open(&mut self, now: Instant, reset: bool) {
+        self.fast_open = self.fast_open.saturating_sub(1);
+        if reset {
+            self.fast_open_reset = self.fast_open_reset.saturating_add(1);
+            self.fast_open_reset_until = now + FAST_OPEN_RESET_LIFE;
         }
     }
 

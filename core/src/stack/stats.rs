@@ -121,6 +121,8 @@ pub struct Stats {
     pub syn_cookies_failed: u64,
     /// Challenge acknowledgements withheld because all connections together had sent enough (RFC 5961 §7).
     pub challenges_withheld: u64,
+    /// Connections that took data from a SYN (RFC 7413).
+    pub fast_opens: u64,
     /// Sockets opened, listeners included.
     pub sockets_opened: u64,
     /// Sockets forgotten.

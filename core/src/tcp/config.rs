@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::congestion::Algorithm;
 use super::ecn::EcnMode;
+use super::fast_open::setting;
 use super::mtu_probing::MtuProbing;
 use super::options::MSS_MIN;
 use crate::socket::MtuDiscover;
@@ -54,6 +55,9 @@ pub struct Config {
     pub(in crate::tcp) snd_buffer: u32,
     /// TCP_FASTOPEN of a listener.
     pub(in crate::tcp) fast_open_queue: u32,
+    /// Bits of tcp_fastopen, and tcp_fastopen_key.
+    pub(in crate::tcp) fast_open: u16,
+    pub(in crate::tcp) fast_open_keys: [Option<[u8; 16]>; 2],
     /// SO_MAX_PACING_RATE in bytes a second, `u64::MAX` for none.
     pub(in crate::tcp) max_pacing_rate: u64,
     /// Least, first and greatest receive buffer in bytes; `u32::MAX` of the second for what the rings give.
@@ -130,6 +134,8 @@ impl Default for Config {
             rcv_buffer: 0,
             snd_buffer: 0,
             fast_open_queue: 0,
+            fast_open: setting::CLIENT,
+            fast_open_keys: [None; 2],
             max_pacing_rate: u64::MAX,
             tcp_rmem: [4_096, u32::MAX, u32::MAX],
             moderate_rcvbuf: true,
@@ -202,6 +208,36 @@ impl Config {
         }
         let most = if self.tcp_rmem[2] == u32::MAX { u32::MAX } else { self.tcp_rmem[2] / 2 };
         if self.window_clamp == 0 { most } else { most.min(self.window_clamp) }
+    }
+
+    /// Getter: the bits of tcp_fastopen.
+    pub const fn fast_open_bits(&self) -> u16 {
+        self.fast_open
+    }
+
+    /// Getter: a listener's queue of connections that took data from a SYN; 0: it takes none. `backlog` is the listener's.
+    pub(crate) fn fast_open_queue(&self, backlog: u32) -> u32 {
+        match (self.fast_open & setting::SERVER != 0, self.fast_open & setting::SERVER_ALL != 0) {
+            (false, _) => 0,
+            (true, true) if self.fast_open_queue == 0 => backlog,
+            (true, _) => self.fast_open_queue,
+        }
+    }
+
+    /// Getter: data of a SYN is taken with a cookie only.
+    pub(crate) const fn fast_open_needs_cookie(&self) -> bool {
+        self.fast_open & setting::SERVER_NO_COOKIE == 0
+    }
+
+    /// Getter: an active open with these settings uses Fast Open, and (second) sends data without a cookie, too.
+    pub(crate) const fn fast_open_client(&self) -> (bool, bool) {
+        let on = self.fast_open_connect && self.fast_open & setting::CLIENT != 0;
+        (on, self.fast_open & setting::CLIENT_NO_COOKIE != 0)
+    }
+
+    /// Getter: tcp_fastopen_key.
+    pub(crate) const fn fast_open_key_set(&self) -> [Option<[u8; 16]>; 2] {
+        self.fast_open_keys
     }
 
     /// Getter: the window scale to offer: no more than a receive buffer of the application's choice needs.
@@ -442,6 +478,22 @@ impl ConfigBuilder {
     #[must_use]
     pub const fn moderate_rcvbuf(mut self, on: bool) -> Self {
         self.config.moderate_rcvbuf = on;
+        self
+    }
+
+    /// What of Fast Open is done (tcp_fastopen, RFC 7413): the bits of [`super::fast_open_setting`], with Linux's values. Default 1:
+    /// clients that ask for it. Data on a SYN may arrive twice, so that only requests that may be repeated should go there.
+    #[must_use]
+    pub const fn fast_open(mut self, bits: u16) -> Self {
+        self.config.fast_open = bits & setting::ALL;
+        self
+    }
+
+    /// The key that Fast Open cookies are made with, and the one before it, whose cookies are still good (tcp_fastopen_key): for
+    /// hosts that share an address. Default none: the host's own, another one each hour.
+    #[must_use]
+    pub const fn fast_open_keys(mut self, keys: [Option<[u8; 16]>; 2]) -> Self {
+        self.config.fast_open_keys = keys;
         self
     }
 

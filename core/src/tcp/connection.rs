@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::congestion::Congestion;
 use super::ecn::EcnState;
 use super::event::{ConnectionEvent, Events};
+use super::fast_open::FastOpen;
 use super::mtu_probing::MtuSearch;
 use super::options::Negotiated;
 use super::recovery::{OFF, Recovery};
@@ -50,6 +51,8 @@ pub struct Connection {
     pub(in crate::tcp) urgent: Option<Box<Urgent>>,
     /// While the path's MTU is searched for.
     pub(in crate::tcp) mtu_search: Option<Box<MtuSearch>>,
+    /// Made where Fast Open has a part in the handshake.
+    pub(in crate::tcp) fast_open: Option<Box<FastOpen>>,
 }
 
 /// What is either so or not.
@@ -57,10 +60,6 @@ pub struct Connection {
 pub(in crate::tcp) struct Flags {
     /// We sent the first SYN.
     pub(in crate::tcp) active: bool,
-    /// Our SYN or SYN,ACK had to be sent again: its timer expired.
-    pub(in crate::tcp) syn_lost: bool,
-    /// Our SYN or SYN,ACK was sent once, so its round trip can be told (Karn's algorithm).
-    pub(in crate::tcp) syn_timed: bool,
     /// The application is gone: data that still comes is answered with RST (RFC 9293 §3.6.1).
     pub(in crate::tcp) orphan: bool,
     /// A RST is to be sent.
@@ -96,6 +95,10 @@ pub(in crate::tcp) struct Counters {
     pub(in crate::tcp) stalled_ms: u32,
     /// Probes (zero window or keepalive) without an answer.
     pub(in crate::tcp) probes: u8,
+    /// Our SYN or SYN,ACK had to be sent again: its timer expired.
+    pub(in crate::tcp) syn_lost: bool,
+    /// Our SYN or SYN,ACK was sent once, so its round trip can be told (Karn's algorithm).
+    pub(in crate::tcp) syn_timed: bool,
 }
 
 impl Connection {
@@ -144,6 +147,7 @@ impl Connection {
             counters: Counters { last_rx: now, last_tx: now, ..Counters::default() },
             urgent: None,
             mtu_search: None,
+            fast_open: None,
         }
     }
 

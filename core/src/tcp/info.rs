@@ -79,6 +79,7 @@ impl Connection {
         let mut info = SocketInfo {
             state: self.state.linux_number(),
             probes: self.counters.probes,
+            fastopen_client_fail: self.fast_open_figures().1,
             options: self.option_bits(),
             snd_wscale: self.options.snd_wscale,
             rcv_wscale: self.options.rcv_wscale,
@@ -130,6 +131,7 @@ impl Connection {
             | u8::from(self.options.sack) << 1
             | u8::from(self.options.window_scaling) << 2
             | u8::from(self.ecn.is_agreed()) << 3
+            | u8::from(self.fast_open_figures().0) << 5
     }
 
     /// Getter: payload bytes received in order.

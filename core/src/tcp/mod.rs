@@ -15,6 +15,8 @@ mod cork;
 mod disposition;
 mod ecn;
 mod event;
+mod fast_open;
+mod fast_open_cache;
 mod icmp;
 mod info;
 mod input;
@@ -53,6 +55,10 @@ pub use connection::Connection;
 pub use disposition::{Disposition, Rst};
 pub use ecn::{Ecn, EcnMode};
 pub use event::ConnectionEvent;
+pub use fast_open::{
+    FastOpenKeys, FastOpenLesson, FastOpenOffer, FastOpenVerdict, setting as fast_open_setting,
+};
+pub use fast_open_cache::{FAST_OPEN_SERVERS_MAX, FastOpenCache};
 pub use icmp::IcmpError;
 pub use input::{PlainHeader, SegmentIn, SegmentRun};
 pub use isn::{IsnSecret, initial_sequence, timestamp_offset};

@@ -124,7 +124,11 @@ impl Connection {
         }
         match self.state {
             State::Closed => None,
-            State::SynSent | State::SynReceived => self.transmit_syn(now, io),
+            State::SynReceived if self.snd.snd_nxt != self.snd.iss && self.is_fast_child() => {
+                let data = self.transmit_data(now, limits, io);
+                data.or_else(|| self.transmit_ack(now, io))
+            }
+            State::SynSent | State::SynReceived => self.transmit_syn(now, limits, io),
             State::Established
             | State::FinWait1
             | State::CloseWait
@@ -195,7 +199,15 @@ impl Connection {
     }
 
     #[inline(never)]
-    fn transmit_syn(&mut self, now: Instant, io: &impl StreamIo) -> Option<SegmentOut> {
+    fn transmit_syn(
+        &mut self,
+        now: Instant,
+        limits: &TxLimits,
+        io: &impl StreamIo,
+    ) -> Option<SegmentOut> {
+        if self.waits_for_syn_data(io) {
+            return None;
+        }
         if self.snd.snd_nxt != self.snd.iss {
             return if self.state == State::SynReceived {
                 self.transmit_ack(now, io)
@@ -218,13 +230,16 @@ impl Connection {
         };
         header.flags = header.flags.union(ecn);
         header.options = self.options.syn_options(&self.config, self.timestamps(now));
+        let (cookie, len) = self.fast_open_syn(again, limits.mss_ip, io);
+        header.options.fast_open = cookie;
         let scale = header.options.window_scale.unwrap_or(0);
         header.window = self.rcv.advertise_on_syn(self.config.rcv_wnd_initial, scale, io);
         self.snd.snd_nxt = self.snd.iss + 1;
-        self.snd.snd_max = self.snd.snd_nxt;
+        self.snd.snd_max = self.snd.snd_max.max(self.snd.snd_nxt + len);
+        self.counters.bytes_sent += u64::from(len);
         // Its round trip is told from here, if it is sent but once (RFC 6298 §3).
         self.counters.last_tx = now;
-        self.flags.syn_timed = !again;
+        self.counters.syn_timed = !again;
         if again {
             self.counters.retransmits = self.counters.retransmits.saturating_add(1);
             self.events.retransmitted(self.snd.iss, 0, RetransmitCause::Timeout);
@@ -232,7 +247,7 @@ impl Connection {
         if !self.timers.is_set(TimerReason::Retransmit) {
             self.timers.set(TimerReason::Retransmit, now + self.rto());
         }
-        Some(SegmentOut::bare(header, Ecn::NotEct))
+        Some(SegmentOut { payload_len: len, ..SegmentOut::bare(header, Ecn::NotEct) })
     }
 
     #[inline(always)]

@@ -87,7 +87,7 @@ impl Connection {
         self.rtt.back_off();
         if handshake {
             self.snd.snd_nxt = self.snd.snd_una;
-            self.flags.syn_lost = true;
+            self.counters.syn_lost = true;
         } else {
             self.enter_loss(now, again);
             self.suspect_black_hole(now);

@@ -67,6 +67,7 @@ impl Connection {
             recovery,
             timers: _,
             events: _,
+            fast_open,
             counters,
             urgent,
             mtu_search,
@@ -77,6 +78,7 @@ impl Connection {
             && rcv.is_valid()
             && rtt.is_valid()
             && congestion.is_valid()
+            && fast_open.as_deref().is_none_or(|f| f.is_valid())
             && recovery.is_valid(snd, state.is_synchronized())
             && counters.bytes_sent < 1 << 62
             && urgent.as_deref().is_none_or(Urgent::is_valid)

@@ -59,6 +59,66 @@ pub struct Timestamps {
     pub echo: u32,
 }
 
+/// Most bytes of a Fast Open cookie (RFC 7413 §4.1.1).
+pub const FAST_OPEN_COOKIE_MAX: usize = 16;
+/// The magic number of Fast Open in the experimental option (RFC 6994; the drafts of RFC 7413).
+const FAST_OPEN_MAGIC: [u8; 2] = [0xf9, 0x89];
+
+/// The Fast Open option (RFC 7413 §4.1.1): a cookie of 4 to 16 bytes, or none: a request for one.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,
+)]
+pub struct FastOpenCookie {
+    bytes: [u8; FAST_OPEN_COOKIE_MAX],
+    len: u8,
+    experimental: bool,
+}
+
+impl FastOpenCookie {
+    /// The request for a cookie. `experimental`: with the option of the drafts, 254.
+    pub const fn request(experimental: bool) -> Self {
+        Self { bytes: [0; FAST_OPEN_COOKIE_MAX], len: 0, experimental }
+    }
+
+    /// A cookie; `None` unless it has an even number of bytes, from 4 to 16.
+    pub fn new(bytes: &[u8], experimental: bool) -> Option<Self> {
+        let fits = (4..=FAST_OPEN_COOKIE_MAX).contains(&bytes.len()) && bytes.len() % 2 == 0;
+        let mut cookie = Self::request(experimental);
+        cookie.bytes.get_mut(..bytes.len()).filter(|_| fits)?.copy_from_slice(bytes);
+        cookie.len = u8::try_from(bytes.len()).ok()?;
+        Some(cookie)
+    }
+
+    /// Getter: the cookie; empty for a request.
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or(&[])
+    }
+
+    /// Getter: it asks for a cookie.
+    pub const fn is_request(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Getter: it came, or goes, with the option of the drafts.
+    pub const fn is_experimental(&self) -> bool {
+        self.experimental
+    }
+
+    fn parse(body: &[u8], experimental: bool) -> Option<Self> {
+        if body.is_empty() {
+            Some(Self::request(experimental))
+        } else {
+            Self::new(body, experimental)
+        }
+    }
+
+    /// Bytes on the wire, padding included.
+    fn wire_len(&self) -> usize {
+        let head = if self.experimental { 4 } else { 2 };
+        (head + self.bytes().len()).next_multiple_of(4)
+    }
+}
+
 /// The options that this stack understands. Unknown ones are skipped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TcpOptions {
@@ -72,6 +132,8 @@ pub struct TcpOptions {
     pub timestamps: Option<Timestamps>,
     /// SACK blocks (RFC 2018 §3).
     pub sack: SackBlocks,
+    /// Fast Open (RFC 7413 §4.1.1); on SYN only.
+    pub fast_open: Option<FastOpenCookie>,
 }
 
 /// A TCP header as a plain value.
@@ -107,6 +169,8 @@ const KIND_WINDOW_SCALE: u8 = 3;
 const KIND_SACK_PERMITTED: u8 = 4;
 const KIND_SACK: u8 = 5;
 const KIND_TIMESTAMPS: u8 = 8;
+const KIND_FAST_OPEN: u8 = 34;
+const KIND_EXPERIMENTAL: u8 = 254;
 /// `nop, nop, TS` as one word: what nearly every segment of an established connection carries.
 pub(crate) const NOP_NOP_TIMESTAMPS: [u8; 4] = [KIND_NOP, KIND_NOP, KIND_TIMESTAMPS, 10];
 
@@ -235,6 +299,14 @@ impl TcpOptions {
             (KIND_MSS, &[a, b]) if syn => self.mss = Some(u16::from_be_bytes([a, b])),
             (KIND_WINDOW_SCALE, &[shift]) if syn => self.window_scale = Some(shift),
             (KIND_SACK_PERMITTED, &[]) if syn => self.sack_permitted = true,
+            (KIND_FAST_OPEN, body) if syn => {
+                self.fast_open = FastOpenCookie::parse(body, false).or(self.fast_open);
+            }
+            (KIND_EXPERIMENTAL, body) if syn => {
+                let cookie = body.strip_prefix(&FAST_OPEN_MAGIC);
+                let cookie = cookie.and_then(|cookie| FastOpenCookie::parse(cookie, true));
+                self.fast_open = self.fast_open.or(cookie);
+            }
             (KIND_TIMESTAMPS, &[a, b, c, d, e, f, g, h]) => {
                 self.timestamps = Some(Timestamps {
                     value: u32::from_be_bytes([a, b, c, d]),
@@ -269,6 +341,7 @@ impl TcpOptions {
         if syn {
             len += if self.mss.is_some() { 4 } else { 0 };
             len += if self.window_scale.is_some() { 4 } else { 0 };
+            len += self.fast_open.map_or(0, |cookie| cookie.wire_len());
         }
         // SACK-permitted takes the place of the two NOPs in front of the timestamps.
         match (self.timestamps.is_some(), syn && self.sack_permitted) {
@@ -303,6 +376,9 @@ impl TcpOptions {
         if let (true, Some(shift)) = (syn, self.window_scale) {
             writer.put(&[KIND_NOP, KIND_WINDOW_SCALE, 3, shift]);
         }
+        if let (true, Some(cookie)) = (syn, self.fast_open) {
+            writer.put_fast_open(&cookie);
+        }
         let count = self.sack_blocks_sent(self.wire_len_without_sack(syn));
         if count > 0 {
             let len = u8::try_from(2 + count * 8).unwrap_or(u8::MAX);
@@ -321,6 +397,25 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
+    /// The cookie in words, NOPs at its end.
+    #[cold]
+    fn put_fast_open(&mut self, cookie: &FastOpenCookie) {
+        let mut option = [KIND_NOP; FAST_OPEN_COOKIE_MAX + 4];
+        let bytes = cookie.bytes();
+        let head = if cookie.is_experimental() { 4 } else { 2 };
+        // At most 20.
+        let len = (head + bytes.len()) as u8;
+        option[..2].copy_from_slice(&[KIND_FAST_OPEN, len]);
+        if cookie.is_experimental() {
+            option[0] = KIND_EXPERIMENTAL;
+            option[2..4].copy_from_slice(&FAST_OPEN_MAGIC);
+        }
+        option[head..head + bytes.len()].copy_from_slice(bytes);
+        for word in option.as_chunks::<4>().0.iter().take(cookie.wire_len() / 4) {
+            self.put(word);
+        }
+    }
+
     fn put(&mut self, word: &[u8; 4]) {
         if let Some((head, rest)) = core::mem::take(&mut self.out).split_first_chunk_mut::<4>() {
             *head = *word;

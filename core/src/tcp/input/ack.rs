@@ -15,7 +15,7 @@ use crate::planted::{self, Bug};
 use crate::port::StreamIo;
 use crate::tcp::SeqNumber;
 use crate::time::{Duration, Instant};
-use crate::wire::tcp::{TcpFlags, Timestamps};
+use crate::wire::tcp::{TcpFlags, TcpHeader, TcpOptions, Timestamps};
 
 impl Connection {
     /// `Err`: the segment is dropped with this disposition.
@@ -33,9 +33,16 @@ impl Connection {
             }
             self.sample_handshake(now, header.options.timestamps);
             // The SYN is acknowledged here; data or a FIN among it cannot be yet.
-            self.snd.acknowledge(header.ack, io);
+            let child = self.is_fast_child();
+            // What was sent before the handshake was done is acknowledged like any other data.
+            let syn = if child { self.snd.iss + 1 } else { header.ack };
+            self.snd.acknowledge(syn, io);
+            self.settle_syn_data(header);
             self.establish(now, header, Trigger::RecvAckOfSyn);
             self.update_send_window(header.seq, header.ack, header.window);
+            if child {
+                self.acknowledge_child(now, header, io);
+            }
             return Ok(());
         }
         if header.ack > self.snd.snd_max && !planted::is(Bug::AckOfTheFuture) {
@@ -83,6 +90,18 @@ impl Connection {
         self.counters.probes = 0;
         self.after_fin_acked(now);
         if self.state == State::Closed { Err(Disposition::Accept) } else { Ok(()) }
+    }
+
+    /// The acknowledgement that completes the handshake of a connection that may have sent data before.
+    fn acknowledge_child(&mut self, now: Instant, header: &TcpHeader, io: &mut impl StreamIo) {
+        if header.ack > self.snd.snd_una {
+            let TcpOptions { timestamps, sack, .. } = &header.options;
+            self.take_ack(now, header.ack, *timestamps, sack, false, io);
+        }
+        if self.snd.outstanding() > 0 && !self.timers.is_set(TimerReason::Retransmit) {
+            self.timers.set(TimerReason::Retransmit, now + self.rto());
+        }
+        self.after_fin_acked(now);
     }
 
     #[inline]
@@ -163,7 +182,9 @@ impl Connection {
 
     /// The round trip of the SYN, or of the SYN,ACK.
     pub(super) fn sample_handshake(&mut self, now: Instant, timestamps: Option<Timestamps>) {
-        let rtt = match self.flags.syn_timed {
+        // Where data followed the SYN,ACK at once, `last_tx` is that of the data.
+        let alone = self.flags.active || self.snd.snd_max == self.snd.iss + 1;
+        let rtt = match self.counters.syn_timed && alone {
             true => Some(now.saturating_since(self.counters.last_tx)),
             // A connection made of a cookie never sent one, and its echo is no time. Of several, only the last tells: what
             // answers it may still echo the first (Karn's algorithm).

@@ -54,6 +54,7 @@ impl Connection {
         if acks {
             self.sample_handshake(now, header.options.timestamps);
             self.snd.acknowledge(header.ack, io);
+            self.settle_syn_data(header);
             self.establish(now, header, Trigger::RecvSynAck);
             // Data on the SYN,ACK stays unacknowledged: it comes again.
             self.rcv.ack_due = AckDue::Now;
@@ -92,16 +93,19 @@ impl Connection {
         self.recovery.retries = 0;
         // The SYN.
         self.recovery.delivered = 1;
-        if self.flags.syn_lost {
+        if self.counters.syn_lost {
             self.rtt.after_lost_syn(&self.config);
         }
-        // As Linux counts: neither side has been silent yet.
-        self.counters.last_tx = now;
+        // As Linux counts: neither side has been silent yet. But nothing has left at this very moment.
+        self.counters.last_tx = Instant::from_nanos(now.as_nanos().saturating_sub(1));
         self.rcv.last_data = coarse(now);
         self.start_mtu_search(now);
-        self.congestion =
-            Congestion::new(self.config.congestion, self.options.mss(), self.flags.syn_lost);
-        self.follow_pacing_setting();
+        // Data that left before the handshake was done has a window already (Fast Open).
+        if self.recovery.flight.is_none() {
+            let (algorithm, mss) = (self.config.congestion, self.options.mss());
+            self.congestion = Congestion::new(algorithm, mss, self.counters.syn_lost);
+            self.follow_pacing_setting();
+        }
         self.snd.snd_wl1 = header.seq;
         self.snd.snd_wl2 = header.ack;
         self.events.raise(Events::ESTABLISHED | Events::WRITABLE);

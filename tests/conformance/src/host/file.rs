@@ -30,6 +30,8 @@ pub(super) struct Endpoint {
     pub(super) stream: StreamId,
     pub(super) remote: SocketAddr,
     pub(super) connected: bool,
+    /// The SYN waits for the first write (TCP Fast Open).
+    pub(super) fast_open: bool,
     pub(super) peer_closed: bool,
     pub(super) ended: bool,
     /// SO_ERROR: told once.

@@ -456,6 +456,7 @@ impl Endpoint {
             stream,
             remote,
             connected,
+            fast_open: false,
             peer_closed: false,
             ended: false,
             error: None,

@@ -209,7 +209,7 @@ impl Host {
         }
     }
 
-    fn begin_connect(&mut self, fd: i32, remote: SocketAddr) -> CallResult {
+    pub(super) fn begin_connect(&mut self, fd: i32, remote: SocketAddr) -> CallResult {
         let tcp = self.tcp(fd)?;
         if remote.is_ipv6() && !tcp.v6 {
             return Err(Errno::EAFNOSUPPORT);
@@ -223,11 +223,24 @@ impl Host {
                 }
                 let tcp = self.tcp(fd)?;
                 (tcp.role, tcp.connecting) = (Role::Stream { socket }, true);
+                if self.waits_for_data(socket) {
+                    // TCP_FASTOPEN_CONNECT: the first write is what connects.
+                    return Ok(Reply::Number(0));
+                }
                 Err(Errno::EINPROGRESS)
             }
             Some(Completion::Failed { error, .. }) => Err(error.into()),
             _ => Err(Errno::EIO),
         }
+    }
+
+    /// The SYN waits for data to carry (TCP Fast Open): nothing has left yet.
+    pub(super) fn waits_for_data(&mut self, socket: SocketId) -> bool {
+        let waits = self.info(socket).is_some_and(|info| info.state == 2 && info.segs_out == 0);
+        if let Some(endpoint) = self.endpoints.get_mut(&socket) {
+            endpoint.fast_open = waits;
+        }
+        waits
     }
 
     /// SO_RCVTIMEO or SO_SNDTIMEO is over.

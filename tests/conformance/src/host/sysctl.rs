@@ -31,6 +31,23 @@ impl std::error::Error for SysctlError {}
 
 const CONGESTION: &str = "net.ipv4.tcp_congestion_control";
 
+const FAST_OPEN_KEY: &str = "net.ipv4.tcp_fastopen_key";
+
+/// One key, or two with a comma between, of four words in hexadecimal digits each; they lie in memory as on a little-endian
+/// machine.
+fn fast_open_keys(text: &str) -> Option<[Option<[u8; 16]>; 2]> {
+    let key = |text: &str| {
+        let words = text.split('-').map(|word| u32::from_str_radix(word, 16).ok());
+        let words: Vec<u32> = words.collect::<Option<_>>()?;
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        <[u8; 16]>::try_from(bytes).ok()
+    };
+    Some(match text.split_once(',') {
+        Some((first, second)) => [Some(key(first)?), Some(key(second)?)],
+        None => [Some(key(text)?), None],
+    })
+}
+
 /// Settings that one value of has a meaning here: what this stack always does.
 const FIXED: &[(&str, &[&str])] = &[
     ("net.ipv4.tcp_abc", &["0"]),
@@ -72,6 +89,8 @@ impl Default for Sysctl {
             ("net.ipv4.tcp_probe_threshold", "8"),
             (CONGESTION, Algorithm::default().name()),
             ("net.ipv4.tcp_moderate_rcvbuf", "1"),
+            ("net.ipv4.tcp_fastopen", "1"),
+            (FAST_OPEN_KEY, "00000000-00000000-00000000-00000000"),
             ("net.ipv4.tcp_rmem", "4096 131072 15728640"),
             ("net.ipv4.tcp_wmem", "4096 16384 4194304"),
         ];
@@ -92,8 +111,13 @@ impl Sysctl {
         let Some(before) = self.values.get(&name).cloned() else {
             return Err(SysctlError::Unknown(name));
         };
-        let numbers = |text: &str| text.split(' ').filter(|n| n.parse::<u64>().is_ok()).count();
-        let known = name != CONGESTION || Algorithm::from_name(&value).is_some();
+        let number = |n: &str| n.parse::<u64>().is_ok() || n.starts_with("0x");
+        let numbers = |text: &str| text.split(' ').filter(|n| number(n)).count();
+        let known = match name.as_str() {
+            CONGESTION => Algorithm::from_name(&value).is_some(),
+            FAST_OPEN_KEY => fast_open_keys(&value).is_some(),
+            _ => true,
+        };
         if numbers(&value) != numbers(&before) || !known {
             return Err(wrong());
         }
@@ -145,6 +169,8 @@ impl Sysctl {
                 _ => EcnMode::Accept,
             })
             .ecn_fallback(self.number("net.ipv4.tcp_ecn_fallback") != 0)
+            .fast_open(self.fast_open_bits())
+            .fast_open_keys(self.fast_open_keys())
             .slow_start_after_idle(self.number("net.ipv4.tcp_slow_start_after_idle") != 0)
             .mtu_probing(
                 MtuProbing::from_code(byte("net.ipv4.tcp_mtu_probing")).unwrap_or_default(),
@@ -152,6 +178,19 @@ impl Sysctl {
             .base_mss(short("net.ipv4.tcp_base_mss"))
             .probe_interval(seconds("net.ipv4.tcp_probe_interval"))
             .probe_threshold(short("net.ipv4.tcp_probe_threshold"))
+    }
+
+    /// Values are decimal, or hexadecimal with 0x in front.
+    fn fast_open_bits(&self) -> u16 {
+        let value = self.values.get("net.ipv4.tcp_fastopen").map_or("", String::as_str);
+        let hexadecimal = value.strip_prefix("0x").map(|digits| u16::from_str_radix(digits, 16));
+        hexadecimal.unwrap_or_else(|| value.parse()).unwrap_or(0)
+    }
+
+    /// All zero is what a host begins with: no key of its own, as cookies must not differ from run to run.
+    fn fast_open_keys(&self) -> [Option<[u8; 16]>; 2] {
+        fast_open_keys(self.values.get(FAST_OPEN_KEY).map_or("", String::as_str))
+            .unwrap_or([None; 2])
     }
 
     /// Getter: the name of the congestion control.

@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use causeway_core::port::{Op, SocketId};
+use causeway_core::port::{Op, SocketId, SocketOption};
+use causeway_core::tcp::fast_open_setting;
 
 use super::call::{CallResult, ControlMessage, Progress, Received, Reply};
 use super::errno::Errno;
@@ -16,9 +17,10 @@ const SIOCINQ: u64 = 0x541b;
 const SIOCOUTQ: u64 = 0x5411;
 /// Bytes of a burst that a device cuts, without its headers.
 const BURST_MAX: u32 = 65_536 - 1 - 320;
-const MSG_FASTOPEN: i32 = 0x2000_0000;
 const MSG_ZEROCOPY: i32 = 0x400_0000;
 const SO_ZEROCOPY: i32 = 60;
+/// Most bytes that a SYN carries: of 1,460, without the longest options.
+const SYN_BYTES_MAX: usize = 1_420;
 
 impl Host {
     pub(super) fn receive(
@@ -239,15 +241,12 @@ impl Host {
         flags: i32,
         to: Option<SocketAddr>,
     ) -> Result<usize, Errno> {
+        if flags & libc::MSG_FASTOPEN != 0 {
+            self.open_fast(fd, to)?;
+        }
         let tcp = self.tcp(fd)?;
         let Role::Stream { socket } = tcp.role else {
-            // No Fast Open: the SYN carries no data.
-            let fast = flags & MSG_FASTOPEN != 0;
-            return Err(match to {
-                _ if fast => Errno::EOPNOTSUPP,
-                Some(_) => Errno::ENOTCONN,
-                None => Errno::EPIPE,
-            });
+            return Err(if to.is_some() { Errno::ENOTCONN } else { Errno::EPIPE });
         };
         let shut = tcp.shut_write;
         let endpoint = self.endpoints.get_mut(&socket).ok_or(Errno::EIO)?;
@@ -257,9 +256,12 @@ impl Host {
         if shut || endpoint.ended {
             return Err(Errno::EPIPE);
         }
-        if !endpoint.connected {
+        if !endpoint.connected && !endpoint.fast_open {
             return Err(Errno::EAGAIN);
         }
+        // One SYN carries no more than this: a segment less the longest options.
+        let on_syn = std::mem::take(&mut endpoint.fast_open) && !endpoint.connected;
+        let bytes = if on_syn { &bytes[..bytes.len().min(SYN_BYTES_MAX)] } else { bytes };
         let stream = endpoint.stream;
         let chunk = self.below_low_water(fd, socket).min(bytes.len());
         let sent = self.machine.engine.port_mut().rings(stream).write(&bytes[..chunk]);
@@ -288,6 +290,24 @@ impl Host {
         let mss = info.snd_mss.max(1);
         let goal = BURST_MAX.min(info.snd_wnd / 2);
         (goal - goal % mss).max(mss) as usize
+    }
+
+    /// MSG_FASTOPEN: connect, with the data on the SYN if a cookie is known. A call that does not wait and has no cookie is
+    /// [`Errno::EINPROGRESS`], and has sent nothing.
+    fn open_fast(&mut self, fd: i32, to: Option<SocketAddr>) -> Result<(), Errno> {
+        if !matches!(self.tcp(fd)?.role, Role::Fresh) {
+            return Ok(());
+        }
+        let remote = to.ok_or(Errno::ENOTCONN)?;
+        if self.sysctl.tcp().fast_open_bits() & fast_open_setting::CLIENT == 0 {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        self.tell(Op::SetOption { socket: None, option: SocketOption::FastOpenConnect(true) })?;
+        match self.begin_connect(fd, remote) {
+            Ok(_) => Ok(()),
+            Err(Errno::EINPROGRESS) if self.block(fd, 0).is_none() => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     pub(super) fn fcntl(&mut self, fd: i32, command: i32, argument: i64) -> CallResult {
