@@ -39,13 +39,6 @@ pub enum ConnectionEvent {
     Ended(EndReason),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Retransmitted {
-    seq: SeqNumber,
-    len: u32,
-    timeout: bool,
-}
-
 /// The events not yet polled.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::tcp) struct Events {
@@ -53,7 +46,10 @@ pub(in crate::tcp) struct Events {
     ended: Option<EndReason>,
     /// What ICMP said since the last progress: the reason to tell, if the connection times out.
     pub(in crate::tcp) soft_error: Option<EndReason>,
-    retransmitted: Option<Retransmitted>,
+    /// Of the segment that [`Events::RETRANSMITTED`] tells of.
+    timeout: bool,
+    seq: SeqNumber,
+    len: u32,
 }
 
 impl Events {
@@ -65,6 +61,8 @@ impl Events {
     pub(in crate::tcp) const URGENT: u8 = 32;
     /// What the connection holds, or has use for, of the memory for received data is to be settled.
     pub(in crate::tcp) const MEMORY: u8 = 64;
+    /// A segment was sent again.
+    const RETRANSMITTED: u8 = 128;
 
     pub(in crate::tcp) fn raise(&mut self, flag: u8) {
         self.flags |= flag;
@@ -76,8 +74,9 @@ impl Events {
         len: u32,
         cause: RetransmitCause,
     ) {
-        let timeout = cause == RetransmitCause::Timeout;
-        self.retransmitted = Some(Retransmitted { seq, len, timeout });
+        self.raise(Self::RETRANSMITTED);
+        self.timeout = cause == RetransmitCause::Timeout;
+        (self.seq, self.len) = (seq, len);
     }
 
     pub(in crate::tcp) fn ended(&mut self, reason: EndReason) {
@@ -88,7 +87,7 @@ impl Events {
     pub(in crate::tcp) const fn take_readiness(&mut self, keep_congestion: bool) -> Option<bool> {
         let readiness = Self::READABLE | Self::WRITABLE;
         let plain = readiness | if keep_congestion { 0 } else { Self::CONGESTION };
-        if self.flags & !plain != 0 || self.ended.is_some() || self.retransmitted.is_some() {
+        if self.flags & !plain != 0 || self.ended.is_some() {
             return None;
         }
         let ready = self.flags & readiness != 0;
@@ -108,7 +107,7 @@ impl Events {
     }
 
     pub(in crate::tcp) fn poll(&mut self) -> Option<ConnectionEvent> {
-        if self.flags != 0 {
+        if self.flags & !Self::RETRANSMITTED != 0 {
             for (flag, event) in [
                 (Self::ESTABLISHED, ConnectionEvent::Established),
                 (Self::READABLE, ConnectionEvent::Readable),
@@ -120,11 +119,12 @@ impl Events {
                     return Some(event);
                 }
             }
-            self.flags = 0;
+            self.flags &= Self::RETRANSMITTED;
         }
-        if let Some(Retransmitted { seq, len, timeout }) = self.retransmitted.take() {
+        if self.take(Self::RETRANSMITTED) {
+            let timeout = self.timeout;
             let cause = if timeout { RetransmitCause::Timeout } else { RetransmitCause::Fast };
-            return Some(ConnectionEvent::Retransmit { seq, len, cause });
+            return Some(ConnectionEvent::Retransmit { seq: self.seq, len: self.len, cause });
         }
         self.ended.take().map(ConnectionEvent::Ended)
     }

@@ -382,7 +382,7 @@ impl RecvBuffer {
         let room = match rings.limit {
             // No rings yet.
             0 => u64::from(initial),
-            limit => limit - rings.slack(scale),
+            limit => limit.saturating_sub(rings.slack(scale) + self.anchor.offset),
         };
         let room = room.min(u64::from(self.buffer_max));
         let field = u16::try_from(room).unwrap_or(u16::MAX);

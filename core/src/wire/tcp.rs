@@ -447,7 +447,20 @@ mod tests {
             sack_permitted: true,
             timestamps: Some(Timestamps { value: 0x0102_0304, echo: 0 }),
             sack: SackBlocks::default(),
+            fast_open: None,
         }
+    }
+
+    #[test]
+    fn a_fast_open_cookie_is_even_and_of_4_to_16_bytes() {
+        let cookie = |len: usize| FastOpenCookie::new(&[7; 18][..len], false);
+        assert!([0, 2, 3, 5, 15, 17, 18].into_iter().all(|len| cookie(len).is_none()));
+        assert_eq!(cookie(16).map(|cookie| cookie.bytes().len()), Some(16));
+        let options = TcpOptions { fast_open: cookie(4), ..full() };
+        let bytes = option_bytes(TcpFlags::SYN, options);
+        assert_eq!(bytes[20..], [34, 6, 7, 7, 7, 7, 1, 1]);
+        // Not on a segment without SYN.
+        assert_eq!(option_bytes(TcpFlags::ACK, options).len(), 12);
     }
 
     #[test]
@@ -522,6 +535,7 @@ mod tests {
             sack_permitted in any::<bool>(),
             timestamps in proptest::option::of(any::<(u32, u32)>()),
             blocks in proptest::collection::vec(any::<(u32, u32)>(), 0..=2),
+            cookie in proptest::option::of((any::<[u8; 16]>(), 0usize..=8, any::<bool>())),
         ) -> TcpOptions {
             let mut options = TcpOptions {
                 mss: mss.filter(|_| syn),
@@ -529,7 +543,13 @@ mod tests {
                 sack_permitted: sack_permitted && syn,
                 timestamps: timestamps.map(|(value, echo)| Timestamps { value, echo }),
                 sack: SackBlocks::default(),
+                fast_open: cookie.filter(|_| syn).map(|(bytes, half, experimental)| {
+                    FastOpenCookie::new(&bytes[..half * 2], experimental)
+                        .unwrap_or(FastOpenCookie::request(experimental))
+                }),
             };
+            // Beside a cookie there is no room for blocks, and no need on a SYN.
+            let blocks = if options.fast_open.is_some() { Vec::new() } else { blocks };
             for (left, right) in blocks {
                 options.sack.push(SeqNumber(left), SeqNumber(right));
             }

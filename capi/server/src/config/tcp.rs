@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use causeway_core::tcp::congestion::Algorithm;
-use causeway_core::tcp::{self, EcnMode, MtuProbing};
+use causeway_core::tcp::{self, EcnMode, MtuProbing, fast_open_setting};
 use causeway_core::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
@@ -36,6 +36,7 @@ pub(super) struct RawTcp {
     base_mss: Option<Spanned<i128>>,
     probe_interval_s: Option<Spanned<i128>>,
     probe_threshold: Option<Spanned<i128>>,
+    fast_open: Option<Spanned<i128>>,
 }
 
 const fn span(key: &'static str, default: i64, low: i64, high: i64) -> Integer {
@@ -54,6 +55,12 @@ const TIME_WAIT_MS: Integer = span("tcp.time_wait_ms", 60_000, 1, 240_000);
 const KEEPALIVE_IDLE_MS: Integer = span("tcp.keepalive_idle_ms", 0, 0, 86_400_000);
 const RETRIES_MAX: Integer = count("tcp.retries_max", 15);
 const ECN: Integer = Integer { key: "tcp.ecn", default: 2, range: 0..=2, unit: "" };
+const FAST_OPEN: Integer = Integer {
+    key: "tcp.fast_open",
+    default: fast_open_setting::CLIENT as i64,
+    range: 0..=fast_open_setting::ALL as i64,
+    unit: "",
+};
 const SYN_RETRIES_MAX: Integer = count("tcp.syn_retries_max", 6);
 const MTU_PROBING: Integer = Integer { key: "tcp.mtu_probing", default: 0, range: 0..=2, unit: "" };
 const BASE_MSS: Integer =
@@ -98,7 +105,8 @@ impl RawTcp {
             .timestamps(self.timestamps.unwrap_or(true))
             .window_scaling(self.window_scaling.unwrap_or(true))
             .sack(self.sack.unwrap_or(true));
-        let builder = self.congestion(source, builder)?;
+        let fast_open = FAST_OPEN.check_u16(source, self.fast_open.as_ref())?;
+        let builder = self.congestion(source, builder.fast_open(fast_open))?;
         let builder = self.mtu_search(source, builder)?;
         Ok(builder.build().expect("each value is in its range, and the timeouts are in order"))
     }
