@@ -82,7 +82,8 @@ impl FastOpenCookie {
 
     /// A cookie; `None` unless it has an even number of bytes, from 4 to 16.
     pub fn new(bytes: &[u8], experimental: bool) -> Option<Self> {
-        let fits = (4..=FAST_OPEN_COOKIE_MAX).contains(&bytes.len()) && bytes.len() % 2 == 0;
+        let fits =
+            (4..=FAST_OPEN_COOKIE_MAX).contains(&bytes.len()) && bytes.len().is_multiple_of(2);
         let mut cookie = Self::request(experimental);
         cookie.bytes.get_mut(..bytes.len()).filter(|_| fits)?.copy_from_slice(bytes);
         cookie.len = u8::try_from(bytes.len()).ok()?;
