@@ -7,19 +7,18 @@ use serde::{Deserialize, Serialize};
 use super::congestion::Congestion;
 use super::ecn::EcnState;
 use super::event::{ConnectionEvent, Events};
-use super::fast_open::FastOpen;
 use super::mtu_probing::MtuSearch;
 use super::options::Negotiated;
 use super::recovery::{OFF, Recovery};
 use super::recv_buffer::{AckDue, RecvBuffer};
 use super::rto::RttEstimator;
+use super::seldom::Seldom;
 use super::send_buffer::SendBuffer;
 use super::seq::SeqNumber;
 use super::shared_config::SharedConfig;
 use super::state::State;
 use super::timer::{TimerReason, Timers};
 use super::transition::Trigger;
-use super::urgent::Urgent;
 use crate::error::EndReason;
 use crate::planted::{self, Bug};
 use crate::port::StreamIo;
@@ -47,12 +46,9 @@ pub struct Connection {
     pub(in crate::tcp) timers: Timers,
     pub(in crate::tcp) events: Events,
     pub(in crate::tcp) counters: Counters,
-    /// Made when something is urgent for the first time, in either direction.
-    pub(in crate::tcp) urgent: Option<Box<Urgent>>,
     /// While the path's MTU is searched for.
     pub(in crate::tcp) mtu_search: Option<Box<MtuSearch>>,
-    /// Made where Fast Open has a part in the handshake.
-    pub(in crate::tcp) fast_open: Option<Box<FastOpen>>,
+    pub(in crate::tcp) seldom: Seldom,
 }
 
 /// What is either so or not.
@@ -145,9 +141,8 @@ impl Connection {
             timers: Timers::new(),
             events: Events::default(),
             counters: Counters { last_rx: now, last_tx: now, ..Counters::default() },
-            urgent: None,
             mtu_search: None,
-            fast_open: None,
+            seldom: Seldom::default(),
         }
     }
 

@@ -6,7 +6,6 @@
 //! acknowledge is sent again as if it had never left, and a SYN that has to be repeated goes bare: whatever middleboxes do to Fast
 //! Open, the connection comes to be.
 
-use alloc::boxed::Box;
 use core::hash::Hasher;
 use core::net::IpAddr;
 
@@ -200,7 +199,7 @@ impl Connection {
             FastOpenOffer::Data(cookie, mss) => (cookie, true, mss, 0),
         };
         let offer = FastOpen { option, with_data, mss, fail, ..FastOpen::default() };
-        self.fast_open = Some(Box::new(offer));
+        self.seldom.attach_fast_open(offer);
     }
 
     /// Getter: the SYN waits for data to carry.
@@ -208,7 +207,7 @@ impl Connection {
         let waits = |f: &FastOpen| f.with_data && !f.child && f.syn_bytes == 0;
         self.state == State::SynSent
             && self.snd.snd_max == self.snd.iss
-            && self.fast_open.as_deref().is_some_and(waits)
+            && self.seldom.fast_open().is_some_and(waits)
             && io.tx_end() == 0
             && !self.snd.fin_queued
     }
@@ -221,7 +220,7 @@ impl Connection {
         mss_ip: u16,
         io: &impl StreamIo,
     ) -> (Option<FastOpenCookie>, u32) {
-        let Some(fast_open) = self.fast_open.as_deref_mut().filter(|_| !again) else {
+        let Some(fast_open) = self.seldom.fast_open_mut().filter(|_| !again) else {
             return (None, 0);
         };
         if self.state == State::SynSent && fast_open.with_data {
@@ -235,7 +234,7 @@ impl Connection {
     /// Input: the peer's SYN,ACK or, where both have sent a SYN, its acknowledgement; `snd_una` has advanced. What the SYN carried
     /// and was not taken goes again, as if it had never left (RFC 7413 §4.2.2).
     pub(in crate::tcp) fn settle_syn_data(&mut self, header: &TcpHeader) {
-        let Some(fast_open) = self.fast_open.as_deref_mut().filter(|f| !f.child) else { return };
+        let Some(fast_open) = self.seldom.fast_open_mut().filter(|f| !f.child) else { return };
         if !self.flags.active {
             return;
         }
@@ -258,7 +257,7 @@ impl Connection {
     pub fn take_fast_open_lesson(&mut self) -> Option<FastOpenLesson> {
         let lost = self.counters.retransmits > 0;
         let mss = self.options.peer_mss;
-        let fast_open = self.fast_open.as_deref_mut().filter(|f| f.untold)?;
+        let fast_open = self.seldom.fast_open_mut().filter(|f| f.untold)?;
         fast_open.untold = false;
         let lost =
             lost && fast_open.syn_bytes > 0 && !fast_open.acked && fast_open.learnt.is_none();
@@ -268,7 +267,7 @@ impl Connection {
     /// Command: of a passive open whose SYN,ACK was not sent yet: it carries this cookie.
     pub fn grant_fast_open(&mut self, cookie: FastOpenCookie) {
         let grant = FastOpen { option: Some(cookie), ..FastOpen::default() };
-        self.fast_open = Some(Box::new(grant));
+        self.seldom.attach_fast_open(grant);
     }
 
     /// Input: the data of a SYN that brought a good cookie, for a passive open whose SYN,ACK was not sent yet. The connection is the
@@ -297,23 +296,23 @@ impl Connection {
             acked: len > 0,
             ..FastOpen::default()
         };
-        self.fast_open = Some(Box::new(child));
+        self.seldom.attach_fast_open(child);
         Ok(())
     }
 
     /// Getter: the connection took data from a SYN, and its handshake is not done: it may send.
     pub(in crate::tcp) fn is_fast_child(&self) -> bool {
-        self.fast_open.as_deref().is_some_and(|f| f.child)
+        self.seldom.fast_open().is_some_and(|f| f.child)
     }
 
     /// Command: the handshake of a connection that took data from a SYN is done, or never will be. True, once, if it was one.
     pub fn settle_fast_child(&mut self) -> bool {
-        self.fast_open.as_deref_mut().is_some_and(|f| core::mem::take(&mut f.child))
+        self.seldom.fast_open_mut().is_some_and(|f| core::mem::take(&mut f.child))
     }
 
     /// Getter: TCPI_OPT_SYN_DATA and tcpi_fastopen_client_fail.
     pub(in crate::tcp) fn fast_open_figures(&self) -> (bool, u8) {
-        self.fast_open.as_deref().map_or((false, 0), |f| (f.acked, f.fail))
+        self.seldom.fast_open().map_or((false, 0), |f| (f.acked, f.fail))
     }
 }
 

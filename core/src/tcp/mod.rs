@@ -34,6 +34,7 @@ mod records;
 mod recovery;
 mod recv_buffer;
 mod rto;
+mod seldom;
 mod send_buffer;
 mod seq;
 mod set_option;

@@ -157,7 +157,7 @@ impl Connection {
         self.rcv.ack_due == AckDue::Now
             && self.rcv.assembler.is_none()
             && self.rcv.duplicate_acks <= 1
-            && self.urgent.is_none()
+            && self.seldom.urgent().is_none()
             && self.owes_at_most_an_ack(io)
     }
 
@@ -503,7 +503,7 @@ impl Connection {
             return None;
         }
         let mut seq = self.snd.snd_una - 1;
-        if self.urgent.is_some()
+        if self.seldom.urgent().is_some()
             && let Some(taken) = self.urgent_probe()
         {
             (seq, self.flags.probe_due) = (taken, true);
@@ -573,7 +573,7 @@ impl Connection {
             options: self.plain_options(now),
             ..TcpHeader::default()
         };
-        if self.urgent.is_some() {
+        if self.seldom.urgent().is_some() {
             self.point_at_urgent(&mut header);
         }
         header

@@ -4,8 +4,6 @@
 //! byte, one past it, as every stack does (RFC 6093 §2.1). Receiving, the application is told the offset of the latest urgent
 //! byte, and the byte where it came before those in front of it; whether it reads it out of line is its own affair.
 
-use alloc::boxed::Box;
-
 use serde::{Deserialize, Serialize};
 
 use super::connection::Connection;
@@ -32,7 +30,7 @@ pub(in crate::tcp) struct Urgent {
 }
 
 impl Urgent {
-    fn new() -> Self {
+    pub(in crate::tcp) const fn new() -> Self {
         Self { snd_up: 0, announced: false, rcv_up: StreamEnd::UNKNOWN, byte: None }
     }
 
@@ -59,7 +57,7 @@ impl Connection {
         if offset == 0 || offset > io.tx_end() {
             return Err(CommandError::InvalidArgument);
         }
-        let urgent = self.urgent.get_or_insert_with(|| Box::new(Urgent::new()));
+        let urgent = self.seldom.attach_urgent();
         urgent.snd_up = urgent.snd_up.max(offset);
         urgent.announced = false;
         Ok(())
@@ -68,7 +66,7 @@ impl Connection {
     /// Getter: something that was sent, or waits, is urgent.
     #[inline]
     pub(in crate::tcp) fn is_urgent(&self) -> bool {
-        self.urgent.as_deref().is_some_and(|urgent| urgent.snd_up > self.snd.anchor.offset)
+        self.seldom.urgent().is_some_and(|urgent| urgent.snd_up > self.snd.anchor.offset)
     }
 
     /// The urgent pointer of a segment that begins at `header.seq`: on whatever goes out before the urgent byte is
@@ -76,7 +74,7 @@ impl Connection {
     /// its window is (RFC 9293 §3.8.5).
     #[cold]
     pub(in crate::tcp) fn point_at_urgent(&self, header: &mut TcpHeader) {
-        let Some(urgent) = self.urgent.as_deref().filter(|_| self.is_urgent()) else { return };
+        let Some(urgent) = self.seldom.urgent().filter(|_| self.is_urgent()) else { return };
         let anchor = self.snd.anchor;
         let ahead = (urgent.snd_up - anchor.offset).cast_signed()
             - i64::from(header.seq.distance_from(anchor.seq));
@@ -100,7 +98,7 @@ impl Connection {
         if !self.is_urgent() || self.snd.snd_wnd > 0 {
             return None;
         }
-        let urgent = self.urgent.as_deref_mut()?;
+        let urgent = self.seldom.urgent_mut()?;
         urgent.announced = !urgent.announced;
         urgent.announced.then_some(self.snd.snd_una)
     }
@@ -124,11 +122,11 @@ impl Connection {
         // The pointer is one past the urgent byte (RFC 6093 §2.1); zero is taken for one.
         let byte = header.seq + u32::from(header.urgent.saturating_sub(1));
         let Some(offset) = self.rcv.anchor.offset_of(byte) else { return };
-        let before = self.urgent.as_deref().and_then(|urgent| urgent.rcv_up.known());
+        let before = self.seldom.urgent().and_then(|urgent| urgent.rcv_up.known());
         if offset < self.rcv.anchor.offset || before.is_some_and(|before| offset <= before) {
             return;
         }
-        let urgent = self.urgent.get_or_insert_with(|| Box::new(Urgent::new()));
+        let urgent = self.seldom.attach_urgent();
         (urgent.rcv_up, urgent.byte) = (StreamEnd::at(offset), None);
         self.events.raise(Events::URGENT);
     }
@@ -136,7 +134,7 @@ impl Connection {
     /// The urgent byte may come before what is in front of it; its application need not wait for that.
     fn look_for_urgent_byte(&mut self, segment: &SegmentIn<'_>, seq: SeqNumber) {
         let anchor = self.rcv.anchor;
-        let Some(urgent) = self.urgent.as_deref_mut().filter(|urgent| urgent.byte.is_none()) else {
+        let Some(urgent) = self.seldom.urgent_mut().filter(|urgent| urgent.byte.is_none()) else {
             return;
         };
         let Some(offset) = urgent.rcv_up.known().filter(|offset| *offset >= anchor.offset) else {
@@ -159,7 +157,7 @@ impl Connection {
         if !self.events.take_urgent() {
             return None;
         }
-        let urgent = self.urgent.as_deref()?;
+        let urgent = self.seldom.urgent()?;
         Some(ConnectionEvent::Urgent { offset: urgent.rcv_up.known()?, byte: urgent.byte })
     }
 }

@@ -4,7 +4,6 @@ use alloc::vec::Vec;
 
 use super::connection::Connection;
 use super::mtu_probing::MtuSearch;
-use super::urgent::Urgent;
 
 /// Version of the layout. Changes whenever a field does.
 pub const STATE_VERSION: u16 = 12;
@@ -67,10 +66,9 @@ impl Connection {
             recovery,
             timers: _,
             events: _,
-            fast_open,
             counters,
-            urgent,
             mtu_search,
+            seldom,
         } = self;
         config.check().is_ok()
             && options.is_valid()
@@ -78,10 +76,9 @@ impl Connection {
             && rcv.is_valid()
             && rtt.is_valid()
             && congestion.is_valid()
-            && fast_open.as_deref().is_none_or(|f| f.is_valid())
             && recovery.is_valid(snd, state.is_synchronized())
             && counters.bytes_sent < 1 << 62
-            && urgent.as_deref().is_none_or(Urgent::is_valid)
             && mtu_search.as_deref().is_none_or(MtuSearch::is_valid)
+            && seldom.is_valid()
     }
 }

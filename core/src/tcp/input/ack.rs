@@ -27,23 +27,7 @@ impl Connection {
     ) -> Result<(), Disposition> {
         let header = segment.header;
         if self.state == State::SynReceived {
-            let bad = header.ack <= self.snd.iss || header.ack > self.snd.snd_max;
-            if bad && !planted::is(Bug::AnyAckInSynReceived) {
-                return Err(Disposition::SendRst(reset_for(header)));
-            }
-            self.sample_handshake(now, header.options.timestamps);
-            // The SYN is acknowledged here; data or a FIN among it cannot be yet.
-            let child = self.is_fast_child();
-            // What was sent before the handshake was done is acknowledged like any other data.
-            let syn = if child { self.snd.iss + 1 } else { header.ack };
-            self.snd.acknowledge(syn, io);
-            self.settle_syn_data(header);
-            self.establish(now, header, Trigger::RecvAckOfSyn);
-            self.update_send_window(header.seq, header.ack, header.window);
-            if child {
-                self.acknowledge_child(now, header, io);
-            }
-            return Ok(());
+            return self.complete_handshake(now, header, io);
         }
         if header.ack > self.snd.snd_max && !planted::is(Bug::AckOfTheFuture) {
             // "If the ACK acks something not yet sent, then send an ACK, drop the segment, and return."
@@ -90,6 +74,32 @@ impl Connection {
         self.counters.probes = 0;
         self.after_fin_acked(now);
         if self.state == State::Closed { Err(Disposition::Accept) } else { Ok(()) }
+    }
+
+    /// In SYN-RECEIVED.
+    fn complete_handshake(
+        &mut self,
+        now: Instant,
+        header: &TcpHeader,
+        io: &mut impl StreamIo,
+    ) -> Result<(), Disposition> {
+        let bad = header.ack <= self.snd.iss || header.ack > self.snd.snd_max;
+        if bad && !planted::is(Bug::AnyAckInSynReceived) {
+            return Err(Disposition::SendRst(reset_for(header)));
+        }
+        self.sample_handshake(now, header.options.timestamps);
+        // The SYN is acknowledged here; data or a FIN among it cannot be yet.
+        let child = self.is_fast_child();
+        // What was sent before the handshake was done is acknowledged like any other data.
+        let syn = if child { self.snd.iss + 1 } else { header.ack };
+        self.snd.acknowledge(syn, io);
+        self.settle_syn_data(header);
+        self.establish(now, header, Trigger::RecvAckOfSyn);
+        self.update_send_window(header.seq, header.ack, header.window);
+        if child {
+            self.acknowledge_child(now, header, io);
+        }
+        Ok(())
     }
 
     /// The acknowledgement that completes the handshake of a connection that may have sent data before.

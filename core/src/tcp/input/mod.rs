@@ -116,7 +116,7 @@ impl Connection {
         }
         self.counters.last_rx = now;
         self.update_ts_recent(now, header);
-        if flags.contains(TcpFlags::URG) || self.urgent.is_some() {
+        if flags.contains(TcpFlags::URG) || self.seldom.urgent().is_some() {
             self.handle_urgent(segment, seq);
         }
         let disposition = self.handle_text(now, segment, seq, io);
