@@ -157,6 +157,10 @@ impl Stack {
         if connection.state() != State::Established || before != Some(State::Established) {
             return false;
         }
+        if connection.takes_memory_news() && !socket.ended {
+            let io = rings(port, socket.stream.of(socket.channel));
+            connection.settle_memory(&mut self.receive_memory, &io);
+        }
         let Some(ready) = connection.take_readiness(log_congestion) else { return false };
         if ready && socket.announced {
             port.complete(socket.channel, Completion::Ready { socket: id });

@@ -83,6 +83,7 @@ impl Stack {
             return 0;
         }
         let rearm = connection.end_run(now, &run, &mut io);
+        connection.settle_memory_news(&mut self.receive_memory, &io);
         let more = !connection.is_quiet(&io);
         drop(io);
         self.stats.rx_frames += taken as u64;

@@ -202,7 +202,7 @@ impl Connection {
 
     /// Input: the rings changed: bytes were written to TX, or consumed from RX. A window update may be due.
     pub fn handle_app(&mut self, now: Instant, io: &impl StreamIo) {
-        if self.rcv.autotune.is_some() {
+        if self.has_receive_news(now) {
             self.adjust_receive_space(now, io);
         }
         if self.rcv.ack_due == AckDue::Delayed && self.rcv.read_asks_for_ack(io) {

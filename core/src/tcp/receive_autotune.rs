@@ -4,8 +4,8 @@
 //! so that a loss does not stop the sender, and at more while it grows, so that a sender in slow start is never in its way. A receiver
 //! knows its round trip from the timestamps that come back with full segments, and from how long a whole window takes.
 //!
-//! Nothing of this is done for each segment: once in a millisecond, or in 16 KiB, is looked at. What a connection has use for, and
-//! what it holds, is settled with the account of all connections ([`super::ReceiveMemory`]), which may refuse.
+//! Nothing of this is done for each segment: once in a millisecond, when a whole window has arrived, and when 16 KiB more are
+//! unread than last time is looked at. What a connection has use for, and what it holds, is settled with the account of all connections ([`super::ReceiveMemory`]), which may refuse.
 
 use alloc::boxed::Box;
 
@@ -22,7 +22,7 @@ use crate::port::StreamIo;
 use crate::time::{Duration, Instant};
 use crate::wire::tcp::Timestamps;
 
-/// Between two looks.
+/// Between two looks; how much may become unread without one.
 const LOOK: Duration = Duration::from_millis(1);
 const LOOK_BYTES: u64 = 16 << 10;
 /// The share of a connection that has read nothing yet: TCP_INIT_CWND segments.
@@ -31,8 +31,9 @@ const SPACE_SEGMENTS: u32 = 10;
 /// Attached with the first full segment, or once more has arrived than the least a connection is left; let go of when it is idle.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::tcp) struct Autotune {
-    /// When there is something to be seen again, or with which byte.
+    /// When there is something to be seen again; with how many bytes that are unread; not before this byte.
     look_at: Instant,
+    look_unread: u64,
     look_offset: u64,
     /// The receiver's estimate of the round trip, in eighths of a microsecond; 0 before the first sample.
     rcv_rtt_us_8: u32,
@@ -57,6 +58,7 @@ impl Autotune {
     fn new(now: Instant, space: u32, consumed: u64) -> Self {
         Self {
             look_at: now,
+            look_unread: 0,
             look_offset: 0,
             rcv_rtt_us_8: 0,
             last_echo: 0,
@@ -95,11 +97,17 @@ impl Autotune {
         self.window_since = now;
     }
 
+    /// Getter: the round trip in which reading is counted is over.
+    #[inline]
+    fn is_round_over(&self, now: Instant) -> bool {
+        let us = u64::from(self.rcv_rtt_us_8 >> 3);
+        us > 0 && now.saturating_since(self.space_since) >= Duration::from_micros(us)
+    }
+
     /// tcp_rcv_space_adjust: `None`: the round trip is not over, or no more was read in it than in the best one so far. Else
     /// the window that the sender has use for.
     fn space_adjust(&mut self, now: Instant, consumed: u64, advmss: u32) -> Option<u64> {
-        let us = now.saturating_since(self.space_since).as_micros();
-        if self.rcv_rtt_us_8 == 0 || us < u64::from(self.rcv_rtt_us_8 >> 3) {
+        if !self.is_round_over(now) {
             return None;
         }
         let copied = consumed.saturating_sub(self.space_from);
@@ -110,6 +118,12 @@ impl Autotune {
         let grow = window.saturating_mul(more) / u64::from(self.space);
         self.space = u32::try_from(copied).unwrap_or(u32::MAX);
         Some(window.saturating_add(grow.saturating_mul(2)))
+    }
+
+    /// With which byte a window will have arrived, or more be unread than may be without a look.
+    fn look_again(&mut self, received: u64, unread: u64) {
+        let more = self.look_unread.saturating_sub(unread);
+        self.look_offset = received.saturating_add(more).min(self.window_end);
     }
 
     /// Getter: whether what was read back can be. What it says of the account is bounded by a window.
@@ -146,14 +160,23 @@ impl Connection {
         len: u32,
         io: &impl StreamIo,
     ) {
+        let (received, rcv_wnd) = (self.rcv.anchor.offset, self.rcv.rcv_wnd());
+        let unread = received.saturating_sub(io.rx_consumed());
+        if let Some(tune) = self.rcv.autotune.as_deref_mut()
+            && now < tune.look_at
+            && received < tune.window_end
+            && unread < tune.look_unread
+        {
+            // The application has read meanwhile.
+            tune.look_again(received, unread);
+            return;
+        }
         let echo = timestamps.filter(|_| self.options.timestamps).map(|t| t.echo);
         let rtt_us =
             echo.map(|echo| u64::from(self.timestamp(now).wrapping_sub(echo).max(1)) * 1_000);
         let full = u32::from(self.rcv.rcv_mss.max(MSS_DEFAULT)).min(self.options.mss());
-        let (received, rcv_wnd) = (self.rcv.anchor.offset, self.rcv.rcv_wnd());
         let tune = self.attach_autotune(now, io);
         tune.look_at = now + LOOK;
-        tune.look_offset = received + LOOK_BYTES;
         if let (Some(echo), Some(us)) = (echo, rtt_us)
             && echo != tune.last_echo
         {
@@ -168,7 +191,10 @@ impl Connection {
     }
 
     fn attach_autotune(&mut self, now: Instant, io: &impl StreamIo) -> &mut Autotune {
-        let space = self.receive_space_initial();
+        let space = match self.rcv.autotune {
+            Some(_) => 0,
+            None => self.receive_space_initial(),
+        };
         self.rcv
             .autotune
             .get_or_insert_with(|| Box::new(Autotune::new(now, space, io.rx_consumed())))
@@ -188,17 +214,28 @@ impl Connection {
         u32::from(announced.saturating_sub(options))
     }
 
+    /// Getter: what the application has read may change something.
+    #[inline]
+    pub(in crate::tcp) fn has_receive_news(&self, now: Instant) -> bool {
+        let news = |tune: &Autotune| tune.accounted > 0 || tune.is_round_over(now);
+        self.rcv.choked || self.rcv.autotune.as_deref().is_some_and(news)
+    }
+
     /// Input: the application has read, or bytes have arrived: whether a round trip is over, and what it says.
     pub(in crate::tcp) fn adjust_receive_space(&mut self, now: Instant, io: &impl StreamIo) {
         let (advmss, most) = (self.advmss(), self.config.receive_tuned_max());
         let floor = u64::from(self.config.tcp_rmem[0]);
         let held = self.rcv.held(io);
+        let (received, consumed) = (self.rcv.anchor.offset, io.rx_consumed());
         let Some(tune) = self.rcv.autotune.as_deref_mut() else { return };
-        if let Some(window) = tune.space_adjust(now, io.rx_consumed(), advmss)
+        if let Some(window) = tune.space_adjust(now, consumed, advmss)
             && !planted::is(Bug::FixedWindow)
         {
             tune.wanted = u32::try_from(window).unwrap_or(u32::MAX).min(most);
         }
+        let unread = received.saturating_sub(consumed);
+        tune.look_unread = unread.max(floor).saturating_add(LOOK_BYTES);
+        tune.look_again(received, unread);
         let grows = tune.wanted > tune.limit.unwrap_or(self.rcv.buffer_max);
         if grows || tune.accounted > 0 || held > floor || self.rcv.choked {
             self.events.raise(Events::MEMORY);
@@ -220,8 +257,17 @@ impl Connection {
     }
 
     /// Getter: [`Connection::settle_memory`] is to be called. Said once.
+    #[inline]
     pub fn takes_memory_news(&mut self) -> bool {
         self.events.take(Events::MEMORY)
+    }
+
+    /// Command: [`Connection::settle_memory`], if it is to be called.
+    #[inline]
+    pub fn settle_memory_news(&mut self, memory: &mut ReceiveMemory, io: &impl StreamIo) {
+        if self.takes_memory_news() {
+            self.settle_memory(memory, io);
+        }
     }
 
     /// Command: tells `memory` what the connection holds, and takes what it leaves: a greater window, if one is of use; or no
