@@ -298,9 +298,9 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_with_a_connection_in_it_fits_into_488_bytes() {
+    fn a_slot_with_a_connection_in_it_fits_into_464_bytes() {
         let size = size_of::<Socket>();
-        assert!(size <= 488, "{size} bytes");
+        assert!(size <= 464, "{size} bytes");
     }
 
     #[test]

@@ -1,13 +1,10 @@
 //! One TCP connection: its parts, its beginning, the application's commands, its getters.
 
-use alloc::boxed::Box;
-
 use serde::{Deserialize, Serialize};
 
 use super::congestion::Congestion;
 use super::ecn::EcnState;
 use super::event::{ConnectionEvent, Events};
-use super::mtu_probing::MtuSearch;
 use super::options::Negotiated;
 use super::recovery::{OFF, Recovery};
 use super::recv_buffer::{AckDue, RecvBuffer};
@@ -46,8 +43,6 @@ pub struct Connection {
     pub(in crate::tcp) timers: Timers,
     pub(in crate::tcp) events: Events,
     pub(in crate::tcp) counters: Counters,
-    /// While the path's MTU is searched for.
-    pub(in crate::tcp) mtu_search: Option<Box<MtuSearch>>,
     pub(in crate::tcp) seldom: Seldom,
 }
 
@@ -80,15 +75,11 @@ pub(in crate::tcp) struct Counters {
     pub(in crate::tcp) segs_out: u32,
     pub(in crate::tcp) data_segs_in: u32,
     pub(in crate::tcp) data_segs_out: u32,
-    /// Segments that arrived beyond a gap (tcpi_rcv_ooopack).
-    pub(in crate::tcp) out_of_order: u32,
     /// How long something was in flight, without what `Flight` knows.
     pub(in crate::tcp) busy_ms: u32,
     /// When the last challenge or out-of-window acknowledgement was granted, in ms, and how many since.
     pub(in crate::tcp) challenge_ms: u32,
     pub(in crate::tcp) challenges: u8,
-    /// Since when what is outstanding, or what waits for a window, made no progress; kept while a timer backs off, in ms.
-    pub(in crate::tcp) stalled_ms: u32,
     /// Probes (zero window or keepalive) without an answer.
     pub(in crate::tcp) probes: u8,
     /// Our SYN or SYN,ACK had to be sent again: its timer expired.
@@ -141,7 +132,6 @@ impl Connection {
             timers: Timers::new(),
             events: Events::default(),
             counters: Counters { last_rx: now, last_tx: now, ..Counters::default() },
-            mtu_search: None,
             seldom: Seldom::default(),
         }
     }
@@ -369,8 +359,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_idle_connection_fits_into_400_bytes() {
+    fn an_idle_connection_fits_into_376_bytes() {
         let size = size_of::<Connection>();
-        assert!(size <= 400, "{size} bytes");
+        assert!(size <= 376, "{size} bytes");
     }
 }

@@ -72,7 +72,7 @@ impl Connection {
     /// Getter: the figures that neither time nor the rings have a part in; the others are zero.
     pub fn info(&self) -> SocketInfo {
         let mss = self.options.mss();
-        let path = self.mtu_search.as_deref().map_or(self.options.mss_ip, MtuSearch::path);
+        let path = self.seldom.mtu_search().map_or(self.options.mss_ip, MtuSearch::path);
         let segments = |bytes: u32| bytes.div_ceil(mss.max(1));
         let (rcv_rtt, rcv_space) = self.receive_figures();
         let (cwnd, ssthresh) = (self.congestion.cwnd(), self.congestion.ssthresh());
@@ -119,7 +119,6 @@ impl Connection {
             segs_out: self.counters.segs_out,
             data_segs_in: self.counters.data_segs_in,
             data_segs_out: self.counters.data_segs_out,
-            rcv_ooopack: self.counters.out_of_order,
             ..SocketInfo::default()
         };
         self.recovery_info(&mut info);

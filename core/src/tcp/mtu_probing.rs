@@ -109,14 +109,14 @@ impl Connection {
         let low = payload.saturating_add(self.options.each_segment_len());
         let search = MtuSearch::begin(now, low, high, path);
         self.options.mss_ip = search.low;
-        self.mtu_search = Some(search.into());
+        self.seldom.set_mtu_search(search);
     }
 
     /// Getter: what segments may take, where the way out takes `path`: to be asked before each is made.
     #[cold]
     pub(in crate::tcp) fn searched_mss_ip(&mut self, path: u16) -> u16 {
         let una = self.snd.anchor.offset;
-        let Some(search) = self.mtu_search.as_deref_mut() else { return path };
+        let Some(search) = self.seldom.mtu_search_mut() else { return path };
         search.path = path;
         if path < search.high {
             search.high = path;
@@ -144,7 +144,7 @@ impl Connection {
         let records = self.recovery.flight.as_deref().is_some_and(|f| !f.records.is_empty());
         let calm =
             self.recovery.phase == Phase::Open && cwnd >= CWND_SEGMENTS_MIN * mss && !records;
-        let Some(search) = self.mtu_search.as_deref().filter(|search| calm && search.probe == 0)
+        let Some(search) = self.seldom.mtu_search().filter(|search| calm && search.probe == 0)
         else {
             return Resend::Nothing;
         };
@@ -176,7 +176,7 @@ impl Connection {
         // One packet, however much a NIC would like to cut it; nor is it a small one that others have to wait for.
         segment.gso_size = 0;
         self.snd.snd_sml = small;
-        if let Some(search) = self.mtu_search.as_deref_mut() {
+        if let Some(search) = self.seldom.mtu_search_mut() {
             search.probe = size;
             (search.probe_start, search.probe_end) = (start, start + u64::from(len));
         }
@@ -187,7 +187,7 @@ impl Connection {
     fn search_again(&mut self, now: Instant) {
         let interval = Duration::from_secs(u64::from(self.config.probe_interval_s));
         let peer_mss = self.options.peer_mss;
-        if let Some(search) = self.mtu_search.as_deref_mut()
+        if let Some(search) = self.seldom.mtu_search_mut()
             && now.saturating_since(search.since) >= interval
         {
             *search = MtuSearch::begin(now, search.low, search.path.min(peer_mss), search.path);
@@ -198,7 +198,7 @@ impl Connection {
     /// nothing about the network's load (RFC 4821 §7.6.2). With other losses the probe says nothing at all.
     #[cold]
     pub(in crate::tcp) fn mtu_probe_lost(&mut self) -> bool {
-        let Some(search) = self.mtu_search.as_deref_mut().filter(|search| search.probe > 0) else {
+        let Some(search) = self.seldom.mtu_search_mut().filter(|search| search.probe > 0) else {
             return false;
         };
         let Some(flight) = self.recovery.flight.as_deref_mut() else { return false };
@@ -225,7 +225,7 @@ impl Connection {
         mss_ip: u16,
     ) -> bool {
         let start = self.snd.offset_of(seq);
-        let Some(search) = self.mtu_search.as_deref_mut().filter(|s| s.holds(start, start + 1))
+        let Some(search) = self.seldom.mtu_search_mut().filter(|s| s.holds(start, start + 1))
         else {
             return false;
         };
@@ -241,7 +241,7 @@ impl Connection {
 
     /// Input: `record` is sent again. Whatever becomes of it now says nothing about the size of a probe.
     pub(in crate::tcp) fn mtu_probe_resent(&mut self, record: &Sent) {
-        if let Some(search) = self.mtu_search.as_deref_mut()
+        if let Some(search) = self.seldom.mtu_search_mut()
             && search.holds(record.start(), record.end)
         {
             search.probe = 0;
@@ -260,7 +260,7 @@ impl Connection {
         let each = self.options.each_segment_len();
         let front = self.recovery.flight.as_deref().and_then(|flight| flight.sent.front());
         let sent = front.map_or(0, |record| record.len).min(mss);
-        let next = match self.mtu_search.as_deref() {
+        let next = match self.seldom.mtu_search() {
             None => self.config.base_mss,
             Some(search) => (search.low.saturating_sub(each) / 2).min(self.config.base_mss),
         };
@@ -269,7 +269,7 @@ impl Connection {
             // It was small enough before.
             return;
         }
-        match self.mtu_search.as_deref_mut() {
+        match self.seldom.mtu_search_mut() {
             None => self.begin_mtu_search(now, next),
             Some(search) => {
                 search.low = (next + each).min(search.high);

@@ -103,7 +103,7 @@ impl Connection {
         limits: &TxLimits,
         io: &impl StreamIo,
     ) -> Option<SegmentOut> {
-        self.options.mss_ip = match self.mtu_search {
+        self.options.mss_ip = match self.seldom.mtu_search() {
             None => limits.mss_ip,
             Some(_) => self.searched_mss_ip(limits.mss_ip),
         };
@@ -265,7 +265,7 @@ impl Connection {
             Resend::Wait => return None,
             Resend::Nothing => {}
         }
-        if self.mtu_search.is_some() {
+        if self.seldom.mtu_search().is_some() {
             match self.transmit_mtu_probe(now, limits, io) {
                 Resend::Segment(segment) => return Some(segment),
                 Resend::Wait => return None,

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use super::congestion::Sent;
 use super::connection::Connection;
 use super::seq::SeqNumber;
-use super::timer::TimerReason;
 use crate::port::StreamIo;
 use crate::time::{Duration, Instant};
 
@@ -103,7 +102,7 @@ impl Connection {
         match self.congestion.pacing().and_then(|pacing| pacing.held_until(now)) {
             None => false,
             Some(at) => {
-                self.timers.set(TimerReason::Pacing, at);
+                self.flight_or_new().timers.pacing = at;
                 true
             }
         }

@@ -209,7 +209,7 @@ impl Connection {
     /// Getter: what we tell the peer to send at most, less the options that it will carry (tcpi_advmss).
     pub(in crate::tcp) fn advmss(&self) -> u32 {
         let options = if self.options.timestamps { TIMESTAMPS_LEN } else { 0 };
-        let path = self.mtu_search.as_deref().map_or(self.options.mss_ip, MtuSearch::path);
+        let path = self.seldom.mtu_search().map_or(self.options.mss_ip, MtuSearch::path);
         let announced = path.min(self.config.max_segment_or_all());
         u32::from(announced.saturating_sub(options))
     }

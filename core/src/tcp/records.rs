@@ -1,8 +1,6 @@
 //! Ends of records (MSG_EOR): no segment carries bytes from both sides of one, so that the receiver's offload and the sender's
 //! retransmissions keep what belongs together in one piece. A wish, not a promise: of many that wait some are forgotten.
 
-use alloc::boxed::Box;
-
 use super::connection::Connection;
 use super::recovery::Flight;
 use crate::error::CommandError;
@@ -27,8 +25,7 @@ impl Connection {
         if offset <= sent {
             return Ok(());
         }
-        let flight = &mut self.recovery.flight;
-        let flight = flight.get_or_insert_with(|| Box::new(Flight::new(sent)));
+        let flight = self.flight_or_new();
         let newer = flight.records.back().is_none_or(|last| *last < offset);
         if newer && flight.records.len() < RECORDS_MAX {
             flight.records.push_back(offset);

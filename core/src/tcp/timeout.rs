@@ -15,7 +15,7 @@ impl Connection {
     /// `poll_event` until they give `None`.
     pub fn handle_timeout(&mut self, now: Instant, io: &mut impl StreamIo) {
         // First: a probe restarts the retransmission timer.
-        for _ in 0..3 {
+        for _ in 0..4 {
             let due = self.recovery.flight.as_deref_mut().and_then(|f| f.timers.take_due(now));
             let Some(timer) = due else { break };
             self.expire(timer, now, io);

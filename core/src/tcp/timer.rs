@@ -33,14 +33,13 @@ pub enum TimerReason {
 impl TimerReason {
     /// Those that any connection may need, in the order in which timers that are due at once are served; after those that run
     /// only while something is in flight.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 6] = [
         Self::Retransmit,
         Self::Persist,
         Self::DelayedAck,
         Self::Keepalive,
         Self::TimeWait,
         Self::Orphan,
-        Self::Pacing,
     ];
 }
 

@@ -1,6 +1,7 @@
 //! The user timeout (RFC 5482, RFC 9293 §3.8.3; TCP_USER_TIMEOUT): how long the peer may acknowledge nothing.
 
 use super::connection::{Connection, clock_ms, millis};
+use super::recovery::Trouble;
 use crate::planted::{self, Bug};
 use crate::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ impl Connection {
     /// Nothing has made progress for `span`, and that is the beginning of a stall.
     pub(in crate::tcp) fn begin_stall(&mut self, now: Instant, span: Duration) {
         let span_ms = u32::try_from(span.as_millis()).unwrap_or(u32::MAX);
-        self.counters.stalled_ms = clock_ms(now).wrapping_sub(span_ms);
+        Trouble::of(&mut self.recovery.trouble).stalled_ms = clock_ms(now).wrapping_sub(span_ms);
     }
 
     /// Getter: what is left of the user timeout in the present stall; `None` where none is set.
@@ -16,7 +17,9 @@ impl Connection {
         if self.config.user_timeout_ms == 0 || planted::is(Bug::NoUserTimeout) {
             return None;
         }
-        let stalled = clock_ms(now).wrapping_sub(self.counters.stalled_ms);
+        let trouble = self.recovery.trouble.as_deref();
+        let since = trouble.map_or(clock_ms(now), |trouble| trouble.stalled_ms);
+        let stalled = clock_ms(now).wrapping_sub(since);
         Some(millis(self.config.user_timeout_ms.saturating_sub(stalled)))
     }
 

@@ -3,10 +3,9 @@
 use alloc::vec::Vec;
 
 use super::connection::Connection;
-use super::mtu_probing::MtuSearch;
 
 /// Version of the layout. Changes whenever a field does.
-pub const STATE_VERSION: u16 = 12;
+pub const STATE_VERSION: u16 = 13;
 /// First bytes of a connection's state.
 const MAGIC: [u8; 4] = *b"CWTC";
 
@@ -67,7 +66,6 @@ impl Connection {
             timers: _,
             events: _,
             counters,
-            mtu_search,
             seldom,
         } = self;
         config.check().is_ok()
@@ -78,7 +76,6 @@ impl Connection {
             && congestion.is_valid()
             && recovery.is_valid(snd, state.is_synchronized())
             && counters.bytes_sent < 1 << 62
-            && mtu_search.as_deref().is_none_or(MtuSearch::is_valid)
             && seldom.is_valid()
     }
 }

@@ -187,7 +187,7 @@ const GOALS: [Goal; 18] = {
 /// What an idle connection may cost in the stack, in bytes, and where the gate stands.
 const IDLE_BYTES_MUST: f64 = 512.0;
 /// Where it stands: the gate, until the goal is met.
-const IDLE_BYTES_GATE: f64 = 560.0;
+const IDLE_BYTES_GATE: f64 = 512.0;
 
 /// The cases that the gate needs.
 pub const GATED: [Case; 3] = [Case::Bulk1500, Case::BulkIdle10k, Case::Rpc1];

@@ -4,6 +4,7 @@ use super::super::chrono::coarse;
 use super::super::connection::Connection;
 use super::super::disposition::Disposition;
 use super::super::event::Events;
+use super::super::recovery::Trouble;
 use super::super::recv_buffer::{AckDue, Payload, Stored};
 use super::super::seq::{SeqNumber, StreamEnd};
 use super::super::state::State;
@@ -120,7 +121,8 @@ impl Connection {
                 Disposition::Accept
             }
             Stored::OutOfOrder => {
-                self.counters.out_of_order = self.counters.out_of_order.wrapping_add(1);
+                let trouble = Trouble::of(&mut self.recovery.trouble);
+                trouble.out_of_order = trouble.out_of_order.wrapping_add(1);
                 self.rcv.acknowledge_out_of_order();
                 self.note_receive_memory(now, io);
                 Disposition::Accept

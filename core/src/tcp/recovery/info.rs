@@ -26,6 +26,7 @@ impl Connection {
         info.reordering = u32::from(trouble.reordering);
         info.reord_seen = trouble.reord_seen;
         info.dsack_dups = trouble.dsack_dups;
+        info.rcv_ooopack = trouble.out_of_order;
         info.delivered = self.recovery.delivered;
         info.delivered_ce = trouble.delivered_ce;
         info.min_rtt = self.rtt.min_rtt();

@@ -94,14 +94,16 @@ impl Connection {
 
     /// The timer is not touched by traffic: it looks when it expires.
     pub(in crate::tcp) fn idle_timeout(&mut self, now: Instant) {
-        if self.snd.outstanding() == 0 && now.saturating_since(self.counters.last_tx) >= IDLE {
+        let held = self.recovery.flight.as_deref().is_some_and(|f| f.timers.pacing != OFF);
+        let idle = now.saturating_since(self.counters.last_tx) >= IDLE;
+        if self.snd.outstanding() == 0 && idle && !held {
             self.keep_busy_time(now);
             self.let_go_of_autotune();
             return self.recovery.let_go();
         }
         if let Some(flight) = self.recovery.flight.as_deref_mut() {
             flight.timers.idle = match flight.outstanding() {
-                0 => self.counters.last_tx + IDLE,
+                0 if !held => self.counters.last_tx + IDLE,
                 _ => now + IDLE,
             };
         }

@@ -78,7 +78,7 @@ impl Connection {
             self.recovery.flight.as_deref().and_then(|flight| flight.sent.get(index)).copied();
         let seq = self.snd.anchor.seq_of(record.as_ref().map_or(una, Sent::start));
         if let Some(record) = &record
-            && self.mtu_search.is_some()
+            && self.seldom.mtu_search().is_some()
         {
             self.mtu_probe_resent(record);
         }

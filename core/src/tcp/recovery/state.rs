@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::flight::Flight;
 use super::timers::OFF;
+use crate::tcp::Connection;
 use crate::tcp::send_buffer::SendBuffer;
 use crate::time::{Duration, Instant};
 
@@ -30,11 +31,11 @@ pub(in crate::tcp) struct Recovery {
     pub(in crate::tcp) flight: Option<Box<Flight>>,
     /// Segments delivered, SYN included.
     pub(in crate::tcp) delivered: u32,
-    /// Made when something is sent again, was late, or was marked.
+    /// Made when something is sent again, is late, is marked, or comes to nothing.
     pub(in crate::tcp) trouble: Option<Box<Trouble>>,
 }
 
-/// What is counted of connections that lose, reorder or duplicate.
+/// What is kept of connections that lose, reorder, duplicate or wait in vain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::tcp) struct Trouble {
     /// Segments delivered with congestion experienced.
@@ -50,6 +51,10 @@ pub(in crate::tcp) struct Trouble {
     /// How long the peer's window held data back, and since when it does; `OFF`: it does not.
     pub(in crate::tcp) rwnd_limited: Duration,
     pub(in crate::tcp) rwnd_since: Instant,
+    /// Segments that arrived beyond a gap (tcpi_rcv_ooopack).
+    pub(in crate::tcp) out_of_order: u32,
+    /// Since when what is outstanding, or what waits for a window, made no progress; kept while a timer backs off, in ms.
+    pub(in crate::tcp) stalled_ms: u32,
 }
 
 impl Default for Trouble {
@@ -62,12 +67,22 @@ impl Default for Trouble {
             reordering: 3,
             rwnd_limited: Duration::ZERO,
             rwnd_since: OFF,
+            out_of_order: 0,
+            stalled_ms: 0,
         }
     }
 }
 
 /// The most reordering that is remembered, in segments (tcp_max_reordering).
 const REORDERING_MAX: u32 = 300;
+
+impl Connection {
+    /// Getter: the sender's half, made if there is none.
+    pub(in crate::tcp) fn flight_or_new(&mut self) -> &mut Flight {
+        let next = self.snd.offset_of(self.snd.snd_max);
+        self.recovery.flight.get_or_insert_with(|| Box::new(Flight::new(next)))
+    }
+}
 
 impl Recovery {
     pub(in crate::tcp) fn new() -> Self {

@@ -14,18 +14,23 @@ pub(in crate::tcp) struct RecoveryTimers {
     pub(in crate::tcp) reorder: Instant,
     pub(in crate::tcp) probe: Instant,
     pub(in crate::tcp) idle: Instant,
+    pub(in crate::tcp) pacing: Instant,
 }
 
 impl RecoveryTimers {
     pub(in crate::tcp) const fn new() -> Self {
-        Self { reorder: OFF, probe: OFF, idle: OFF }
+        Self { reorder: OFF, probe: OFF, idle: OFF, pacing: OFF }
     }
 
     /// Getter: the earliest, at [`OFF`] if none is set.
     #[inline]
     pub(in crate::tcp) fn earliest(&self) -> (Instant, TimerReason) {
         let mut earliest = (self.reorder, TimerReason::ReorderTimeout);
-        for next in [(self.probe, TimerReason::Probe), (self.idle, TimerReason::FlightIdle)] {
+        for next in [
+            (self.probe, TimerReason::Probe),
+            (self.idle, TimerReason::FlightIdle),
+            (self.pacing, TimerReason::Pacing),
+        ] {
             if next.0 < earliest.0 {
                 earliest = next;
             }
@@ -42,14 +47,14 @@ impl RecoveryTimers {
         let timer = match reason {
             TimerReason::Probe => &mut self.probe,
             TimerReason::FlightIdle => &mut self.idle,
+            TimerReason::Pacing => &mut self.pacing,
             TimerReason::ReorderTimeout
             | TimerReason::Retransmit
             | TimerReason::Persist
             | TimerReason::DelayedAck
             | TimerReason::Keepalive
             | TimerReason::TimeWait
-            | TimerReason::Orphan
-            | TimerReason::Pacing => &mut self.reorder,
+            | TimerReason::Orphan => &mut self.reorder,
         };
         *timer = OFF;
         Some(reason)

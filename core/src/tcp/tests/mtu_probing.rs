@@ -21,7 +21,11 @@ fn path(mode: MtuProbing, mss_ip: usize) -> Pair {
 fn size(pair: &mut Pair) -> u16 {
     let limits = pair.limits;
     let tcp = pair.ends[CLIENT].tcp();
-    if tcp.mtu_search.is_some() { tcp.searched_mss_ip(limits.mss_ip) } else { tcp.options.mss_ip }
+    if tcp.seldom.mtu_search().is_some() {
+        tcp.searched_mss_ip(limits.mss_ip)
+    } else {
+        tcp.options.mss_ip
+    }
 }
 
 fn transfer(pair: &mut Pair, len: usize) {
@@ -79,7 +83,7 @@ fn timeouts_of_segments_that_were_small_say_nothing_about_the_path() {
     pair.write(CLIENT, &[1; 500]);
     pair.run_for(Duration::from_secs(20));
     assert!(timeouts(&pair) >= 3);
-    assert!(pair.ends[CLIENT].tcp().mtu_search.is_none());
+    assert!(pair.ends[CLIENT].tcp().seldom.mtu_search().is_none());
 }
 
 #[test]
@@ -112,7 +116,7 @@ fn a_probe_that_is_lost_with_others_is_a_matter_of_congestion() {
     let una = pair.ends[CLIENT].tcp().snd.snd_una;
     pair.write(CLIENT, &[3; 200_000]);
     let tcp = pair.ends[CLIENT].tcp();
-    let probe = tcp.mtu_search.as_deref().and_then(|search| search.probed()).expect("a probe");
+    let probe = tcp.seldom.mtu_search().and_then(|search| search.probed()).expect("a probe");
     assert_eq!((tcp.snd.snd_una, probe.0), (una, 30_000), "it is what was sent first");
     let (len, mss) = ((probe.1 - probe.0) as u32, tcp.options.mss());
     pair.link.queue.clear();
@@ -172,7 +176,10 @@ fn a_search_survives_the_state_file() {
     for _ in 0..40 {
         pair.step();
     }
-    assert!(pair.ends[CLIENT].tcp().mtu_search.is_some(), "there is something to write out");
+    assert!(
+        pair.ends[CLIENT].tcp().seldom.mtu_search().is_some(),
+        "there is something to write out"
+    );
     let mut bytes = Vec::new();
     pair.ends[CLIENT].tcp().write_state(&mut bytes);
     assert_eq!(Connection::read_state(&bytes).as_ref(), Ok(&*pair.ends[CLIENT].tcp()));
