@@ -172,7 +172,9 @@ impl Reassembly {
         if let Err(verdict) = check(&key, fragment) {
             return verdict;
         }
-        let cost = FRAGMENT_COST + fragment.len();
+        // Of the first one the header is kept, too.
+        let header_len = if fragment.start == 0 { fragment.header.len() } else { 0 };
+        let cost = FRAGMENT_COST + fragment.len() + header_len;
         if !self.datagrams.contains_key(&key) && !self.begin(now, key, cost) {
             return Reassembled::NoRoom;
         }

@@ -155,7 +155,9 @@ impl Stack {
             let key = NeighborKey { interface, address: packet.src };
             self.neighbors.handle_heard(packet.now, key, mac, false, true);
         }
-        self.ipv6[interface.index()].handle_router_advert(packet.now, src, advert);
+        let ipv6 = &mut self.ipv6[interface.index()];
+        ipv6.handle_router_advert(packet.now, src, advert);
+        self.neighbors.advise(interface, ipv6.reachable_time(), ipv6.retrans_timer());
         self.settle_ipv6(packet.now, interface);
         Ok(())
     }

@@ -73,7 +73,11 @@ pub struct Stack {
     pub(super) time_wait: VecDeque<SocketId>,
     pub(super) replies: Replies,
     /// Of RST and ICMP errors.
-    pub(super) rate: RateLimit,
+    /// Of RST segments for nobody's, of ICMP errors, and of echo replies: whoever uses up one leaves the others.
+    pub(super) reset_rate: RateLimit,
+    pub(super) error_rate: RateLimit,
+    /// What these two are drawn from.
+    pub(super) reply_random: Stream,
     pub(super) challenges: ChallengeBudget,
     pub(super) echo_rate: RateLimit,
     pub(super) paths: PathMtus,
@@ -132,7 +136,9 @@ impl Stack {
             ready: Default::default(),
             time_wait: VecDeque::new(),
             replies: Replies::new(config.replies_max()),
-            rate: RateLimit::new(config.resets_per_second()),
+            reset_rate: RateLimit::new(config.resets_per_second()),
+            error_rate: RateLimit::new(config.icmp_errors_per_second()),
+            reply_random: Stream::new(high ^ low.rotate_left(48), 0x7265_706c),
             challenges: ChallengeBudget::new(
                 config.challenges_per_second(),
                 Stream::new(high ^ low.rotate_left(32), 0x6368_616c),

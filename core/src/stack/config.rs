@@ -70,6 +70,7 @@ pub struct StackConfig {
     pings_max: u32,
     replies_max: u32,
     resets_per_second: u32,
+    icmp_errors_per_second: u32,
     challenges_per_second: u32,
     syn_cookies: bool,
     echo_replies_per_second: u32,
@@ -119,6 +120,7 @@ impl StackConfig {
             pings_max: 64,
             replies_max: 256,
             resets_per_second: 1_000,
+            icmp_errors_per_second: 1_000,
             challenges_per_second: 1_000,
             syn_cookies: true,
             echo_replies_per_second: 10_000,
@@ -186,9 +188,13 @@ impl StackConfig {
     pub const fn replies_max(&self) -> u32 {
         self.replies_max
     }
-    /// Getter: most RST segments and ICMP errors a second for packets without a socket.
+    /// Getter: most RST segments a second for segments without a socket.
     pub const fn resets_per_second(&self) -> u32 {
         self.resets_per_second
+    }
+    /// Getter: most ICMP errors a second.
+    pub const fn icmp_errors_per_second(&self) -> u32 {
+        self.icmp_errors_per_second
     }
     /// Getter: challenge acknowledgements a second, about.
     pub const fn challenges_per_second(&self) -> u32 {
@@ -379,11 +385,18 @@ impl StackConfigBuilder {
         self.0.replies_max = n;
         self
     }
-    /// Most RST segments and ICMP errors a second (RFC 1812 §4.3.2.8's rule for errors, applied to both). Default
-    /// 1,000; up to 1,000,000; 0 for none at all.
+    /// Most RST segments a second for segments of no connection, on average: each takes a random share, so that nobody can
+    /// count what others were sent. Default 1,000; up to 1,000,000; 0 for none at all.
     #[must_use]
     pub const fn resets_per_second(mut self, n: u32) -> Self {
         self.0.resets_per_second = n;
+        self
+    }
+    /// Most ICMP errors a second (RFC 1812 §4.3.2.8, RFC 4443 §2.4 f), on average and uncountable like resets. Default
+    /// 1,000; up to 1,000,000; 0 for none at all.
+    #[must_use]
+    pub const fn icmp_errors_per_second(mut self, n: u32) -> Self {
+        self.0.icmp_errors_per_second = n;
         self
     }
     /// Challenge acknowledgements of all connections together in a second (RFC 5961 §7; tcp_challenge_ack_limit); the exact
@@ -504,6 +517,7 @@ impl StackConfigBuilder {
             (config.pings_max, 1, 4_096),
             (config.replies_max, 8, 65_536),
             (config.resets_per_second, 0, 1_000_000),
+            (config.icmp_errors_per_second, 0, 1_000_000),
             (config.challenges_per_second, 0, 1_000_000),
             (config.echo_replies_per_second, 0, 10_000_000),
             (config.reassembly_bytes_max, 0, 1 << 30),

@@ -89,7 +89,8 @@ impl Stack {
             || is_error
             || !single(packet.src)
             || !(single(packet.dst) || to_groups)
-            || !(self.rate.allow(packet.now) || planted::is(Bug::EndlessErrors))
+            || !(self.error_rate.allow_uncounted(packet.now, &mut self.reply_random)
+                || planted::is(Bug::EndlessErrors))
         {
             return;
         }

@@ -6,6 +6,7 @@ use core::net::IpAddr;
 use core::ops::Range;
 
 use crate::nic::{INTERFACES_MAX, IfIndex, MacAddr};
+use crate::rng::Stream;
 use crate::time::{Duration, Instant};
 use crate::wire::ethernet::EtherType;
 
@@ -183,6 +184,16 @@ impl RateLimit {
 
     /// Takes one token; false when there is none.
     pub(super) fn allow(&mut self, now: Instant) -> bool {
+        self.take(now, 1)
+    }
+
+    /// Takes one token on average, and nobody knows how many at a time: whoever counts what is left of a bucket that all peers
+    /// share would learn what others were answered, and so which ports are open to them. False when there is none.
+    pub(super) fn allow_uncounted(&mut self, now: Instant, random: &mut Stream) -> bool {
+        self.take(now, random.below(3))
+    }
+
+    fn take(&mut self, now: Instant, tokens: u64) -> bool {
         if self.per_second == 0 {
             return false;
         }
@@ -190,10 +201,11 @@ impl RateLimit {
         let elapsed = now.saturating_since(self.looked_at).as_nanos();
         let credit = self.credit.as_nanos().saturating_add(elapsed).min(second);
         let token = second / u64::from(self.per_second);
-        let rest = credit.checked_sub(token);
-        self.credit = Duration::from_nanos(rest.unwrap_or(credit));
+        let allowed = credit >= token;
+        let taken = if allowed { token * tokens } else { 0 };
+        self.credit = Duration::from_nanos(credit.saturating_sub(taken));
         self.looked_at = now;
-        rest.is_some()
+        allowed
     }
 }
 
@@ -296,5 +308,17 @@ mod tests {
         let much_later = later + Duration::from_secs(3_600);
         assert_eq!((0..10).filter(|_| limit.allow(much_later)).count(), 3, "no more than it holds");
         assert!(!RateLimit::new(0).allow(later));
+    }
+    #[test]
+    fn how_many_fit_into_a_bucket_that_all_peers_share_is_not_to_be_known() {
+        let mut random = Stream::new(1, 2);
+        let mut fit = || {
+            let mut limit = RateLimit::new(100);
+            (0..400).filter(|_| limit.allow_uncounted(Instant::ZERO, &mut random)).count()
+        };
+        let counts: std::collections::BTreeSet<usize> = (0..50).map(|_| fit()).collect();
+        assert!(counts.len() > 5, "{counts:?}");
+        let mean = counts.iter().sum::<usize>() / counts.len();
+        assert!((85..=120).contains(&mean), "{mean} of 100");
     }
 }

@@ -160,7 +160,7 @@ impl Stack {
             flags: TcpFlags(TcpFlags::RST.0 | ack),
             ..TcpHeader::default()
         };
-        if !self.rate.allow(packet.now) {
+        if !self.reset_rate.allow_uncounted(packet.now, &mut self.reply_random) {
             self.stats.replies_lost += 1;
             return;
         }

@@ -77,6 +77,10 @@ pub struct RouterAdvert<'a> {
     pub hop_limit: u8,
     /// How long it is a default router, in seconds; 0: it is none.
     pub lifetime_s: u16,
+    /// How long a neighbour that has answered is trusted, in milliseconds; 0: not said.
+    pub reachable_ms: u32,
+    /// Between two solicitations, in milliseconds; 0: not said.
+    pub retrans_ms: u32,
     /// The options.
     pub options: NdpOptions<'a>,
 }
@@ -157,6 +161,8 @@ impl<'a> NdpMessage<'a> {
             ROUTER_ADVERT => Self::RouterAdvert(RouterAdvert {
                 hop_limit: (rest >> 24) as u8,
                 lifetime_s: rest as u16,
+                reachable_ms: number(fields, 0)?,
+                retrans_ms: number(fields, 4)?,
                 options,
             }),
             NEIGHBOR_SOLICIT => {
@@ -176,6 +182,12 @@ impl<'a> NdpMessage<'a> {
             },
         })
     }
+}
+
+/// The number at `at`.
+fn number(bytes: &[u8], at: usize) -> Result<u32, WireError> {
+    let octets = bytes.get(at..).and_then(|rest| rest.first_chunk::<4>());
+    octets.map(|octets| u32::from_be_bytes(*octets)).ok_or(WireError::Truncated)
 }
 
 /// The address at `at`.
@@ -377,7 +389,7 @@ mod tests {
 
     #[test]
     fn a_router_advertisement_gives_its_options_one_by_one() {
-        let mut body: Vec<u8> = [0; 8].into();
+        let mut body: Vec<u8> = [0, 0, 0x75, 0x30, 0, 0, 3, 0xe8].into();
         body.extend([SOURCE_LINK_LAYER, 1, 2, 0, 0, 0, 0, 9]);
         body.extend([MTU, 1, 0, 0, 0, 0, 0x05, 0xdc]);
         body.extend([PREFIX, 4, 64, 0xc0, 0, 0, 1, 0, 0, 0, 0, 9, 0, 0, 0, 0]);
@@ -388,6 +400,7 @@ mod tests {
         let parsed = NdpMessage::parse(&header(ROUTER_ADVERT, 64 << 24 | 1_800), &body);
         let Ok(NdpMessage::RouterAdvert(advert)) = parsed else { panic!("{parsed:?}") };
         assert_eq!((advert.hop_limit, advert.lifetime_s), (64, 1_800));
+        assert_eq!((advert.reachable_ms, advert.retrans_ms), (30_000, 1_000));
         let info = PrefixInfo {
             prefix,
             prefix_len: 64,

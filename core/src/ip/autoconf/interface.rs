@@ -16,8 +16,14 @@ use crate::time::{Duration, Instant};
 use crate::wire::TTL_DEFAULT;
 use crate::wire::ndp::{NdpOption, PrefixInfo, RouterAdvert};
 
-/// Between two solicitations of duplicate address detection, and after the last (RFC 4861 RETRANS_TIMER).
-const DAD_INTERVAL: Duration = Duration::from_secs(1);
+/// Between two solicitations, and after the last of duplicate address detection (RFC 4861 RETRANS_TIMER), unless a router says
+/// otherwise; what a router may say, in milliseconds.
+const RETRANS_TIMER: Duration = Duration::from_secs(1);
+const RETRANS_MS: core::ops::RangeInclusive<u32> = 100..=60_000;
+/// For how long a router may have neighbours trusted, in milliseconds (RFC 4861 §6.2.1).
+const REACHABLE_MS: core::ops::RangeInclusive<u32> = 1_000..=3_600_000;
+/// A smaller hop limit gets packets nowhere, and is what somebody says who wants just that.
+const HOP_LIMIT_MIN: u8 = 32;
 /// The first message of an interface waits for a random part of this (RFC 4861 MAX_RTR_SOLICITATION_DELAY), and so does an
 /// address that an advertisement made, because other hosts heard it at the same moment (RFC 4862 §5.4.2).
 const DELAY_MAX: Duration = Duration::from_secs(1);
@@ -79,6 +85,10 @@ pub struct Ipv6Interface {
     /// The report that is due answers a query.
     queried: bool,
     hop_limit: u8,
+    /// What routers have said of neighbours, and what was drawn from it.
+    reachable_ms: u32,
+    reachable_time: Option<Duration>,
+    retrans_timer: Duration,
     mtu: u16,
     actions: VecDeque<Action>,
     changed: bool,
@@ -109,6 +119,9 @@ impl Ipv6Interface {
             report_at: None,
             queried: false,
             hop_limit: TTL_DEFAULT,
+            reachable_ms: 0,
+            reachable_time: None,
+            retrans_timer: RETRANS_TIMER,
             mtu: link_mtu,
             actions: VecDeque::new(),
             changed: false,
@@ -158,6 +171,16 @@ impl Ipv6Interface {
     /// Getter: the hop limit to send with.
     pub const fn hop_limit(&self) -> u8 {
         self.hop_limit
+    }
+
+    /// Getter: how long a neighbour that has answered is trusted (RFC 4861 §6.3.2); `None`: no router has said.
+    pub const fn reachable_time(&self) -> Option<Duration> {
+        self.reachable_time
+    }
+
+    /// Getter: the time between two solicitations (RFC 4861 §6.3.2).
+    pub const fn retrans_timer(&self) -> Duration {
+        self.retrans_timer
     }
 
     /// Getter: the largest IPv6 packet of the link in bytes.
@@ -230,7 +253,7 @@ impl Ipv6Interface {
         let next = stable_address(&self.config.secret, address, self.mac, attempt);
         let own = &mut self.addresses[index];
         (own.address, own.attempt, own.asked) = (next, attempt, 0);
-        own.ask_at = Some(now + DAD_INTERVAL);
+        own.ask_at = Some(now + self.retrans_timer);
         self.push(Action::Report(solicited_node(next)));
         true
     }
@@ -246,9 +269,10 @@ impl Ipv6Interface {
         if !self.is_active || self.config.mode != Ipv6Mode::Auto {
             return;
         }
-        if advert.hop_limit != 0 {
+        if advert.hop_limit >= HOP_LIMIT_MIN {
             self.hop_limit = advert.hop_limit;
         }
+        self.take_times(advert);
         let lifetime = Duration::from_secs(u64::from(advert.lifetime_s));
         let until = (advert.lifetime_s > 0).then(|| now + lifetime);
         self.changed |= self.routers.set_router(router, until);
@@ -275,6 +299,21 @@ impl Ipv6Interface {
         }
     }
 
+    /// RFC 4861 §6.3.4: what the router says of neighbours. The time itself is drawn anew when its base changes (§6.3.2), so that
+    /// not all hosts ask at one moment.
+    fn take_times(&mut self, advert: &RouterAdvert<'_>) {
+        let RouterAdvert { reachable_ms, retrans_ms, .. } = *advert;
+        if REACHABLE_MS.contains(&reachable_ms) && reachable_ms != self.reachable_ms {
+            self.reachable_ms = reachable_ms;
+            let base = Duration::from_millis(u64::from(reachable_ms));
+            self.reachable_time =
+                Some(Duration::from_nanos(base.as_nanos() / 2) + self.delay(base));
+        }
+        if RETRANS_MS.contains(&retrans_ms) {
+            self.retrans_timer = Duration::from_millis(u64::from(retrans_ms));
+        }
+    }
+
     /// Input: the default router does not answer. True when there is another one, which is in use from now on.
     pub fn handle_router_silent(&mut self, router: Ipv6Addr) -> bool {
         let demoted = self.routers.demote(router);
@@ -293,7 +332,7 @@ impl Ipv6Interface {
         let concerned = group.is_unspecified() || (group != ALL_NODES && self.listens_to(group));
         if self.is_active && concerned {
             let at = now + self.delay(delay_max);
-            self.queried = self.report_at.is_none();
+            self.queried |= self.report_at.is_none();
             self.report_at = Some(self.report_at.map_or(at, |earlier| earlier.min(at)));
         }
     }
@@ -374,7 +413,7 @@ impl Ipv6Interface {
         let address = own.address;
         if own.asked < transmits {
             own.asked += 1;
-            own.ask_at = Some(now + DAD_INTERVAL);
+            own.ask_at = Some(now + self.retrans_timer);
             self.push(Action::Probe(address));
             return;
         }

@@ -24,6 +24,7 @@ struct OnLink {
 pub(super) struct Routers {
     /// The first one is in use.
     routers: Vec<(Ipv6Addr, Instant)>,
+    /// Those that were advertised last are last.
     prefixes: Vec<OnLink>,
 }
 
@@ -40,11 +41,23 @@ impl Routers {
                 self.routers.remove(at);
                 true
             }
-            (None, Some(until)) if self.routers.len() < ROUTERS_MAX => {
+            (None, Some(until)) => {
+                if self.routers.len() >= ROUTERS_MAX {
+                    self.remove_soonest();
+                }
                 self.routers.push((router, until));
                 true
             }
-            (None, _) => false,
+            (None, None) => false,
+        }
+    }
+
+    /// Makes room, so that a real router gets in however many somebody has invented: of those that are not in use the one that
+    /// would go first.
+    fn remove_soonest(&mut self) {
+        let others = self.routers.iter().enumerate().skip(1);
+        if let Some((at, _)) = others.min_by_key(|(_, (_, until))| *until) {
+            self.routers.remove(at);
         }
     }
 
@@ -66,15 +79,14 @@ impl Routers {
         until: Option<Instant>,
     ) -> bool {
         let same = |known: &OnLink| (known.prefix, known.prefix_len) == (prefix, prefix_len);
-        if let Some(known) = self.prefixes.iter_mut().find(|known| same(known)) {
-            known.until = until;
-            return false;
+        let known = self.prefixes.iter().position(same);
+        // The one that nobody has spoken of for longest makes room: a list that is full must not keep real ones out.
+        let full = self.prefixes.len() >= PREFIXES_MAX;
+        if let Some(at) = known.or(full.then_some(0)) {
+            self.prefixes.remove(at);
         }
-        let room = self.prefixes.len() < PREFIXES_MAX;
-        if room {
-            self.prefixes.push(OnLink { prefix, prefix_len, until });
-        }
-        room
+        self.prefixes.push(OnLink { prefix, prefix_len, until });
+        known.is_none()
     }
 
     /// The prefix is on the link no longer.
@@ -105,5 +117,42 @@ impl Routers {
     /// Prefixes on the link.
     pub(super) fn prefixes(&self) -> impl Iterator<Item = (Ipv6Addr, u8)> + '_ {
         self.prefixes.iter().map(|known| (known.prefix, known.prefix_len))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Duration;
+
+    fn address(n: u16) -> Ipv6Addr {
+        Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, n)
+    }
+
+    #[test]
+    fn invented_routers_do_not_keep_a_real_one_out() {
+        let mut routers = Routers::default();
+        let after = |s: u64| Some(Instant::ZERO + Duration::from_secs(s));
+        for n in 0..20 {
+            assert!(routers.set_router(address(n), after(65_535)));
+        }
+        assert!(routers.set_router(address(99), after(1_800)));
+        assert_eq!((routers.routers.len(), routers.first()), (ROUTERS_MAX, Some(address(0))));
+        assert!(routers.routers.iter().any(|(router, _)| *router == address(99)));
+    }
+
+    #[test]
+    fn of_too_many_prefixes_the_one_that_was_advertised_longest_ago_goes() {
+        let mut routers = Routers::default();
+        for n in 0..PREFIXES_MAX as u16 {
+            assert!(routers.set_prefix(address(n), 64, None));
+        }
+        assert!(!routers.set_prefix(address(0), 64, None), "it was known");
+        let until = Some(Instant::ZERO + Duration::from_secs(600));
+        assert!(routers.set_prefix(address(99), 64, until));
+        let known: Vec<_> = routers.prefixes().map(|(prefix, _)| prefix).collect();
+        assert_eq!(known.len(), PREFIXES_MAX);
+        assert!(known.contains(&address(0)) && known.contains(&address(99)));
+        assert!(!known.contains(&address(1)));
     }
 }

@@ -45,8 +45,20 @@ fn prefix(text: &str, flags: u8, valid_s: u32, preferred_s: u32) -> Vec<u8> {
 }
 
 fn advertise(interface: &mut Ipv6Interface, now: Instant, lifetime_s: u16, options: &[u8]) {
-    let header = Icmpv6Header::Other { kind: 134, code: 0, rest: 32 << 24 | u32::from(lifetime_s) };
-    let body = [&[0; 8], options].concat();
+    advertise_with(interface, now, 32 << 24 | u32::from(lifetime_s), [0, 0], options);
+}
+
+/// The same with any first word, and with the two times in milliseconds.
+fn advertise_with(
+    interface: &mut Ipv6Interface,
+    now: Instant,
+    rest: u32,
+    times_ms: [u32; 2],
+    options: &[u8],
+) {
+    let header = Icmpv6Header::Other { kind: 134, code: 0, rest };
+    let [reachable, retrans] = times_ms.map(u32::to_be_bytes);
+    let body = [&reachable, &retrans, options].concat();
     let parsed = NdpMessage::parse(&header, &body).unwrap();
     let NdpMessage::RouterAdvert(advert) = parsed else { panic!("{parsed:?}") };
     let _: &RouterAdvert<'_> = &advert;
@@ -112,6 +124,41 @@ fn routers_are_asked_for_three_times_four_seconds_apart_until_one_answers() {
     assert_eq!((answered.router(), answered.hop_limit()), (Some(ROUTER), 32));
     run(&mut answered, secs(1_803));
     assert_eq!(answered.router(), None, "its lifetime is over");
+}
+
+#[test]
+fn what_a_router_says_of_neighbours_and_hops_is_believed_within_reason() {
+    let mut interface = interface(Ipv6Mode::Auto);
+    run(&mut interface, secs(3));
+    let told = |interface: &Ipv6Interface| {
+        (interface.hop_limit(), interface.reachable_time(), interface.retrans_timer())
+    };
+    let usual = (64, None, Duration::from_secs(1));
+    assert_eq!(told(&interface), usual);
+    advertise_with(&mut interface, secs(3), 0, [0, 0], &[]);
+    assert_eq!(told(&interface), usual, "nothing was said");
+    // One hop, a moment, and a flood: what somebody says who wants to be in the way.
+    advertise_with(&mut interface, secs(3), 1 << 24, [1, 1], &[]);
+    advertise_with(&mut interface, secs(3), 1 << 24, [u32::MAX, u32::MAX], &[]);
+    assert_eq!(told(&interface), usual);
+    advertise_with(&mut interface, secs(3), 60 << 24, [20_000, 500], &[]);
+    let (hops, Some(reachable), retrans) = told(&interface) else { panic!("it was said") };
+    assert_eq!((hops, retrans), (60, Duration::from_millis(500)));
+    assert!(reachable >= Duration::from_secs(10) && reachable <= Duration::from_secs(30));
+    advertise_with(&mut interface, secs(4), 60 << 24, [20_000, 500], &[]);
+    assert_eq!(interface.reachable_time(), Some(reachable), "drawn once");
+}
+
+#[test]
+fn a_second_query_is_answered_like_the_first() {
+    let mut interface = interface(Ipv6Mode::Auto);
+    run(&mut interface, secs(10));
+    for _ in 0..2 {
+        interface.handle_query(secs(20), Ipv6Addr::UNSPECIFIED, Duration::from_secs(2));
+    }
+    let done = run(&mut interface, secs(22));
+    assert!(!done.is_empty());
+    assert!(done.iter().all(|(_, action)| matches!(action, Action::Listens(_))), "{done:?}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use hashbrown::HashTable;
 use super::config::NeighborConfig;
 use crate::ip::address::is_group_or_broadcast;
 use crate::keyed_hash::KeyedHash;
-use crate::nic::{IfIndex, MacAddr};
+use crate::nic::{INTERFACES_MAX, IfIndex, MacAddr};
 use crate::planted::{self, Bug};
 use crate::port::SocketId;
 use crate::socket::ReadyQueue;
@@ -128,6 +128,8 @@ pub struct NeighborTable {
     recent: u32,
     /// Changes whenever an entry comes, goes or changes its state.
     epoch: u32,
+    /// By interface: what routers have said of how long IPv6 neighbours are trusted, and of the time between solicitations.
+    advised: [Option<(Duration, Duration)>; INTERFACES_MAX],
 }
 
 impl NeighborTable {
@@ -145,7 +147,23 @@ impl NeighborTable {
             hand: 0,
             recent: 0,
             epoch: 0,
+            advised: [None; INTERFACES_MAX],
         }
+    }
+
+    /// Command: IPv6 neighbours on `interface` are trusted for so long, `None` as configured, and asked so often from now on
+    /// (RFC 4861 §6.3.4).
+    pub fn advise(&mut self, interface: IfIndex, reachable: Option<Duration>, retrans: Duration) {
+        if let Some(advised) = self.advised.get_mut(interface.index()) {
+            *advised = Some((reachable.unwrap_or(self.config.reachable_time), retrans));
+        }
+    }
+
+    /// Getter: how long an answer of this neighbour is trusted, and how long one is waited for.
+    fn times(&self, key: &NeighborKey) -> (Duration, Duration) {
+        let advised = self.advised.get(key.interface.index()).copied().flatten();
+        let usual = (self.config.reachable_time, REQUEST_INTERVAL);
+        advised.filter(|_| key.address.is_ipv6()).unwrap_or(usual)
     }
 
     /// Getter: how many neighbours are known or asked for.
@@ -428,9 +446,11 @@ impl NeighborTable {
 
     /// Sets a state and its timer. Who waited is woken unless the question is still open.
     fn enter(&mut self, now: Instant, slot: u32, state: State) {
+        let (reachable, retrans) =
+            self.times(&self.entries[slot as usize].as_ref().expect(LIVE).key);
         let after = match state {
-            State::Incomplete { .. } | State::Probe { .. } => Some(REQUEST_INTERVAL),
-            State::Reachable { .. } => Some(self.config.reachable_time),
+            State::Incomplete { .. } | State::Probe { .. } => Some(retrans),
+            State::Reachable { .. } => Some(reachable),
             State::Delay { .. } => Some(DELAY_FIRST_PROBE),
             State::Stale { .. } => Some(self.config.stale_time),
             State::Failed => Some(FAILED_HOLD),

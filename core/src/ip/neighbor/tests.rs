@@ -277,6 +277,28 @@ fn an_ipv6_neighbour_is_used_for_five_seconds_before_its_station_is_asked() {
 }
 
 #[test]
+fn a_router_says_how_long_ipv6_neighbours_are_trusted_and_how_often_they_are_asked() {
+    let mut table = resolved_v6();
+    table.advise(V6.interface, Some(Duration::from_secs(7)), Duration::from_secs(3));
+    table.handle_timeout(secs(30));
+    assert_eq!(table.lookup(secs(31), V6), Lookup::Resolved(THEIR_MAC));
+    table.handle_timeout(secs(36));
+    assert_eq!(asked(&mut table), [Some(THEIR_MAC)], "PROBE");
+    table.handle_timeout(secs(38));
+    assert_eq!(asked(&mut table), []);
+    table.handle_timeout(secs(39));
+    assert_eq!(asked(&mut table), [Some(THEIR_MAC)]);
+    table.handle_advertised(secs(40), V6, heard(None, true, false));
+    assert_eq!(table.poll_timeout(), Some(secs(47)), "REACHABLE");
+    // ARP has nothing to do with it.
+    let v4 = NeighborKey { address: [10, 0, 0, 9].into(), ..V6 };
+    assert_eq!(table.lookup(secs(40), v4), Lookup::Pending);
+    assert_eq!(asked(&mut table), [None]);
+    table.handle_timeout(secs(41));
+    assert_eq!(asked(&mut table), [None]);
+}
+
+#[test]
 fn an_advertisement_changes_what_is_known_only_as_its_flags_allow() {
     let mut table = resolved_v6();
     // Without the override flag another station raises doubt, no more.

@@ -129,13 +129,15 @@ fn a_datagram_for_a_closed_port_is_answered_with_port_unreachable_and_padding_is
 
 #[test]
 fn resets_for_nobody_are_limited_in_rate() {
-    let mut duo = Duo::with(4_096, &|_| {}, &|config| config.resets_per_second(5));
+    let mut duo = Duo::with(4_096, &|_| {}, &|config| config.resets_per_second(30));
     let remote = SocketAddr::new(Host::address(2), 9);
-    for _ in 0..20 {
+    for _ in 0..100 {
         duo.a.ask(Op::Connect { transport: Transport::Tcp, local: None, remote });
     }
     duo.settle();
-    assert_eq!(duo.b.engine.stack().stats().tcp_resets_out, 5);
+    // Each takes 0, 1 or 2 of the 30; errors have a limit of their own.
+    let resets = duo.b.engine.stack().stats().tcp_resets_out;
+    assert!((20..=45).contains(&resets), "{resets}");
 }
 
 #[test]
