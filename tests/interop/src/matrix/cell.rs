@@ -88,7 +88,7 @@ factor! {
 }
 
 factor! {
-    /// The kernel's congestion control.
+    /// The congestion control of both sides.
     Congestion {
         /// CUBIC (RFC 9438).
         Cubic = "cubic",
@@ -165,7 +165,7 @@ pub struct Cell {
     pub fault: Fault,
     /// The largest datagram.
     pub mtu: Mtu,
-    /// The kernel's congestion control.
+    /// The congestion control of both sides.
     pub congestion: Congestion,
 }
 

@@ -1,5 +1,5 @@
 //! The matrix: our stack on one side of a link, the Linux kernel on the other, in every combination of what they do, who
-//! begins, what the link does to frames, its MTU, the kernel's congestion control and the family of addresses.
+//! begins, what the link does to frames, its MTU, the congestion control of both sides and the family of addresses.
 //!
 //! * [`cell`] names one combination.
 //! * [`cover`] chooses few cells in which every pair of values meets.

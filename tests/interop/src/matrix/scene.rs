@@ -291,10 +291,12 @@ fn plug(lab: &Lab, cell: &Cell, far: u32) -> Result<()> {
 
 fn configuration(cell: &Cell) -> String {
     let (mtu, host, prefix_len) = (cell.mtu.bytes(), cell.family.host(1), cell.family.prefix_len());
+    let congestion = cell.congestion.word();
     // Two thousand connections need as many floors of receive memory; address space only.
     format!(
         "[[interface]]\nname = \"tap0\"\nbackend = \"tap\"\nmtu = {mtu}\n\
-         addresses = [\"{host}/{prefix_len}\"]\n\n[tcp]\ntime_wait_ms = 100\n\n\
+         addresses = [\"{host}/{prefix_len}\"]\n\n\
+         [tcp]\ntime_wait_ms = 100\ncongestion = \"{congestion}\"\n\n\
          [channel]\nstreams_max = 4096\nrx_bytes = 134217728\ntx_bytes = 67108864\n"
     )
 }
