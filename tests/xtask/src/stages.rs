@@ -274,7 +274,7 @@ fn matrix_pairwise() -> Result<Counts> {
 fn matrix_full() -> Result<Counts> {
     let records = target_dir().join("full").join(format!("{}-cells", commit()?));
     let records = records.to_str().context("a path that is text")?;
-    run_matrix(&["all", "--jobs", "4", "--bytes", "4194304", "--runs", "5", "--resume", records])
+    run_matrix(&["all", "--jobs", "8", "--bytes", "4194304", "--runs", "5", "--resume", records])
 }
 
 fn run_matrix(arguments: &[&str]) -> Result<Counts> {

@@ -186,7 +186,9 @@ fn perform(cells: &[Cell], run: &RunArgs) -> Result<()> {
     std::thread::scope(|scope| {
         for _ in 0..run.jobs.max(1) {
             scope.spawn(|| {
-                while let Some(cell) = waiting.lock().expect("no job panics").pop_front() {
+                // The lock is given back before the cell runs: it would be held in the head of the loop.
+                let next = || waiting.lock().expect("no job panics").pop_front();
+                while let Some(cell) = next() {
                     let outcome = once(&artifacts, &cell, run);
                     let mut counts = counts.lock().expect("no job panics");
                     match outcome {
