@@ -7,8 +7,8 @@ use causeway_core::tcp::SeqNumber;
 use causeway_core::wire::checksum::{finish, sum};
 use causeway_core::wire::ipv6_ext::{ExtensionEnd, find_upper, walk_extensions};
 use causeway_core::wire::tcp::{
-    SACK_BLOCKS_MAX, SackBlocks, TCP_HEADER_LEN, TCP_OPTIONS_MAX, TcpFlags, TcpHeader, TcpOptions,
-    Timestamps,
+    FastOpenCookie, SACK_BLOCKS_MAX, SackBlocks, TCP_HEADER_LEN, TCP_OPTIONS_MAX, TcpFlags,
+    TcpHeader, TcpOptions, Timestamps,
 };
 use causeway_core::wire::{IPV4_HEADER_LEN, IpProtocol, Ipv4Header};
 use libfuzzer_sys::fuzz_target;
@@ -31,8 +31,8 @@ enum Input {
 }
 
 /// Kinds that the stack knows, with the length of each.
-const TCP_KINDS: [(u8, u8); 8] =
-    [(0, 1), (1, 1), (2, 4), (3, 3), (4, 2), (5, 10), (8, 10), (5, 18)];
+const TCP_KINDS: [(u8, u8); 10] =
+    [(0, 1), (1, 1), (2, 4), (3, 3), (4, 2), (5, 10), (8, 10), (5, 18), (34, 10), (34, 2)];
 /// End, nop, record route, strict and loose source route, timestamp, router alert, security.
 const IPV4_KINDS: [(u8, u8); 8] =
     [(0, 1), (1, 1), (7, 7), (137, 7), (131, 7), (68, 8), (148, 4), (130, 11)];
@@ -59,6 +59,15 @@ fn written(pieces: &[Piece], kinds: &[(u8, u8)], max: usize) -> Vec<u8> {
     bytes.truncate(max);
     bytes.resize(bytes.len().next_multiple_of(4), 0);
     bytes
+}
+
+/// RFC 7413 §4.1.1: a cookie, or nothing, which asks for one.
+fn cookie(value: &[u8], experimental: bool) -> Option<FastOpenCookie> {
+    match value.len() {
+        0 => Some(FastOpenCookie::request(experimental)),
+        4 | 6 | 8 | 10 | 12 | 14 | 16 => FastOpenCookie::new(value, experimental),
+        _ => None,
+    }
 }
 
 /// RFC 9293 §3.2: one option after the other until the end, or until one makes no sense.
@@ -94,6 +103,11 @@ fn read_naively(mut bytes: &[u8], syn: bool) -> TcpOptions {
                 for block in value.chunks_exact(8).take(SACK_BLOCKS_MAX) {
                     options.sack.push(SeqNumber(word(block, 0)), SeqNumber(word(block, 4)));
                 }
+            }
+            (34, _) if syn => options.fast_open = cookie(value, false).or(options.fast_open),
+            // The drafts' option: the other one counts where both are.
+            (254, 2..) if syn && value[..2] == [0xf9, 0x89] => {
+                options.fast_open = options.fast_open.or(cookie(&value[2..], true));
             }
             _ => {}
         }
