@@ -5,7 +5,7 @@ use causeway_core::wire::checksum;
 
 use crate::content;
 
-/// Rings whose application writes what [`content`] says and keeps what it is given.
+/// Rings whose application writes what `content` says and keeps what it is given.
 #[derive(Clone, Debug)]
 pub struct Rings {
     side: usize,
