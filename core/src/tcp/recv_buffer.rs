@@ -385,7 +385,8 @@ impl RecvBuffer {
             limit => limit.saturating_sub(rings.slack(scale) + self.anchor.offset),
         };
         let room = room.min(u64::from(self.buffer_max));
-        let field = u16::try_from(room).unwrap_or(u16::MAX);
+        // What was promised stays so: rings that came meanwhile hold back more for the rounding than was known of.
+        let field = u16::try_from(room.max(self.rcv_wnd().into())).unwrap_or(u16::MAX);
         // An acknowledgement that went out meanwhile, scaled, may have promised a little more.
         self.rcv_adv = self.rcv_adv.max(self.rcv_nxt + u32::from(field));
         field

@@ -196,4 +196,12 @@ fn a_syn_ack_that_comes_again_takes_back_nothing_that_was_promised_meanwhile() {
     let again = tcp.poll_transmit(now, &limits, &io).unwrap().header;
     assert!(again.flags.contains(TcpFlags::SYN));
     assert_eq!(tcp.rcv.rcv_adv, promised);
+    // Nor when rings have come, which keep a little in reserve.
+    io.rx_capacity = 65_536;
+    io.gone = false;
+    (now, _) = tcp.poll_timeout().unwrap();
+    tcp.handle_timeout(now, &mut io);
+    let again = tcp.poll_transmit(now, &limits, &io).unwrap().header;
+    assert!(again.flags.contains(TcpFlags::SYN));
+    assert_eq!(again.window, 65_535);
 }
