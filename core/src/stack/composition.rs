@@ -167,6 +167,22 @@ impl Stack {
         self.tcp_config = (&config).into();
     }
 
+    /// Command: whether half-open connections beyond a listener's backlog get cookies ([`StackConfig::syn_cookies`]).
+    pub const fn set_syn_cookies(&mut self, on: bool) {
+        self.config.set_syn_cookies(on);
+    }
+
+    /// Command: another number of challenge acknowledgements a second ([`StackConfig::challenges_per_second`]).
+    pub const fn set_challenges_per_second(&mut self, n: u32) {
+        self.config.set_challenges_per_second(n);
+        self.challenges.set_per_second(n);
+    }
+
+    /// Command: the ports that sockets without one get from now on. Default 32768 to 60999.
+    pub const fn set_ephemeral_ports(&mut self, ports: EphemeralPorts) {
+        self.ports = ports;
+    }
+
     /// Getter: the counters.
     pub const fn stats(&self) -> &Stats {
         &self.stats

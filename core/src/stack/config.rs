@@ -200,6 +200,12 @@ impl StackConfig {
     pub const fn challenges_per_second(&self) -> u32 {
         self.challenges_per_second
     }
+    pub(super) const fn set_challenges_per_second(&mut self, n: u32) {
+        self.challenges_per_second = n;
+    }
+    pub(super) const fn set_syn_cookies(&mut self, on: bool) {
+        self.syn_cookies = on;
+    }
     /// Getter: whether full listeners answer with SYN cookies.
     pub const fn syn_cookies(&self) -> bool {
         self.syn_cookies

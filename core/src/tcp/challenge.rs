@@ -22,6 +22,13 @@ impl ChallengeBudget {
         Self { per_second, left: 0, drawn_at: None, random }
     }
 
+    /// Command: another number from now on.
+    pub const fn set_per_second(&mut self, per_second: u32) {
+        if per_second != self.per_second {
+            (self.per_second, self.drawn_at) = (per_second, None);
+        }
+    }
+
     /// Command: takes one; false when none is left in this second.
     pub fn allow(&mut self, now: Instant) -> bool {
         let second = Duration::from_secs(1);
@@ -57,5 +64,7 @@ mod tests {
         counts.dedup();
         assert!(counts.len() > 10, "no two seconds need be alike: {counts:?}");
         assert!(!ChallengeBudget::new(0, Stream::new(1, 2)).allow(now));
+        budget.set_per_second(0);
+        assert!(!budget.allow(now), "another number counts at once");
     }
 }

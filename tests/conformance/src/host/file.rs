@@ -136,3 +136,14 @@ pub(super) enum File {
     PipeRead(Rc<RefCell<PipeBuffer>>, bool),
     PipeWrite(Rc<RefCell<PipeBuffer>>, bool),
 }
+
+impl File {
+    /// Getter: the options of a socket.
+    pub(super) fn values_mut(&mut self) -> Option<&mut Values> {
+        match self {
+            Self::Tcp(tcp) => Some(&mut tcp.values),
+            Self::Udp(udp) => Some(&mut udp.values),
+            Self::Epoll(_) | Self::PipeRead(..) | Self::PipeWrite(..) => None,
+        }
+    }
+}

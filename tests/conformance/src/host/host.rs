@@ -129,10 +129,7 @@ impl Host {
     /// [`SysctlError`] for names and values that this host does not have.
     pub fn sysctl(&mut self, name: &str, value: &str) -> Result<(), SysctlError> {
         self.sysctl.set(name, value)?;
-        let (tx_limit, window) = (self.sysctl.tx_limit(), self.sysctl.rx_window());
-        let port = self.machine.engine.port_mut();
-        (port.tx_limit, port.window) = (tx_limit, window);
-        self.machine.engine.stack_mut().set_tcp_config(self.sysctl.tcp());
+        self.machine.follow(&self.sysctl);
         Ok(())
     }
 
@@ -291,7 +288,7 @@ impl Host {
         };
         let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
         let nonblocking = kind & libc::SOCK_NONBLOCK != 0;
-        let file = match (kind & !flags, protocol) {
+        let mut file = match (kind & !flags, protocol) {
             (libc::SOCK_STREAM, 0 | libc::IPPROTO_TCP) => {
                 File::Tcp(Box::new(TcpFile::new(v6, nonblocking)))
             }
@@ -301,6 +298,12 @@ impl Host {
             (libc::SOCK_STREAM | libc::SOCK_DGRAM, _) => return Err(Errno::EPROTONOSUPPORT),
             _ => return Err(Errno::ESOCKTNOSUPPORT),
         };
+        if self.sysctl.no_pmtu_disc()
+            && let Some(values) = file.values_mut()
+        {
+            let key = (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER);
+            values.set.insert(key, libc::IP_PMTUDISC_DONT.to_ne_bytes().to_vec());
+        }
         Ok(Reply::Number(i64::from(self.install(file)?)))
     }
 
@@ -443,7 +446,9 @@ fn new_machine(config: &HostConfig, sysctl: &Sysctl) -> Machine {
     let addresses: Vec<InterfaceAddress> =
         [of(v4.into(), 16), of(v6.into(), 48)].into_iter().flatten().collect();
     let port = HostPort::new(sysctl.tx_limit(), sysctl.rx_window());
-    Machine::new(&addresses, config.mtu, sysctl.tcp(), port)
+    let mut machine = Machine::new(&addresses, config.mtu, sysctl.tcp(), port);
+    machine.follow(sysctl);
+    machine
 }
 
 impl Endpoint {

@@ -7,11 +7,13 @@ use causeway_core::engine::Engine;
 use causeway_core::ip::{InterfaceAddress, Route};
 use causeway_core::nic::{IfIndex, MacAddr, Medium};
 use causeway_core::port::Completion;
+use causeway_core::socket::EphemeralPorts;
 use causeway_core::stack::StackConfig;
 use causeway_core::testing::{FramePool, MemFrame, MemNic, default_caps};
 use causeway_core::time::{Duration, Instant};
 
 use super::port::HostPort;
+use super::sysctl::Sysctl;
 
 /// The time at which a host begins: far enough from zero that nothing depends on it.
 pub const START: Instant = Instant::from_nanos(1_000_000_000_000);
@@ -65,6 +67,18 @@ impl Machine {
         let mut machine = Self { engine, now: START, next: None, sent: VecDeque::new() };
         machine.settle();
         machine
+    }
+
+    /// Command: what is opened from now on has these settings.
+    pub(super) fn follow(&mut self, sysctl: &Sysctl) {
+        let port = self.engine.port_mut();
+        (port.tx_limit, port.window) = (sysctl.tx_limit(), sysctl.rx_window());
+        let ports = EphemeralPorts::new(sysctl.local_ports()).expect("`Sysctl::set` saw to it");
+        let stack = self.engine.stack_mut();
+        stack.set_tcp_config(sysctl.tcp());
+        stack.set_syn_cookies(sysctl.syn_cookies());
+        stack.set_challenges_per_second(sysctl.challenges());
+        stack.set_ephemeral_ports(ports);
     }
 
     fn nic(&mut self) -> &mut MemNic {

@@ -17,6 +17,7 @@ mod options;
 mod pipe;
 mod poll;
 pub mod port;
+mod settings;
 mod stamps;
 mod stream;
 mod sysctl;

@@ -57,7 +57,6 @@ const DEFAULTS: &[(Key, i32)] = &[
     ((TCP, libc::TCP_LINGER2), 60),
     ((TCP, libc::TCP_QUICKACK), 1),
     ((TCP, libc::TCP_MAXSEG), 536),
-    ((TCP, libc::TCP_NOTSENT_LOWAT), -1),
     ((IP, libc::IP_TTL), 64),
     ((IP, libc::IP_MTU_DISCOVER), 1),
     ((IPV6, libc::IPV6_UNICAST_HOPS), 64),
@@ -88,10 +87,10 @@ impl Values {
         usize::try_from(value).unwrap_or(1).max(1)
     }
 
-    /// TCP_NOTSENT_LOWAT, where it is set.
-    pub(super) fn not_sent_low_water(&self) -> Option<u32> {
-        let value = self.int((TCP, libc::TCP_NOTSENT_LOWAT))?;
-        u32::try_from(value).ok().filter(|value| *value > 0)
+    /// TCP_NOTSENT_LOWAT, or where it is not set what all sockets have.
+    pub(super) fn not_sent_low_water(&self, of_all: u32) -> Option<u32> {
+        let own = self.int((TCP, libc::TCP_NOTSENT_LOWAT)).filter(|value| *value != 0);
+        Some(own.map_or(of_all, i32::cast_unsigned)).filter(|value| *value != u32::MAX)
     }
 
     /// IP_MTU_DISCOVER says that what does not fit into one packet is refused.
@@ -168,12 +167,8 @@ fn for_stack(key: Key, value: &[u8]) -> Result<Option<SocketOption>, Errno> {
         (SOCKET, libc::SO_KEEPALIVE) => SocketOption::KeepAlive(on),
         (SOCKET, libc::SO_OOBINLINE) => SocketOption::OobInline(on),
         (SOCKET, libc::SO_REUSEPORT) => SocketOption::ReusePort(on),
-        (SOCKET, libc::SO_RCVBUF | libc::SO_RCVBUFFORCE) => {
-            SocketOption::ReceiveBuffer(positive()?.max(1))
-        }
-        (SOCKET, libc::SO_SNDBUF | libc::SO_SNDBUFFORCE) => {
-            SocketOption::SendBuffer(positive()?.max(1))
-        }
+        (SOCKET, libc::SO_RCVBUF) => SocketOption::ReceiveBuffer(positive()?.max(1)),
+        (SOCKET, libc::SO_SNDBUF) => SocketOption::SendBuffer(positive()?.max(1)),
         (SOCKET, SO_MAX_PACING_RATE) => SocketOption::MaxPacingRate(match value {
             -1 => u64::MAX,
             rate => u64::from(rate.cast_unsigned()),
@@ -203,6 +198,8 @@ impl Host {
         if flag && !matches!(int(value)?, 0 | 1) {
             return Err(Errno::EINVAL);
         }
+        let bounded = self.bounded(key, value)?;
+        let (key, value) = bounded.as_ref().map_or((key, value), |(key, value)| (*key, value));
         let option = for_stack(key, value)?;
         if let File::Udp(udp) = self.file(fd)? {
             if level == TCP {
@@ -233,6 +230,25 @@ impl Host {
         Ok(Reply::Number(0))
     }
 
+    /// Sizes of buffers as the kernel takes them: SO_RCVBUFFORCE and SO_SNDBUFFORCE are SO_RCVBUF and SO_SNDBUF beyond what
+    /// all sockets may have.
+    fn bounded(&self, key: Key, value: &[u8]) -> Result<Option<(Key, Vec<u8>)>, Errno> {
+        let (name, most) = match key {
+            (SOCKET, libc::SO_RCVBUF) => (libc::SO_RCVBUF, Some(self.sysctl.rmem_max())),
+            (SOCKET, libc::SO_SNDBUF) => (libc::SO_SNDBUF, Some(self.sysctl.wmem_max())),
+            (SOCKET, libc::SO_RCVBUFFORCE) => (libc::SO_RCVBUF, None),
+            (SOCKET, libc::SO_SNDBUFFORCE) => (libc::SO_SNDBUF, None),
+            _ => return Ok(None),
+        };
+        let asked = value.first_chunk().ok_or(Errno::EINVAL).map(|b| i32::from_ne_bytes(*b))?;
+        let bytes = match most {
+            // A size below zero is a great one to the kernel, and cut; beyond the limit it is none.
+            Some(most) => asked.cast_unsigned().min(most).min(i32::MAX.cast_unsigned()),
+            None => u32::try_from(asked).unwrap_or(0),
+        };
+        Ok(Some(((SOCKET, name), bytes.to_ne_bytes().to_vec())))
+    }
+
     /// The options that were set before there was a connection or listener go to the next one.
     pub(super) fn stage_options(&mut self, fd: i32) -> Result<(), Errno> {
         let values = self.tcp(fd)?.values.clone();
@@ -249,12 +265,9 @@ impl Host {
 
     /// SO_SNDBUF and SO_RCVBUF, where they are set, are what the rings hold.
     pub(super) fn ring_sizes(&self, values: &Values) -> (u64, RxWindow) {
-        let size = |name, force| {
-            let value = values.int((SOCKET, force)).or_else(|| values.int((SOCKET, name)))?;
-            u64::try_from(value).ok()
-        };
-        let tx = size(libc::SO_SNDBUF, libc::SO_SNDBUFFORCE).map(|bytes| bytes.max(2_304));
-        let rx = size(libc::SO_RCVBUF, libc::SO_RCVBUFFORCE).map(|bytes| bytes.max(1_152));
+        let size = |name| u64::try_from(values.int((SOCKET, name))?).ok();
+        let tx = size(libc::SO_SNDBUF).map(|bytes| bytes.max(2_304));
+        let rx = size(libc::SO_RCVBUF).map(|bytes| bytes.max(1_152));
         let window = rx.map(|bytes| RxWindow { initial: bytes, max: bytes });
         (
             tx.unwrap_or_else(|| self.sysctl.tx_limit()),

@@ -114,9 +114,15 @@ impl Host {
         Ok(events)
     }
 
+    /// TCP_NOTSENT_LOWAT, or the setting of that name.
+    pub(super) fn not_sent_low_water(&mut self, fd: i32) -> Option<u32> {
+        let of_all = self.sysctl.not_sent_low_water();
+        self.tcp(fd).ok()?.values.not_sent_low_water(of_all)
+    }
+
     /// Linux: at least a third of the buffer is free (sk_stream_min_wspace), and half of what may wait unsent.
     fn is_roomy(&mut self, fd: i32, socket: SocketId) -> bool {
-        let lowat = self.tcp(fd).ok().and_then(|tcp| tcp.values.not_sent_low_water());
+        let lowat = self.not_sent_low_water(fd);
         let Some(stream) = self.endpoints.get(&socket).map(|e| e.stream) else { return false };
         let rings = self.machine.engine.port_mut().rings(stream);
         let (room, queued) = (rings.tx_room(), rings.tx_queued());

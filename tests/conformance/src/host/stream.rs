@@ -81,7 +81,8 @@ impl Host {
         let unbound = SocketAddr::new(unspecified(tcp.v6), 0);
         let local = tcp.bound.unwrap_or(unbound);
         self.stage_options(fd)?;
-        let backlog = u32::try_from(backlog).unwrap_or(u32::MAX).max(1);
+        let most = self.sysctl.somaxconn();
+        let backlog = u32::try_from(backlog).map_or(most, |backlog| backlog.min(most)).max(1);
         let answer = self.ask(Op::Listen { transport: Transport::Tcp, local, backlog });
         match answer {
             Some(Completion::Listening { socket, local, .. }) => {

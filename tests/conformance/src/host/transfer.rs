@@ -282,7 +282,7 @@ impl Host {
     /// TCP_NOTSENT_LOWAT: another buffer may be filled while less than that waits unsent. How long a buffer is, Linux says by
     /// what may become one burst: whole segments, 64 KiB, half the peer's window (tcp_xmit_size_goal).
     fn below_low_water(&mut self, fd: i32, socket: SocketId) -> usize {
-        let limit = self.tcp(fd).ok().and_then(|tcp| tcp.values.not_sent_low_water());
+        let limit = self.not_sent_low_water(fd);
         let Some((limit, info)) = limit.zip(self.info(socket)) else { return usize::MAX };
         if info.notsent_bytes >= limit {
             return 0;
