@@ -26,6 +26,15 @@ impl Word for u32 {
     }
 }
 
+impl Word for u16 {
+    fn to_word(self) -> u64 {
+        self.into()
+    }
+    fn from_word(word: u64) -> Self {
+        word as Self
+    }
+}
+
 impl Word for u8 {
     fn to_word(self) -> u64 {
         self.into()
@@ -198,6 +207,12 @@ figures! {
     rcv_wnd: u32,
     /// tcpi_rehash: times that the flow label or queue was changed for a stuck path.
     rehash: u32,
+    /// tcpi_total_rto: retransmission timeouts, those of SYN and SYN,ACK included.
+    total_rto: u16,
+    /// tcpi_total_rto_recoveries: how often a first timeout was followed by repair, under way or done.
+    total_rto_recoveries: u16,
+    /// tcpi_total_rto_time: how long those took.
+    total_rto_time: Duration,
     /// Highest message id acknowledged by the peer (Machnet).
     message_acked: u64,
 }

@@ -20,6 +20,10 @@ pub enum MtuDiscover {
     Do,
     /// IP_PMTUDISC_PROBE: DF is set, and what ICMP says is ignored.
     Probe,
+    /// IP_PMTUDISC_INTERFACE: packets are as large as the interface takes; DF is never set, what ICMP says is ignored.
+    Interface,
+    /// IP_PMTUDISC_OMIT: as [`Self::Interface`], and a datagram may be cut here.
+    Omit,
 }
 
 impl MtuDiscover {
@@ -30,6 +34,8 @@ impl MtuDiscover {
             Self::Want => 1,
             Self::Do => 2,
             Self::Probe => 3,
+            Self::Interface => 4,
+            Self::Omit => 5,
         }
     }
 
@@ -40,7 +46,25 @@ impl MtuDiscover {
             1 => Some(Self::Want),
             2 => Some(Self::Do),
             3 => Some(Self::Probe),
+            4 => Some(Self::Interface),
+            5 => Some(Self::Omit),
             _ => None,
+        }
+    }
+
+    /// Getter: routers may cut the packets (IPv4).
+    pub const fn may_be_cut(self) -> bool {
+        match self {
+            Self::Dont | Self::Interface | Self::Omit => true,
+            Self::Want | Self::Do | Self::Probe => false,
+        }
+    }
+
+    /// Getter: what routers say of the size of the path is followed.
+    pub const fn believes_icmp(self) -> bool {
+        match self {
+            Self::Dont | Self::Want | Self::Do => true,
+            Self::Probe | Self::Interface | Self::Omit => false,
         }
     }
 }
@@ -92,19 +116,23 @@ pub enum SocketOption {
     FastOpen(u32),
     /// TCP_FASTOPEN_CONNECT: the SYN waits for the first data and carries it, where a cookie is known.
     FastOpenConnect(bool),
+    /// TCP_FASTOPEN_NO_COOKIE: Fast Open does without cookies, whatever tcp_fastopen says: on a connection that is opened, and on
+    /// those that a listener takes.
+    FastOpenNoCookie(bool),
     /// SO_OOBINLINE: urgent data is read with the rest. The application's side does what it says; the stack keeps it.
     OobInline(bool),
     /// SO_REUSEADDR.
     ReuseAddress(bool),
     /// SO_REUSEPORT.
     ReusePort(bool),
-    /// IP_TOS. The ECN bits are the stack's: those of the value are ignored.
+    /// IP_TOS. The ECN bits of a TCP socket are the stack's: those of the value are ignored. UDP sockets have this option and the
+    /// next three, too; there all bits are the application's.
     Ipv4Tos(u8),
-    /// IP_TTL, 1 to 255.
+    /// IP_TTL, 1 to 255; 0 for the default (Linux's -1).
     Ipv4Ttl(u8),
     /// IPV6_TCLASS.
     Ipv6TrafficClass(u8),
-    /// IPV6_UNICAST_HOPS, 1 to 255.
+    /// IPV6_UNICAST_HOPS, 1 to 255; 0 for the default (Linux's -1).
     Ipv6UnicastHops(u8),
     /// IP_MTU_DISCOVER and IPV6_MTU_DISCOVER.
     MtuDiscover(MtuDiscover),
@@ -135,7 +163,6 @@ impl SocketOption {
             Self::DeferAccept(s) => s <= 1 << 20,
             Self::ReceiveBuffer(bytes) | Self::SendBuffer(bytes) => (1..1 << 31).contains(&bytes),
             Self::MaxPacingRate(rate) => rate > 0,
-            Self::Ipv4Ttl(hops) | Self::Ipv6UnicastHops(hops) => hops > 0,
             Self::NoDelay(_)
             | Self::Cork(_)
             | Self::QuickAck(_)
@@ -147,11 +174,14 @@ impl SocketOption {
             | Self::WindowClamp(_)
             | Self::FastOpen(_)
             | Self::FastOpenConnect(_)
+            | Self::FastOpenNoCookie(_)
             | Self::OobInline(_)
             | Self::ReuseAddress(_)
             | Self::ReusePort(_)
             | Self::Ipv4Tos(_)
+            | Self::Ipv4Ttl(_)
             | Self::Ipv6TrafficClass(_)
+            | Self::Ipv6UnicastHops(_)
             | Self::MtuDiscover(_) => true,
         };
         if valid { Ok(()) } else { Err(CommandError::InvalidArgument) }
@@ -190,6 +220,7 @@ impl SocketOption {
             Self::Ipv6TrafficClass(class) => (27, class.into()),
             Self::Ipv6UnicastHops(hops) => (28, hops.into()),
             Self::MtuDiscover(how) => (29, how.code().into()),
+            Self::FastOpenNoCookie(on) => (30, on.into()),
         }
     }
 
@@ -231,6 +262,7 @@ impl SocketOption {
             27 => Self::Ipv6TrafficClass(byte.ok()?),
             28 => Self::Ipv6UnicastHops(byte.ok()?),
             29 => Self::MtuDiscover(MtuDiscover::from_code(byte.ok()?)?),
+            30 => Self::FastOpenNoCookie(on()?),
             _ => return None,
         };
         option.check().is_ok().then_some(option)
@@ -255,7 +287,6 @@ mod tests {
         assert_eq!(SocketOption::KeepCount(128).check(), refused);
         assert_eq!(SocketOption::SynCount(0).check(), refused);
         assert_eq!(SocketOption::UserTimeout(1 << 31).check(), refused);
-        assert_eq!(SocketOption::Ipv4Ttl(0).check(), refused);
         assert_eq!(SocketOption::MaxPacingRate(0).check(), refused);
         assert_eq!(SocketOption::ReceiveBuffer(0).check(), refused);
     }

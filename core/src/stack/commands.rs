@@ -337,7 +337,9 @@ impl Stack {
         let protocol = emit_echo_request(&mut bytes[at..], source, remote, identifier, sequence);
         let link = Some(hop.interface);
         let hop_limit = TTL_DEFAULT;
-        let datagram = Datagram { src: source, dst: remote, protocol, hop_limit, link };
+        let traffic_class = 0;
+        let datagram =
+            Datagram { src: source, dst: remote, protocol, hop_limit, traffic_class, link };
         if !self.send_ip_or_pieces(now, &datagram, bytes) {
             // Not all of it is on its way: no reply will come.
             self.pings.finish(identifier, sequence, remote);
@@ -360,7 +362,8 @@ impl Stack {
             Kind::Listener(_) | Kind::Udp(_) => return Err(CommandError::WrongState),
             Kind::Tcp { connection, .. } => {
                 let info = connection.info_at(now, &rings(port, socket.stream.of(socket.channel)));
-                SocketInfo { pmtu: info.pmtu + ip_header, ..info }
+                let rehash = u32::from(socket.label_turn);
+                SocketInfo { pmtu: info.pmtu + ip_header, rehash, ..info }
             }
             Kind::Machnet { flow, .. } => flow.info(),
         };

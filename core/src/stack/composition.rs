@@ -12,7 +12,7 @@ use super::ping::Pings;
 use super::recent::Recent;
 use super::replies::{RateLimit, Replies};
 use super::routing::Routing;
-use super::sock::Sockets;
+use super::sock::{Kind, Sockets};
 use super::stats::Stats;
 use super::way::Way;
 use crate::event::Stamped;
@@ -23,6 +23,7 @@ use crate::nic::{INTERFACES_MAX, IfIndex, MacAddr, Medium, NicCaps};
 use crate::port::SocketId;
 use crate::rng::Stream;
 use crate::socket::{EphemeralPorts, ReadyQueue, Table};
+use crate::tcp::congestion::CongestionFigures;
 use crate::tcp::{ChallengeBudget, FastOpenCache, ReceiveMemory, SharedConfig};
 use crate::time::Instant;
 use crate::wheel::TimerWheel;
@@ -181,6 +182,18 @@ impl Stack {
     /// Command: the ports that sockets without one get from now on. Default 32768 to 60999.
     pub const fn set_ephemeral_ports(&mut self, ports: EphemeralPorts) {
         self.ports = ports;
+    }
+
+    /// Getter: the congestion control of a connection and what it tells of itself; of a listener, what its connections begin
+    /// with. `None` for other sockets, and for one that is gone.
+    pub fn congestion_figures(&self, id: SocketId) -> Option<CongestionFigures> {
+        match &self.sockets.get(id)?.kind {
+            Kind::Tcp { connection, .. } => Some(connection.congestion_figures()),
+            Kind::Listener(listener) => {
+                Some(CongestionFigures::of_fresh(listener.config.congestion()))
+            }
+            Kind::Udp(_) | Kind::Machnet { .. } => None,
+        }
     }
 
     /// Getter: the counters.

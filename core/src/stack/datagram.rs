@@ -21,6 +21,7 @@ pub(super) struct Datagram {
     pub(super) dst: IpAddr,
     pub(super) protocol: IpProtocol,
     pub(super) hop_limit: u8,
+    pub(super) traffic_class: u8,
     /// The link that the destination is on, where its address alone does not tell: link-local ones, groups.
     pub(super) link: Option<IfIndex>,
 }
@@ -30,7 +31,7 @@ impl Datagram {
     pub(super) const fn answer(packet: &Packet, protocol: IpProtocol) -> Self {
         let (src, dst) = (packet.dst, packet.src);
         let link = Some(packet.interface);
-        Self { src, dst, protocol, hop_limit: TTL_DEFAULT, link }
+        Self { src, dst, protocol, hop_limit: TTL_DEFAULT, traffic_class: 0, link }
     }
 
     /// Bytes that the IP header takes in front of the payload.
@@ -111,12 +112,14 @@ impl Datagram {
         match (self.src, self.dst) {
             (IpAddr::V4(src), IpAddr::V4(dst)) => {
                 let header = Ipv4Header::new(src, dst, self.protocol, payload_len);
-                Ipv4Header { ttl: self.hop_limit, ..header }.emit(bytes);
+                let traffic_class = self.traffic_class;
+                Ipv4Header { ttl: self.hop_limit, traffic_class, ..header }.emit(bytes);
                 Some(EtherType::IPV4)
             }
             (IpAddr::V6(src), IpAddr::V6(dst)) => {
                 let header = Ipv6Header::new(src, dst, self.protocol, payload_len);
-                Ipv6Header { hop_limit: self.hop_limit, ..header }.emit(bytes);
+                let traffic_class = self.traffic_class;
+                Ipv6Header { hop_limit: self.hop_limit, traffic_class, ..header }.emit(bytes);
                 Some(EtherType::IPV6)
             }
             (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => None,

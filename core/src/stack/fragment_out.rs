@@ -105,6 +105,7 @@ fn emit_piece(
                 more_fragments: more,
                 fragment_offset: (cut.start / 8) as u16,
                 ttl: datagram.hop_limit,
+                traffic_class: datagram.traffic_class,
                 ..Ipv4Header::new(src, dst, protocol, cut.len() as u16)
             };
             header.emit(piece);
@@ -116,7 +117,8 @@ fn emit_piece(
             fragment.emit(piece.get_mut(IPV6_HEADER_LEN..)?);
             let payload_len = (FRAGMENT_HEADER_LEN + cut.len()) as u16;
             let header = Ipv6Header::new(src, dst, FRAGMENT, payload_len);
-            Ipv6Header { hop_limit: datagram.hop_limit, ..header }.emit(piece);
+            let (hop_limit, traffic_class) = (datagram.hop_limit, datagram.traffic_class);
+            Ipv6Header { hop_limit, traffic_class, ..header }.emit(piece);
             Some(EtherType::IPV6)
         }
         (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => None,

@@ -170,6 +170,10 @@ impl Stack {
         }
         let mtu = self.paths.learn(now, remote, mtu, about.len, current)?;
         self.stats.path_mtus_lowered += 1;
+        if !connection.config().mtu_discover().believes_icmp() {
+            // The path is known to whoever asks for it; this socket does not.
+            return None;
+        }
         let headers = ip_header_len(remote) + TCP_HEADER_LEN;
         Some(mtu.saturating_sub(headers as u16))
     }

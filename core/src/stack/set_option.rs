@@ -32,9 +32,34 @@ impl Stack {
                 }
                 connection.set_option(now, option)?;
             }
-            Kind::Machnet { .. } | Kind::Udp(_) => return Err(CommandError::WrongState),
+            Kind::Udp(udp) => return udp.set_option(option),
+            Kind::Machnet { .. } => return Err(CommandError::WrongState),
         }
         self.settle(now, id, before, port);
+        Ok(())
+    }
+
+    /// Command: the keys that cookies of a listener of `channel` are made with (TCP_FASTOPEN_KEY): the first, and the one before
+    /// it; of the next listener that is opened where `id` is `None`. They are too long for a [`SocketOption`].
+    ///
+    /// # Errors
+    /// [`CommandError::UnknownSocket`], and [`CommandError::WrongState`] for what is no listener.
+    pub fn set_fast_open_keys(
+        &mut self,
+        channel: ChannelId,
+        id: Option<SocketId>,
+        keys: [Option<[u8; 16]>; 2],
+    ) -> Result<(), CommandError> {
+        let Some(id) = id else {
+            let staged = self.channels.staged.entry(channel);
+            staged.or_insert_with(|| self.tcp_config.clone()).set_fast_open_keys(keys);
+            return Ok(());
+        };
+        let socket = self.owned(channel, id).ok_or(CommandError::UnknownSocket)?;
+        let Kind::Listener(listener) = &mut socket.kind else {
+            return Err(CommandError::WrongState);
+        };
+        listener.config.set_fast_open_keys(keys);
         Ok(())
     }
 

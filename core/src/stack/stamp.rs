@@ -1,13 +1,20 @@
-//! IP_TOS, IP_TTL and what they are called in IPv6: written into a packet that is complete otherwise. Nearly no socket
+//! IP_TOS, IP_TTL, DF and what they are called in IPv6: written into a packet that is complete otherwise. Nearly no socket
 //! sets them, so the ways on which packets are made know only the defaults.
+
+use core::net::IpAddr;
 
 use crate::nic::Frame;
 use crate::tcp::Config;
+use crate::udp::UdpSocket;
 use crate::wire::checksum::{finish, fold};
 use crate::wire::ipv4::IPV4_HEADER_LEN;
 
 /// ECN's two bits (RFC 3168 §5), which are the machine's.
 const ECN_MASK: u8 = 0b11;
+/// The sequence number of the TCP segment behind the header.
+const SEQ: core::ops::Range<usize> = IPV4_HEADER_LEN + 4..IPV4_HEADER_LEN + 8;
+/// In the byte of the flags.
+const DONT_FRAGMENT: u8 = 0x40;
 /// Where the checksum lies in an IPv4 header.
 const CHECKSUM: core::ops::Range<usize> = 10..12;
 
@@ -16,6 +23,8 @@ const CHECKSUM: core::ops::Range<usize> = 10..12;
 pub(super) struct Stamp {
     traffic_class: u8,
     hops: Option<u8>,
+    /// DF is cleared (IPv4).
+    may_be_cut: bool,
 }
 
 impl Stamp {
@@ -23,7 +32,19 @@ impl Stamp {
     #[inline]
     pub(super) fn of(config: &Config) -> Option<Self> {
         let (traffic_class, hops) = (config.traffic_class(), config.hops());
-        (traffic_class != 0 || hops.is_some()).then_some(Self { traffic_class, hops })
+        let may_be_cut = config.mtu_discover().may_be_cut();
+        (traffic_class != 0 || hops.is_some() || may_be_cut).then_some(Self {
+            traffic_class,
+            hops,
+            may_be_cut,
+        })
+    }
+
+    /// `None` where a UDP socket is content with the defaults for datagrams to `remote`.
+    pub(super) fn of_udp(udp: &UdpSocket, remote: IpAddr) -> Option<Self> {
+        let (traffic_class, hops) = (udp.traffic_class(remote), udp.hops(remote));
+        let set = traffic_class != 0 || hops.is_some();
+        set.then_some(Self { traffic_class, hops, may_be_cut: false })
     }
 
     /// Writes it into the packet behind `link_len` bytes of link header.
@@ -37,9 +58,17 @@ impl Stamp {
     }
 
     fn put_ipv4(&self, packet: &mut [u8]) {
+        // Whoever puts pieces together must tell those of one segment from those of another (RFC 791 §3.2): they differ in where
+        // they begin, and what is sent again is the same again.
+        let seq = packet.get(SEQ).unwrap_or(&[0; 4]);
+        let identification = [seq[0] ^ seq[2], seq[1] ^ seq[3]];
         let Some(header) = packet.first_chunk_mut::<IPV4_HEADER_LEN>() else { return };
         header[1] = self.traffic_class | (header[1] & ECN_MASK);
         header[8] = self.hops.unwrap_or(header[8]);
+        if self.may_be_cut {
+            header[4..6].copy_from_slice(&identification);
+            header[6] &= !DONT_FRAGMENT;
+        }
         header[CHECKSUM].fill(0);
         let words = header.chunks_exact(2);
         let sum = words.map(|word| u64::from(u16::from_be_bytes([word[0], word[1]]))).sum();
@@ -62,6 +91,7 @@ mod tests {
 
     use super::*;
     use crate::port::SocketOption;
+    use crate::socket::MtuDiscover;
     use crate::tcp::SharedConfig;
     use crate::testing::FramePool;
     use crate::wire::IpProtocol;
@@ -80,9 +110,15 @@ mod tests {
         let (src, dst) = (Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2));
         let header = Ipv4Header::new(src, dst, IpProtocol::TCP, 20);
         Ipv4Header { traffic_class: 0b10, ..header }.emit(&mut frame.segment_mut(0)[14..]);
-        let all = [SocketOption::Ipv4Tos(0xff), SocketOption::Ipv4Ttl(3)];
+        frame.segment_mut(0)[14 + 6] |= DONT_FRAGMENT;
+        let all = [
+            SocketOption::Ipv4Tos(0xff),
+            SocketOption::Ipv4Ttl(3),
+            SocketOption::MtuDiscover(MtuDiscover::Omit),
+        ];
         stamp(&all).unwrap().put(&mut frame, 14);
         let (header, _) = Ipv4Header::parse(&frame.segment(0)[14..]).unwrap();
+        assert!(!header.dont_fragment);
         assert_eq!(
             (header.traffic_class, header.ttl),
             (0b1111_1110, 3),

@@ -9,6 +9,7 @@ use super::fragment_out::{cuts, headers_of_piece};
 use super::no_stream::rings;
 use super::routing::Hop;
 use super::sock::Kind;
+use super::stamp::Stamp;
 use super::tx::{Allowance, Turn, TxQueue};
 use crate::ip::neighbor::Lookup;
 use crate::nic::{Frame, IfIndex, Nic};
@@ -165,7 +166,12 @@ impl Stack {
         };
         let (src, dst) = leg.ends();
         let protocol = IpProtocol::UDP;
-        let datagram = Datagram { src, dst, protocol, hop_limit: TTL_DEFAULT, link: None };
+        let (traffic_class, hops) = match self.sockets.get(id).map(|socket| &socket.kind) {
+            Some(Kind::Udp(udp)) => (udp.traffic_class(dst), udp.hops(dst)),
+            _ => (0, None),
+        };
+        let hop_limit = hops.unwrap_or(TTL_DEFAULT);
+        let datagram = Datagram { src, dst, protocol, hop_limit, traffic_class, link: None };
         let udp_at = datagram.header_len();
         let payload_at = udp_at + UDP_HEADER_LEN;
         bytes.resize(payload_at + usize::from(leg.datagram.len), 0);
@@ -194,6 +200,10 @@ impl Stack {
         let (src, dst) = leg.ends();
         let number = self.identifications.next(src, dst, IpProtocol::UDP);
         let stream = self.sockets.get(id).and_then(|socket| socket.stream.of(socket.channel));
+        let stamp = match self.sockets.get(id).map(|socket| &socket.kind) {
+            Some(Kind::Udp(udp)) => Stamp::of_udp(udp, dst),
+            _ => None,
+        };
         let io = rings(port, stream);
         let first = tx.frames.len();
         let whole = UDP_HEADER_LEN + usize::from(leg.datagram.len);
@@ -213,6 +223,9 @@ impl Stack {
             emit_headers(&mut frame, link, leg, &piece, cut.len() < whole);
             if let Some(fields) = v6 {
                 stamp_ipv6(&mut frame, link, *fields);
+            }
+            if let Some(stamp) = &stamp {
+                stamp.put(&mut frame, ip_at);
             }
             self.stats.fragments_out += u64::from(cut.len() < whole);
             self.stats.tx_frames += 1;

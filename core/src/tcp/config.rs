@@ -165,6 +165,11 @@ impl Config {
         self.nodelay
     }
 
+    /// Getter: the congestion control of whoever is opened with these settings.
+    pub const fn congestion(&self) -> Algorithm {
+        self.congestion
+    }
+
     /// Getter: the DS field of the packets' IP headers; its ECN bits are zero (IP_TOS, IPV6_TCLASS).
     pub const fn traffic_class(&self) -> u8 {
         self.traffic_class
@@ -212,7 +217,15 @@ impl Config {
 
     /// Getter: the bits of tcp_fastopen.
     pub const fn fast_open_bits(&self) -> u16 {
-        self.fast_open
+        self.fast_open & setting::ALL
+    }
+
+    /// Command: TCP_FASTOPEN_NO_COOKIE.
+    pub(in crate::tcp) const fn set_fast_open_without_cookie(&mut self, on: bool) {
+        self.fast_open &= !setting::SOCKET_NO_COOKIE;
+        if on {
+            self.fast_open |= setting::SOCKET_NO_COOKIE;
+        }
     }
 
     /// Getter: a listener's queue of connections that took data from a SYN; 0: it takes none. `backlog` is the listener's.
@@ -226,13 +239,13 @@ impl Config {
 
     /// Getter: data of a SYN is taken with a cookie only.
     pub(crate) const fn fast_open_needs_cookie(&self) -> bool {
-        self.fast_open & setting::SERVER_NO_COOKIE == 0
+        self.fast_open & (setting::SERVER_NO_COOKIE | setting::SOCKET_NO_COOKIE) == 0
     }
 
     /// Getter: an active open with these settings uses Fast Open, and (second) sends data without a cookie, too.
     pub(crate) const fn fast_open_client(&self) -> (bool, bool) {
         let on = self.fast_open_connect && self.fast_open & setting::CLIENT != 0;
-        (on, self.fast_open & setting::CLIENT_NO_COOKIE != 0)
+        (on, self.fast_open & (setting::CLIENT_NO_COOKIE | setting::SOCKET_NO_COOKIE) != 0)
     }
 
     /// Getter: tcp_fastopen_key.

@@ -103,6 +103,11 @@ impl EcnState {
         self.0 & (Self::EXACT | Self::ECHO) == Self::EXACT | Self::ECHO
     }
 
+    /// Getter: our acknowledgements carry ECE.
+    pub(in crate::tcp) const fn is_echoing(self) -> bool {
+        self.has(Self::ECHO)
+    }
+
     /// Getter: the acknowledgement that is being handled carries ECE.
     pub(in crate::tcp) const fn is_echoed(self) -> bool {
         self.has(Self::ECHOED)

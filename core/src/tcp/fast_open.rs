@@ -33,6 +33,8 @@ pub mod setting {
     pub const SERVER_NO_COOKIE: u16 = 0x200;
     /// Every listener takes data, with Linux's queue of its backlog, whether it asks for it or not.
     pub const SERVER_ALL: u16 = 0x400;
+    /// No bit of tcp_fastopen: TCP_FASTOPEN_NO_COOKIE, which is one socket's.
+    pub(in crate::tcp) const SOCKET_NO_COOKIE: u16 = 0x8000;
     /// All of them.
     pub const ALL: u16 = CLIENT | SERVER | CLIENT_NO_COOKIE | SERVER_NO_COOKIE | SERVER_ALL;
 }

@@ -1,6 +1,6 @@
 //! The figures of a connection.
 
-use super::congestion::CWND_MAX;
+use super::congestion::{CWND_MAX, CongestionFigures};
 use super::connection::{Connection, Counters, millis};
 use super::mtu_probing::MtuSearch;
 use super::output::SegmentOut;
@@ -65,6 +65,9 @@ impl Connection {
             notsent_bytes: u32::try_from(notsent).unwrap_or(u32::MAX),
             ..self.info()
         };
+        if let Some(trouble) = self.recovery.trouble.as_deref() {
+            info.total_rto_time = millis(trouble.timeout_ms_at(now));
+        }
         self.chrono_info(now, &mut info);
         info
     }
@@ -131,6 +134,11 @@ impl Connection {
             | u8::from(self.options.window_scaling) << 2
             | u8::from(self.ecn.is_agreed()) << 3
             | u8::from(self.fast_open_figures().0) << 5
+    }
+
+    /// Getter: the congestion control that is at work, and what it tells of itself (TCP_CC_INFO).
+    pub fn congestion_figures(&self) -> CongestionFigures {
+        self.congestion.figures(self.ecn.is_agreed(), self.ecn.is_echoing())
     }
 
     /// Getter: payload bytes received in order.

@@ -36,6 +36,7 @@ impl Config {
             SocketOption::MaxPacingRate(rate) => self.max_pacing_rate = rate,
             SocketOption::FastOpen(n) => self.fast_open_queue = n,
             SocketOption::FastOpenConnect(on) => self.fast_open_connect = on,
+            SocketOption::FastOpenNoCookie(on) => self.set_fast_open_without_cookie(on),
             SocketOption::OobInline(on) => self.oob_inline = on,
             SocketOption::Ipv4Tos(class) | SocketOption::Ipv6TrafficClass(class) => {
                 self.traffic_class = class & !Self::ECN_MASK;
@@ -68,6 +69,11 @@ impl SharedConfig {
         option.check()?;
         self.own().set(option);
         Ok(())
+    }
+
+    /// Command: the keys of a listener's Fast Open cookies (TCP_FASTOPEN_KEY) in place of the host's.
+    pub(crate) fn set_fast_open_keys(&mut self, keys: [Option<[u8; 16]>; 2]) {
+        self.own().fast_open_keys = keys;
     }
 }
 
@@ -114,6 +120,7 @@ impl Connection {
             | SocketOption::SendBuffer(_)
             | SocketOption::FastOpen(_)
             | SocketOption::FastOpenConnect(_)
+            | SocketOption::FastOpenNoCookie(_)
             | SocketOption::OobInline(_)
             | SocketOption::ReuseAddress(_)
             | SocketOption::ReusePort(_)

@@ -1,6 +1,7 @@
 //! What happens when a timer expires (RFC 6298 §5.4 to 5.7; RFC 9293 §3.8.3, §3.8.4, §3.8.6.1).
 
 use super::connection::{Connection, millis};
+use super::recovery::Trouble;
 use super::recv_buffer::AckDue;
 use super::state::State;
 use super::timer::TimerReason;
@@ -84,6 +85,7 @@ impl Connection {
             self.events.soft_error = None;
         }
         self.recovery.retries += 1;
+        Trouble::of(&mut self.recovery.trouble).timed_out(now, !again);
         self.rtt.back_off();
         if handshake {
             self.snd.snd_nxt = self.snd.snd_una;

@@ -2,6 +2,7 @@
 
 use alloc::collections::VecDeque;
 
+use super::set_option::IpFields;
 use crate::port::StreamIo;
 use crate::socket::Endpoint;
 
@@ -54,6 +55,8 @@ pub struct UdpSocket {
     closing: bool,
     /// It has sent something since it was last told that nobody wants it.
     may_be_refused: bool,
+    /// What the application has set of the IP headers.
+    pub(super) fields: IpFields,
 }
 
 impl UdpSocket {

@@ -68,6 +68,8 @@ static int failures;
 
 #define LOCAL "192.168.77.5"
 #define REMOTE "192.0.2.1"
+#define LOCAL6 "fd00:77::5"
+#define REMOTE6 "2001:db8::1"
 
 static uint32_t sum(const uint8_t *bytes, size_t len, uint32_t total) {
     for (size_t i = 0; i < len; i++)
@@ -124,6 +126,61 @@ static struct seen receive(void) {
     seen.seq = ntohl(seen.seq);
     seen.ack = ntohl(seen.ack);
     seen.flags = packet[33];
+    return seen;
+}
+
+/* One segment from LOCAL6's peer to its port `port`. */
+static void segment6(uint16_t port, uint8_t flags, uint32_t seq, uint32_t ack, const char *data, size_t len) {
+    uint8_t packet[60 + 100] = {0x60};
+    uint8_t *tcp = packet + 40;
+    packet[5] = (uint8_t)(20 + len);
+    packet[6] = IPPROTO_TCP;
+    packet[7] = 64;
+    inet_pton(AF_INET6, REMOTE6, packet + 8);
+    inet_pton(AF_INET6, LOCAL6, packet + 24);
+    uint16_t ports[2] = {htons(5000), htons(port)};
+    uint32_t numbers[2] = {htonl(seq), htonl(ack)};
+    memcpy(tcp, ports, 4);
+    memcpy(tcp + 4, numbers, 8);
+    tcp[12] = 0x50;
+    tcp[13] = flags;
+    tcp[14] = 0x7f;
+    memcpy(tcp + 20, data, len);
+    uint32_t pseudo = sum(packet + 8, 32, IPPROTO_TCP + (uint32_t)(20 + len));
+    uint16_t tcp_sum = htons(finish(sum(tcp, 20 + len, pseudo)));
+    memcpy(tcp + 16, &tcp_sum, 2);
+    CHECK(ifc.netdev_send(ifc.ud, packet, 60 + len) == 0);
+}
+
+struct seen6 {
+    size_t len, data_len;
+    uint8_t flags;
+    uint16_t from, to;
+    uint32_t seq, ack;
+    char data[1500];
+};
+
+static struct seen6 receive6(void) {
+    uint8_t packet[65536];
+    struct seen6 seen = {.len = sizeof packet};
+    long long time_us;
+    if (ifc.netdev_receive(ifc.ud, packet, &seen.len, &time_us) != 0 || seen.len < 60 || packet[0] >> 4 != 6) {
+        seen.len = 0;
+        return seen;
+    }
+    uint8_t *tcp = packet + 40;
+    size_t header = 40 + (size_t)(tcp[12] >> 4) * 4;
+    memcpy(&seen.from, tcp, 2);
+    memcpy(&seen.to, tcp + 2, 2);
+    memcpy(&seen.seq, tcp + 4, 4);
+    memcpy(&seen.ack, tcp + 8, 4);
+    seen.from = ntohs(seen.from);
+    seen.to = ntohs(seen.to);
+    seen.seq = ntohl(seen.seq);
+    seen.ack = ntohl(seen.ack);
+    seen.flags = tcp[13];
+    seen.data_len = seen.len - header;
+    memcpy(seen.data, packet + header, seen.data_len < sizeof seen.data ? seen.data_len : sizeof seen.data);
     return seen;
 }
 
@@ -196,6 +253,69 @@ static void blocking(int fd, uint32_t isn) {
     CHECK(blocked_result == 10);
     CHECK(blocked_end >= begun + 300000 && blocked_end <= sent);
     CHECK(receive().ack == 1011);
+}
+
+/* A connection of IPv6 that this side opens, through each way to read and to write. */
+static void over_ipv6(void) {
+    struct sockaddr_in6 own = {.sin6_family = AF_INET6}, peer = {.sin6_family = AF_INET6, .sin6_port = htons(5000)}, from;
+    socklen_t from_len = sizeof from;
+    char a[4], b[100];
+    inet_pton(AF_INET6, LOCAL6, &own.sin6_addr);
+    inet_pton(AF_INET6, REMOTE6, &peer.sin6_addr);
+    int fd = ifc.socket(ifc.ud, AF_INET6, SOCK_STREAM, IPPROTO_TCP);
+    CHECK(fd > 2);
+    CHECK(ifc.bind(ifc.ud, fd, (struct sockaddr *)&own, sizeof own) == 0);
+    CHECK(ifc.fcntl(ifc.ud, fd, 4 /* F_SETFL */, 04000 /* O_NONBLOCK */) == 0);
+    errno = 0;
+    CHECK(ifc.connect(ifc.ud, fd, (struct sockaddr *)&peer, sizeof peer) == -1 && errno == EINPROGRESS);
+    struct seen6 syn = receive6();
+    CHECK(syn.flags == TH_SYN && syn.to == 5000);
+    uint32_t nxt = syn.seq + 1;
+    segment6(syn.from, TH_SYN | TH_ACK, 7000, nxt, "", 0);
+    CHECK(receive6().ack == 7001);
+    int error = -1;
+    socklen_t len = sizeof error;
+    CHECK(ifc.getsockopt(ifc.ud, fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 && error == 0 && len == 4);
+    CHECK(ifc.connect(ifc.ud, fd, (struct sockaddr *)&peer, sizeof peer) == 0);
+
+    struct iovec parts[2] = {{"ab", 2}, {"cde", 3}};
+    int one = 1;
+    CHECK(ifc.setsockopt(ifc.ud, fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) == 0);
+    CHECK(ifc.writev(ifc.ud, fd, parts, 2) == 5);
+    struct seen6 seen = receive6();
+    CHECK(seen.seq == nxt && seen.data_len == 5 && memcmp(seen.data, "abcde", 5) == 0);
+    CHECK(ifc.send(ifc.ud, fd, "fg", 2, MSG_DONTWAIT) == 2);
+    seen = receive6();
+    CHECK(seen.seq == nxt + 5 && seen.data_len == 2 && memcmp(seen.data, "fg", 2) == 0);
+    segment6(syn.from, TH_ACK, 7001, nxt + 7, "", 0);
+
+    segment6(syn.from, TH_ACK | TH_PUSH, 7001, nxt + 7, "0123456789ABCDEF", 16);
+    CHECK(receive6().ack == 7017);
+    struct iovec into[2] = {{a, 2}, {b, 2}};
+    CHECK(ifc.readv(ifc.ud, fd, into, 2) == 4 && memcmp(a, "01", 2) == 0 && memcmp(b, "23", 2) == 0);
+    CHECK(ifc.recvfrom(ifc.ud, fd, b, 3, 0, (struct sockaddr *)&from, &from_len) == 3 && memcmp(b, "456", 3) == 0);
+    struct msghdr message = {.msg_iov = into, .msg_iovlen = 2};
+    CHECK(ifc.recvmsg(ifc.ud, fd, &message, MSG_PEEK) == 4 && memcmp(a, "78", 2) == 0 && memcmp(b, "9A", 2) == 0);
+    CHECK(ifc.recvmsg(ifc.ud, fd, &message, 0) == 4 && message.msg_flags == 0 && message.msg_controllen == 0);
+
+    /* What is left goes through a pipe and back to the peer. */
+    int ends[2] = {-1, -1};
+    CHECK(ifc.pipe(ifc.ud, ends) == 0 && ends[0] > 2 && ends[1] > 2 && ends[0] != ends[1]);
+    CHECK(ifc.splice(ifc.ud, fd, NULL, ends[1], NULL, 100, 0) == 5);
+    CHECK(ifc.splice(ifc.ud, ends[0], NULL, fd, NULL, 100, 0) == 5);
+    seen = receive6();
+    CHECK(seen.data_len == 5 && memcmp(seen.data, "BCDEF", 5) == 0);
+    CHECK(ifc.close(ifc.ud, ends[0]) == 0 && ifc.close(ifc.ud, ends[1]) == 0);
+
+    CHECK(ifc.shutdown(ifc.ud, fd, SHUT_WR) == 0);
+    seen = receive6();
+    CHECK((seen.flags & TH_FIN) && seen.seq == nxt + 12);
+    errno = 0;
+    CHECK(ifc.send(ifc.ud, fd, "h", 1, MSG_NOSIGNAL) == -1 && errno == EPIPE);
+    segment6(syn.from, TH_ACK | TH_FIN, 7017, nxt + 13, "", 0);
+    CHECK(receive6().ack == 7018);
+    CHECK(ifc.read(ifc.ud, fd, b, sizeof b) == 0);
+    CHECK(ifc.close(ifc.ud, fd) == 0);
 }
 
 int main(int argc, char **argv) {
@@ -276,6 +396,9 @@ int main(int argc, char **argv) {
         datagram = receive();
     while (datagram.len != 48 && datagram.len != 0);
     CHECK(datagram.len == 48);
+    ifc.free(ifc.ud);
+    init("", &ifc);
+    over_ipv6();
     ifc.free(ifc.ud);
     printf("%d failed\n", failures);
     return failures != 0;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::control::CongestionControl;
+use super::figures::CongestionFigures;
 use super::reno::Reno;
 use super::sample::{AckSample, LossEvent};
 use super::window::Window;
@@ -41,6 +42,12 @@ impl Dctcp {
     /// Getter: the share of bytes that met congestion, in 1/1024.
     pub const fn alpha(&self) -> u32 {
         self.alpha
+    }
+
+    /// Getter: what TCP_CC_INFO tells; what ECN says of it is the connection's to add.
+    pub(super) const fn figures(&self) -> CongestionFigures {
+        let Self { alpha, bytes_acked, bytes_marked, .. } = *self;
+        CongestionFigures::Dctcp { enabled: false, ce: false, alpha, bytes_marked, bytes_acked }
     }
 
     /// RFC 8257 §3.3 steps 5 to 8: alpha = alpha (1 - g) + g M.

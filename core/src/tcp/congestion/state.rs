@@ -9,6 +9,7 @@ use super::bbr::Bbr;
 use super::control::CongestionControl;
 use super::cubic::Cubic;
 use super::dctcp::Dctcp;
+use super::figures::CongestionFigures;
 use super::reno::Reno;
 use super::sample::{AckSample, LossEvent, Sent};
 use super::usage::Usage;
@@ -45,6 +46,9 @@ pub struct Attached {
     /// CWR is due.
     cwr_due: bool,
     pacing: Option<Pacing>,
+    /// The last sample of the delivery rate, in bytes a second, and whether the application limited it: kept while nothing is in
+    /// flight.
+    delivery_rate: (u64, bool),
     machine: Machine,
 }
 
@@ -127,6 +131,37 @@ impl Congestion {
         match self {
             Self::Fresh { algorithm, .. } => *algorithm,
             Self::Attached(attached) => attached.machine.algorithm(),
+        }
+    }
+
+    /// Getter: which algorithm it is and what it tells of itself. `ecn`: both sides agreed on ECN; `ce`: the last data that came was
+    /// marked.
+    pub fn figures(&self, ecn: bool, ce: bool) -> CongestionFigures {
+        let figures = match self {
+            Self::Fresh { algorithm, .. } => CongestionFigures::of_fresh(*algorithm),
+            Self::Attached(attached) => match &attached.machine {
+                Machine::Cubic(_) => CongestionFigures::Cubic,
+                Machine::Reno(_) => CongestionFigures::Reno,
+                Machine::Bbr(bbr) => bbr.figures(),
+                Machine::Dctcp(dctcp) => dctcp.figures(),
+            },
+        };
+        figures.with_ecn(ecn, ce)
+    }
+
+    /// Command: nothing is in flight any more; the last sample of the delivery rate is kept, if there was one and there is room
+    /// for it: where no window ever filled, every sample was the application's.
+    pub(in crate::tcp) fn keep_delivery_rate(&mut self, sample: Option<(u64, bool)>) {
+        if let (Self::Attached(attached), Some(sample)) = (self, sample) {
+            attached.delivery_rate = sample;
+        }
+    }
+
+    /// Getter: what was kept.
+    pub(in crate::tcp) fn delivery_rate(&self) -> (u64, bool) {
+        match self {
+            Self::Fresh { .. } => (0, false),
+            Self::Attached(attached) => attached.delivery_rate,
         }
     }
 
@@ -330,6 +365,7 @@ impl Congestion {
                 reduced_at: None,
                 echoed: false,
                 cwr_due: false,
+                delivery_rate: (0, false),
                 pacing: algorithm.needs_pacing().then(|| Pacing::new(RATE_UNLIMITED)),
                 machine,
             }));

@@ -88,6 +88,7 @@ impl Connection {
 
     /// The handshake is done: what follows from it on either side.
     pub(super) fn establish(&mut self, now: Instant, header: &TcpHeader, trigger: Trigger) {
+        self.timeout_repaired(now);
         self.advance(now, trigger);
         self.timers.stop(TimerReason::Retransmit);
         self.recovery.retries = 0;

@@ -3,7 +3,7 @@
 use super::sent::Marks;
 use super::state::Phase;
 use crate::port::SocketInfo;
-use crate::tcp::connection::Connection;
+use crate::tcp::connection::{Connection, millis};
 
 /// `enum tcp_ca_state`.
 const CA_OPEN: u8 = 0;
@@ -29,7 +29,11 @@ impl Connection {
         info.rcv_ooopack = trouble.out_of_order;
         info.delivered = self.recovery.delivered;
         info.delivered_ce = trouble.delivered_ce;
+        (info.total_rto, info.total_rto_recoveries) =
+            (trouble.timeouts, trouble.timeout_recoveries);
+        info.total_rto_time = millis(trouble.timeout_ms);
         info.min_rtt = self.rtt.min_rtt();
+        (info.delivery_rate, info.delivery_rate_app_limited) = self.congestion.delivery_rate();
         let Some(flight) = self.recovery.flight.as_deref() else { return };
         info.unacked = 0;
         for record in flight.sent.iter() {
@@ -41,7 +45,9 @@ impl Connection {
             info.retrans += count(Marks::RETRANS);
         }
         info.sacked += u32::from(flight.dup_acks);
-        (info.delivery_rate, info.delivery_rate_app_limited) = flight.rate.bytes_per_second();
+        if let Some(sample) = flight.rate.bytes_per_second() {
+            (info.delivery_rate, info.delivery_rate_app_limited) = sample;
+        }
     }
 
     fn ca_state(&self) -> u8 {

@@ -121,6 +121,9 @@ impl Connection {
             Phase::Fast => self.judge_fast(now, ack),
             Phase::Loss => self.judge_loss(now, ack),
         };
+        if before == Phase::Loss && self.recovery.phase != Phase::Loss {
+            self.timeout_repaired(now);
+        }
         match (before, self.recovery.phase) {
             (_, Phase::Fast) => {
                 if before != Phase::Fast || delivered > 0 {
@@ -132,6 +135,13 @@ impl Connection {
             (Phase::Fast, _) => AckPhase::Recovery,
             (Phase::Loss, _) | (_, Phase::Loss) => AckPhase::Loss,
             (Phase::Open, Phase::Open) => AckPhase::Open,
+        }
+    }
+
+    /// Input: what a timeout, of a SYN or of data, began is over.
+    pub(in crate::tcp) fn timeout_repaired(&mut self, now: Instant) {
+        if let Some(trouble) = self.recovery.trouble.as_deref_mut() {
+            trouble.timeout_repaired(now);
         }
     }
 

@@ -99,6 +99,9 @@ impl Connection {
         if self.snd.outstanding() == 0 && idle && !held {
             self.keep_busy_time(now);
             self.let_go_of_autotune();
+            if let Some(flight) = self.recovery.flight.as_deref() {
+                self.congestion.keep_delivery_rate(flight.rate.bytes_per_second());
+            }
             return self.recovery.let_go();
         }
         if let Some(flight) = self.recovery.flight.as_deref_mut() {

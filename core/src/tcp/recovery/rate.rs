@@ -79,11 +79,11 @@ impl Rate {
         }
     }
 
-    /// Getter: `tcpi_delivery_rate` and `tcpi_delivery_rate_app_limited`.
-    pub(in crate::tcp) fn bytes_per_second(&self) -> (u64, bool) {
-        let Some((delivered, interval, app_limited)) = self.last else { return (0, false) };
+    /// Getter: `tcpi_delivery_rate` and `tcpi_delivery_rate_app_limited`; `None` before the first sample.
+    pub(in crate::tcp) fn bytes_per_second(&self) -> Option<(u64, bool)> {
+        let (delivered, interval, app_limited) = self.last?;
         let rate = u64::from(delivered) * 1_000_000 / interval.as_micros().max(1);
-        (rate, app_limited)
+        Some((rate, app_limited))
     }
 }
 
@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(rate.last, Some((1_000, ms(10), false)));
         rate.deliver(at(12), 2_000, &sent[2], ms(10));
         assert_eq!(rate.last, Some((3_000, ms(12), false)));
-        assert_eq!(rate.bytes_per_second(), (250_000, false));
+        assert_eq!(rate.bytes_per_second(), Some((250_000, false)));
         // Too short to be a round trip.
         rate.stamp(at(12), true, &mut sent[0]);
         rate.deliver(at(13), 1_000, &sent[0], ms(10));
@@ -127,13 +127,17 @@ mod tests {
         rate.app_limited(0);
         rate.stamp(at(0), true, &mut sent);
         rate.deliver(at(10), 1_000, &sent, Duration::ZERO);
-        assert_eq!(rate.bytes_per_second(), (100_000, true));
+        assert_eq!(rate.bytes_per_second(), Some((100_000, true)));
         rate.stamp(at(10), true, &mut sent);
         rate.deliver(at(30), 1_000, &sent, Duration::ZERO);
-        assert_eq!(rate.bytes_per_second(), (50_000, false), "slower, but not for want of data");
+        assert_eq!(
+            rate.bytes_per_second(),
+            Some((50_000, false)),
+            "slower, but not for want of data"
+        );
         rate.app_limited(0);
         rate.stamp(at(30), true, &mut sent);
         rate.deliver(at(60), 1_000, &sent, Duration::ZERO);
-        assert_eq!(rate.bytes_per_second(), (50_000, false));
+        assert_eq!(rate.bytes_per_second(), Some((50_000, false)));
     }
 }

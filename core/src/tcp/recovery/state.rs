@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::flight::Flight;
 use super::timers::OFF;
 use crate::tcp::Connection;
+use crate::tcp::connection::clock_ms;
 use crate::tcp::send_buffer::SendBuffer;
 use crate::time::{Duration, Instant};
 
@@ -55,6 +56,12 @@ pub(in crate::tcp) struct Trouble {
     pub(in crate::tcp) out_of_order: u32,
     /// Since when what is outstanding, or what waits for a window, made no progress; kept while a timer backs off, in ms.
     pub(in crate::tcp) stalled_ms: u32,
+    /// Retransmission timeouts, and how often one was the first of a row.
+    pub(in crate::tcp) timeouts: u16,
+    pub(in crate::tcp) timeout_recoveries: u16,
+    /// How long what followed of them took, and since when it does; 0: it is over.
+    pub(in crate::tcp) timeout_ms: u32,
+    timeout_since_ms: u32,
 }
 
 impl Default for Trouble {
@@ -69,6 +76,10 @@ impl Default for Trouble {
             rwnd_since: OFF,
             out_of_order: 0,
             stalled_ms: 0,
+            timeouts: 0,
+            timeout_recoveries: 0,
+            timeout_ms: 0,
+            timeout_since_ms: 0,
         }
     }
 }
@@ -119,6 +130,31 @@ impl Trouble {
     /// Command: there is trouble, to be counted.
     pub(in crate::tcp) fn of(trouble: &mut Option<Box<Self>>) -> &mut Self {
         trouble.get_or_insert_default()
+    }
+
+    /// Input: a retransmission timeout; `first`: the one before was answered.
+    pub(in crate::tcp) fn timed_out(&mut self, now: Instant, first: bool) {
+        self.timeouts = self.timeouts.saturating_add(1);
+        if first {
+            self.timeout_recoveries = self.timeout_recoveries.saturating_add(1);
+        }
+        if self.timeout_since_ms == 0 {
+            self.timeout_since_ms = clock_ms(now).max(1);
+        }
+    }
+
+    /// Input: what a timeout began is over.
+    pub(in crate::tcp) fn timeout_repaired(&mut self, now: Instant) {
+        self.timeout_ms = self.timeout_ms_at(now);
+        self.timeout_since_ms = 0;
+    }
+
+    /// Getter: how long repair after timeouts took, until now where it goes on.
+    pub(in crate::tcp) fn timeout_ms_at(&self, now: Instant) -> u32 {
+        match self.timeout_since_ms {
+            0 => self.timeout_ms,
+            since => self.timeout_ms.saturating_add(clock_ms(now).wrapping_sub(since)),
+        }
     }
 
     /// Input: something arrived `distance` bytes behind what it was sent before.

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use causeway_core::error::EndReason;
 use causeway_core::port::{Completion, Op, SocketId, StreamId};
 
+use super::ancillary::Beside;
 use super::call::{CallResult, Received, Reply};
 use super::errno::Errno;
 use super::errors::QueuedError;
@@ -22,6 +23,7 @@ struct Arrived {
     offset: u64,
     len: u32,
     from: SocketAddr,
+    beside: Beside,
 }
 
 /// What lies in front of the application.
@@ -68,6 +70,11 @@ impl UdpFile {
         }
     }
 
+    /// Getter: the stack's socket.
+    pub(super) fn opened(&self) -> Option<SocketId> {
+        self.opened.map(|(socket, _)| socket)
+    }
+
     /// Getter: whether the stack knows of it.
     pub(super) const fn is_open(&self) -> bool {
         self.opened.is_some()
@@ -91,8 +98,10 @@ impl Host {
         (offset, len): (u64, u32),
         from: SocketAddr,
     ) {
+        let own = Beside::of_own(from.ip(), self.now());
+        let beside = self.coming.unwrap_or(own);
         if let Some(inbox) = self.inboxes.get_mut(&socket) {
-            inbox.arrived.push_back(Arrived { offset, len, from });
+            inbox.arrived.push_back(Arrived { offset, len, from, beside });
             inbox.news.input += 1;
         }
     }
@@ -136,6 +145,7 @@ impl Host {
                 self.inboxes.insert(socket, inbox);
                 let udp = self.udp(fd)?;
                 (udp.opened, udp.bound) = (Some((socket, stream)), Some(local));
+                self.tell_udp_options(socket, &values)?;
                 Ok((socket, stream))
             }
             Some(Completion::Failed { error, .. }) => Err(error.into()),
@@ -259,7 +269,8 @@ impl Host {
         if let Some(error) = inbox.error.take() {
             return Err(error);
         }
-        let Some(Arrived { offset, len: whole, from }) = inbox.arrived.front().copied() else {
+        let Some(Arrived { offset, len: whole, from, beside }) = inbox.arrived.front().copied()
+        else {
             return if shut {
                 Ok(Reply::Received(0, Received::default()))
             } else {
@@ -286,7 +297,7 @@ impl Host {
             bytes,
             from: Some(shown(from, v6)),
             flags: if cut { libc::MSG_TRUNC } else { 0 },
-            control: Vec::new(),
+            control: beside.control(&self.udp(fd)?.values, v6),
         };
         Ok(Reply::Received(count as i64, received))
     }

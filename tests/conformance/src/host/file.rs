@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use causeway_core::port::{SocketId, StreamId};
+use causeway_core::time::Instant;
 
 use super::datagram::UdpFile;
 use super::errno::Errno;
@@ -41,6 +42,10 @@ pub(super) struct Endpoint {
     pub(super) committed: u64,
     /// Somebody found no room for what was to be sent (SOCK_NOSPACE).
     pub(super) no_space: bool,
+    /// When the last bytes in order came.
+    pub(super) arrived: Option<Instant>,
+    /// TCP_SAVED_SYN.
+    pub(super) saved_syn: Option<Vec<u8>>,
     /// Of the peer's urgent data.
     pub(super) mark: Option<Mark>,
 }
@@ -51,7 +56,7 @@ pub(super) enum Role {
     /// Neither listening nor connected.
     Fresh,
     /// Listening; `queue` waits for accept.
-    Listener { socket: SocketId, queue: VecDeque<SocketId> },
+    Listener { socket: SocketId, queue: VecDeque<SocketId>, backlog: u32 },
     /// Connecting, connected, or at its end.
     Stream { socket: SocketId },
 }

@@ -8,12 +8,14 @@ use causeway_core::ip::InterfaceAddress;
 use causeway_core::port::{Completion, Op, SocketId};
 use causeway_core::time::{Duration, Instant};
 
+use super::ancillary::Beside;
 use super::call::{Call, CallResult, Progress, Reply, TaskId};
 use super::datagram::{Inbox, UdpFile};
 use super::errno::Errno;
 use super::file::{Endpoint, File, News, Role, TcpFile};
 use super::machine::{Datagram, Machine};
 use super::port::HostPort;
+use super::saved_syn::Syns;
 use super::sysctl::{Sysctl, SysctlError};
 
 /// Most descriptors.
@@ -70,6 +72,11 @@ pub struct Host {
     /// Of the interface.
     pub(super) mtu: u16,
     pub(super) sysctl: Sysctl,
+    /// What is known of the datagram that is coming in.
+    pub(super) coming: Option<Beside>,
+    pub(super) syns: Syns,
+    /// How many sockets were asked for their SO_COOKIE.
+    pub(super) cookies: u64,
     answers: BTreeMap<u64, Completion>,
     tag: u64,
     tasks: BTreeMap<TaskId, Task>,
@@ -94,6 +101,9 @@ impl Host {
             inboxes: BTreeMap::new(),
             mtu: config.mtu,
             sysctl,
+            coming: None,
+            syns: Syns::default(),
+            cookies: 0,
             answers: BTreeMap::new(),
             tag: 0,
             tasks: BTreeMap::new(),
@@ -135,7 +145,11 @@ impl Host {
 
     /// Input: a datagram arrives, from its IP header on.
     pub fn inject(&mut self, bytes: &[u8]) {
+        self.note_syn(bytes);
+        self.coming = Beside::of(bytes, self.now());
         self.machine.inject(bytes);
+        self.absorb();
+        self.coming = None;
         self.react();
     }
 
@@ -383,8 +397,10 @@ impl Host {
                     self.endpoints.insert(socket, Endpoint::new(stream, remote, false));
                     self.answers.insert(tag, completion);
                 }
-                Completion::Incoming { listener, socket, stream, remote, .. } => {
-                    self.endpoints.insert(socket, Endpoint::new(stream, remote, true));
+                Completion::Incoming { listener, socket, stream, local, remote } => {
+                    let mut endpoint = Endpoint::new(stream, remote, true);
+                    endpoint.saved_syn = self.syns.take(remote, local);
+                    self.endpoints.insert(socket, endpoint);
                     self.queue_incoming(listener, socket);
                 }
                 Completion::Connected { socket } => self.changed(socket, |e| e.connected = true),
@@ -468,6 +484,8 @@ impl Endpoint {
             news: News::default(),
             committed: 0,
             no_space: false,
+            arrived: None,
+            saved_syn: None,
             mark: None,
         }
     }

@@ -1,11 +1,14 @@
 //! Linux's `struct tcp_info`, byte for byte.
 
 use causeway_core::port::{Completion, Op, SocketId, SocketInfo};
+use causeway_core::tcp::congestion::CongestionFigures;
 
 use super::host::Host;
 
 /// Bytes of the structure.
 pub const TCP_INFO_LEN: usize = 248;
+/// Bytes of `union tcp_cc_info`: those of its longest member.
+pub const TCP_CC_INFO_LEN: usize = 20;
 
 /// Each field of the structure: its name, where it begins and how many bytes it has. Those of less than a byte are in
 /// [`tcp_info_fields`].
@@ -64,6 +67,9 @@ pub const TCP_INFO_FIELDS: &[(&str, usize, usize)] = &[
     ("tcpi_snd_wnd", 228, 4),
     ("tcpi_rcv_wnd", 232, 4),
     ("tcpi_rehash", 236, 4),
+    ("tcpi_total_rto", 240, 2),
+    ("tcpi_total_rto_recoveries", 242, 2),
+    ("tcpi_total_rto_time", 244, 4),
 ];
 
 /// Getter: every field of a structure that getsockopt filled in, by name.
@@ -163,6 +169,64 @@ fn put_counts(out: &mut Writer, info: &SocketInfo) {
     out.put("tcpi_snd_wnd", info.snd_wnd);
     out.put("tcpi_rcv_wnd", info.rcv_wnd);
     out.put("tcpi_rehash", info.rehash);
+    out.put("tcpi_total_rto", info.total_rto);
+    out.put("tcpi_total_rto_recoveries", info.total_rto_recoveries);
+    out.put("tcpi_total_rto_time", info.total_rto_time.as_millis());
+}
+
+/// The members of `union tcp_cc_info`: name, where it begins and how many bytes it has.
+const BBR_FIELDS: &[(&str, usize, usize)] = &[
+    ("bbr_bw_lo", 0, 4),
+    ("bbr_bw_hi", 4, 4),
+    ("bbr_min_rtt", 8, 4),
+    ("bbr_pacing_gain", 12, 4),
+    ("bbr_cwnd_gain", 16, 4),
+];
+const DCTCP_FIELDS: &[(&str, usize, usize)] = &[
+    ("dctcp_enabled", 0, 2),
+    ("dctcp_ce_state", 2, 2),
+    ("dctcp_alpha", 4, 4),
+    ("dctcp_ab_ecn", 8, 4),
+    ("dctcp_ab_tot", 12, 4),
+];
+
+/// `union tcp_cc_info` as TCP_CC_INFO gives it: as many bytes as the member of the algorithm has, none for most.
+pub(super) fn tcp_cc_info(figures: &CongestionFigures) -> Vec<u8> {
+    // Gains in 1/256.
+    let gain = |percent: u32| percent * 256 / 100;
+    match *figures {
+        CongestionFigures::Cubic | CongestionFigures::Reno => Vec::new(),
+        CongestionFigures::Bbr { bandwidth, min_rtt, pacing_gain, cwnd_gain } => {
+            let min_rtt = u32::try_from(min_rtt.as_micros()).unwrap_or(u32::MAX);
+            // Linux's number of a round trip that was not seen is all ones.
+            let min_rtt = if min_rtt == 0 { u32::MAX } else { min_rtt };
+            let mut out = bandwidth.to_le_bytes().to_vec();
+            let rest = [min_rtt, gain(pacing_gain), gain(cwnd_gain)];
+            out.extend(rest.into_iter().flat_map(u32::to_le_bytes));
+            out
+        }
+        CongestionFigures::Dctcp { enabled: false, .. } => vec![0; 16],
+        CongestionFigures::Dctcp { ce, alpha, bytes_marked, bytes_acked, .. } => {
+            let mut out =
+                [1, u16::from(ce)].into_iter().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
+            out.extend([alpha, bytes_marked, bytes_acked].into_iter().flat_map(u32::to_le_bytes));
+            out
+        }
+    }
+}
+
+/// Getter: every field of what TCP_CC_INFO gave for `algorithm`, by name.
+pub fn tcp_cc_info_fields(algorithm: &str, bytes: &[u8]) -> Vec<(&'static str, u64)> {
+    let table = match algorithm {
+        "bbr" => BBR_FIELDS,
+        "dctcp" => DCTCP_FIELDS,
+        _ => &[],
+    };
+    let read = |at: usize, len: usize| {
+        let part = bytes.get(at..at + len).unwrap_or(&[]);
+        part.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte))
+    };
+    table.iter().map(|(name, at, len)| (*name, read(*at, *len))).collect()
 }
 
 impl Host {
@@ -188,7 +252,7 @@ mod tests {
             assert_eq!(at % len, 0, "{name} is aligned");
             end = at + len;
         }
-        assert_eq!(end, 240);
+        assert_eq!(end, TCP_INFO_LEN);
     }
 
     #[test]

@@ -1,125 +1,18 @@
 //! getsockopt and setsockopt.
 
 use causeway_core::port::{Op, SocketId, SocketOption};
-use causeway_core::tcp::congestion::Algorithm;
-use causeway_core::time::Duration;
+use causeway_core::tcp::congestion::{Algorithm, CongestionFigures};
 
 use super::call::{CallResult, Reply};
 use super::errno::Errno;
 use super::file::{File, Role, Values};
 use super::host::Host;
-use super::info::tcp_info;
+use super::info::{tcp_cc_info, tcp_info};
 use super::port::RxWindow;
-
-/// A level and a name.
-type Key = (i32, i32);
-
-const SOCKET: i32 = libc::SOL_SOCKET;
-const TCP: i32 = libc::IPPROTO_TCP;
-const IP: i32 = libc::IPPROTO_IP;
-const IPV6: i32 = libc::IPPROTO_IPV6;
-/// SO_MAX_PACING_RATE, SO_ZEROCOPY, SO_TXTIME, TCP_TX_DELAY: the C library's headers lack some.
-const SO_MAX_PACING_RATE: i32 = 47;
-const SO_ZEROCOPY: i32 = 60;
-
-/// Options whose value is kept and given back, and which need nothing of the stack.
-const KEPT: &[Key] = &[
-    (SOCKET, libc::SO_PRIORITY),
-    (SOCKET, libc::SO_MARK),
-    (SOCKET, libc::SO_RCVLOWAT),
-    (SOCKET, libc::SO_RCVTIMEO),
-    (SOCKET, libc::SO_SNDTIMEO),
-    (SOCKET, libc::SO_DONTROUTE),
-    (SOCKET, libc::SO_BROADCAST),
-    (SOCKET, libc::SO_BUSY_POLL),
-    (SOCKET, SO_ZEROCOPY),
-    (SOCKET, libc::SO_TIMESTAMPING),
-    (TCP, libc::TCP_INQ),
-    (TCP, libc::TCP_THIN_LINEAR_TIMEOUTS),
-    (TCP, libc::TCP_SAVE_SYN),
-    (IP, libc::IP_RECVERR),
-    (IP, libc::IP_FREEBIND),
-    (IP, libc::IP_BIND_ADDRESS_NO_PORT),
-    (IPV6, libc::IPV6_V6ONLY),
-    (IPV6, libc::IPV6_RECVERR),
-];
-
-/// What an option is before it is set.
-const DEFAULTS: &[(Key, i32)] = &[
-    ((SOCKET, libc::SO_SNDBUF), 16_384),
-    ((SOCKET, libc::SO_RCVBUF), 131_072),
-    ((SOCKET, libc::SO_RCVLOWAT), 1),
-    ((SOCKET, SO_MAX_PACING_RATE), -1),
-    ((TCP, libc::TCP_KEEPIDLE), 7_200),
-    ((TCP, libc::TCP_KEEPINTVL), 75),
-    ((TCP, libc::TCP_KEEPCNT), 9),
-    ((TCP, libc::TCP_SYNCNT), 6),
-    ((TCP, libc::TCP_LINGER2), 60),
-    ((TCP, libc::TCP_QUICKACK), 1),
-    ((TCP, libc::TCP_MAXSEG), 536),
-    ((IP, libc::IP_TTL), 64),
-    ((IP, libc::IP_MTU_DISCOVER), 1),
-    ((IPV6, libc::IPV6_UNICAST_HOPS), 64),
-    ((IPV6, libc::IPV6_MTU_DISCOVER), 1),
-];
-
-fn int(value: &[u8]) -> Result<i32, Errno> {
-    match (value.first_chunk::<4>(), value.first()) {
-        (Some(bytes), _) => Ok(i32::from_ne_bytes(*bytes)),
-        // IP_TOS and its like may be one byte.
-        (None, Some(byte)) => Ok(i32::from(*byte)),
-        (None, None) => Err(Errno::EINVAL),
-    }
-}
-
-impl Values {
-    fn int(&self, key: Key) -> Option<i32> {
-        self.set.get(&key).and_then(|value| int(value).ok())
-    }
-
-    pub(super) fn flag(&self, key: Key) -> bool {
-        self.int(key).is_some_and(|value| value != 0)
-    }
-
-    /// SO_RCVLOWAT.
-    pub(super) fn low_water(&self) -> usize {
-        let value = self.int((SOCKET, libc::SO_RCVLOWAT)).unwrap_or(1);
-        usize::try_from(value).unwrap_or(1).max(1)
-    }
-
-    /// TCP_NOTSENT_LOWAT, or where it is not set what all sockets have.
-    pub(super) fn not_sent_low_water(&self, of_all: u32) -> Option<u32> {
-        let own = self.int((TCP, libc::TCP_NOTSENT_LOWAT)).filter(|value| *value != 0);
-        Some(own.map_or(of_all, i32::cast_unsigned)).filter(|value| *value != u32::MAX)
-    }
-
-    /// IP_MTU_DISCOVER says that what does not fit into one packet is refused.
-    pub(super) fn never_fragments(&self) -> bool {
-        let keys = [(IP, libc::IP_MTU_DISCOVER), (IPV6, libc::IPV6_MTU_DISCOVER)];
-        keys.iter().any(|key| matches!(self.int(*key), Some(2 | 3)))
-    }
-
-    /// SO_LINGER's seconds, where it is on.
-    pub(super) fn linger(&self) -> Option<u32> {
-        let value = self.set.get(&(SOCKET, libc::SO_LINGER))?;
-        let (on, seconds) = (int(value).ok()?, int(value.get(4..)?).ok()?);
-        (on != 0).then_some(u32::try_from(seconds).unwrap_or(0))
-    }
-
-    /// A struct timeval, where it is not zero.
-    pub(super) fn span(&self, key: Key) -> Option<Duration> {
-        let value = self.set.get(&key)?;
-        let word = |at: usize| {
-            value
-                .get(at..)?
-                .first_chunk::<8>()
-                .map(|b| i64::from_ne_bytes(*b))
-                .map(i64::unsigned_abs)
-        };
-        let micros = word(0)?.saturating_mul(1_000_000).saturating_add(word(8)?);
-        (micros > 0).then_some(Duration::from_micros(micros))
-    }
-}
+use super::values::{
+    IP, IPV6, Key, SO_COOKIE, SO_MAX_PACING_RATE, SOCKET, TCP, checked, default_of, int, is_kept,
+    older,
+};
 
 /// What the stack is told of an option; `None` where it need not know.
 fn for_stack(key: Key, value: &[u8]) -> Result<Option<SocketOption>, Errno> {
@@ -136,7 +29,7 @@ fn for_stack(key: Key, value: &[u8]) -> Result<Option<SocketOption>, Errno> {
         let seconds = values.linger().map(|s| u16::try_from(s).unwrap_or(u16::MAX));
         return Ok(Some(SocketOption::Linger(seconds)));
     }
-    if KEPT.contains(&key) || key == (SOCKET, libc::SO_REUSEADDR) {
+    if is_kept(key) || key == (SOCKET, SO_COOKIE) {
         return Ok(None);
     }
     if value.len() < 4 && matches!(key.0, SOCKET | TCP) {
@@ -146,6 +39,8 @@ fn for_stack(key: Key, value: &[u8]) -> Result<Option<SocketOption>, Errno> {
     let on = value != 0;
     let positive = || u32::try_from(value).map_err(|_| Errno::EINVAL);
     let byte = || u8::try_from(value).map_err(|_| Errno::EINVAL);
+    // -1 is the default, which is 0 to the stack.
+    let hops = || if value == -1 { Ok(0) } else { byte() };
     Ok(Some(match key {
         (TCP, libc::TCP_NODELAY) => SocketOption::NoDelay(on),
         (TCP, libc::TCP_CORK) => SocketOption::Cork(on),
@@ -164,6 +59,10 @@ fn for_stack(key: Key, value: &[u8]) -> Result<Option<SocketOption>, Errno> {
         (TCP, libc::TCP_DEFER_ACCEPT) => SocketOption::DeferAccept(positive()?),
         (TCP, libc::TCP_FASTOPEN) => SocketOption::FastOpen(positive()?),
         (TCP, libc::TCP_FASTOPEN_CONNECT) => SocketOption::FastOpenConnect(on),
+        (TCP, libc::TCP_FASTOPEN_NO_COOKIE) if matches!(value, 0 | 1) => {
+            SocketOption::FastOpenNoCookie(on)
+        }
+        (TCP, libc::TCP_FASTOPEN_NO_COOKIE) => return Err(Errno::EINVAL),
         (SOCKET, libc::SO_KEEPALIVE) => SocketOption::KeepAlive(on),
         (SOCKET, libc::SO_OOBINLINE) => SocketOption::OobInline(on),
         (SOCKET, libc::SO_REUSEPORT) => SocketOption::ReusePort(on),
@@ -174,15 +73,32 @@ fn for_stack(key: Key, value: &[u8]) -> Result<Option<SocketOption>, Errno> {
             rate => u64::from(rate.cast_unsigned()),
         }),
         (IP, libc::IP_TOS) => SocketOption::Ipv4Tos(value as u8),
-        (IP, libc::IP_TTL) => SocketOption::Ipv4Ttl(byte()?),
+        (IP, libc::IP_TTL) => SocketOption::Ipv4Ttl(hops()?),
         (IPV6, libc::IPV6_TCLASS) => SocketOption::Ipv6TrafficClass(value as u8),
-        (IPV6, libc::IPV6_UNICAST_HOPS) => SocketOption::Ipv6UnicastHops(byte()?),
+        (IPV6, libc::IPV6_UNICAST_HOPS) => SocketOption::Ipv6UnicastHops(hops()?),
         (IP, libc::IP_MTU_DISCOVER) | (IPV6, libc::IPV6_MTU_DISCOVER) => {
             let how = causeway_core::socket::MtuDiscover::from_code(byte()?);
             SocketOption::MtuDiscover(how.ok_or(Errno::EINVAL)?)
         }
         _ => return Err(Errno::ENOPROTOOPT),
     }))
+}
+
+/// IP_TOS, IP_TTL and their like of IPv6.
+const fn is_of_header(key: Key) -> bool {
+    matches!(
+        key,
+        (IP, libc::IP_TOS | libc::IP_TTL) | (IPV6, libc::IPV6_TCLASS | libc::IPV6_UNICAST_HOPS)
+    )
+}
+
+/// The option that does not hold any more once this one is set.
+const fn instead_of(key: Key) -> Option<Key> {
+    match key {
+        (SOCKET, libc::SO_TIMESTAMP) => Some((SOCKET, libc::SO_TIMESTAMPNS)),
+        (SOCKET, libc::SO_TIMESTAMPNS) => Some((SOCKET, libc::SO_TIMESTAMP)),
+        _ => None,
+    }
 }
 
 impl Host {
@@ -193,20 +109,37 @@ impl Host {
         name: i32,
         value: &[u8],
     ) -> CallResult {
-        let key = (level, name);
-        let flag = [(TCP, libc::TCP_INQ), (SOCKET, SO_ZEROCOPY)].contains(&key);
-        if flag && !matches!(int(value)?, 0 | 1) {
-            return Err(Errno::EINVAL);
+        let key = older((level, name));
+        let (udp, v6) = match self.file(fd)? {
+            File::Tcp(tcp) => (false, tcp.v6),
+            File::Udp(udp) => (true, udp.v6),
+            File::Epoll(_) | File::PipeRead(..) | File::PipeWrite(..) => {
+                return Err(Errno::ENOTSOCK);
+            }
+        };
+        if (level == TCP && udp) || (level == IPV6 && !v6) {
+            return Err(Errno::ENOPROTOOPT);
+        }
+        match key {
+            // As a kernel without any.
+            (TCP, libc::TCP_ULP) if value.is_empty() => return Err(Errno::EINVAL),
+            (TCP, libc::TCP_ULP) => return Err(Errno::ENOENT),
+            // Only where a connection is repaired.
+            (TCP, libc::TCP_TIMESTAMP) => return Err(Errno::EPERM),
+            (TCP, libc::TCP_FASTOPEN_KEY) => return self.set_fast_open_key(fd, value),
+            _ => {}
         }
         let bounded = self.bounded(key, value)?;
         let (key, value) = bounded.as_ref().map_or((key, value), |(key, value)| (*key, value));
+        let value = &checked(key, value, udp)?;
         let option = for_stack(key, value)?;
-        if let File::Udp(udp) = self.file(fd)? {
-            if level == TCP {
-                return Err(Errno::ENOPROTOOPT);
-            }
-            udp.values.set.insert(key, value.to_vec());
-            return Ok(Reply::Number(0));
+        if let Some(other) = instead_of(key)
+            && let Some(values) = self.file(fd)?.values_mut()
+        {
+            values.set.remove(&other);
+        }
+        if udp {
+            return self.set_udp_option(fd, key, value, option);
         }
         if key == (SOCKET, libc::SO_TIMESTAMPING) {
             self.set_stamps(fd, int(value)?)?;
@@ -228,6 +161,37 @@ impl Host {
             self.size_rings(fd, socket);
         }
         Ok(Reply::Number(0))
+    }
+
+    /// Of a socket of UDP the stack is told what the headers of its datagrams say.
+    fn set_udp_option(
+        &mut self,
+        fd: i32,
+        key: Key,
+        value: &[u8],
+        option: Option<SocketOption>,
+    ) -> CallResult {
+        let udp = self.udp(fd)?;
+        udp.values.set.insert(key, value.to_vec());
+        let opened = udp.opened();
+        if let (Some(socket), Some(option)) = (opened, option.filter(|_| is_of_header(key))) {
+            self.tell(Op::SetOption { socket: Some(socket), option })?;
+        }
+        Ok(Reply::Number(0))
+    }
+
+    /// What was set before the socket got an address.
+    pub(super) fn tell_udp_options(
+        &mut self,
+        socket: SocketId,
+        values: &Values,
+    ) -> Result<(), Errno> {
+        for (key, value) in values.set.iter().filter(|(key, _)| is_of_header(**key)) {
+            if let Some(option) = for_stack(*key, value)? {
+                self.tell(Op::SetOption { socket: Some(socket), option })?;
+            }
+        }
+        Ok(())
     }
 
     /// Sizes of buffers as the kernel takes them: SO_RCVBUFFORCE and SO_SNDBUFFORCE are SO_RCVBUF and SO_SNDBUF beyond what
@@ -257,6 +221,7 @@ impl Host {
                 self.tell(Op::SetOption { socket: None, option })?;
             }
         }
+        self.stage_fast_open_key(fd)?;
         let (tx_limit, window) = self.ring_sizes(&values);
         let port = self.machine.engine.port_mut();
         (port.tx_limit, port.window) = (tx_limit, window);
@@ -303,7 +268,14 @@ impl Host {
     }
 
     pub(super) fn read_option(&mut self, fd: i32, level: i32, name: i32, len: usize) -> CallResult {
+        let (level, name) = older((level, name));
+        let cookie = (level, name) == (SOCKET, SO_COOKIE);
         let mut value = match self.file(fd)? {
+            File::Tcp(_) | File::Udp(_) if cookie && len < 8 => return Err(Errno::EINVAL),
+            File::Tcp(_) | File::Udp(_) if cookie => self.cookie_of(fd)?,
+            File::Tcp(_) if (level, name) == (TCP, libc::TCP_SAVED_SYN) => {
+                self.saved_syn(fd, len)?
+            }
             File::Tcp(_) => self.tcp_option(fd, level, name)?,
             File::Udp(_) => self.udp_option(fd, (level, name))?,
             File::Epoll(_) | File::PipeRead(..) | File::PipeWrite(..) => {
@@ -324,9 +296,15 @@ impl Host {
             (SOCKET, libc::SO_DOMAIN) if udp.v6 => libc::AF_INET6,
             (SOCKET, libc::SO_DOMAIN) => libc::AF_INET,
             (TCP, _) => return Err(Errno::ENOPROTOOPT),
+            (IPV6, _) if !udp.v6 => return Err(Errno::ENOPROTOOPT),
+            (SOCKET, libc::SO_BINDTODEVICE) => {
+                return Ok(udp.values.set.get(&key).cloned().unwrap_or_default());
+            }
             _ => match udp.values.set.get(&key) {
-                Some(value) => return Ok(value.clone()),
-                None => self.default_of(key),
+                Some(value) if value.len() > 4 => return Ok(value.clone()),
+                Some(_) => udp.values.int(key).unwrap_or_else(|| default_of(key)),
+                None if is_kept(key) || for_stack(key, &[1, 0, 0, 0]).is_ok() => default_of(key),
+                None => return Err(Errno::ENOPROTOOPT),
             },
         };
         Ok(value.to_ne_bytes().to_vec())
@@ -335,9 +313,16 @@ impl Host {
     fn tcp_option(&mut self, fd: i32, level: i32, name: i32) -> Result<Vec<u8>, Errno> {
         Ok(match (level, name) {
             (TCP, libc::TCP_INFO) => self.tcp_info_of(fd)?,
-            (TCP, libc::TCP_CC_INFO) => Vec::new(),
+            (TCP, libc::TCP_CC_INFO) => {
+                self.congestion_figures(fd)?.map_or_else(Vec::new, |figures| tcp_cc_info(&figures))
+            }
             (TCP, libc::TCP_CONGESTION) => self.congestion_name(fd)?,
+            (TCP, libc::TCP_FASTOPEN_KEY) => self.fast_open_key(fd)?,
+            (TCP, libc::TCP_ULP) => Vec::new(),
             (SOCKET, libc::SO_MEMINFO) => self.memory_of(fd)?,
+            (SOCKET, libc::SO_BINDTODEVICE) => {
+                self.tcp(fd)?.values.set.get(&(level, name)).cloned().unwrap_or_default()
+            }
             (SOCKET, libc::SO_LINGER | libc::SO_RCVTIMEO | libc::SO_SNDTIMEO) => {
                 let len = if name == libc::SO_LINGER { 8 } else { 16 };
                 let tcp = self.tcp(fd)?;
@@ -379,11 +364,11 @@ impl Host {
                 } else {
                     2_304
                 }),
-                None => self.default_of(key),
+                None => default_of(key),
             },
             (TCP, libc::TCP_MAXSEG) => match socket.and_then(|socket| self.info(socket)) {
                 Some(info) => i32::try_from(info.snd_mss).unwrap_or(i32::MAX),
-                None => set.unwrap_or_else(|| self.default_of(key)),
+                None => set.unwrap_or_else(|| default_of(key)),
             },
             (IP, libc::IP_MTU) | (IPV6, libc::IPV6_MTU) => {
                 let info = socket.and_then(|socket| self.info(socket)).ok_or(Errno::ENOTCONN)?;
@@ -391,16 +376,23 @@ impl Host {
             }
             _ => match set {
                 Some(value) => value,
-                None if KEPT.contains(&key) || for_stack(key, &[1, 0, 0, 0]).is_ok() => {
-                    self.default_of(key)
-                }
+                None if key.0 == IPV6 && !v6 => return Err(Errno::ENOPROTOOPT),
+                None if is_kept(key) || for_stack(key, &[1, 0, 0, 0]).is_ok() => default_of(key),
                 None => return Err(Errno::ENOPROTOOPT),
             },
         })
     }
 
-    fn default_of(&self, key: Key) -> i32 {
-        DEFAULTS.iter().find(|(known, _)| *known == key).map_or(0, |(_, value)| *value)
+    /// SO_COOKIE: a number that no other socket ever has.
+    fn cookie_of(&mut self, fd: i32) -> Result<Vec<u8>, Errno> {
+        let next = self.cookies + 1;
+        let values = self.file(fd)?.values_mut().ok_or(Errno::ENOTSOCK)?;
+        let fresh = || next.to_ne_bytes().to_vec();
+        let cookie = values.set.entry((SOCKET, SO_COOKIE)).or_insert_with(fresh).clone();
+        if cookie == fresh() {
+            self.cookies = next;
+        }
+        Ok(cookie)
     }
 
     fn tcp_info_of(&mut self, fd: i32) -> Result<Vec<u8>, Errno> {
@@ -413,21 +405,34 @@ impl Host {
                 }
             }
             Role::Fresh => causeway_core::port::SocketInfo { state: 7, ..Default::default() },
-            Role::Listener { queue, .. } => causeway_core::port::SocketInfo {
+            Role::Listener { queue, backlog, .. } => causeway_core::port::SocketInfo {
                 state: 10,
                 unacked: u32::try_from(queue.len()).unwrap_or(u32::MAX),
+                sacked: *backlog,
                 ..Default::default()
             },
         };
         Ok(tcp_info(&info).to_vec())
     }
 
-    /// The name and its zeros: TCP_CA_NAME_MAX bytes.
+    /// What the stack says of the socket's congestion control; `None` where it has no such socket.
+    fn congestion_figures(&mut self, fd: i32) -> Result<Option<CongestionFigures>, Errno> {
+        let socket = match self.tcp(fd)?.role {
+            Role::Fresh => return Ok(None),
+            Role::Listener { socket, .. } | Role::Stream { socket } => socket,
+        };
+        Ok(self.machine.engine.stack().congestion_figures(socket))
+    }
+
+    /// The name and its zeros: TCP_CA_NAME_MAX bytes. Where there is no connection yet it is what the next one will have.
     fn congestion_name(&mut self, fd: i32) -> Result<Vec<u8>, Errno> {
-        let default = self.sysctl.congestion().to_owned();
-        let tcp = self.tcp(fd)?;
-        let set = tcp.values.set.get(&(TCP, libc::TCP_CONGESTION)).cloned();
-        let mut name = set.unwrap_or_else(|| default.as_bytes().to_vec());
+        let at_work = self.congestion_figures(fd)?.map(|figures| figures.algorithm().name());
+        let set = self.tcp(fd)?.values.set.get(&(TCP, libc::TCP_CONGESTION)).cloned();
+        let mut name = match (at_work, set) {
+            (Some(name), _) => name.as_bytes().to_vec(),
+            (None, Some(name)) => name,
+            (None, None) => self.sysctl.congestion().as_bytes().to_vec(),
+        };
         name.resize(16, 0);
         Ok(name)
     }

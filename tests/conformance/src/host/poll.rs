@@ -138,8 +138,12 @@ impl Host {
         let (stream, missed) = (endpoint.stream, endpoint.no_space);
         let committed = self.machine.engine.port_mut().rings(stream).rx_committed();
         let roomy = missed && self.fd_of(socket).is_some_and(|fd| self.is_roomy(fd, socket));
+        let now = self.now();
         if let Some(endpoint) = self.endpoints.get_mut(&socket) {
-            endpoint.news.input += u64::from(committed > endpoint.committed);
+            if committed > endpoint.committed {
+                endpoint.news.input += 1;
+                endpoint.arrived = Some(now);
+            }
             endpoint.committed = committed;
             if roomy {
                 endpoint.no_space = false;

@@ -88,7 +88,7 @@ impl Host {
             Some(Completion::Listening { socket, local, .. }) => {
                 let tcp = self.tcp(fd)?;
                 tcp.bound = Some(local);
-                tcp.role = Role::Listener { socket, queue: VecDeque::new() };
+                tcp.role = Role::Listener { socket, queue: VecDeque::new(), backlog };
                 Ok(Reply::Number(0))
             }
             Some(Completion::Failed { error, .. }) => Err(error.into()),

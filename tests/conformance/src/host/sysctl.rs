@@ -42,7 +42,7 @@ const FAST_OPEN_KEY: &str = "net.ipv4.tcp_fastopen_key";
 
 /// One key, or two with a comma between, of four words in hexadecimal digits each; they lie in memory as on a little-endian
 /// machine.
-pub(super) fn fast_open_keys(text: &str) -> Option<[Option<[u8; 16]>; 2]> {
+fn fast_open_keys(text: &str) -> Option<[Option<[u8; 16]>; 2]> {
     let key = |text: &str| {
         let words = text.split('-').map(|word| u32::from_str_radix(word, 16).ok());
         let words: Vec<u32> = words.collect::<Option<_>>()?;
@@ -184,6 +184,11 @@ impl Sysctl {
     /// Bits without a meaning are not looked at, as on Linux.
     fn fast_open_bits(&self) -> u16 {
         self.number("net.ipv4.tcp_fastopen") as u16
+    }
+
+    /// Getter: the keys of Fast Open's cookies.
+    pub(super) const fn fast_open_keys(&self) -> [Option<[u8; 16]>; 2] {
+        self.fast_open_keys
     }
 
     /// Getter: the name of the congestion control.

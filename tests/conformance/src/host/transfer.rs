@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 use causeway_core::port::{Op, SocketId, SocketOption};
 use causeway_core::tcp::fast_open_setting;
 
+use super::ancillary::stamp;
 use super::call::{CallResult, ControlMessage, Progress, Received, Reply};
 use super::errno::Errno;
 use super::file::{File, Role, TcpFile};
 use super::host::Host;
+use super::values::SO_ZEROCOPY;
 
 /// SIOCATMARK and SIOCOUTQNSD, which the C library's headers lack.
 const SIOCATMARK: u64 = 0x8905;
@@ -18,7 +20,6 @@ const SIOCOUTQ: u64 = 0x5411;
 /// Bytes of a burst that a device cuts, without its headers.
 const BURST_MAX: u32 = 65_536 - 1 - 320;
 const MSG_ZEROCOPY: i32 = 0x400_0000;
-const SO_ZEROCOPY: i32 = 60;
 /// Most bytes that a SYN carries: of 1,460, without the longest options.
 const SYN_BYTES_MAX: usize = 1_420;
 
@@ -106,6 +107,14 @@ impl Host {
         Err(Errno::EAGAIN)
     }
 
+    /// What comes beside bytes: SO_TIMESTAMP, and TCP_INQ.
+    fn beside(&mut self, socket: SocketId) -> Vec<ControlMessage> {
+        let arrived = self.endpoints.get(&socket).and_then(|endpoint| endpoint.arrived);
+        let tcp = self.fd_of(socket).and_then(|fd| self.tcp(fd).ok());
+        let stamp = tcp.zip(arrived).and_then(|(tcp, at)| stamp(&tcp.values, at));
+        stamp.into_iter().chain(self.inquired(socket)).collect()
+    }
+
     /// TCP_INQ: what is left to read, with one more for the peer's FIN (tcp_inq_hint).
     fn inquired(&mut self, socket: SocketId) -> Vec<ControlMessage> {
         let key = (libc::IPPROTO_TCP, libc::TCP_INQ);
@@ -138,7 +147,7 @@ impl Host {
             // A refusal means that the connection is over: what lay in its ring is read all the same.
             let _ = self.tell(Op::Kick { socket });
         }
-        let control = self.inquired(socket);
+        let control = self.beside(socket);
         Reply::Received(count, Received { bytes, control, ..Received::default() })
     }
 

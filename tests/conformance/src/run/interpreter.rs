@@ -14,8 +14,8 @@ use super::failure::{Entry, Failure};
 use super::results::shown;
 use super::wire::Packet;
 use crate::host::{
-    Addresses, Call, CallResult, Host, HostConfig, Reply, START, TCP_INFO_LEN, TaskId,
-    tcp_info_fields,
+    Addresses, Call, CallResult, Host, HostConfig, Reply, START, TCP_CC_INFO_LEN, TCP_INFO_LEN,
+    TaskId, tcp_cc_info_fields, tcp_info_fields,
 };
 use crate::script::{
     Action, Direction, Event, Expr, IpVersion, Micros, Options, Script, SyscallSpec, Time, parse,
@@ -393,6 +393,13 @@ impl<'a> Player<'a> {
         let fd = self.under_test.and_then(|index| self.connections[index].fd);
         if let Some(fd) = fd.and_then(|fd| self.fds.get(&fd)).copied() {
             for (name, value) in tcp_info_fields(&self.option(fd, libc::TCP_INFO, TCP_INFO_LEN)?) {
+                self.names.insert(name.to_owned(), Value::Int(value.into()));
+            }
+            let algorithm = self.option(fd, libc::TCP_CONGESTION, 16)?;
+            let name = algorithm.split(|byte| *byte == 0).next().unwrap_or(&[]);
+            let figures = self.option(fd, libc::TCP_CC_INFO, TCP_CC_INFO_LEN)?;
+            let name = std::str::from_utf8(name).unwrap_or("");
+            for (name, value) in tcp_cc_info_fields(name, &figures) {
                 self.names.insert(name.to_owned(), Value::Int(value.into()));
             }
         }

@@ -1,5 +1,6 @@
 //! What the model means for sending (draft-ietf-ccwg-bbr §4.6): pacing rate and window.
 
+use super::super::figures::CongestionFigures;
 use super::super::sample::AckSample;
 use super::super::window::{CWND_MAX, Window, initial_window};
 use super::model::{INFINITE, percent};
@@ -32,6 +33,17 @@ impl Bbr {
             State::ProbeBw(Phase::Down | Phase::Cruise | Phase::Refill) => 200,
             State::ProbeBw(Phase::Up) => 225,
             State::ProbeRtt => 50,
+        }
+    }
+
+    /// Getter: bandwidth and round trip of the model, and the gains of the state.
+    pub(in super::super) fn figures(&self) -> CongestionFigures {
+        CongestionFigures::Bbr {
+            // Nothing was measured yet.
+            bandwidth: if self.model.bw == u64::MAX { 0 } else { self.model.bw },
+            min_rtt: Duration::from_micros(self.model.min_rtt_us()),
+            pacing_gain: self.pacing_gain() as u32,
+            cwnd_gain: self.cwnd_gain() as u32,
         }
     }
 
