@@ -5,7 +5,7 @@ use std::vec::Vec;
 
 use crate::error::{CommandError, EndReason};
 use crate::nic::MacAddr;
-use crate::port::{ChannelId, Completion, Op, SocketId, Transport};
+use crate::port::{ChannelId, Completion, Op, SocketId, SocketOption, Transport};
 use crate::testing::{CHANNEL, Duo, Handle, Host};
 use crate::time::Duration;
 use crate::udp::ARRIVED_MAX;
@@ -88,6 +88,33 @@ fn datagrams_of_every_length_go_both_ways_with_their_sender_s_address() {
     assert_eq!((stats.udp_send_drops, stats.udp_receive_drops), (0, 0));
     assert_eq!(stats.fragments_in, stats.fragments_out);
     assert_eq!(stats.fragments_out, 2 + 2 + 3 + 7 + 45);
+}
+
+#[test]
+fn class_and_time_to_live_are_on_every_datagram_cut_or_whole_or_after_waiting_for_a_neighbour() {
+    let mut duo = Duo::new(64 << 10);
+    let (a, _) = pair(&mut duo);
+    let socket = Some(a.socket);
+    for option in [SocketOption::Ipv4Tos(0x2e), SocketOption::Ipv4Ttl(9)] {
+        duo.a.ask(Op::SetOption { socket, option });
+    }
+    let mut headers = Vec::new();
+    for len in [2_000, 2_000, 10] {
+        send(&mut duo.a, a, &std::vec![0; len], Some(at(2, 53)));
+        for _ in 0..20 {
+            let now = duo.now;
+            duo.a.engine.step(now);
+            let sent = duo.a.nic().outbound.iter();
+            let ip = sent.filter_map(|frame| frame.bytes().get(ETHERNET_HEADER_LEN..));
+            let ip = ip.filter_map(|bytes| Ipv4Header::parse(bytes).ok());
+            headers.extend(ip.map(|(header, _)| (header.traffic_class, header.ttl)));
+            duo.step();
+        }
+    }
+    assert_eq!(headers, [(0x2e, 9); 5]);
+    duo.a.ask(Op::SetOption { socket, option: SocketOption::NoDelay(true) });
+    duo.settle();
+    assert_eq!(failed(&mut duo.a), Some(CommandError::WrongState));
 }
 
 #[test]
