@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use causeway_conformance::host::{Call, Errno, Host, HostConfig, Reply, SysctlError};
+use causeway_conformance::host::{Addresses, Call, Errno, Host, HostConfig, Reply, SysctlError};
 
 fn open(host: &mut Host, kind: i32) -> i32 {
     let socket = Call::Socket { domain: libc::AF_INET, kind, protocol: 0 };
@@ -56,8 +56,8 @@ fn new_sockets_do_not_discover_the_path_mtu_where_that_is_switched_off() {
 fn settings_outlive_another_address() {
     let mut host = Host::new(&HostConfig::default());
     host.sysctl("net.ipv4.ip_local_port_range", "5000 5000").expect("a range");
-    let mut addresses = causeway_conformance::host::Addresses::default();
-    addresses.v4 = std::net::Ipv4Addr::new(192, 168, 7, 7);
+    let v4 = std::net::Ipv4Addr::new(192, 168, 7, 7);
+    let addresses = Addresses { v4, ..Addresses::default() };
     assert!(host.readdress(addresses, 1_500));
     let fd = open(&mut host, libc::SOCK_STREAM | libc::SOCK_NONBLOCK);
     let address = Some(SocketAddr::from(([192, 0, 2, 1], 80)));

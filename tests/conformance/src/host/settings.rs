@@ -39,6 +39,15 @@ pub(super) const NUMBERS: &[(&str, &str, u64, u64)] = &[
     ("net.core.wmem_max", "212992", 4_608, INT_MAX),
 ];
 
+/// Settings that nothing on the wire depends on here: how the kernel cuts what it hands to a NIC; waiting for what lies below the
+/// socket, where nothing does; and FACK, which Linux has forgotten, too. Any number will do.
+pub(super) const WITHOUT_MEANING: &[&str] = &[
+    "net.ipv4.tcp_tso_win_divisor",
+    "net.ipv4.tcp_min_tso_segs",
+    "net.ipv4.tcp_autocorking",
+    "net.ipv4.tcp_fack",
+];
+
 /// Settings of which the stack has some values only: what it does, first the value that Linux has for that. Each other value
 /// asks for something that it never does.
 pub(super) const FIXED: &[(&str, &[u64])] = &[
@@ -46,9 +55,6 @@ pub(super) const FIXED: &[(&str, &[u64])] = &[
     ("net.ipv4.tcp_adv_win_scale", &[1]),
     ("net.ipv4.tcp_no_metrics_save", &[1]),
     ("net.ipv4.tcp_fwmark_accept", &[0]),
-    // Nothing waits below the socket here that small writes could wait for.
-    ("net.ipv4.tcp_autocorking", &[1, 0]),
-    ("net.ipv4.tcp_tso_win_divisor", &[3]),
     ("net.ipv4.tcp_abort_on_overflow", &[0]),
     // Tail loss probes.
     ("net.ipv4.tcp_early_retrans", &[3, 4]),
@@ -56,8 +62,6 @@ pub(super) const FIXED: &[(&str, &[u64])] = &[
     ("net.ipv4.tcp_recovery", &[1]),
     ("net.ipv4.tcp_frto", &[2, 1]),
     ("net.ipv4.tcp_dsack", &[1]),
-    // Linux does not look at it any more.
-    ("net.ipv4.tcp_fack", &[0, 1, 2]),
     ("net.ipv4.tcp_reordering", &[3]),
     ("net.ipv4.tcp_max_reordering", &[300]),
     ("net.ipv4.tcp_pacing_ss_ratio", &[200]),

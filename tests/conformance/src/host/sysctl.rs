@@ -9,7 +9,7 @@ use causeway_core::tcp::{Config, ConfigBuilder, EcnMode, MtuProbing};
 use causeway_core::time::Duration;
 
 use super::port::RxWindow;
-use super::settings::{FIXED, NUMBERS};
+use super::settings::{FIXED, NUMBERS, WITHOUT_MEANING};
 
 /// Why a setting is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,6 +104,8 @@ impl Sysctl {
             next.congestion = Algorithm::from_name(&value).ok_or_else(wrong)?;
         } else if name == FAST_OPEN_KEY {
             next.fast_open_keys = fast_open_keys(&value).ok_or_else(wrong)?;
+        } else if WITHOUT_MEANING.contains(&name.as_str()) {
+            return number(&value).map(|_| ()).ok_or_else(wrong);
         } else if let Some((_, always)) = FIXED.iter().find(|(known, _)| *known == name) {
             let asked = number(&value).ok_or_else(wrong)?;
             return if always.contains(&asked) {
