@@ -16,7 +16,7 @@ use crate::nic::{Frame, IfIndex, Nic};
 use crate::port::{AppPort, SocketId, StreamIo};
 use crate::socket::FourTuple;
 use crate::time::Instant;
-use crate::udp::Outgoing;
+use crate::udp::{Outgoing, UdpSocket};
 use crate::wire::checksum::RunningSum;
 use crate::wire::ipv4::Ipv4Header;
 use crate::wire::ipv6::{IPV6_HEADER_LEN, Ipv6Header};
@@ -57,6 +57,13 @@ impl Stack {
     #[inline]
     pub(super) fn is_udp(&self, id: SocketId) -> bool {
         self.sockets.get(id).is_some_and(|socket| matches!(socket.kind, Kind::Udp(_)))
+    }
+
+    fn udp_of(&self, id: SocketId) -> Option<&UdpSocket> {
+        match &self.sockets.get(id)?.kind {
+            Kind::Udp(udp) => Some(udp),
+            Kind::Listener(_) | Kind::Tcp { .. } | Kind::Machnet { .. } => None,
+        }
     }
 
     /// One UDP socket's turn on `interface`.
@@ -166,10 +173,9 @@ impl Stack {
         };
         let (src, dst) = leg.ends();
         let protocol = IpProtocol::UDP;
-        let (traffic_class, hops) = match self.sockets.get(id).map(|socket| &socket.kind) {
-            Some(Kind::Udp(udp)) => (udp.traffic_class(dst), udp.hops(dst)),
-            _ => (0, None),
-        };
+        let udp = self.udp_of(id);
+        let traffic_class = udp.map_or(0, |udp| udp.traffic_class(dst));
+        let hops = udp.and_then(|udp| udp.hops(dst));
         let hop_limit = hops.unwrap_or(TTL_DEFAULT);
         let datagram = Datagram { src, dst, protocol, hop_limit, traffic_class, link: None };
         let udp_at = datagram.header_len();
@@ -200,10 +206,7 @@ impl Stack {
         let (src, dst) = leg.ends();
         let number = self.identifications.next(src, dst, IpProtocol::UDP);
         let stream = self.sockets.get(id).and_then(|socket| socket.stream.of(socket.channel));
-        let stamp = match self.sockets.get(id).map(|socket| &socket.kind) {
-            Some(Kind::Udp(udp)) => Stamp::of_udp(udp, dst),
-            _ => None,
-        };
+        let stamp = self.udp_of(id).and_then(|udp| Stamp::of_udp(udp, dst));
         let io = rings(port, stream);
         let first = tx.frames.len();
         let whole = UDP_HEADER_LEN + usize::from(leg.datagram.len);
