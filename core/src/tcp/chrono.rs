@@ -1,8 +1,10 @@
 //! How long the connection was busy, what held it back meanwhile, and when data last came: figures for `struct tcp_info`, as
 //! Linux's tcp_chrono_start and tcp_chrono_stop have them.
 
+use alloc::boxed::Box;
+
 use super::connection::Connection;
-use super::recovery::{OFF, Trouble};
+use super::recovery::{Flight, OFF, Trouble};
 use crate::port::SocketInfo;
 use crate::time::{Duration, Instant};
 
@@ -27,10 +29,10 @@ impl Connection {
         if trouble.rwnd_since == OFF {
             trouble.rwnd_since = now;
         }
-        // What waits for a window keeps the connection busy, though nothing is in flight.
-        if let Some(flight) = self.recovery.flight.as_deref_mut()
-            && flight.busy_since == OFF
-        {
+        // What waits for a window keeps the connection busy, though nothing is in flight, or ever was.
+        let start = self.snd.offset_of(self.snd.snd_max);
+        let flight = self.recovery.flight.get_or_insert_with(|| Box::new(Flight::new(start)));
+        if flight.busy_since == OFF {
             flight.busy_since = now;
         }
     }

@@ -15,6 +15,9 @@ use crate::port::StreamIo;
 use crate::time::Instant;
 use crate::wire::tcp::{TcpFlags, TcpHeader, TcpOptions, Timestamps};
 
+/// Most bytes that Linux hands to a NIC as one.
+const BURST_MAX: u64 = 65_536;
+
 /// What the way out can carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TxLimits {
@@ -344,6 +347,23 @@ impl Connection {
         Some(Sendable { len, fin: fin_waits && len == waiting, last: false })
     }
 
+    /// Getter: `len` bytes are the end of what Linux would hand to its NIC as a burst, and it pushes the last segment of each. Bursts
+    /// have two segments at least, half of the congestion window at most, and what goes in about a millisecond.
+    fn is_burst(&self, now: Instant, len: u32, mss: u32) -> bool {
+        let before = self.recovery.flight.as_deref().map_or(0, |flight| flight.burst(now, mss));
+        let count = before + len / mss;
+        let cwnd = self.congestion.cwnd();
+        let half = cwnd / mss / 2;
+        if count <= 2 || half <= 1 {
+            return count >= 2 && half > 1;
+        }
+        let of_rate = (u64::from(cwnd) * 2 * 1_000_000 / self.rtt.srtt().as_micros().max(1)) >> 10;
+        let of_near = BURST_MAX >> (self.rtt.min_rtt().as_micros() >> 9).min(63);
+        let burst = (of_rate + of_near).min(BURST_MAX) / u64::from(mss);
+        let burst = burst.clamp(2, half.into());
+        u64::from(count) % burst != 1
+    }
+
     /// Less than what waits: whole segments only (sender SWS avoidance, RFC 9293 §3.8.6.2.1).
     fn part_of(
         &mut self,
@@ -357,7 +377,7 @@ impl Connection {
         let max = segment_max(limits, mss);
         if room >= mss {
             let len = if room >= max { max } else { room - room % mss }.min(waiting);
-            let last = room - len < mss && (len > mss || self.counters.last_tx == now);
+            let last = room - len < mss && self.is_burst(now, len, mss);
             return Some(Sendable { len, fin: false, last });
         }
         if room < wnd {

@@ -16,6 +16,8 @@ use crate::wire::tcp::SackBlocks;
 const QUICK_ACKS: u8 = 16;
 /// Most duplicate acknowledgements that wait to be sent.
 const DUPLICATE_ACKS_MAX: u8 = 64;
+/// A window of so many bytes is enough for whatever the peer begins with.
+const ENOUGH_TO_BEGIN: u32 = 32_768;
 /// Units of the window scale held back from the advertised edge.
 const SLACK_UNITS: u64 = 4;
 
@@ -330,7 +332,10 @@ impl RecvBuffer {
         let new = self.edge_allowed(scale, rings);
         let gain = new.distance_from(self.rcv_adv);
         let threshold = i32::try_from(self.edge_step(rings)).unwrap_or(i32::MAX);
+        // The SYN could tell no more than 65,535, which is enough until the peer sends something: the acknowledgement tells it all.
+        let begun = self.anchor.offset > 0 || self.rcv_wnd() < ENOUGH_TO_BEGIN;
         gain >= threshold
+            && begun
             && !planted::is(Bug::NoWindowUpdate)
             && new.0.wrapping_sub(self.rcv_nxt.0) / 2 >= self.rcv_wnd()
     }
@@ -396,6 +401,13 @@ impl RecvBuffer {
     pub(in crate::tcp) fn note_duplicate(&mut self, left: SeqNumber, right: SeqNumber) {
         if !planted::is(Bug::NoDsack) {
             self.assembler.get_or_insert_default().duplicate = (left, right);
+        }
+    }
+
+    /// Command: no duplicate is to be told of.
+    pub(in crate::tcp) fn forget_duplicate(&mut self) {
+        if let Some(assembler) = self.assembler.as_mut() {
+            assembler.duplicate = Default::default();
         }
     }
 

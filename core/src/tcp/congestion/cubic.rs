@@ -169,7 +169,7 @@ impl CongestionControl for Cubic {
             }
             return;
         }
-        let mut acked = ack.acked_bytes;
+        let mut acked = ack.progress_bytes;
         if window.in_slow_start() {
             let divisor = if initial { self.hystart.growth_divisor() } else { 1 };
             acked = window.slow_start(acked / divisor);

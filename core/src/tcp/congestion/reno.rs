@@ -29,7 +29,7 @@ impl CongestionControl for Reno {
         if !window.validated || ack.phase == AckPhase::Recovery || ack.ece {
             return;
         }
-        let mut acked = ack.acked_bytes;
+        let mut acked = ack.progress_bytes;
         if window.in_slow_start() {
             acked = window.slow_start(acked);
         }

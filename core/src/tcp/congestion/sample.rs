@@ -29,6 +29,9 @@ pub struct AckSample {
     pub acked_bytes: u32,
     /// Acknowledgements that came at one moment and are told of together; the round trip is that of each.
     pub acks: u32,
+    /// Bytes that the window may grow by: newly known to have arrived with an acknowledgement number that advanced, or on a path
+    /// that reorders. What earlier acknowledgements told of out of order counts no more, though the number covers it only now.
+    pub progress_bytes: u32,
     /// Bytes newly known to have arrived: newly covered and not selectively acknowledged before, or newly
     /// selectively acknowledged.
     pub delivered_bytes: u32,

@@ -12,6 +12,7 @@ pub fn ack(acked_bytes: u32) -> AckSample {
         now: Instant::ZERO,
         phase: AckPhase::Open,
         acked_bytes,
+        progress_bytes: acked_bytes,
         acks: 1,
         delivered_bytes: acked_bytes,
         lost_bytes: 0,

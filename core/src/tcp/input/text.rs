@@ -145,6 +145,8 @@ impl Connection {
             return;
         }
         self.rcv.rcv_nxt += 1;
+        // A duplicate that came with it is of no use any more: nothing follows that could be sent again in vain.
+        self.rcv.forget_duplicate();
         self.rcv.rcv_adv = self.rcv.rcv_adv.max(self.rcv.rcv_nxt);
         self.rcv.ack_due = AckDue::Now;
         self.events.raise(Events::PEER_CLOSED);

@@ -15,6 +15,9 @@ use crate::planted::{self, Bug};
 use crate::tcp::assembler::Assembler;
 use crate::time::{Duration, Instant};
 
+/// Records looked at for how many segments left at a moment: more are a burst in any case.
+const BURST_RECORDS_MAX: usize = 64;
+
 /// The sender's half of a connection that has something in flight, or had a moment ago. Positions are stream offsets; FIN takes
 /// the one behind the last byte.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,9 +79,19 @@ pub(in crate::tcp) struct Delivery {
     pub(in crate::tcp) original: bool,
     /// The lowest position that was sent once and delivered behind later ones.
     pub(in crate::tcp) reordered: Option<u64>,
+    /// Bytes of it that duplicate acknowledgements told of already, as far as can be known without SACK.
+    pub(in crate::tcp) told: u32,
 }
 
 impl Delivery {
+    /// Getter: bytes that made progress with this acknowledgement, not with an earlier one: what a window grows by. An
+    /// acknowledgement that comes after duplicates is of the one segment that was missing (Linux's tcp_remove_reno_sacks). `forward`:
+    /// its number advanced, or what came out of order is progress as well (tcp_may_raise_cwnd).
+    #[inline]
+    pub(in crate::tcp) fn progress(&self, forward: bool, mss: u32) -> u32 {
+        if forward { self.bytes.saturating_sub(self.told).max(self.bytes.min(mss)) } else { 0 }
+    }
+
     fn add(&mut self, record: &Sent, mss: u32) {
         self.bytes += record.len;
         self.segments += record.segments(mss);
@@ -158,6 +171,13 @@ impl Flight {
         self.rate.stamp(now, idle, &mut record);
         self.sent.push(record);
         self.max = end;
+    }
+
+    /// Getter: segments that left at `now` for the first time, of the last records.
+    pub(in crate::tcp) fn burst(&self, now: Instant, mss: u32) -> u32 {
+        let left_now = |r: &&Sent| r.xmit_time == now && !r.marks.has(Marks::EVER);
+        let last = self.sent.iter().rev().take(BURST_RECORDS_MAX).take_while(left_now);
+        last.map(|record| record.segments(mss)).sum()
     }
 
     /// Command: what left last had PSH.

@@ -75,6 +75,9 @@ impl Connection {
             let dsack_of_probe = sack && self.take_sack(ack, blocks, &mut delivery);
             rtt = self.sample_rtt(now, timestamps, &delivery);
             let may_send_new = self.may_send_new(io);
+            if advanced && let Some(flight) = self.recovery.flight.as_deref() {
+                delivery.told = u32::from(flight.dup_acks).saturating_mul(mss);
+            }
             let delivery = &delivery;
             let ack =
                 Ack { timestamps, delivery, acked, advanced, duplicate, may_send_new, lost_before };
@@ -157,7 +160,10 @@ impl Connection {
             let in_order = ack.delivery.newest.end <= flight.una;
             let before = |echo: u32| echo.wrapping_sub(newest_sent).cast_signed() < 0;
             let older = in_order && echo.is_some_and(before);
-            flight.rack.delivered(now, &ack.delivery.newest, min_rtt, older);
+            let newest = &ack.delivery.newest;
+            let behind = ack.delivery.acked.filter(|_| newest.end != flight.una);
+            let last = behind.map_or(newest.xmit_time, |(_, last)| last);
+            flight.rack.delivered(now, newest, last, min_rtt, older);
         }
         if let Some(low) = ack.delivery.reordered {
             let distance = flight.fack - low;
@@ -378,6 +384,7 @@ impl Connection {
         let mss = self.options.mss();
         let min_rtt = self.rtt.min_rtt();
         let ece = self.ecn.is_echoed();
+        let forward = acked > 0 || self.recovery.reorders_much();
         let Some(flight) = self.recovery.flight.as_deref_mut() else { return };
         let lost_bytes = flight.rate.lost.wrapping_sub(lost_before);
         let mut delivered_seq = self.snd.snd_una;
@@ -397,6 +404,7 @@ impl Connection {
             now,
             phase,
             acked_bytes: acked,
+            progress_bytes: delivery.progress(forward, mss),
             acks: 1,
             delivered_bytes: delivery.bytes,
             lost_bytes,

@@ -107,6 +107,7 @@ impl Connection {
             now,
             phase: AckPhase::Open,
             acked_bytes,
+            progress_bytes: acked_bytes,
             acks,
             delivered_bytes: delivered.bytes,
             lost_bytes: 0,

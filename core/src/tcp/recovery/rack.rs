@@ -54,12 +54,14 @@ impl Rack {
     }
 
     /// Input: `sent` was delivered, the newest by this acknowledgement (RACK_update, §6.2 step 2). `echo_older`: the timestamp that
-    /// it echoes is older than the retransmission.
+    /// it echoes is older than the retransmission. `last`: when the last segment left of those that were delivered, by their
+    /// sequence: RACK.rtt is its round trip, as the RFC goes through them in that order.
     #[inline]
     pub(in crate::tcp) fn delivered(
         &mut self,
         now: Instant,
         sent: &Sent,
+        last: Instant,
         min_rtt: Duration,
         echo_older: bool,
     ) {
@@ -68,7 +70,7 @@ impl Rack {
             // It was the original that arrived, and when that left is forgotten.
             return;
         }
-        self.rtt = rtt;
+        self.rtt = now.saturating_since(last);
         if sent.stamp().is_after(self.newest) {
             self.newest = sent.stamp();
         }
@@ -206,7 +208,8 @@ mod tests {
     fn sack(flight: &mut Flight, now: u64, left: u64, right: u64) {
         let mut delivery = Delivery::default();
         flight.sack(left, right, MSS, &mut delivery);
-        flight.rack.delivered(at(now), &delivery.newest, Duration::from_millis(20), false);
+        let last = delivery.newest.xmit_time;
+        flight.rack.delivered(at(now), &delivery.newest, last, Duration::from_millis(20), false);
     }
 
     #[test]
@@ -248,6 +251,15 @@ mod tests {
     }
 
     #[test]
+    fn the_round_trip_is_that_of_the_last_segment_delivered_which_may_have_left_before_the_newest()
+    {
+        let mut rack = Rack::new(0);
+        let sent = Sent { end: 100, len: 100, xmit_time: at(20), ..Sent::default() };
+        rack.delivered(at(32), &sent, at(10), Duration::ZERO, false);
+        assert_eq!((rack.rtt, rack.newest), (Duration::from_millis(22), sent.stamp()));
+    }
+
+    #[test]
     fn duplicates_widen_the_window_once_a_round_trip_and_for_sixteen_recoveries() {
         let mut rack = Rack::new(0);
         rack.duplicate(100, 1_000);
@@ -278,10 +290,11 @@ mod tests {
         let mut rack = Rack::new(0);
         let mut sent = Sent { end: 100, len: 100, xmit_time: at(30), ..Sent::default() };
         sent.marks.set(Marks::EVER);
-        rack.delivered(at(40), &sent, Duration::from_millis(20), false);
-        rack.delivered(at(60), &sent, Duration::from_millis(20), true);
+        let least = Duration::from_millis(20);
+        rack.delivered(at(40), &sent, at(30), least, false);
+        rack.delivered(at(60), &sent, at(30), least, true);
         assert_eq!(rack, Rack::new(0));
-        rack.delivered(at(60), &sent, Duration::from_millis(20), false);
+        rack.delivered(at(60), &sent, at(30), least, false);
         assert_eq!(rack.rtt, Duration::from_millis(30));
     }
 }

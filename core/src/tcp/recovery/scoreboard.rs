@@ -262,7 +262,8 @@ mod tests {
             let mut delivery = Delivery::default();
             self.flight.sack(left, right, MSS, &mut delivery);
             if delivery.bytes > 0 {
-                self.flight.rack.delivered(at(now), &delivery.newest, Duration::ZERO, false);
+                let last = delivery.newest.xmit_time;
+                self.flight.rack.delivered(at(now), &delivery.newest, last, Duration::ZERO, false);
             }
         }
 

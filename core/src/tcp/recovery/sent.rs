@@ -155,7 +155,7 @@ impl SentQueue {
         self.records.get_mut(index)
     }
 
-    pub(in crate::tcp) fn iter(&self) -> impl Iterator<Item = &Sent> {
+    pub(in crate::tcp) fn iter(&self) -> impl DoubleEndedIterator<Item = &Sent> {
         self.records.iter()
     }
 

@@ -71,7 +71,7 @@ impl Default for Trouble {
             bytes_retrans: 0,
             dsack_dups: 0,
             reord_seen: 0,
-            reordering: 3,
+            reordering: REORDERING,
             rwnd_limited: Duration::ZERO,
             rwnd_since: OFF,
             out_of_order: 0,
@@ -84,6 +84,8 @@ impl Default for Trouble {
     }
 }
 
+/// Reordering that every path is taken to have, in segments (tcp_reordering).
+const REORDERING: u16 = 3;
 /// The most reordering that is remembered, in segments (tcp_max_reordering).
 const REORDERING_MAX: u32 = 300;
 
@@ -109,6 +111,11 @@ impl Recovery {
     /// Getter: the network was seen to reorder.
     pub(in crate::tcp) fn reorders(&self) -> bool {
         self.trouble.as_deref().is_some_and(|trouble| trouble.reord_seen > 0)
+    }
+
+    /// Getter: so much reordering was seen that segments which arrive out of order are nothing special.
+    pub(in crate::tcp) fn reorders_much(&self) -> bool {
+        self.trouble.as_deref().is_some_and(|trouble| trouble.reordering > REORDERING)
     }
 
     /// Getter: a tail loss probe is under way: the stall, if it is one, began before it.
