@@ -101,6 +101,8 @@ pub(super) struct ZeroCopies {
     waiting: VecDeque<(u32, u64)>,
     /// First and last of each range that is done and was not told.
     done: VecDeque<(u32, u32)>,
+    /// How many are done, told or not.
+    released: u64,
 }
 
 impl ZeroCopies {
@@ -116,11 +118,17 @@ impl ZeroCopies {
             self.waiting.front().copied().filter(|(_, end)| *end <= released)
         {
             self.waiting.pop_front();
+            self.released += 1;
             match self.done.back_mut() {
                 Some((_, last)) if last.wrapping_add(1) == number => *last = number,
                 _ => self.done.push_back((number, number)),
             }
         }
+    }
+
+    /// Getter: how many sends are done.
+    pub(super) fn released(&self) -> u64 {
+        self.released
     }
 
     /// Getter: something was not told.

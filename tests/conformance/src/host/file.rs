@@ -23,6 +23,8 @@ pub(super) struct News {
     pub(super) output: u64,
     /// Connected, closed by the peer, over.
     pub(super) state: u64,
+    /// Something joined the error queue.
+    pub(super) errors: u64,
 }
 
 /// A connection, from the moment its application could know of it.

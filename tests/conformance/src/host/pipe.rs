@@ -82,7 +82,12 @@ impl Host {
             (_, _) if len == 0 => Ok(Reply::Number(0)),
             (None, Some(0)) => Err(Errno::EAGAIN),
             (None, Some(room)) => {
-                let taken = self.try_receive(from, len.min(room), libc::MSG_DONTWAIT)?;
+                let hole = self.mark_ahead(from).is_some_and(|ahead| ahead.is_hole());
+                let taken = match self.try_receive(from, len.min(room), libc::MSG_DONTWAIT) {
+                    // Only the urgent byte is there: nothing to wait for (tcp_splice_read).
+                    Err(Errno::EAGAIN) if hole => return Ok(Reply::Number(0)),
+                    taken => taken?,
+                };
                 let Reply::Received(count, Received { bytes, .. }) = taken else {
                     return Err(Errno::EINVAL);
                 };

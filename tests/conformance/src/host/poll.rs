@@ -28,6 +28,7 @@ impl Watch {
     fn is_triggered(&self, news: News) -> bool {
         let Some(told) = self.told else { return true };
         told.state != news.state
+            || told.errors != news.errors
             || (told.input != news.input && self.events & (IN | PRI) != 0)
             || (told.output != news.output && self.events & OUT != 0)
     }
@@ -60,7 +61,8 @@ impl Host {
         match self.look(fd) {
             Some(File::Tcp(tcp)) => match tcp.role {
                 Role::Stream { socket } => {
-                    self.endpoints.get(&socket).map_or_else(News::default, |e| e.news)
+                    let news = self.endpoints.get(&socket).map_or_else(News::default, |e| e.news);
+                    News { errors: tcp.zero_copies.released() + tcp.stamps.queued(), ..news }
                 }
                 Role::Fresh | Role::Listener { .. } => {
                     News { input: tcp.arrived, ..News::default() }
@@ -235,6 +237,7 @@ impl Host {
             if watch.disarmed || ready.len() == max {
                 continue;
             }
+            self.release_zero_copies(fd);
             let news = self.news_of(fd);
             if watch.events & EDGE != 0 && !watch.is_triggered(news) {
                 continue;

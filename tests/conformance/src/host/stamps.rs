@@ -42,6 +42,8 @@ pub(super) struct Stamps {
     unsent: VecDeque<Wanted>,
     unacked: VecDeque<Wanted>,
     done: VecDeque<(Instant, u32, u64)>,
+    /// How many stamps there were, told or not.
+    queued: u64,
 }
 
 impl Stamps {
@@ -59,6 +61,7 @@ impl Stamps {
 
     /// Input: by `now` everything below `sent` has left, and the peer has everything below `released`.
     fn advance(&mut self, now: Instant, sent: u64, released: u64) {
+        let before = self.done.len();
         while let Some(wanted) = self.unsent.front().copied().filter(|w| w.end <= sent) {
             self.unsent.pop_front();
             for (flag, kind) in [(TX_SCHED, SCHEDULED), (TX_SOFTWARE, SENT)] {
@@ -74,6 +77,12 @@ impl Stamps {
                 self.done.push_back((now, ACKED, wanted.end));
             }
         }
+        self.queued += (self.done.len() - before) as u64;
+    }
+
+    /// Getter: how many stamps there were.
+    pub(super) fn queued(&self) -> u64 {
+        self.queued
     }
 
     /// Getter: something was not told.

@@ -80,7 +80,8 @@ fn apply(options: &mut Options, text: &str, line: usize) -> Result<(), SyntaxErr
         }
         // They shape the device that a script is played over elsewhere; here there is none.
         "gateway_ip" | "netmask_ip" | "speed" | "code_command" | "code_format" | "code_sockopt"
-        | "debug" | "verbose" | "so_filename" | "so_flags" | "is_anyip" | "send_omit_free" => {}
+        | "mss" | "debug" | "verbose" | "so_filename" | "so_flags" | "is_anyip"
+        | "send_omit_free" => {}
         _ => {
             return SyntaxError::new(
                 line,
