@@ -25,7 +25,7 @@ fn written_connection() -> Vec<u8> {
     let now = Instant::from_nanos(1_000_000_000);
     let mut rings = CheckedRings::new(64 << 10);
     let mut tcp = Connection::connect(now, &Config::default(), 1_000, 7);
-    let limits = TxLimits { mss_ip: 1_460, gso_bytes_max: 0 };
+    let limits = TxLimits { mss_ip: 1_460, mss_link: 1_460, gso_bytes_max: 0 };
     let syn = tcp.poll_transmit(now, &limits, &rings).expect("a SYN comes first").header;
     let mut header = TcpHeader {
         flags: TcpFlags::SYN.union(TcpFlags::ACK),

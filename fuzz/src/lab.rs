@@ -11,7 +11,7 @@ use crate::rings::CheckedRings;
 
 /// Bytes of each ring.
 pub const RING: u64 = 64 << 10;
-const LIMITS: TxLimits = TxLimits { mss_ip: 1_460, gso_bytes_max: 0 };
+const LIMITS: TxLimits = TxLimits { mss_ip: 1_460, mss_link: 1_460, gso_bytes_max: 0 };
 const SEGMENTS_MAX: usize = RING as usize / MSS_LEAST as usize + 64;
 
 /// A connection and its application.

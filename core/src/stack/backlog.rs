@@ -124,7 +124,7 @@ impl Stack {
         let mss_ip = self.links[hop.interface.index()]
             .mtu
             .saturating_sub((reply.header_len() + crate::wire::tcp::TCP_HEADER_LEN) as u16);
-        let limits = TxLimits { mss_ip, gso_bytes_max: 0 };
+        let limits = TxLimits { mss_ip, mss_link: mss_ip, gso_bytes_max: 0 };
         let secret = IsnSecret(*self.config.secret());
         let cookies = self.config.syn_cookies();
         let Some(listener) = self.listener_mut(listener_id) else {

@@ -500,9 +500,11 @@ fn tcp_room(caps: &NicCaps, allowance: &Allowance, unacked: impl FnOnce() -> u64
     let Allowance { link, path_mtu, v6, .. } = allowance;
     let mtu = usize::from(caps.mtu);
     let ip_len = if v6.is_some() { IPV6_HEADER_LEN } else { IPV4_HEADER_LEN };
-    let mss_ip = path_mtu.saturating_sub((ip_len + TCP_HEADER_LEN) as u16);
-    let ordinary =
-        Room { frame_len: link.len() + mtu, limits: TxLimits { mss_ip, gso_bytes_max: 0 } };
+    let headers = (ip_len + TCP_HEADER_LEN) as u16;
+    let mss_ip = path_mtu.saturating_sub(headers);
+    let mss_link = v6.map_or(caps.mtu, |fields| fields.link_mtu).saturating_sub(headers);
+    let limits = TxLimits { mss_ip, mss_link, gso_bytes_max: 0 };
+    let ordinary = Room { frame_len: link.len() + mtu, limits };
     if !caps.tx_checksum || caps.tso_bytes_max == 0 {
         return ordinary;
     }
@@ -515,7 +517,7 @@ fn tcp_room(caps: &NicCaps, allowance: &Allowance, unacked: impl FnOnce() -> u64
         return ordinary;
     }
     let gso_bytes_max = (super_len - link.len() - headers) as u32;
-    Room { frame_len: super_len, limits: TxLimits { mss_ip, gso_bytes_max } }
+    Room { frame_len: super_len, limits: TxLimits { gso_bytes_max, ..limits } }
 }
 
 #[cfg(test)]

@@ -83,11 +83,12 @@ impl Negotiated {
     pub(in crate::tcp) fn syn_options(
         &self,
         config: &Config,
+        mss_link: u16,
         timestamps: Timestamps,
     ) -> TcpOptions {
         TcpOptions {
             mss: Some(
-                self.mss_ip.min(config.max_segment_or_all())
+                mss_link.min(config.max_segment_or_all())
                     - if planted::is(Bug::MssLessOptions) { TIMESTAMPS_LEN } else { 0 },
             ),
             window_scale: self.window_scaling.then_some(config.window_scale_offered()),

@@ -22,8 +22,11 @@ const BURST_MAX: u64 = 65_536;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TxLimits {
     /// TCP header options and payload that fit into one packet beside a bare TCP header: the MTU less
-    /// 40 bytes with IPv4, less 60 with IPv6. What our SYN announces.
+    /// 40 bytes with IPv4, less 60 with IPv6.
     pub mss_ip: u16,
+    /// The same for the link alone, whatever the path lets through: what our SYN announces, as it is of what we can receive
+    /// (RFC 9293 §3.7.1).
+    pub mss_link: u16,
     /// Most payload bytes of a super-segment that the NIC will cut; 0 where it cuts none.
     pub gso_bytes_max: u32,
 }
@@ -232,7 +235,8 @@ impl Connection {
             self.ecn_of_syn(again)
         };
         header.flags = header.flags.union(ecn);
-        header.options = self.options.syn_options(&self.config, self.timestamps(now));
+        header.options =
+            self.options.syn_options(&self.config, limits.mss_link, self.timestamps(now));
         let (cookie, len) = self.fast_open_syn(again, limits.mss_ip, io);
         header.options.fast_open = cookie;
         let scale = header.options.window_scale.unwrap_or(0);

@@ -10,7 +10,8 @@ impl Connection {
     /// timers that give a connection up (RFC 1122 §4.2.3.5) begin with it. Then `poll_event` until it gives `None`.
     pub fn lose_next(&mut self, now: Instant, io: &impl StreamIo) {
         if self.flags.rst_due || (self.snd.outstanding() == 0 && self.has_unsent(io)) {
-            let limits = TxLimits { mss_ip: self.options.mss_ip, gso_bytes_max: 0 };
+            let mss_ip = self.options.mss_ip;
+            let limits = TxLimits { mss_ip, mss_link: mss_ip, gso_bytes_max: 0 };
             let _ = self.poll_transmit(now, &limits, io);
         }
     }

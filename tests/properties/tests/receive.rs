@@ -9,7 +9,7 @@ use causeway_properties::Rings;
 use proptest::prelude::*;
 
 const RING: u64 = 8 << 10;
-const LIMITS: TxLimits = TxLimits { mss_ip: 1_460, gso_bytes_max: 0 };
+const LIMITS: TxLimits = TxLimits { mss_ip: 1_460, mss_link: 1_460, gso_bytes_max: 0 };
 
 /// A segment: where it begins before or behind what is expected, its length, what its bytes are, whether FIN follows.
 type Piece = (i32, usize, u8, bool);

@@ -92,7 +92,7 @@ impl World {
         let mut world = Self {
             now,
             config,
-            limits: TxLimits { mss_ip: 1_460, gso_bytes_max },
+            limits: TxLimits { mss_ip: 1_460, mss_link: 1_460, gso_bytes_max },
             link: Link::new(weather),
             ends: [Some([client.clone(), client]), None],
         };

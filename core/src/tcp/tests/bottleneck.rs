@@ -216,7 +216,11 @@ impl Bottleneck {
         let flow = &mut self.flows[flow];
         let tcp = flow.ends[from].as_mut()?;
         while tcp.poll_event().is_some() {}
-        tcp.poll_transmit(self.now, &TxLimits { mss_ip: 1_460, gso_bytes_max: 0 }, &flow.io[from])
+        tcp.poll_transmit(
+            self.now,
+            &TxLimits { mss_ip: 1_460, mss_link: 1_460, gso_bytes_max: 0 },
+            &flow.io[from],
+        )
     }
 
     fn send(&mut self, flow: usize, from: usize, segment: &SegmentOut) {

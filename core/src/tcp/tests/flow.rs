@@ -119,7 +119,7 @@ fn the_initial_flight_is_ten_segments_and_its_last_one_is_pushed() {
 #[test]
 fn super_segments_carry_whole_segments_and_the_stream_arrives() {
     let mut pair = Pair::established(Config::default());
-    pair.limits = TxLimits { mss_ip: 1460, gso_bytes_max: 64_000 };
+    pair.limits = TxLimits { mss_ip: 1460, mss_link: 1460, gso_bytes_max: 64_000 };
     let data: std::vec::Vec<u8> = (0..300_000u32).map(|i| (i / 7) as u8).collect();
     pair.write(CLIENT, &data);
     pair.run_until(|p| p.ends[SERVER].io.committed == 300_000);

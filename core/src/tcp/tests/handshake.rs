@@ -182,7 +182,7 @@ fn a_syn_ack_that_comes_again_takes_back_nothing_that_was_promised_meanwhile() {
     let mut tcp = Connection::accept(now, &Config::default(), 1_000, 0, &syn);
     // Rings come with the handshake's end only.
     let mut io = MemoryIo { gone: true, ..MemoryIo::default() };
-    let limits = TxLimits { mss_ip: 1_460, gso_bytes_max: 0 };
+    let limits = TxLimits { mss_ip: 1_460, mss_link: 1_460, gso_bytes_max: 0 };
     assert!(tcp.poll_transmit(now, &limits, &io).is_some());
     // Something old is answered with a window that is scaled, and rounded upwards.
     let old = TcpHeader { seq: SeqNumber(6_000), flags: TcpFlags::ACK, ..TcpHeader::default() };

@@ -80,7 +80,7 @@ impl Pair {
             now: Instant::from_nanos(1_000_000_000),
             ends: [End::new(config, 1_000), End::new(config, 9_000)],
             link: Link::new(1),
-            limits: TxLimits { mss_ip: 1460, gso_bytes_max: 0 },
+            limits: TxLimits { mss_ip: 1460, mss_link: 1460, gso_bytes_max: 0 },
             log: Vec::new(),
             memory: ReceiveMemory::new(1 << 30),
         }

@@ -83,7 +83,7 @@ fn pair_in(weather: &Weather) -> Pair {
         end.io.rx_capacity = weather.rx_capacity;
     }
     if weather.gso {
-        pair.limits = TxLimits { mss_ip: 1460, gso_bytes_max: 20_000 };
+        pair.limits = TxLimits { mss_ip: 1460, mss_link: 1460, gso_bytes_max: 20_000 };
     }
     pair
 }
