@@ -12,6 +12,7 @@ use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher24;
 
+use super::congestion::Congestion;
 use super::connection::Connection;
 use super::event::Events;
 use super::isn::IsnSecret;
@@ -305,6 +306,16 @@ impl Connection {
     /// Getter: the connection took data from a SYN, and its handshake is not done: it may send.
     pub(in crate::tcp) fn is_fast_child(&self) -> bool {
         self.seldom.fast_open().is_some_and(|f| f.child)
+    }
+
+    /// Command: the SYN,ACK leaves. What may follow before it is acknowledged has an initial window of segments whose length is known
+    /// by now.
+    pub(in crate::tcp) fn begin_fast_child(&mut self) {
+        if self.is_fast_child() && self.recovery.flight.is_none() {
+            let (algorithm, mss) = (self.config.congestion, self.options.mss());
+            self.congestion = Congestion::new(algorithm, mss, self.counters.syn_lost);
+            self.follow_pacing_setting();
+        }
     }
 
     /// Command: the handshake of a connection that took data from a SYN is done, or never will be. True, once, if it was one.

@@ -254,6 +254,7 @@ impl Connection {
         if !self.timers.is_set(TimerReason::Retransmit) {
             self.timers.set(TimerReason::Retransmit, now + self.rto());
         }
+        self.begin_fast_child();
         Some(SegmentOut { payload_len: len, ..SegmentOut::bare(header, Ecn::NotEct) })
     }
 

@@ -13,6 +13,7 @@ use crate::tcp::congestion::{AckPhase, AckSample};
 use crate::tcp::connection::{Connection, millis};
 use crate::tcp::event::Events;
 use crate::tcp::seq::SeqNumber;
+use crate::tcp::state::State;
 use crate::tcp::timer::TimerReason;
 use crate::time::{Duration, Instant};
 use crate::wire::tcp::{SackBlocks, Timestamps};
@@ -441,6 +442,8 @@ impl Connection {
         let may = self.options.sack
             && self.recovery.phase == Phase::Open
             && flight.sacked_bytes == 0
+            // Before the handshake of Fast Open is done it is the SYN,ACK that may be missing.
+            && self.state != State::SynReceived
             && !flight.tlp.is_under_way();
         if !may {
             flight.timers.probe = OFF;
