@@ -1,6 +1,6 @@
 //! The interface of an algorithm.
 
-use super::sample::{AckSample, LossEvent, Sent};
+use super::sample::{AckSample, LossEvent, Lost, Sent};
 use super::window::Window;
 
 /// What an algorithm decides. Every method says which event of RFC 5681 or of its successors it answers, and
@@ -12,6 +12,11 @@ pub trait CongestionControl {
     /// Input: a loss was found by acknowledgements, and recovery begins (RFC 5681 §3.2): the threshold, and the
     /// window that holds once recovery is over. How fast the window gets there is recovery's (RFC 6937).
     fn on_loss(&mut self, window: &mut Window, event: &LossEvent);
+
+    /// Input: one of the segments that are believed lost, before the acknowledgement that told of it, or after the timeout.
+    fn on_lost(&mut self, window: &mut Window, lost: &Lost) {
+        let _ = (window, lost);
+    }
 
     /// Input: recovery ended: everything outstanding at the loss is acknowledged.
     fn on_recovered(&mut self, window: &mut Window, event: &LossEvent) {

@@ -27,6 +27,6 @@ pub use cubic::Cubic;
 pub use dctcp::Dctcp;
 pub use figures::CongestionFigures;
 pub use reno::Reno;
-pub use sample::{AckPhase, AckSample, LossEvent, Sent};
+pub use sample::{AckPhase, AckSample, LossEvent, Lost, Sent};
 pub use state::Congestion;
 pub use window::{CWND_MAX, Window, initial_window};

@@ -86,6 +86,21 @@ pub struct Sent {
     pub more_waits: bool,
 }
 
+/// What left at once, a segment or a burst, is believed lost.
+#[derive(Clone, Copy, Debug)]
+pub struct Lost {
+    /// When that was noticed.
+    pub now: Instant,
+    /// One past its last byte.
+    pub end: SeqNumber,
+    /// Its bytes.
+    pub len: u32,
+    /// Bytes in flight without it.
+    pub in_flight: u32,
+    /// Sender maximum segment size in bytes.
+    pub mss: u32,
+}
+
 /// Something went wrong on the path, or is over.
 #[derive(Clone, Copy, Debug)]
 pub struct LossEvent {

@@ -11,7 +11,7 @@ use super::cubic::Cubic;
 use super::dctcp::Dctcp;
 use super::figures::CongestionFigures;
 use super::reno::Reno;
-use super::sample::{AckSample, LossEvent, Sent};
+use super::sample::{AckSample, LossEvent, Lost, Sent};
 use super::usage::Usage;
 use super::window::{CWND_MAX, Window, initial_window};
 use crate::tcp::pacing::{Pacing, RATE_UNLIMITED};
@@ -273,6 +273,12 @@ impl Congestion {
         *prior = *window;
         each!(machine, control => control.on_loss(window, event));
         window.ssthresh
+    }
+
+    /// Input: a segment is believed lost.
+    pub fn on_lost(&mut self, lost: &Lost) {
+        let Attached { window, machine, .. } = self.attach();
+        each!(machine, control => control.on_lost(window, lost));
     }
 
     /// Command: the window while recovery governs it (RFC 6937): not for anything else.

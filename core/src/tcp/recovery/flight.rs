@@ -27,6 +27,8 @@ pub(in crate::tcp) struct Flight {
     pub(in crate::tcp) sacked: Assembler,
     /// Where records begin that are lost and not sent again since, ascending. Some may be delivered meanwhile.
     pub(in crate::tcp) lost: VecDeque<u64>,
+    /// Where the first and the last begin of the lost ones that congestion control was not told of.
+    pub(in crate::tcp) untold: Option<(u64, u64)>,
     /// Where records begin that were sent again, in the order in which that happened. Some may be delivered meanwhile.
     pub(in crate::tcp) again: VecDeque<u64>,
     /// `snd_una` and `snd_max`.
@@ -111,6 +113,7 @@ impl Flight {
             sent: SentQueue::default(),
             sacked: Assembler::new(),
             lost: VecDeque::new(),
+            untold: None,
             again: VecDeque::new(),
             una,
             max: una,
@@ -254,10 +257,28 @@ impl Flight {
             record.marks.set(Marks::LOST);
             self.lost_bytes += len;
         }
+        record.marks.set(Marks::UNTOLD);
+        let (low, high) = self.untold.unwrap_or((start, start));
+        self.untold = Some((low.min(start), high.max(start)));
         self.rate.lost = self.rate.lost.wrapping_add(len);
         self.reserve();
         if let Err(at) = self.lost.binary_search(&start) {
             self.lost.insert(at, start);
+        }
+    }
+
+    /// Command: the end and the length of each record that was marked lost since the last time, in the order of the stream.
+    pub(in crate::tcp) fn tell_lost(&mut self, mut tell: impl FnMut(u64, u32)) {
+        let Some((low, high)) = self.untold.take() else { return };
+        let first = self.lost.partition_point(|start| *start < low);
+        for start in self.lost.range(first..).take_while(|start| **start <= high) {
+            let index = self.sent.index_of(*start);
+            if let Some(record) = self.sent.get_mut(index)
+                && record.marks.has(Marks::UNTOLD)
+            {
+                record.marks.clear(Marks::UNTOLD);
+                tell(record.end, record.len);
+            }
         }
     }
 
@@ -310,6 +331,7 @@ impl Flight {
             record.marks.set(Marks::RETRANS);
             self.retrans_bytes += len;
         }
+        record.marks.clear(Marks::UNTOLD);
         self.again.push_back(start);
         if let Ok(at) = self.lost.binary_search(&start) {
             self.lost.remove(at);
@@ -320,8 +342,9 @@ impl Flight {
     /// Command: what was marked lost was not (RFC 4015).
     pub(in crate::tcp) fn unmark_lost(&mut self) {
         for record in self.sent.iter_mut() {
-            record.marks.clear(Marks::LOST);
+            record.marks.clear(Marks::LOST | Marks::UNTOLD);
         }
+        self.untold = None;
         self.lost_bytes = 0;
         self.lost.clear();
         self.rack.judged = self.una;

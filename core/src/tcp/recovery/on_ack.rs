@@ -9,7 +9,7 @@ use super::timers::OFF;
 use super::tlp::{ProbeAck, ProbeOutcome, probe_timeout};
 use crate::planted::{self, Bug};
 use crate::port::StreamIo;
-use crate::tcp::congestion::{AckPhase, AckSample};
+use crate::tcp::congestion::{AckPhase, AckSample, Lost};
 use crate::tcp::connection::{Connection, millis};
 use crate::tcp::event::Events;
 use crate::tcp::seq::SeqNumber;
@@ -386,6 +386,7 @@ impl Connection {
         let min_rtt = self.rtt.min_rtt();
         let ece = self.ecn.is_echoed();
         let forward = acked > 0 || self.recovery.reorders_much();
+        self.tell_losses(now);
         let Some(flight) = self.recovery.flight.as_deref_mut() else { return };
         let lost_bytes = flight.rate.lost.wrapping_sub(lost_before);
         let mut delivered_seq = self.snd.snd_una;
@@ -420,6 +421,20 @@ impl Connection {
             delivered_seq,
             ece,
             cwnd_limited: self.snd.cwnd_limited,
+        });
+    }
+
+    /// Tells congestion control of each segment that was found lost.
+    pub(super) fn tell_losses(&mut self, now: Instant) {
+        let mss = self.options.mss();
+        let Some(flight) = self.recovery.flight.as_deref_mut().filter(|f| f.untold.is_some())
+        else {
+            return;
+        };
+        let in_flight = flight.pipe(mss);
+        let (anchor, congestion) = (&self.snd.anchor, &mut self.congestion);
+        flight.tell_lost(|end, len| {
+            congestion.on_lost(&Lost { now, end: anchor.seq_of(end), len, in_flight, mss });
         });
     }
 

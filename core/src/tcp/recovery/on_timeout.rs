@@ -41,6 +41,7 @@ impl Connection {
             self.congestion.set_cwnd(pipe.saturating_add(mss));
         }
         self.recovery.phase = Phase::Loss;
+        self.tell_losses(now);
         self.events.raise(Events::CONGESTION);
     }
 
@@ -64,6 +65,7 @@ impl Connection {
             self.enter_recovery(now, 0);
             self.reduce_proportionally(0, false);
         }
+        self.tell_losses(now);
     }
 
     /// Input: PTO passed (RFC 8985 §7.3): a probe is due, and the retransmission timer starts again.
@@ -127,6 +129,7 @@ impl Flight {
 
     /// Command: what is lost was too big, and no fault of the network's load: there will be nothing to undo.
     pub(in crate::tcp) fn blameless(&mut self) {
+        self.tell_lost(|_, _| ());
         self.recover = self.max;
         self.frto = false;
         self.undo.forget();

@@ -32,6 +32,8 @@ impl Marks {
     pub(in crate::tcp) const FIN: u8 = 32;
     /// Its last byte left with PSH.
     pub(in crate::tcp) const PUSHED: u8 = 64;
+    /// Its last transmission is lost, and congestion control does not know yet.
+    pub(in crate::tcp) const UNTOLD: u8 = 128;
 
     pub(in crate::tcp) const fn has(self, mark: u8) -> bool {
         self.0 & mark != 0

@@ -16,7 +16,7 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 use super::control::CongestionControl;
-use super::sample::{AckPhase, AckSample, LossEvent, Sent};
+use super::sample::{AckPhase, AckSample, LossEvent, Lost, Sent};
 use super::window::Window;
 use crate::time::Instant;
 
@@ -137,9 +137,6 @@ impl CongestionControl for Bbr {
             self.in_loss = false;
             window.cwnd = window.cwnd.max(self.prior_cwnd);
         }
-        if ack.lost_bytes > 0 {
-            self.model.note_loss(self.rate.delivered());
-        }
         let rs = self.rate.on_ack(ack, self.model.min_rtt_us());
         let c = Context {
             now: ack.now,
@@ -157,6 +154,25 @@ impl CongestionControl for Bbr {
         let _ = event;
         self.save_cwnd(window.cwnd);
         self.model.note_loss(self.rate.delivered());
+    }
+
+    /// BBRHandleLostPacket.
+    fn on_lost(&mut self, window: &mut Window, lost: &Lost) {
+        self.model.note_loss(self.rate.delivered());
+        let Some(rs) = self.rate.on_lost(lost) else { return };
+        if !self.cycle.samples || !Model::is_inflight_too_high(&rs) {
+            return;
+        }
+        let tx_in_flight = Model::inflight_at_loss(&rs, lost.len);
+        let c = Context {
+            now: lost.now,
+            mss: lost.mss,
+            in_flight: lost.in_flight,
+            cwnd_limited: false,
+            cwnd: window.cwnd,
+            rs: RateSample { tx_in_flight, ..rs },
+        };
+        self.handle_inflight_too_high(&c);
     }
 
     fn on_recovered(&mut self, window: &mut Window, event: &LossEvent) {

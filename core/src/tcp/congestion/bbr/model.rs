@@ -229,6 +229,17 @@ impl Model {
         rs.lost > 0 && rs.lost > percent(rs.tx_in_flight as u64, LOSS_THRESH_PERCENT)
     }
 
+    /// BBRInflightAtLoss: how much was in flight when losses came to more than 2 % of it: before the segment of `len` bytes
+    /// that `rs` is of, and as much of it as was not too much yet.
+    pub(super) fn inflight_at_loss(rs: &RateSample, len: u32) -> u32 {
+        let in_flight = u64::from(rs.tx_in_flight.saturating_sub(len));
+        let lost = rs.lost.saturating_sub(len.into());
+        let allowed =
+            in_flight.saturating_mul(LOSS_THRESH_PERCENT).saturating_sub(lost.saturating_mul(100));
+        let prefix = allowed / (100 - LOSS_THRESH_PERCENT);
+        u32::try_from(in_flight + prefix).unwrap_or(u32::MAX)
+    }
+
     /// BBRHandleInflightTooHigh, the bound; `target` is what the flow meant to have in flight.
     pub(super) fn lower_inflight_hi(&mut self, rs: &RateSample, target: u64) {
         if !rs.is_app_limited {

@@ -42,7 +42,7 @@ pub(super) struct Cycle {
     wait: Duration,
     pub(super) ack_phase: AckPhase,
     /// Samples of a probe come in: too much loss bounds `inflight_hi`.
-    samples: bool,
+    pub(super) samples: bool,
     up_rounds: u32,
     up_acks: u64,
     /// Bytes acknowledged for one more segment of `inflight_hi`.
@@ -204,7 +204,7 @@ impl Bbr {
     }
 
     /// BBRHandleInflightTooHigh.
-    fn handle_inflight_too_high(&mut self, c: &Context) {
+    pub(super) fn handle_inflight_too_high(&mut self, c: &Context) {
         self.cycle.samples = false;
         let target = self.target_inflight(c);
         self.model.lower_inflight_hi(&c.rs, target);

@@ -5,7 +5,7 @@ use alloc::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::sample::{AckSample, Sent};
+use super::super::sample::{AckSample, Lost, Sent};
 use crate::tcp::seq::SeqNumber;
 use crate::time::{Duration, Instant};
 
@@ -112,11 +112,24 @@ impl RateEstimator {
         }
     }
 
+    /// Input: a segment is lost. What its sending and its loss say, of a segment that is remembered.
+    pub(super) fn on_lost(&mut self, lost: &Lost) -> Option<RateSample> {
+        self.lost += u64::from(lost.len);
+        let index = self.log.partition_point(|s| s.end < lost.end);
+        let stamp = self.log.get(index)?;
+        Some(RateSample {
+            tx_in_flight: stamp.tx_in_flight,
+            lost: self.lost - stamp.lost,
+            is_app_limited: stamp.app_limited,
+            total_delivered: self.delivered,
+            ..RateSample::default()
+        })
+    }
+
     /// Input: something was delivered. GenerateRateSample.
     pub(super) fn on_ack(&mut self, ack: &AckSample, min_rtt_us: u64) -> RateSample {
         self.delivered += u64::from(ack.delivered_bytes);
         self.delivered_at = ack.now;
-        self.lost += u64::from(ack.lost_bytes);
         let mut rs = RateSample {
             newly_acked: ack.delivered_bytes,
             newly_lost: ack.lost_bytes,

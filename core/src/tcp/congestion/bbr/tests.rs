@@ -1,9 +1,11 @@
 extern crate std;
 
+use super::model::Model;
 use super::probe_bw::Phase;
+use super::rate::RateSample;
 use super::{Bbr, State};
 use crate::tcp::congestion::testing::{MSS, ack};
-use crate::tcp::congestion::{AckSample, CongestionControl, Sent, Window, initial_window};
+use crate::tcp::congestion::{AckSample, CongestionControl, Lost, Sent, Window, initial_window};
 use crate::tcp::seq::SeqNumber;
 use crate::time::{Duration, Instant};
 
@@ -180,4 +182,46 @@ fn losses_outside_of_probing_lower_the_bounds_by_three_tenths_at_most_and_probin
         path.run(Duration::from_millis(1));
     }
     assert_eq!(path.bbr.model.inflight_lo, super::model::INFINITE);
+}
+
+#[test]
+fn the_loss_that_makes_two_percent_ends_a_probe_at_once_with_what_was_in_flight_before_it() {
+    let mut path = Path::new(RATE, RTT);
+    while path.bbr.state() != State::ProbeBw(Phase::Up) {
+        path.run(Duration::from_millis(1));
+    }
+    // A round later what was sent at the higher rate is under way.
+    path.run(RTT + RTT);
+    assert_eq!(path.bbr.state(), State::ProbeBw(Phase::Up));
+    let sent = path.in_flight();
+    let lost = |i: u32| Lost {
+        now: path.now,
+        end: SeqNumber(path.una + i * MSS),
+        len: MSS,
+        in_flight: sent - i * MSS,
+        mss: MSS,
+    };
+    let mut bbr = path.bbr.clone();
+    bbr.on_lost(&mut path.window, &lost(1));
+    assert_eq!(bbr.state(), State::ProbeBw(Phase::Up), "one of {} segments", sent / MSS);
+    assert_eq!(bbr.model.inflight_hi, super::model::INFINITE);
+    let crossing = (2..).find(|i| {
+        bbr.on_lost(&mut path.window, &lost(*i));
+        bbr.state() != State::ProbeBw(Phase::Up)
+    });
+    assert_eq!(bbr.state(), State::ProbeBw(Phase::Down));
+    let bound = bbr.model.inflight_hi;
+    // Two are less than 2 % of what was in flight when these left, and three are more.
+    assert_eq!(crossing, Some(3));
+    assert!((100 * MSS..150 * MSS).contains(&sent), "{sent}");
+    assert!(bound > u64::from(100 * MSS) && bound < u64::from(sent), "{bound} of {sent}");
+}
+
+#[test]
+fn what_was_not_too_much_is_counted_to_the_byte_within_a_burst_that_is_lost() {
+    let rs = |tx_in_flight, lost| RateSample { tx_in_flight, lost, ..RateSample::default() };
+    // 2 % of 90,000 and of what of the burst may be lost: (0.02 * 90,000) / 0.98.
+    assert_eq!(Model::inflight_at_loss(&rs(100_000, 10_000), 10_000), 90_000 + 1_836);
+    // Enough was lost before it.
+    assert_eq!(Model::inflight_at_loss(&rs(100_000, 3_000), 1_000), 99_000);
 }
