@@ -14,6 +14,7 @@ pub use demux::{ConnectionDemux, DemuxError, LISTENERS_PER_ENDPOINT_MAX, Listene
 pub use info::{INFO_WORDS, SocketInfo};
 pub use key::{Address, Endpoint, FourTuple};
 pub use option::{MtuDiscover, SocketOption};
+pub(crate) use ports::PortSequence;
 pub use ports::{EphemeralPorts, PROBES_MAX, PortRangeError};
 pub use ready::ReadyQueue;
 pub use table::{PAGE_SLOTS, Table};

@@ -1,7 +1,9 @@
-//! Ephemeral ports, chosen at random (RFC 6056 §3.3.1).
+//! Ephemeral ports: of connections by RFC 6056's double hash (§3.3.4), of what is bound and has no peer yet at random (§3.3.1).
 
 use core::ops::RangeInclusive;
 
+use super::key::FourTuple;
+use crate::keyed_hash::KeyedHash;
 use crate::planted::{self, Bug};
 use crate::rng::Stream;
 
@@ -45,20 +47,39 @@ impl EphemeralPorts {
         self.first..=self.last
     }
 
-    /// Command: a port for which `is_free` says yes, or `None` after [`PROBES_MAX`] candidates (or the
-    /// whole range, if smaller), so that an exhausted range costs a bounded time. With one port in 400
-    /// free, the odds of missing them all are below 1 in 10,000.
+    /// Command: a port for a connection, for which `is_free` says yes, or `None` after [`PROBES_MAX`] candidates (or the whole
+    /// range, if smaller), so that an exhausted range costs a bounded time. `flow` is its four-tuple with 0 for the port.
+    ///
+    /// Towards one peer the ports follow each other, from a place that nobody else can guess: each comes again only after all
+    /// the others, when its TIME-WAIT is most likely over. `is_free` looks at four-tuples, so that one port serves many peers
+    /// and TIME-WAIT is respected (RFC 6056 §2.4).
+    pub(crate) fn choose_towards(
+        &self,
+        sequence: &mut PortSequence,
+        flow: &FourTuple,
+        mut is_free: impl FnMut(u16) -> bool,
+    ) -> Option<u16> {
+        let size = u32::from(self.last - self.first) + 1;
+        let (offset, count) = sequence.towards(flow);
+        for _ in 0..size.min(u32::from(self.probes_max)) {
+            let at = (u64::from(offset) + u64::from(*count)) % u64::from(size);
+            *count = count.wrapping_add(1);
+            let port = self.first + at as u16;
+            if is_free(port) {
+                return Some(port);
+            }
+        }
+        None
+    }
+
+    /// Command: a port for something without a peer, for which `is_free` says yes, or `None` as
+    /// for connections. With one port in 400 free, the odds of missing them all are below 1 in 10,000.
     ///
     /// The first candidate and the stride are random, so that the next port can be guessed neither from
-    /// the last one nor from what is taken. `is_free` looks at four-tuples for connections, so that one
-    /// port serves many peers (and TIME-WAIT is respected, RFC 6056 §2.4); at ports for listeners. It may
-    /// also accept only ports that hash to this engine's own queue.
+    /// the last one nor from what is taken.
     pub fn choose(&self, rng: &mut Stream, mut is_free: impl FnMut(u16) -> bool) -> Option<u16> {
         let size = u32::from(self.last - self.first) + 1;
         let mut offset = rng.below(u64::from(size)) as u32;
-        if planted::is(Bug::NeighbouringPorts) {
-            offset = 0;
-        }
         let stride = coprime_stride(rng, size);
         for _ in 0..size.min(u32::from(self.probes_max)) {
             let port = self.first + offset as u16;
@@ -68,6 +89,34 @@ impl EphemeralPorts {
             offset = (offset + stride) % size;
         }
         None
+    }
+}
+
+/// How many counters the connections of all peers share (TABLE_LENGTH of RFC 6056 §3.3.4): who opens connections to us and looks
+/// at the ports learns how many went to some of the peers, not to which.
+const COUNTERS: usize = 64;
+
+/// Where the search for the port of a connection begins.
+#[derive(Clone, Debug)]
+pub(crate) struct PortSequence {
+    hash: KeyedHash,
+    counts: [u32; COUNTERS],
+}
+
+impl PortSequence {
+    /// `seed` must be secret from peers.
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut random = Stream::new(seed, 0x636f_756e);
+        Self {
+            hash: KeyedHash::new(seed, 0x706f_7274),
+            counts: core::array::from_fn(|_| random.next_u64() as u32),
+        }
+    }
+
+    /// F() and the counter at G() of the RFC.
+    fn towards(&mut self, flow: &FourTuple) -> (u32, &mut u32) {
+        let hash = if planted::is(Bug::NeighbouringPorts) { 0 } else { self.hash.tuple(flow) };
+        (hash as u32, &mut self.counts[(hash >> 32) as usize % COUNTERS])
     }
 }
 
@@ -112,6 +161,54 @@ mod tests {
             false
         });
         assert_eq!((choice, probes), (None, PROBES_MAX));
+    }
+
+    fn flow(peer: u8) -> FourTuple {
+        let end = |host, port| core::net::SocketAddr::from(([10, 0, 0, host], port));
+        FourTuple::new(end(1, 0), end(peer, 80))
+    }
+
+    #[test]
+    fn towards_one_peer_a_port_comes_again_after_all_others() {
+        let ports = EphemeralPorts::new(40_000..=40_099).unwrap();
+        let mut sequence = PortSequence::new(7);
+        let mut choose = || ports.choose_towards(&mut sequence, &flow(2), |_| true).unwrap();
+        let first: std::vec::Vec<u16> = (0..100).map(|_| choose()).collect();
+        assert_eq!(first.iter().collect::<BTreeSet<_>>().len(), 100);
+        let again: std::vec::Vec<u16> = (0..100).map(|_| choose()).collect();
+        assert_eq!(first, again);
+    }
+
+    #[test]
+    fn a_port_towards_one_peer_says_nothing_of_that_towards_another() {
+        let ports = EphemeralPorts::default();
+        let mut sequence = PortSequence::new(7);
+        let chosen: std::vec::Vec<u16> = (2..=201)
+            .map(|peer| ports.choose_towards(&mut sequence, &flow(peer), |_| true).unwrap())
+            .collect();
+        let near = chosen.windows(2).filter(|pair| pair[0].abs_diff(pair[1]) < 28).count();
+        assert!(near < 8, "{near} of 199 neighbours within 0.1 % of the range");
+        let mut other = PortSequence::new(8);
+        let same = (2..=201).zip(&chosen).filter(|(peer, port)| {
+            ports.choose_towards(&mut other, &flow(*peer), |_| true) == Some(**port)
+        });
+        assert!(same.count() < 4, "another secret gives other ports");
+    }
+
+    #[test]
+    fn no_port_of_a_full_range_costs_a_bounded_number_of_probes_and_the_one_that_is_free_is_found()
+    {
+        let mut probes = 0;
+        let all = EphemeralPorts::default();
+        let mut sequence = PortSequence::new(7);
+        let choice = all.choose_towards(&mut sequence, &flow(2), |_| {
+            probes += 1;
+            false
+        });
+        assert_eq!((choice, probes), (None, PROBES_MAX));
+        let few = EphemeralPorts::new(500..=1_000).unwrap();
+        let choice = few.choose_towards(&mut sequence, &flow(2), |port| port == 777);
+        assert_eq!(choice, Some(777));
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::keyed_hash::KeyedHash;
 use crate::nic::{INTERFACES_MAX, IfIndex, MacAddr, Medium, NicCaps};
 use crate::port::SocketId;
 use crate::rng::Stream;
-use crate::socket::{EphemeralPorts, ReadyQueue, Table};
+use crate::socket::{EphemeralPorts, PortSequence, ReadyQueue, Table};
 use crate::tcp::congestion::CongestionFigures;
 use crate::tcp::{ChallengeBudget, FastOpenCache, ReceiveMemory, SharedConfig};
 use crate::time::Instant;
@@ -66,6 +66,7 @@ pub struct Stack {
     pub(super) flow_labels: KeyedHash,
     pub(super) udp: Demux,
     pub(super) ports: EphemeralPorts,
+    pub(super) port_sequence: PortSequence,
     /// For what a peer need not be unable to guess: source ports are chosen with it, keyed by the secret.
     pub(super) random: Stream,
     pub(super) wheel: TimerWheel,
@@ -132,6 +133,7 @@ impl Stack {
             flow_labels: KeyedHash::new(low ^ high, 0x666c_6f77),
             udp: Demux::new(low.rotate_left(29) ^ high),
             ports: EphemeralPorts::default(),
+            port_sequence: PortSequence::new(high ^ low.rotate_left(13)),
             random: Stream::new(low ^ high.rotate_left(32), 0x706f_7274),
             wheel: TimerWheel::new(),
             ready: Default::default(),

@@ -193,9 +193,9 @@ impl Stack {
         }
     }
 
-    /// A random port that makes the four-tuple unique, connections in TIME-WAIT included.
+    /// A port that makes the four-tuple unique, connections in TIME-WAIT included.
     fn choose_tuple(&mut self, asked: &Asked, local: IpAddr) -> Result<FourTuple, CommandError> {
-        let Self { sockets, random, ports, .. } = self;
+        let Self { sockets, port_sequence, ports, .. } = self;
         let demux = match asked.transport {
             Transport::Tcp => &self.tcp,
             Transport::Machnet => &self.machnet,
@@ -211,7 +211,8 @@ impl Stack {
                 && demux.connection(sockets, &tuple).is_none()
                 && udp.is_none_or(|udp| udp.overlapping(sockets, tuple.local).next().is_none())
         };
-        let port = ports.choose(random, is_free).ok_or(CommandError::PortsExhausted)?;
+        let port = ports.choose_towards(port_sequence, &tuple_with(0), is_free);
+        let port = port.ok_or(CommandError::PortsExhausted)?;
         Ok(tuple_with(port))
     }
 
