@@ -54,12 +54,19 @@ fn mask(secret: &IsnSecret, tuple: &CookieTuple, minute: u32) -> u32 {
     keyed_hash(secret, 3, minute, tuple.local, tuple.remote)
 }
 
-/// The cookie for a SYN with the sequence number `irs` whose sender takes segments of `mss` bytes.
-fn bake(secret: &IsnSecret, now: Instant, tuple: &CookieTuple, irs: SeqNumber, mss: u16) -> u32 {
-    let index = MSS_TABLE.iter().rposition(|size| *size <= mss).unwrap_or(0) as u32;
+/// The cookie for a SYN with the sequence number `irs` whose sender takes segments of `mss` bytes; `None` where that is less than
+/// any cookie can remember.
+fn bake(
+    secret: &IsnSecret,
+    now: Instant,
+    tuple: &CookieTuple,
+    irs: SeqNumber,
+    mss: u16,
+) -> Option<u32> {
+    let index = MSS_TABLE.iter().rposition(|size| *size <= mss)? as u32;
     let minute = minute(now);
     let data = mask(secret, tuple, minute).wrapping_add(index) & DATA_MASK;
-    base(secret, tuple, irs).wrapping_add(minute << COUNT_SHIFT).wrapping_add(data)
+    Some(base(secret, tuple, irs).wrapping_add(minute << COUNT_SHIFT).wrapping_add(data))
 }
 
 /// The segment size that `cookie` remembers; `None` when it is not ours, or too old.
@@ -104,7 +111,8 @@ fn with_options(timestamp: u32, options: &TcpOptions) -> u32 {
 }
 
 impl Connection {
-    /// Output: the SYN,ACK that answers `syn` when there is no room for a half-open connection. Nothing is kept.
+    /// Output: the SYN,ACK that answers `syn` when there is no room for a half-open connection. Nothing is kept. `None` for a peer
+    /// whose segments have to be smaller than a cookie can say: it has to wait for room.
     pub fn cookie_answer(
         now: Instant,
         config: &SharedConfig,
@@ -116,7 +124,7 @@ impl Connection {
         let options = offered(syn, config);
         // What a peer without the option takes, and a connection would believe.
         let peer_mss = options.mss.filter(|mss| *mss > 0).unwrap_or(MSS_TABLE[1]);
-        let cookie = bake(secret, now, tuple, syn.seq, peer_mss);
+        let cookie = bake(secret, now, tuple, syn.seq, peer_mss)?;
         let ts_offset = super::isn::timestamp_offset(secret, tuple.local, tuple.remote);
         let bare = TcpHeader { options, flags: TcpFlags::SYN, ..*syn };
         let mut moment = Self::accept(now, config, cookie, ts_offset, &bare);
@@ -181,7 +189,7 @@ mod tests {
     fn a_cookie_is_good_for_its_own_connection_and_for_two_minutes_at_most() {
         let (tuple, irs) = (tuple(), SeqNumber(77));
         let made = Instant::ZERO + Duration::from_secs(600);
-        let cookie = bake(&SECRET, made, &tuple, irs, 1_460);
+        let cookie = bake(&SECRET, made, &tuple, irs, 1_460).unwrap();
         let at = |s| taste(&SECRET, made + Duration::from_secs(s), &tuple, irs, cookie);
         assert_eq!(
             [at(0), at(59), at(119), at(120), at(3_600)],
@@ -204,12 +212,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_size_is_the_greatest_of_the_table_that_the_peer_takes(mss: u16, irs: u32, s in 0u64..1 << 30) {
+        fn the_size_is_the_greatest_of_the_table_that_the_peer_takes(
+            mss in prop_oneof![0u16..600, any::<u16>()],
+            irs: u32,
+            s in 0u64..1 << 30,
+        ) {
             let now = Instant::ZERO + Duration::from_secs(s);
             let cookie = bake(&SECRET, now, &tuple(), SeqNumber(irs), mss);
-            let got = taste(&SECRET, now, &tuple(), SeqNumber(irs), cookie).unwrap();
+            let got = cookie.map(|c| taste(&SECRET, now, &tuple(), SeqNumber(irs), c).unwrap());
             let best = MSS_TABLE.into_iter().filter(|size| *size <= mss).max();
-            prop_assert_eq!(got, best.unwrap_or(MSS_TABLE[0]));
+            prop_assert_eq!(got, best);
         }
 
         #[test]
