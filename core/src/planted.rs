@@ -182,6 +182,20 @@ bugs! {
     CountableChallenges "countable-challenges",
     /// Initial sequence numbers are the clock (RFC 6528).
     GuessableIsn "guessable-isn",
+    /// A closed connection probes a shut window, and sends again, for ever (RFC 6429).
+    EndlessOrphan "endless-orphan",
+    /// Neighbour discovery in fragments is believed (RFC 6980).
+    NdpInPieces "ndp-in-pieces",
+    /// Redirects to a router that is gone are followed (RFC 4861 §7.3.3).
+    RedirectedForEver "redirected-for-ever",
+    /// A FIN beyond a gap is not in the SACK block before it (RFC 2018 §3).
+    FinNotSacked "fin-not-sacked",
+    /// Data leaves without the SACK blocks that it has room for (RFC 2018 §4).
+    NoSackOnData "no-sack-on-data",
+    /// Questions about strangers push neighbours in use out (RFC 6583).
+    StrangersFirst "strangers-first",
+    /// What has to be cut below 552 bytes has DF (RFC 791).
+    NeverCut "never-cut",
     /// Ports follow each other (RFC 6056).
     NeighbouringPorts "neighbouring-ports",
     /// Any number is a cookie (RFC 4987 §3.6).

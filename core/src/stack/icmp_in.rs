@@ -7,7 +7,9 @@ use super::composition::Stack;
 use super::datagram::ip_header_len;
 use super::sock::Kind;
 use crate::error::{CommandError, EndReason};
+use crate::ip::PMTU_MIN_V4;
 use crate::nic::IfIndex;
+use crate::planted::{self, Bug};
 use crate::port::{AppPort, Completion, SocketId};
 use crate::socket::FourTuple;
 use crate::tcp::{IcmpError, SeqNumber};
@@ -168,9 +170,19 @@ impl Stack {
         if !ours {
             return None;
         }
+        let believes = connection.config().mtu_discover().believes_icmp();
+        if remote.is_ipv4()
+            && (1..u32::from(PMTU_MIN_V4)).contains(&mtu)
+            && about.len > mtu
+            && !planted::is(Bug::NeverCut)
+            && let Some(socket) = self.sockets.get_mut(id)
+            && let Kind::Tcp { connection, .. } = &mut socket.kind
+        {
+            connection.let_be_cut();
+        }
         let mtu = self.paths.learn(now, remote, mtu, about.len, current)?;
         self.stats.path_mtus_lowered += 1;
-        if !connection.config().mtu_discover().believes_icmp() {
+        if !believes {
             // The path is known to whoever asks for it; this socket does not.
             return None;
         }

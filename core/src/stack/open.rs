@@ -13,15 +13,20 @@ use crate::machnet::Flow;
 use crate::nic::IfIndex;
 use crate::port::{AppPort, ChannelId, Completion, SocketId, Transport};
 use crate::socket::FourTuple;
-use crate::tcp::{Connection, IsnSecret, State, initial_sequence, timestamp_offset};
+use crate::tcp::{Connection, IsnSecret, SeqNumber, State, initial_sequence, timestamp_offset};
 use crate::time::Instant;
 use crate::wire::machnet::{MTU_MIN, MachnetHeader};
 use crate::wire::tcp::TcpHeader;
 
+/// How far behind the numbers of a connection in TIME-WAIT those of the next one begin, as on Linux: what of the old one's window
+/// may still come is not in the new one's.
+const BEYOND_TIME_WAIT: u32 = 65_537;
+
 /// The packet that begins a connection or flow.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum First<'a> {
-    Tcp(&'a TcpHeader),
+    /// A SYN, and the last sequence number of the connection in TIME-WAIT that it follows, if there is one.
+    Tcp(&'a TcpHeader, Option<SeqNumber>),
     Machnet(&'a MachnetHeader),
 }
 
@@ -56,8 +61,13 @@ impl Stack {
         }
         let channel = self.sockets.get(listener_id).map(|socket| socket.channel);
         let kind = match first {
-            First::Tcp(syn) => {
+            First::Tcp(syn, beyond) => {
                 let (iss, ts_offset) = self.sequence_start(now, &tuple);
+                // RFC 9293 MAY-2: the clock may be behind what a fast connection has used up.
+                let iss = match beyond {
+                    Some(last) if SeqNumber(iss) <= last => (last + BEYOND_TIME_WAIT).0,
+                    Some(_) | None => iss,
+                };
                 let connection = Connection::accept(now, config, iss, ts_offset, syn);
                 Kind::Tcp { connection }
             }

@@ -15,7 +15,7 @@ use crate::nic::Frame;
 use crate::planted::{self, Bug};
 use crate::port::{AppPort, SocketId};
 use crate::socket::FourTuple;
-use crate::tcp::{Disposition, Ecn, ListenDecision, Rst, SegmentIn};
+use crate::tcp::{Disposition, Ecn, ListenDecision, Rst, SegmentIn, SeqNumber, State};
 use crate::wire::IpProtocol;
 use crate::wire::checksum::{RunningSum, pseudo_header, verify_sum};
 use crate::wire::tcp::{TCP_HEADER_LEN, TCP_OPTIONS_MAX, TcpFlags, TcpHeader};
@@ -44,7 +44,7 @@ impl Stack {
         }
         match self.tcp.connection(&self.sockets, &tuple) {
             Some(id) => self.handle_segment(id, &tuple, &header, &payload, packet, port),
-            None => self.handle_unbound_segment(&tuple, &header, &payload, packet, port),
+            None => self.handle_unbound_segment(&tuple, &header, &payload, packet, None, port),
         }
     }
 
@@ -91,9 +91,7 @@ impl Stack {
             self.stats.challenges_withheld += 1;
         }
         if disposition == Disposition::Reopen {
-            // RFC 6191: TIME-WAIT gives way to a SYN that is provably newer.
-            self.forget(packet.now, id, port);
-            return self.handle_unbound_segment(tuple, header, payload, packet, port);
+            return self.reopen(id, tuple, (header, &segment), payload, packet, port);
         }
         self.settle(packet.now, id, before, port);
         match disposition {
@@ -109,12 +107,43 @@ impl Stack {
         }
     }
 
+    /// RFC 6191: TIME-WAIT gives way to a SYN that is provably newer, if somebody listens for it.
+    fn reopen<P: AppPort>(
+        &mut self,
+        id: SocketId,
+        tuple: &FourTuple,
+        (header, segment): (&TcpHeader, &SegmentIn<'_>),
+        payload: &Payload<'_>,
+        packet: &Packet,
+        port: &mut P,
+    ) -> Result<(), DropReason> {
+        let listener = self.tcp.listener(&self.sockets, tuple);
+        let listener = listener.and_then(|id| self.listener_mut(id));
+        let is_heard = listener.is_some_and(|listener| listener.may_begin());
+        let Some(socket) = self.sockets.get_mut(id) else { return Err(DropReason::NoSocket) };
+        let Kind::Tcp { connection, .. } = &mut socket.kind else {
+            return Err(DropReason::NoSocket);
+        };
+        if is_heard {
+            let beyond = Some(connection.last_sequence());
+            self.forget(packet.now, id, port);
+            return self.handle_unbound_segment(tuple, header, payload, packet, beyond, port);
+        }
+        let mut io = rings(port, socket.stream.of(socket.channel));
+        connection.handle_refused_syn(packet.now, segment, &mut io);
+        drop(io);
+        self.settle(packet.now, id, Some(State::TimeWait), port);
+        Ok(())
+    }
+
+    /// `beyond`: a connection of this four-tuple was in TIME-WAIT, and the numbers of the next one begin behind its last.
     fn handle_unbound_segment<P: AppPort>(
         &mut self,
         tuple: &FourTuple,
         header: &TcpHeader,
         payload: &Payload<'_>,
         packet: &Packet,
+        beyond: Option<SeqNumber>,
         port: &mut P,
     ) -> Result<(), DropReason> {
         let Some(listener) = self.tcp.listener(&self.sockets, tuple) else {
@@ -134,7 +163,7 @@ impl Stack {
                 Ok(())
             }
             ListenDecision::Accept => {
-                let first = First::Tcp(header);
+                let first = First::Tcp(header, beyond);
                 let (now, link) = (packet.now, packet.interface);
                 let verdict = self.judge_fast_open(now, listener, tuple, (header, payload.len()));
                 match self.open_passive(now, listener, *tuple, first, link, port) {

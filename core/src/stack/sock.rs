@@ -240,16 +240,21 @@ impl Listener {
     /// Takes room for one more half-open connection; false when there is none. A flow needs no queue of half-open
     /// ones: what it may hand over counts; a connection that nobody could take is not begun.
     pub(super) const fn begin(&mut self) -> bool {
-        let room = match self.transport {
-            Transport::Tcp => self.half_open < self.backlog && self.handed_over < self.backlog,
-            // Nobody listens for datagrams: a UDP socket is bound.
-            Transport::Udp => false,
-            Transport::Machnet => self.half_open.saturating_add(self.handed_over) < self.backlog,
-        };
+        let room = self.may_begin();
         if room {
             self.half_open += 1;
         }
         room
+    }
+
+    /// There is room for one more half-open connection.
+    pub(super) const fn may_begin(&self) -> bool {
+        match self.transport {
+            Transport::Tcp => self.half_open < self.backlog && self.handed_over < self.backlog,
+            // Nobody listens for datagrams: a UDP socket is bound.
+            Transport::Udp => false,
+            Transport::Machnet => self.half_open.saturating_add(self.handed_over) < self.backlog,
+        }
     }
 
     /// A half-open connection comes to be that has proved its peer, and is about to be completed.

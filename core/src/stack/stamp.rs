@@ -4,7 +4,7 @@
 use core::net::IpAddr;
 
 use crate::nic::Frame;
-use crate::tcp::Config;
+use crate::tcp::{Config, Connection};
 use crate::udp::UdpSocket;
 use crate::wire::checksum::{finish, fold};
 use crate::wire::ipv4::IPV4_HEADER_LEN;
@@ -30,9 +30,13 @@ pub(super) struct Stamp {
 impl Stamp {
     /// `None` where the socket is content with the defaults.
     #[inline]
-    pub(super) fn of(config: &Config) -> Option<Self> {
+    pub(super) fn of(connection: &Connection) -> Option<Self> {
+        Self::new(connection.config(), connection.may_be_cut())
+    }
+
+    #[inline]
+    fn new(config: &Config, may_be_cut: bool) -> Option<Self> {
         let (traffic_class, hops) = (config.traffic_class(), config.hops());
-        let may_be_cut = config.mtu_discover().may_be_cut();
         (traffic_class != 0 || hops.is_some() || may_be_cut).then_some(Self {
             traffic_class,
             hops,
@@ -101,7 +105,7 @@ mod tests {
     fn stamp(options: &[SocketOption]) -> Option<Stamp> {
         let mut config = SharedConfig::default();
         options.iter().for_each(|option| config.set(*option).unwrap());
-        Stamp::of(&config)
+        Stamp::new(&config, config.mtu_discover().may_be_cut())
     }
 
     #[test]

@@ -272,7 +272,7 @@ impl Stack {
         let socket = self.sockets.get_mut(self.way.id())?;
         let Kind::Tcp { connection, .. } = &mut socket.kind else { return None };
         let io = rings(port, socket.stream.of(socket.channel));
-        if !connection.owes_bare_ack(&io) || Stamp::of(connection.config()).is_some() {
+        if !connection.owes_bare_ack(&io) || Stamp::of(connection).is_some() {
             return None;
         }
         let len = self.way.link.len() + usize::from(nic.caps().mtu);
@@ -352,7 +352,7 @@ impl Outlet<'_> {
     ) -> Turn {
         let allowance = self.allowance;
         let mut out = SegmentOutlet {
-            stamp: Stamp::of(connection.config()),
+            stamp: Stamp::of(connection),
             offload: nic.caps().tx_checksum,
             outlet: self,
         };

@@ -507,6 +507,9 @@ impl Connection {
             self.snd.fin_offset = StreamEnd::at(end);
         }
         let mss = self.options.mss();
+        if self.rcv.assembler.is_some() && !planted::is(Bug::NoSackOnData) {
+            header.options.sack = self.rcv.sack_blocks(&self.options, mss.saturating_sub(len));
+        }
         let next = seq + len + u32::from(fin);
         let (flags, ecn) = self.ecn_of_data(len > 0 && seq == self.snd.snd_max);
         header.flags = header.flags.union(flags);
@@ -543,7 +546,7 @@ impl Connection {
             return None;
         }
         let mut header = self.header(now, self.snd.snd_max, io);
-        header.options.sack = self.rcv.sack_blocks(&self.options);
+        header.options.sack = self.rcv.sack_blocks(&self.options, u32::MAX);
         self.rcv.duplicate_acks = self.rcv.duplicate_acks.saturating_sub(1);
         if self.rcv.duplicate_acks == 0 {
             self.acknowledged();
@@ -551,8 +554,8 @@ impl Connection {
         Some(SegmentOut::bare(header, self.ecn.field()))
     }
 
-    /// Data carries the acknowledgement along, but duplicates must be bare (RFC 5681 §2) and SACK
-    /// blocks would take room from the payload.
+    /// Data carries the acknowledgement along, but duplicates must be bare (RFC 5681 §2), and SACK blocks take no room from the
+    /// payload: a full segment has none.
     #[inline]
     fn acknowledged_by_data(&mut self, now: Instant, len: u32) {
         if !self.rcv.interactive && len > 0 && self.rcv.rcv_mss > 0 {

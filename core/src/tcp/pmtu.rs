@@ -2,11 +2,25 @@
 //! again, as no fault of the network's load.
 
 use super::connection::Connection;
+use super::recovery::Trouble;
 use super::seq::SeqNumber;
 use super::timer::TimerReason;
 use crate::time::Instant;
 
 impl Connection {
+    /// Command: the path carries less than the least that is believed: DF is no help to anybody any more, and packets are cut on
+    /// the way.
+    pub fn let_be_cut(&mut self) {
+        Trouble::of(&mut self.recovery.trouble).may_be_cut = true;
+    }
+
+    /// Getter: packets are sent without DF (IPv4).
+    #[inline]
+    pub fn may_be_cut(&self) -> bool {
+        self.recovery.trouble.as_deref().is_some_and(|trouble| trouble.may_be_cut)
+            || self.config.mtu_discover().may_be_cut()
+    }
+
     /// Input: a router dropped the segment that began at `seq` because it was too big. Of the path it is now known that it
     /// carries `mss_ip` (see [`super::TxLimits`]). What is in flight is sent again in segments of that size, from
     /// the first that is not acknowledged, without a cut of the congestion window: nothing was lost to congestion

@@ -411,20 +411,35 @@ impl RecvBuffer {
         }
     }
 
-    /// Output: SACK blocks for the next pure acknowledgement (RFC 2018 §4): a duplicate first, told once (RFC 2883 §4).
-    pub(in crate::tcp) fn sack_blocks(&mut self, options: &Negotiated) -> SackBlocks {
+    /// Getter: `seq` is one past all that arrived: where a peer that knows of a gap from our SACK blocks would begin its RST. No
+    /// easier to guess than RCV.NXT.
+    pub(in crate::tcp) fn is_sacked_edge(&self, seq: SeqNumber) -> bool {
+        let last = self.assembler.as_deref().and_then(|a| a.intervals().last());
+        last.is_some_and(|last| self.anchor.seq_of(last.end) == seq)
+    }
+
+    /// Output: SACK blocks for the next segment (RFC 2018 §4), for which it has `room` bytes: a duplicate first, told once
+    /// (RFC 2883 §4).
+    pub(in crate::tcp) fn sack_blocks(&mut self, options: &Negotiated, room: u32) -> SackBlocks {
         let mut blocks = SackBlocks::default();
+        let fit = (room.saturating_sub(SACK_HEADER_LEN) / SACK_BLOCK_LEN) as usize;
+        if fit == 0 {
+            return blocks;
+        }
         if let Some(assembler) =
             self.assembler.as_mut().filter(|_| options.sack || planted::is(Bug::SackUnasked))
         {
-            let mut max = if options.timestamps { 3 } else { 4 };
+            let mut max = fit.min(if options.timestamps { 3 } else { 4 });
             let (left, right) = core::mem::take(&mut assembler.duplicate);
             if left != right {
                 blocks.push(left, right);
                 max -= 1;
             }
+            // FIN takes the number behind the last byte.
+            let fin = self.fin_offset.known().filter(|_| !planted::is(Bug::FinNotSacked));
             assembler.sack_blocks(max, |interval| {
-                blocks.push(self.anchor.seq_of(interval.start), self.anchor.seq_of(interval.end));
+                let end = interval.end + u64::from(fin == Some(interval.end));
+                blocks.push(self.anchor.seq_of(interval.start), self.anchor.seq_of(end));
             });
         }
         blocks
@@ -442,6 +457,10 @@ impl RecvBuffer {
             && (self.autotune.is_some() || !self.choked)
     }
 }
+
+/// Bytes of a SACK option with what aligns it, and of each of its blocks (RFC 2018 §3).
+const SACK_HEADER_LEN: u32 = 4;
+const SACK_BLOCK_LEN: u32 = 8;
 
 /// What the rings say, asked once.
 #[derive(Clone, Copy)]

@@ -1,10 +1,13 @@
 //! TIME-WAIT (RFC 9293 §3.4.2, §3.6.1; RFC 1337; RFC 6191).
 
 use super::connection::{Connection, millis};
+use super::disposition::Disposition;
 use super::input::SegmentIn;
+use super::seq::SeqNumber;
 use super::timer::TimerReason;
 use crate::error::EndReason;
 use crate::planted::{self, Bug};
+use crate::port::StreamIo;
 use crate::time::Instant;
 use crate::wire::tcp::TcpFlags;
 
@@ -20,6 +23,22 @@ impl Connection {
         if !self.timers.is_set(TimerReason::TimeWait) || !planted::is(Bug::TimeWaitNotRestarted) {
             self.timers.set(TimerReason::TimeWait, now + millis(self.config.time_wait_ms));
         }
+    }
+
+    /// Getter: the highest sequence number used so far: what the next incarnation has to begin beyond (RFC 9293 MAY-2).
+    pub fn last_sequence(&self) -> SeqNumber {
+        self.snd.snd_max
+    }
+
+    /// Input: the SYN of [`Disposition::Reopen`], of which nothing can come: TIME-WAIT goes on and answers
+    /// it as any other segment.
+    pub fn handle_refused_syn(
+        &mut self,
+        now: Instant,
+        segment: &SegmentIn<'_>,
+        io: &mut impl StreamIo,
+    ) -> Disposition {
+        self.handle_synchronized(now, segment, io)
     }
 
     /// Getter: whether `segment` is a SYN that may begin a new incarnation: its timestamp, or without

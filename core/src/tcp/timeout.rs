@@ -69,7 +69,7 @@ impl Connection {
         let max = match (handshake, self.is_half_open()) {
             (true, true) => self.config.syn_ack_retries_max,
             (true, false) => self.config.syn_retries_max,
-            (false, _) => self.config.retries_max,
+            (false, _) => self.retries_max(),
         };
         if self.recovery.retries == 0 && !self.recovery.probed() {
             self.begin_stall(now, self.rto());
@@ -108,7 +108,12 @@ impl Connection {
             self.flags.override_due = true;
             return;
         }
-        if self.is_given_up(now, self.counters.probes, self.config.retries_max) {
+        if self.is_given_up(now, self.counters.probes, self.retries_max()) {
+            self.advance(now, Trigger::GiveUp);
+            return self.end(EndReason::TimedOut);
+        }
+        if self.is_shut_out() {
+            self.flags.rst_due = true;
             self.advance(now, Trigger::GiveUp);
             return self.end(EndReason::TimedOut);
         }
@@ -122,6 +127,8 @@ impl Connection {
         if !self.timers.is_set(TimerReason::Persist) && !planted::is(Bug::NoPersist) {
             if self.rtt.backoff() == 0 {
                 self.begin_stall(now, Duration::ZERO);
+                // Those before were keepalive's.
+                self.counters.probes = 0;
             }
             let at = self.within_user_timeout(now, self.rto());
             self.timers.set(TimerReason::Persist, at);
@@ -148,8 +155,9 @@ impl Connection {
         if self.state == State::TimeWait || !self.config.keepalive {
             return;
         }
-        if silence < idle || self.snd.outstanding() > 0 {
-            // Traffic, or a retransmission timer that will tell.
+        let busy = self.snd.outstanding() > 0 || self.timers.is_set(TimerReason::Persist);
+        if silence < idle || busy {
+            // Traffic, or a timer of its own that will tell.
             let next = if silence < idle { self.counters.last_rx } else { now };
             return self.timers.set(TimerReason::Keepalive, next + idle);
         }

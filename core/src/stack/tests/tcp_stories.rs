@@ -6,13 +6,92 @@ use std::vec::Vec;
 use crate::error::EndReason;
 use crate::nic::{Frame, NicCaps};
 use crate::port::{Completion, Op, Transport};
-use crate::testing::{Duo, Host, transfer};
+use crate::socket::EphemeralPorts;
+use crate::stack::sock::{Kind, Socket};
+use crate::tcp::{SeqNumber, State};
+use crate::testing::{Duo, Handle, Host, transfer};
 use crate::time::Duration;
 
 const PORT: u16 = 80;
 
 fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|i| (i * 31 + i / 251) as u8).collect()
+}
+
+/// A connection of `a`'s only port that has brought much from `b`, which is in TIME-WAIT.
+fn much_from_a_server_that_closed_first() -> (Duo, Handle) {
+    let mut duo = Duo::new(65_536);
+    let only = EphemeralPorts::new(40_000..=40_000).unwrap();
+    duo.a.engine.stack_mut().set_ephemeral_ports(only);
+    let (ours, theirs) = duo.connect(Transport::Tcp, 80);
+    let bytes = std::vec![7; 2_000_000];
+    assert!(transfer(&mut duo, theirs, ours, false, &bytes) == bytes);
+    duo.b.ask(Op::Close { socket: theirs.socket });
+    duo.settle();
+    duo.a.ask(Op::Close { socket: ours.socket });
+    duo.pass(Duration::from_millis(500));
+    assert_eq!(duo.a.engine.stack().socket_count(), 0);
+    (duo, theirs)
+}
+
+fn last_sequence(duo: &Duo) -> SeqNumber {
+    let connection = |socket: &Socket| match &socket.kind {
+        Kind::Tcp { connection } => Some(connection.last_sequence()),
+        Kind::Listener(_) | Kind::Udp(_) | Kind::Machnet { .. } => None,
+    };
+    let sockets = &duo.b.engine.stack().sockets;
+    sockets.iter().find_map(|(_, socket)| connection(socket)).expect("b has a connection")
+}
+
+#[test]
+fn a_connection_that_follows_one_in_time_wait_begins_beyond_its_numbers() {
+    let (mut duo, _) = much_from_a_server_that_closed_first();
+    let last = last_sequence(&duo);
+    duo.reconnect(Transport::Tcp, 80);
+    let first = last_sequence(&duo);
+    assert!(first > last + 65_536, "{first:?} after {last:?}: the clock is behind");
+}
+
+fn time_waits(duo: &Duo) -> usize {
+    let sockets = duo.b.engine.stack().sockets.iter();
+    sockets.filter(|(_, socket)| socket.tcp_state() == Some(State::TimeWait)).count()
+}
+
+#[test]
+fn a_syn_that_a_full_queue_has_no_room_for_does_not_end_time_wait() {
+    let (mut duo, theirs) = much_from_a_server_that_closed_first();
+    let listener = duo.b.take(|news| match news {
+        Completion::Listening { socket, .. } => Some(*socket),
+        _ => None,
+    });
+    duo.b.ask(Op::Close { socket: listener.expect("b listened") });
+    duo.b.ask(Op::Listen { transport: Transport::Tcp, local: theirs.local, backlog: 1 });
+    duo.settle();
+    for port in [40_001, 40_000] {
+        let only = EphemeralPorts::new(port..=port).unwrap();
+        duo.a.engine.stack_mut().set_ephemeral_ports(only);
+        let remote = theirs.local;
+        duo.a.ask(Op::Connect { transport: Transport::Tcp, local: None, remote });
+        duo.settle();
+        // Nobody accepts the first, and there is room for no other.
+        assert_eq!(time_waits(&duo), 1, "from {port}");
+    }
+}
+
+#[test]
+fn a_syn_that_nobody_listens_for_does_not_end_time_wait() {
+    let (mut duo, theirs) = much_from_a_server_that_closed_first();
+    let listener = duo.b.take(|news| match news {
+        Completion::Listening { socket, .. } => Some(*socket),
+        _ => None,
+    });
+    duo.b.ask(Op::Close { socket: listener.expect("b listened") });
+    duo.settle();
+    assert_eq!(duo.b.engine.stack().socket_count(), 1);
+    let remote = theirs.local;
+    duo.a.ask(Op::Connect { transport: Transport::Tcp, local: None, remote });
+    duo.settle();
+    assert_eq!(time_waits(&duo), 1, "TIME-WAIT goes on");
 }
 
 #[test]

@@ -74,7 +74,7 @@ impl Connection {
     }
 
     /// RFC 9293 §3.10.7.4, in its order.
-    fn handle_synchronized(
+    pub(in crate::tcp) fn handle_synchronized(
         &mut self,
         now: Instant,
         segment: &SegmentIn<'_>,
@@ -149,7 +149,8 @@ impl Connection {
             // RFC 1337: old duplicates would open the port to old data.
             return Disposition::Ignore;
         }
-        if header.seq != self.rcv.rcv_nxt && !planted::is(Bug::RstAnywhere) {
+        let expected = header.seq == self.rcv.rcv_nxt || self.rcv.is_sacked_edge(header.seq);
+        if !expected && !planted::is(Bug::RstAnywhere) {
             return self.challenge(now);
         }
         let reason = match self.state {
@@ -198,7 +199,12 @@ impl Connection {
             // RFC 9293 §3.10.7.4: the peer's FIN again: acknowledge it and wait 2 MSL more.
             self.restart_time_wait(now);
         }
-        let bare = segment.payload_len == 0 && !segment.header.flags.contains(TcpFlags::FIN);
+        let flags = segment.header.flags;
+        if flags.contains(TcpFlags::SYN) && self.state != State::TimeWait {
+            // RFC 5961 §4.2, whatever it carries.
+            return self.challenge(now);
+        }
+        let bare = segment.payload_len == 0 && !flags.contains(TcpFlags::FIN);
         if (bare && !self.may_challenge(now)) || planted::is(Bug::SilentOnUnacceptable) {
             // Two ends that disagree must not answer each other for ever.
             return Disposition::Ignore;

@@ -105,9 +105,10 @@ impl Connection {
             return Disposition::Accept;
         }
         if self.rcv.choked && start + u64::from(len) > self.receive_floor_end(io) {
-            // As with `Refused`. The next look may find room.
+            // The next look may find room. The peer has to know that somebody is there all the same.
             self.note_receive_memory(now, io);
-            return Disposition::Ignore;
+            self.rcv.ack_due = AckDue::Now;
+            return Disposition::SendAck;
         }
         let payload = Payload { slices: segment.payload, skip, len };
         match self.rcv.store(start, payload, io) {
@@ -128,6 +129,11 @@ impl Connection {
                 Disposition::Accept
             }
             Stored::Duplicate => {
+                self.rcv.acknowledge_out_of_order();
+                Disposition::SendAck
+            }
+            // There is no room for another gap. It tells of one all the same (RFC 5681 §4.2).
+            Stored::Refused if start > self.rcv.anchor.offset => {
                 self.rcv.acknowledge_out_of_order();
                 Disposition::SendAck
             }

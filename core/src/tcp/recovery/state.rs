@@ -62,6 +62,8 @@ pub(in crate::tcp) struct Trouble {
     /// How long what followed of them took, and since when it does; 0: it is over.
     pub(in crate::tcp) timeout_ms: u32,
     timeout_since_ms: u32,
+    /// A router on the path carries less than any segment of ours: it has to cut them (IPv4).
+    pub(in crate::tcp) may_be_cut: bool,
 }
 
 impl Default for Trouble {
@@ -80,6 +82,7 @@ impl Default for Trouble {
             timeout_recoveries: 0,
             timeout_ms: 0,
             timeout_since_ms: 0,
+            may_be_cut: false,
         }
     }
 }

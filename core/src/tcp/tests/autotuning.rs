@@ -90,6 +90,11 @@ fn who_holds_more_than_is_free_for_all_is_choked_and_goes_on_once_it_has_read() 
     assert!((190_000..=225_000).contains(&held), "{held}");
     assert!(pair.memory.held() <= 220_000, "{}", pair.memory.held());
     assert!(pair.ends[SERVER].tcp().rcv.choked);
+    // It takes nothing, and answers all the same: the peer knows that somebody is there.
+    let before = pair.ends[SERVER].sent.len();
+    pair.run_for(Duration::from_secs(10));
+    assert_eq!(pair.ends[SERVER].io.committed, held);
+    assert!(pair.ends[SERVER].sent.len() > before + 1);
     pair.ends[SERVER].reads = true;
     pair.read(SERVER);
     pair.run_until(|p| p.ends[SERVER].io.committed == 2 << 20);

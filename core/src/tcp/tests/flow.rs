@@ -73,6 +73,54 @@ fn probes_that_nobody_answers_end_the_connection() {
 }
 
 #[test]
+fn a_closed_connection_does_not_probe_a_shut_window_for_ever() {
+    let mut pair = Pair::established(Config::default());
+    pair.ends[SERVER].reads = false;
+    pair.ends[SERVER].io.rx_capacity = 70_000;
+    pair.write(CLIENT, &[3; 200_000]);
+    pair.close(CLIENT);
+    pair.run_for(Duration::from_secs(100));
+    assert_eq!(pair.ends[CLIENT].state(), State::FinWait1, "a while it waits");
+    pair.run_for(Duration::from_secs(900));
+    assert_eq!(pair.ends[CLIENT].ended(), Some(EndReason::TimedOut));
+    assert_eq!(pair.ends[SERVER].ended(), Some(EndReason::Reset), "the peer is told");
+}
+
+#[test]
+fn a_closed_connection_sends_again_eight_times() {
+    let mut pair = Pair::established(Config::default());
+    pair.link.loss_ppm = 1_000_000;
+    let before = pair.ends[CLIENT].sent.len();
+    pair.write(CLIENT, b"nobody hears this");
+    pair.close(CLIENT);
+    pair.run_until(|p| p.ends[CLIENT].state() == State::Closed);
+    assert_eq!(pair.ends[CLIENT].ended(), Some(EndReason::TimedOut));
+    let sent = pair.ends[CLIENT].sent.len() - before;
+    assert!((9..=20).contains(&sent), "{sent}: data and FIN, and a probe of the tail");
+}
+
+#[test]
+fn keepalive_leaves_a_shut_window_to_the_probes_of_that() {
+    let config = Config::builder()
+        .keepalive(true)
+        .keepalive_idle(Duration::from_secs(5))
+        .keepalive_probes(2)
+        .keepalive_interval(Duration::from_secs(1));
+    let mut pair = Pair::established(config.build().unwrap());
+    pair.ends[SERVER].reads = false;
+    pair.ends[SERVER].io.rx_capacity = 70_000;
+    pair.write(CLIENT, &[3; 200_000]);
+    pair.run_for(Duration::from_secs(60));
+    pair.link.loss_ppm = 1_000_000;
+    pair.run_for(Duration::from_secs(60));
+    assert_eq!(
+        pair.ends[CLIENT].ended(),
+        None,
+        "two probes of the window are not two of keepalive"
+    );
+}
+
+#[test]
 fn a_byte_at_a_time_reader_causes_no_silly_windows() {
     let mut pair = Pair::established(Config::default());
     pair.ends[SERVER].reads = false;
