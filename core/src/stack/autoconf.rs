@@ -16,6 +16,7 @@ use crate::ip::{
     ALL_ROUTERS, AddressState, Announcer, Ipv6Config, Ipv6Interface, group_station, solicited_node,
 };
 use crate::nic::{IfIndex, MacAddr, Medium, NicCaps};
+use crate::planted::{self, Bug};
 use crate::time::{Duration, Instant};
 use crate::wire::ipv6_ext::HOP_BY_HOP;
 use crate::wire::mld::{MLD_HOP_LIMIT, MLD_ROUTERS, MldQuery, MldRecord, emit_report, report_len};
@@ -207,13 +208,16 @@ impl Stack {
         self.settle_ipv6(packet.now, packet.interface);
     }
 
-    /// A next hop does not answer. If it is the default router, another one takes its place.
+    /// A next hop does not answer. Redirects to it are forgotten; if it is the default router, another one takes its place.
     pub(super) fn handle_silent_router(
         &mut self,
         now: Instant,
         interface: IfIndex,
         router: IpAddr,
     ) {
+        if !planted::is(Bug::RedirectedForEver) {
+            self.routing.forget_redirects(interface, router);
+        }
         if let IpAddr::V6(router) = router
             && self.ipv6[interface.index()].handle_router_silent(router)
         {

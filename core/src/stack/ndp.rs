@@ -10,7 +10,9 @@ use crate::event::DropReason;
 use crate::ip::neighbor::{Heard, NeighborKey};
 use crate::ip::{ALL_NODES, AddressState, Solicit, group_station, solicited_node};
 use crate::nic::{Frame, IfIndex, MacAddr, Medium};
+use crate::planted::{self, Bug};
 use crate::wire::ipv6::{IPV6_HEADER_LEN, Ipv6Header};
+use crate::wire::ipv6_ext::has_fragment_header;
 use crate::wire::mld::MldQuery;
 use crate::wire::ndp::{
     NDP_HOP_LIMIT, NEIGHBOR_MESSAGE_LEN, NdpMessage, emit_neighbor_advert, emit_neighbor_solicit,
@@ -53,6 +55,11 @@ impl Stack {
         // RFC 4861 §6.1, §7.1, §8.1: what came through a router is none of the link's.
         if packet.ttl != NDP_HOP_LIMIT {
             return Err(DropReason::Martian);
+        }
+        // RFC 6980 §5: what does not fit into one packet is nobody's neighbour discovery.
+        let headers = frame.segment(0).get(packet.ip_at..packet.at).unwrap_or(&[]);
+        if has_fragment_header(headers) && !planted::is(Bug::NdpInPieces) {
+            return Err(DropReason::Fragment);
         }
         if self.links[packet.interface.index()].medium != Medium::Ethernet {
             return Ok(());
@@ -148,12 +155,12 @@ impl Stack {
             }
             None => {}
         }
-        if !router {
+        let key = NeighborKey { interface, address };
+        let believed = self.neighbors.handle_advertised(packet.now, key, heard);
+        if !router && believed {
             self.ipv6[interface.index()].handle_no_router(target);
             self.settle_ipv6(packet.now, interface);
         }
-        let key = NeighborKey { interface, address };
-        self.neighbors.handle_advertised(packet.now, key, heard);
         self.replies.unpark(interface, address);
         self.queue_solicits();
         Ok(())

@@ -123,6 +123,21 @@ impl Routing {
         }
     }
 
+    /// `neighbor` does not answer: what was redirected to it goes the usual way again (RFC 4861 §7.3.3).
+    pub(super) fn forget_redirects(&mut self, interface: IfIndex, neighbor: IpAddr) {
+        let through = |route: &Route| {
+            route.interface == interface && route.gateway.unwrap_or(route.destination) == neighbor
+        };
+        if !self.redirected.iter().any(through) {
+            return;
+        }
+        for route in self.redirected.iter().filter(|route| through(route)) {
+            self.routes.remove(route.destination, route.prefix_len);
+        }
+        self.redirected.retain(|route| !through(route));
+        self.epoch = self.epoch.wrapping_add(1);
+    }
+
     /// A router says that `destination` is better reached by `gateway`, or is on the link.
     pub(super) fn redirect(
         &mut self,

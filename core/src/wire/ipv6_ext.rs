@@ -118,6 +118,20 @@ pub enum ExtensionError {
     },
 }
 
+/// Getter: there is a fragment header, be it an atomic one, in the chain of `packet`, which ends where the chain does.
+pub fn has_fragment_header(packet: &[u8]) -> bool {
+    let Some(first) = packet.get(6) else { return false };
+    let (mut protocol, mut at) = (IpProtocol(*first), IPV6_HEADER_LEN);
+    for _ in 0..EXTENSION_HEADERS_MAX {
+        if protocol == FRAGMENT {
+            return true;
+        }
+        let Some([next, units, ..]) = packet.get(at..) else { return false };
+        (protocol, at) = (IpProtocol(*next), at + 8 * (1 + usize::from(*units)));
+    }
+    false
+}
+
 /// Input: walks the chain of `packet`, which begins with the fixed header and may be cut anywhere behind it. `first` is
 /// that header's next header.
 pub fn walk_extensions(packet: &[u8], first: IpProtocol) -> Result<ExtensionEnd, ExtensionError> {

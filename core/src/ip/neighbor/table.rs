@@ -122,6 +122,8 @@ pub struct NeighborTable {
     timers: TimerWheel,
     requests: ReadyQueue,
     woken: VecDeque<SocketId>,
+    /// Entries that are incomplete.
+    open: u32,
     /// Where the search for an entry to evict goes on.
     hand: u32,
     /// Where the last look-up found its entry.
@@ -144,6 +146,7 @@ impl NeighborTable {
             timers: TimerWheel::new(),
             requests: ReadyQueue::new(),
             woken: VecDeque::new(),
+            open: 0,
             hand: 0,
             recent: 0,
             epoch: 0,
@@ -404,9 +407,10 @@ impl NeighborTable {
         self.enter(now, slot, next);
     }
 
-    /// Input: a neighbour advertisement for `key` (RFC 4861 §7.2.5). It makes no entry: nobody asked.
-    pub fn handle_advertised(&mut self, now: Instant, key: NeighborKey, heard: Heard) {
-        let Some(slot) = self.find(&key) else { return };
+    /// Input: a neighbour advertisement for `key` (RFC 4861 §7.2.5). It makes no entry: nobody asked. True when it is believed:
+    /// the neighbour is known, and it is no other station that does not claim to know better.
+    pub fn handle_advertised(&mut self, now: Instant, key: NeighborKey, heard: Heard) -> bool {
+        let Some(slot) = self.find(&key) else { return false };
         let state = self.entry_mut(slot).state;
         let known = match state {
             State::Reachable { mac }
@@ -414,17 +418,21 @@ impl NeighborTable {
             | State::Delay { mac }
             | State::Probe { mac, .. } => Some(mac),
             State::Incomplete { .. } | State::Failed => None,
-            State::Permanent { .. } => return,
+            State::Permanent { .. } => return true,
         };
-        let Some(mac) = heard.mac.or(known) else { return };
+        let Some(mac) = heard.mac.or(known) else { return false };
         match known {
             // Another station, which does not claim to know better: doubt is all it raises.
             Some(known) if known != mac && !heard.overrides => {
                 if matches!(state, State::Reachable { .. }) {
                     self.enter(now, slot, State::Stale { mac: known });
                 }
+                false
             }
-            Some(_) | None => self.handle_heard(now, key, mac, heard.solicited, false),
+            Some(_) | None => {
+                self.handle_heard(now, key, mac, heard.solicited, false);
+                true
+            }
         }
     }
 
@@ -464,8 +472,11 @@ impl NeighborTable {
         }
         self.epoch = self.epoch.wrapping_add(1);
         let entry = self.entries[slot as usize].as_mut().expect(LIVE);
+        let asked = matches!(entry.state, State::Incomplete { .. });
         entry.state = state;
-        if !matches!(state, State::Incomplete { .. }) {
+        let asks = matches!(state, State::Incomplete { .. });
+        self.open = self.open - u32::from(asked) + u32::from(asks);
+        if !asks {
             self.woken.extend(entry.waiters.drain(..));
         }
     }
@@ -494,7 +505,15 @@ impl NeighborTable {
 
     /// A new entry, in place of an old one when the table is full. The caller enters its state.
     fn create(&mut self, key: NeighborKey, state: State) -> Option<u32> {
+        let asks = matches!(state, State::Incomplete { .. });
         if self.len() >= self.config.entries_max as usize {
+            // RFC 6583 §6.2: addresses that nobody may have, at any rate, must not push out those that are in use.
+            if asks
+                && self.open >= (self.config.entries_max / 2).max(1)
+                && !planted::is(Bug::StrangersFirst)
+            {
+                return None;
+            }
             let victim = self.find_victim()?;
             self.remove(victim);
         }
@@ -505,6 +524,7 @@ impl NeighborTable {
         });
         let entry = Entry { key, state, used: false, asked_at: None, waiters: Vec::new() };
         self.entries[slot as usize] = Some(entry);
+        self.open += u32::from(asks);
         let Self { index, entries, hash: keyed, .. } = self;
         index.insert_unique(hash(keyed, &key), slot, |&slot| {
             hash(keyed, &entries[slot as usize].as_ref().expect(LIVE).key)
@@ -543,6 +563,7 @@ impl NeighborTable {
         self.epoch = self.epoch.wrapping_add(1);
         self.timers.cancel(slot);
         let Some(entry) = self.entries[slot as usize].take() else { return };
+        self.open -= u32::from(matches!(entry.state, State::Incomplete { .. }));
         self.woken.extend(entry.waiters);
         let found = self.index.find_entry(hash(&self.hash, &entry.key), |&other| other == slot);
         if let Ok(found) = found {

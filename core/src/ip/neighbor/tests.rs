@@ -361,3 +361,23 @@ proptest! {
         prop_assert_eq!(woken, parked);
     }
 }
+
+#[test]
+fn strangers_that_nobody_answers_for_do_not_push_out_a_neighbour_in_use() {
+    let mut table = resolved();
+    let missed = (0..20_000u32).filter(|i| {
+        let now = secs(1) + Duration::from_millis(u64::from(*i));
+        table.handle_timeout(now);
+        let stranger = key(Ipv4Addr::from_bits(0x0a01_0000 + i));
+        table.lookup(now, stranger);
+        if i % 100 != 0 {
+            return false;
+        }
+        let lookup = table.lookup(now, key(THEIRS));
+        if lookup != Lookup::Resolved(THEIR_MAC) {
+            hear(&mut table, now, &answer(THEIR_MAC));
+        }
+        lookup != Lookup::Resolved(THEIR_MAC)
+    });
+    assert_eq!(missed.count(), 0, "of 200, at 1,000 strangers a second");
+}

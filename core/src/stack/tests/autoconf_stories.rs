@@ -11,7 +11,7 @@ use crate::nic::{IfIndex, MacAddr};
 use crate::port::{Completion, Op, Transport};
 use crate::testing::{Duo, Host};
 use crate::time::{Duration, Instant};
-use crate::wire::ipv6_ext::HOP_BY_HOP;
+use crate::wire::ipv6_ext::{FRAGMENT, HOP_BY_HOP};
 use crate::wire::mld::MLD_ROUTERS;
 use crate::wire::ndp::{NdpMessage, emit_neighbor_advert, emit_neighbor_solicit};
 use crate::wire::{
@@ -282,6 +282,55 @@ fn only_the_router_in_use_redirects_and_connections_follow() {
         now = progress.next.map_or(end, |(at, _)| at).max(now);
     }
     assert!(!stations.is_empty() && stations.iter().all(|mac| *mac == better_mac), "{stations:?}");
+    // It does not answer when it is asked whether it still lives.
+    let until = after(now, 60);
+    run(&mut host, &mut now, until);
+    assert_eq!(hop(&host), IpAddr::V6(ROUTER), "RFC 4861 7.3.3");
+}
+
+#[test]
+fn discovery_in_a_fragment_is_nobody_s() {
+    let (mut host, mut now) = (host(Ipv6Mode::Auto), Instant::ZERO);
+    run(&mut host, &mut now, after(Instant::ZERO, 3));
+    let mut bytes = advertisement(255, 1_800);
+    // An atomic fragment: there is nothing to wait for.
+    bytes[IP_AT + 6] = FRAGMENT.0;
+    let len = u16::from_be_bytes([bytes[IP_AT + 4], bytes[IP_AT + 5]]) + 8;
+    bytes[IP_AT + 4..IP_AT + 6].copy_from_slice(&len.to_be_bytes());
+    let header = [IpProtocol::ICMPV6.0, 0, 0, 0, 0, 0, 0, 9];
+    bytes.splice(PAYLOAD_AT..PAYLOAD_AT, header);
+    host.nic().inject(&bytes);
+    let until = after(now, 3);
+    run(&mut host, &mut now, until);
+    let far = IpAddr::V6("2001:db8:9::1".parse().unwrap());
+    assert_eq!(host.engine.stack().next_hop(far), None);
+    host.nic().inject(&advertisement(255, 1_800));
+    let until = after(now, 3);
+    run(&mut host, &mut now, until);
+    assert!(host.engine.stack().next_hop(far).is_some(), "it was the fragment header");
+}
+
+#[test]
+fn who_is_no_router_any_more_says_so_itself() {
+    let (mut host, mut now) = (host(Ipv6Mode::Auto), Instant::ZERO);
+    run(&mut host, &mut now, after(Instant::ZERO, 3));
+    host.nic().inject(&advertisement(255, 1_800));
+    let until = after(now, 3);
+    run(&mut host, &mut now, until);
+    let far = IpAddr::V6("2001:db8:9::1".parse().unwrap());
+    // RFC 4861 7.2.5: another station, without the override flag, says nothing about the router we know.
+    let advert = |mac: MacAddr| {
+        let mut body = Vec::from(ROUTER.octets());
+        body.extend([2, 1]);
+        body.extend(mac.0);
+        frame(mac, ROUTER, US, 255, &message(136, 1 << 30, &body, ROUTER, US))
+    };
+    for (mac, stays) in [(PEER_MAC, true), (ROUTER_MAC, false)] {
+        host.nic().inject(&advert(mac));
+        let until = after(now, 1);
+        run(&mut host, &mut now, until);
+        assert_eq!(host.engine.stack().next_hop(far).is_some(), stays);
+    }
 }
 
 #[test]
