@@ -18,6 +18,8 @@ const RDHUP: u32 = libc::EPOLLRDHUP as u32;
 const ONE_SHOT: u32 = libc::EPOLLONESHOT as u32;
 const PRI: u32 = libc::EPOLLPRI as u32;
 const EDGE: u32 = libc::EPOLLET as u32;
+/// So many epolls may watch each other in a row (EP_MAX_NESTS).
+const EPOLL_NESTS_MAX: u8 = 4;
 
 fn span(timeout_ms: i32) -> Option<Duration> {
     u64::try_from(timeout_ms).ok().map(Duration::from_millis)
@@ -193,6 +195,13 @@ impl Host {
         }
     }
 
+    /// Whether `from` is an epoll that watches `to`, be it by way of others; or of more than `depth` of them within each other.
+    fn leads_to(&mut self, from: i32, to: i32, depth: u8) -> bool {
+        let Ok(watches) = self.watches(from) else { return false };
+        let watched: Vec<i32> = watches.keys().copied().collect();
+        depth == 0 || watched.into_iter().any(|fd| fd == to || self.leads_to(fd, to, depth - 1))
+    }
+
     pub(super) fn epoll_ctl(
         &mut self,
         epfd: i32,
@@ -203,6 +212,9 @@ impl Host {
         self.file(fd)?;
         if epfd == fd {
             return Err(Errno::EINVAL);
+        }
+        if operation == libc::EPOLL_CTL_ADD && self.leads_to(fd, epfd, EPOLL_NESTS_MAX) {
+            return Err(Errno::ELOOP);
         }
         let watches = self.watches(epfd)?;
         let EpollEvent { events, data } = event;
