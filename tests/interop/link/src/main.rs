@@ -5,6 +5,7 @@
 //! those of the kernel. Ends with its standard input, and then prints what it has done.
 #![forbid(unsafe_code)]
 
+mod closings;
 mod side;
 mod wire;
 

@@ -50,10 +50,12 @@ impl Side {
         self.tap.wait_fd()
     }
 
-    /// Input: takes what the kernel has sent, at most a burst, to where the link finds it. True when there may be more.
-    pub fn read(&mut self) -> bool {
+    /// Input: takes what the kernel has sent, at most a burst, to where the link finds it; `look` sees each frame. True when there may
+    /// be more.
+    pub fn read(&mut self, mut look: impl FnMut(&[u8])) -> bool {
         let count = self.tap.rx_burst(&mut self.from_kernel, BURST);
         for buf in self.from_kernel.drain(..) {
+            look(buf.bytes());
             if let Some(mut frame) = self.nic.alloc(buf.bytes().len()) {
                 frame.bytes_mut().copy_from_slice(buf.bytes());
                 self.to_link.push_back(frame);
@@ -65,14 +67,15 @@ impl Side {
         count > 0
     }
 
-    /// Output: gives the kernel what has arrived.
-    pub fn write(&mut self) {
+    /// Output: gives the kernel what has arrived; `look` sees each frame before.
+    pub fn write(&mut self, mut look: impl FnMut(&[u8])) {
         while self.nic.rx_burst(&mut self.from_link, BURST) > 0 {
             for frame in self.from_link.drain(..) {
                 let Some(mut buf) = self.tap.alloc(frame.bytes().len()) else {
                     self.refused += 1;
                     continue;
                 };
+                look(frame.bytes());
                 buf.bytes_mut().copy_from_slice(frame.bytes());
                 self.to_kernel.push_back(buf);
             }

@@ -14,6 +14,7 @@ use causeway_sim::tap::DirectionId;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::closings::Closings;
 use crate::side::Side;
 
 const NAMES: [&str; 2] = ["left->right", "right->left"];
@@ -27,6 +28,7 @@ pub struct Wire {
     /// Held-back frames and second copies, with the direction.
     late: EventQueue<(usize, Flight)>,
     stragglers: Stragglers,
+    closings: Closings,
     /// The lanes want one; nobody reads it here.
     hash: RollingHash,
 }
@@ -54,6 +56,7 @@ impl Wire {
             sides,
             late: EventQueue::default(),
             stragglers: Stragglers::new(),
+            closings: Closings::default(),
             hash: RollingHash::new(seed),
         }
     }
@@ -63,12 +66,13 @@ impl Wire {
         loop {
             let mut busy = false;
             for from in 0..2 {
-                busy |= self.sides[from].read();
+                let closings = &mut self.closings;
+                busy |= self.sides[from].read(|frame| closings.leaves(from, frame));
                 self.collect(from);
             }
             self.deliver();
-            for side in &mut self.sides {
-                side.write();
+            for (to, side) in self.sides.iter_mut().enumerate() {
+                side.write(|frame| self.closings.arrives(to, frame));
             }
             if !busy && self.sleep()? {
                 return Ok(());
@@ -114,7 +118,7 @@ impl Wire {
         }
     }
 
-    /// Getter: what happened, a line a direction.
+    /// Getter: what happened, a line a direction, and one about the ends of connections.
     pub fn summary(&self) -> String {
         let line = |from: usize| {
             let (physics, faults) = (self.lanes[from].physics(), self.lanes[from].fault_counters());
@@ -131,7 +135,7 @@ impl Wire {
                 faults.ring_full + self.sides[1 - from].lost(),
             )
         };
-        format!("{}\n{}", line(0), line(1))
+        format!("{}\n{}\n{}", line(0), line(1), self.closings)
     }
 }
 

@@ -263,7 +263,12 @@ fn inside(name: &str, bytes: usize, runs: usize) -> Result<()> {
     } else {
         scene.run(Near::Ours)?;
     }
-    scene.close()?;
+    let link = scene.close()?;
+    if let Some(closings) =
+        link.lines().last().filter(|_| cell.pattern == Pattern::SimultaneousClose)
+    {
+        print!("{closings}");
+    }
     println!();
     Ok(())
 }

@@ -42,7 +42,7 @@ factor! {
         HalfClose = "halfclose",
         /// The opener resets the connection.
         Abort = "abort",
-        /// Both end their direction at the same moment.
+        /// Both end their direction at the same moment, and the link sees both pass through CLOSING.
         SimultaneousClose = "simclose",
     }
 }

@@ -17,7 +17,9 @@ const BUFFER_BYTES: usize = 256 << 10;
 const REQUESTS: u64 = 100;
 /// What each direction of [`Pattern::HalfClose`] carries.
 const HALF_BYTES: usize = 192 << 10;
-/// How far ahead [`Pattern::SimultaneousClose`] agrees on the moment.
+/// How many connections of [`Pattern::SimultaneousClose`] there are, one after the other: a fault may hit a FIN, or a process be late.
+const CLOSES: usize = 6;
+/// How far ahead it agrees on the moment.
 const AGREED_AHEAD: Duration = Duration::from_millis(120);
 /// How long an aborted connection's peer may take to notice.
 const ABORT_PATIENCE: Duration = Duration::from_secs(40);
@@ -54,7 +56,7 @@ impl Task {
             Pattern::Many => crowd::open(stack, self.listener),
             Pattern::HalfClose => half_close(stack.connect(self.listener)?),
             Pattern::Abort => abort(stack.connect(self.listener)?),
-            Pattern::SimultaneousClose => agree_and_close(stack.connect(self.listener)?),
+            Pattern::SimultaneousClose => repeat(|| agree_and_close(stack.connect(self.listener)?)),
         }
     }
 
@@ -69,7 +71,7 @@ impl Task {
             Pattern::Many => crowd::serve(&listening),
             Pattern::HalfClose => answer_half_close(listening.accept()?),
             Pattern::Abort => notice_abort(&listening.accept()?),
-            Pattern::SimultaneousClose => close_as_agreed(listening.accept()?),
+            Pattern::SimultaneousClose => repeat(|| close_as_agreed(listening.accept()?)),
         }
     }
 
@@ -189,6 +191,11 @@ fn notice_abort(conn: &Conn) -> Result<Outcome> {
         }
     }
     bail!("a connection whose peer is gone was written to for {ABORT_PATIENCE:?}")
+}
+
+fn repeat(close: impl Fn() -> Result<Outcome>) -> Result<Outcome> {
+    (0..CLOSES).try_for_each(|_| close().map(drop))?;
+    Ok(Outcome::default())
 }
 
 fn agree_and_close(conn: Conn) -> Result<Outcome> {

@@ -28,6 +28,9 @@ use crate::process::{Running, command, finish, wait_for};
 /// For one conversation.
 const PATIENCE: Duration = Duration::from_secs(240);
 
+/// One way, where both ends are to be heard of while they are under way: longer than a process may be late.
+const CLOSE_DELAY_US: u64 = 20_000;
+
 /// The physics of the link.
 #[derive(Clone, Debug)]
 pub struct Physics {
@@ -230,6 +233,10 @@ impl<'a> Scene<'a> {
         let mut summary = String::new();
         self.link_says.read_to_string(&mut summary)?;
         wait_for("the link's end", || (!self.link.is_running()).then_some(()))?;
+        if self.cell.pattern == Pattern::SimultaneousClose {
+            let both = both_through_closing(&summary);
+            ensure!(both == Some(true), "nobody closed at the same moment:\n{summary}");
+        }
         Ok(summary)
     }
 }
@@ -244,8 +251,19 @@ fn outcome(said: &str) -> Option<Outcome> {
     Some(Outcome { bytes: bytes.parse().ok()?, seconds: seconds.parse().ok()? })
 }
 
+/// Both sides went through CLOSING once at least, by what the link has seen.
+fn both_through_closing(summary: &str) -> Option<bool> {
+    let counts = summary.lines().last()?.strip_prefix("CLOSING: ")?;
+    let mut counts = counts.split(", ").map(|count| count.split_once(' ').map(|(n, _)| n != "0"));
+    Some(counts.next()?? && counts.next()??)
+}
+
 fn link_command(cell: &Cell, physics: &Physics) -> Command {
     let Physics { rate_mbit, delay_us, queue_bytes, seed } = physics;
+    let delay_us = match cell.pattern {
+        Pattern::SimultaneousClose => &CLOSE_DELAY_US,
+        _ => delay_us,
+    };
     let program = this_program().unwrap_or_default().with_file_name("interop-link");
     let mut link = command(program);
     link.arg(format!("--rate-mbit={rate_mbit}"))
