@@ -4,6 +4,8 @@
 //! Reading order: `seq`, `state`, `transition`, then `connection`, `input`, `output`, `timeout`.
 
 pub mod assembler;
+#[cfg(any(test, feature = "testing"))]
+pub mod attachments;
 pub mod congestion;
 
 mod burst;

@@ -72,7 +72,7 @@ impl MtuSearch {
     }
 
     /// Getter: where in the stream the probe under way begins and ends.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     pub(in crate::tcp) fn probed(&self) -> Option<(u64, u64)> {
         (self.probe > 0).then_some((self.probe_start, self.probe_end))
     }

@@ -34,6 +34,12 @@ impl Urgent {
         Self { snd_up: 0, announced: false, rcv_up: StreamEnd::UNKNOWN, byte: None }
     }
 
+    /// Getter: the peer has said that something is urgent.
+    #[cfg(any(test, feature = "testing"))]
+    pub(in crate::tcp) fn is_told(&self) -> bool {
+        self.rcv_up.is_known()
+    }
+
     pub(in crate::tcp) fn is_valid(&self) -> bool {
         self.snd_up < 1 << 62 && self.rcv_up.known().is_none_or(|offset| offset < 1 << 62)
     }

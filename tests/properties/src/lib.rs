@@ -5,8 +5,10 @@ mod content;
 mod link;
 mod rings;
 mod two_stacks;
+mod world;
 
 pub use content::{byte, fill, is_there};
 pub use link::{Link, Packet, Weather};
 pub use rings::Rings;
 pub use two_stacks::{Action, SIDES, TwoStacks, Wrap};
+pub use world::{End, Input, Plan, World};
