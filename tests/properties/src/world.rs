@@ -15,6 +15,9 @@ use crate::two_stacks::SIDES;
 /// Segments that one input may call forth: far more than a ring has.
 const SENT_MAX: usize = 5_000;
 
+/// Things that may happen in one world: there is an end to each of them.
+const STEPS_MAX: usize = 50_000;
+
 /// How a world begins.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -181,6 +184,7 @@ pub struct World {
     scales: [u8; 2],
     edges: [Option<SeqNumber>; 2],
     restarts_always: bool,
+    steps: usize,
     sent: Vec<(usize, TcpHeader, u32)>,
 }
 
@@ -202,6 +206,7 @@ impl World {
             scales: [0; 2],
             edges: [None; 2],
             restarts_always: false,
+            steps: 0,
             sent: Vec::new(),
         };
         world.give(0, Input::Nothing);
@@ -310,6 +315,8 @@ impl World {
         let Some(next) = [self.link.next(), timers].into_iter().flatten().min() else {
             return false;
         };
+        self.steps += 1;
+        assert!(self.steps < STEPS_MAX, "it goes on and on");
         self.now = self.now.max(next);
         match self.link.arrive(self.now) {
             Some(packet) => self.deliver(&packet),

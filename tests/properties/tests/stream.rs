@@ -72,7 +72,7 @@ impl StateMachineTest for Wire {
 }
 
 prop_state_machine! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
     #[test]
     fn both_streams_arrive_whole_whatever_happens_on_the_wire(sequential 1..120 => Wire);
