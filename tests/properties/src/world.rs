@@ -39,7 +39,7 @@ impl Plan {
     /// A plain conversation over Ethernet.
     pub fn new(config: &Config, weather: Weather) -> Self {
         Self {
-            config: [config.clone(), config.clone()],
+            config: [*config, *config],
             iss: [u32::MAX - 2_000, 77],
             weather,
             limits: TxLimits { mss_ip: 1_460, mss_link: 1_460, gso_bytes_max: 0 },

@@ -106,7 +106,8 @@ impl Watcher {
 }
 
 fn converse(watcher: &mut Watcher, iss: [u32; 2], seed: u64) {
-    let config = Config::builder().retries_max(100).nodelay(true).window_scaling(seed % 2 == 0);
+    let config =
+        Config::builder().retries_max(100).nodelay(true).window_scaling(seed.is_multiple_of(2));
     let config = config.build().expect("a right configuration");
     let weather = Weather {
         seed,
@@ -131,9 +132,9 @@ fn converse(watcher: &mut Watcher, iss: [u32; 2], seed: u64) {
         assert!(round < ROUNDS_MAX, "no end");
         for side in SIDES {
             let left = u64::from(BYTES) - written(&world, side);
-            world.give(side, Input::Reads(left % 2 == 0));
+            world.give(side, Input::Reads(left.is_multiple_of(2)));
             world.give(side, Input::Write(PIECE.min(left)));
-            if left % 5 == 0 && left < u64::from(BYTES) {
+            if left.is_multiple_of(5) && left < u64::from(BYTES) {
                 world.give(side, Input::Urgent);
             }
         }
