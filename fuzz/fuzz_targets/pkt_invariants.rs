@@ -5,13 +5,13 @@
 
 use arbitrary::Arbitrary;
 use causeway_core::tcp::{
-    Config, Connection, Disposition, ListenDecision, SeqNumber, State, listen,
+    Config, Connection, Disposition, FastOpenOffer, ListenDecision, SeqNumber, State, listen,
 };
 use causeway_core::time::{Duration, Instant};
-use causeway_core::wire::tcp::{TcpFlags, TcpHeader};
+use causeway_core::wire::tcp::{FastOpenCookie, TcpFlags, TcpHeader};
 use causeway_fuzz::judge::{Outcome, Verdict, View, judge};
 use causeway_fuzz::lab::{Reaction, Subject};
-use causeway_fuzz::script::{Action, Pause, Script, Segment, Setup, Stamp};
+use causeway_fuzz::script::{Action, Cookie, FastOpen, Pause, Script, Segment, Setup, Stamp};
 use causeway_fuzz::{Peer, StreamModel};
 use libfuzzer_sys::fuzz_target;
 
@@ -45,7 +45,41 @@ struct World {
     open: bool,
 }
 
-fn connection(setup: &Setup, now: Instant, peer: &mut Peer) -> Option<Connection> {
+/// The right one here.
+const COOKIE: [u8; 8] = *b"a cookie";
+
+fn cookie() -> FastOpenCookie {
+    FastOpenCookie::new(&COOKIE, false).expect("it has eight bytes")
+}
+
+/// What a listener makes of a SYN with this.
+fn begin(fast_open: &FastOpen, subject: &mut Subject, payload: &[u8]) {
+    let good = fast_open.cookie == Cookie::Right || fast_open.cookieless && !payload.is_empty();
+    if good {
+        let renewed = fast_open.granted.then(cookie);
+        let taken = subject.tcp.take_syn_data(
+            &[payload],
+            payload.len() as u32,
+            renewed,
+            &mut subject.rings,
+        );
+        taken.expect("the rings are empty");
+    } else if fast_open.cookie != Cookie::Missing {
+        subject.tcp.grant_fast_open(cookie());
+    }
+}
+
+/// What an active open with this tries; `None` where it has nothing to send.
+fn offer(fast_open: &FastOpen) -> FastOpenOffer {
+    let mss = 1_460;
+    match fast_open.option(cookie()) {
+        Some(option) if option.is_request() => FastOpenOffer::Ask,
+        None if !fast_open.cookieless => FastOpenOffer::Nothing,
+        option => FastOpenOffer::Data(option, mss),
+    }
+}
+
+fn connection(setup: &Setup, now: Instant, peer: &mut Peer) -> Option<Subject> {
     let config = Config::builder()
         .timestamps(setup.timestamps)
         .window_scaling(setup.window_scaling)
@@ -54,18 +88,36 @@ fn connection(setup: &Setup, now: Instant, peer: &mut Peer) -> Option<Connection
         .build()
         .ok()?;
     if !setup.passive {
-        return Some(Connection::connect(now, &config, setup.iss.number(), 7));
+        let mut subject = Subject::new(Connection::connect(now, &config, setup.iss.number(), 7));
+        if let Some(fast_open) = &setup.fast_open {
+            subject.tcp.offer_fast_open(offer(fast_open));
+            // Its SYN may wait for them.
+            subject.rings.write(fast_open.bytes().max(1).into());
+            let with_data = matches!(offer(fast_open), FastOpenOffer::Data(..));
+            peer.allow_syn_data(if with_data { fast_open.bytes().max(1) } else { 0 });
+        }
+        return Some(subject);
     }
-    let syn = peer.syn(now);
-    (listen(&syn) == ListenDecision::Accept)
-        .then(|| Connection::accept(now, &config, setup.iss.number(), 7, &syn))
+    let (syn, len) = peer.syn(now, cookie());
+    if listen(&syn) != ListenDecision::Accept {
+        return None;
+    }
+    let mut subject = Subject::new(Connection::accept(now, &config, setup.iss.number(), 7, &syn));
+    if let Some(fast_open) = &setup.fast_open {
+        begin(fast_open, &mut subject, &peer.payload(&syn, len));
+    }
+    Some(subject)
 }
 
 impl World {
     fn new(twin: Twin, setup: &Setup) -> Option<Self> {
         let now = Instant::from_nanos(1_000_000_000);
         let mut peer = Peer::new(setup);
-        let first = Subject::new(connection(setup, now, &mut peer)?);
+        if twin == Twin::Cut && !setup.passive && setup.fast_open.is_some() {
+            // Its application would write.
+            return None;
+        }
+        let first = connection(setup, now, &mut peer)?;
         let mut world = Self {
             now,
             twin,
@@ -78,9 +130,15 @@ impl World {
             is_over: false,
             open: true,
         };
+        // What was taken from a SYN.
+        let taken = world.first.rings.committed;
+        let syn = TcpHeader { seq: world.peer.irs, flags: TcpFlags::SYN, ..TcpHeader::default() };
+        world.model.take(0, &world.peer.payload(&syn, taken as u32), taken, false);
         world.react();
         if !setup.passive {
-            let answer = world.peer.syn(now);
+            let (answer, _) = world.peer.syn(now, cookie());
+            // What it does not acknowledge never left.
+            world.snd_nxt = answer.ack;
             world.take(&answer, &[], 0, 0);
         }
         Some(world)
@@ -128,6 +186,11 @@ impl World {
                 assert_eq!(disposition, other, "they say something else of a segment");
             }
             Twin::Cut => self.second.take_cut(self.now, header, payload, cut),
+        }
+        for subject in [&mut self.first, &mut self.second] {
+            if subject.tcp.state() != State::SynReceived {
+                subject.tcp.settle_fast_child();
+            }
         }
         let sent = self.react().sent;
         let after = self.view();
@@ -235,7 +298,7 @@ impl World {
         // The judge does not keep timestamps: they are as they should be.
         let segment = Segment { stamp: Stamp::Right, ..*segment };
         let (header, len) = self.peer.segment(self.now, &segment);
-        let mut payload = self.peer.payload(header.seq, len);
+        let mut payload = self.peer.payload(&header, len);
         if segment.contradicts {
             payload.iter_mut().for_each(|byte| *byte ^= 0xf0);
         }
@@ -257,7 +320,22 @@ impl World {
         work(&mut self.first, self.now);
         work(&mut self.second, self.now);
         self.react();
+        self.peer.look_at_texts();
         self.is_over |= self.first.tcp.state() == State::Closed;
+    }
+
+    fn record(&mut self, len: u16) {
+        let (mut taken, mut offset) = (false, 0);
+        for subject in [&mut self.first, &mut self.second] {
+            subject.rings.write(len.into());
+            offset = subject.rings.written;
+            taken = subject.tcp.end_record(offset, &subject.rings).is_ok();
+        }
+        if taken && self.peer.may_end_record(offset) {
+            self.peer.end_record(offset);
+        }
+        self.react();
+        self.peer.look_at_texts();
     }
 
     fn play(&mut self, action: &Action) {
@@ -271,6 +349,7 @@ impl World {
             Action::Write(len) if self.open && self.twin == Twin::Restarted => {
                 self.both(|subject, _| subject.rings.write(len.into()));
             }
+            Action::Record(len) if self.open && self.twin == Twin::Restarted => self.record(len),
             Action::Urgent if self.twin == Twin::Restarted => {
                 self.both(|subject, _| {
                     // Refused while nothing is written.
@@ -293,6 +372,7 @@ impl World {
             Action::Restore if self.twin == Twin::Restarted => self.second.restart(),
             Action::Abort
             | Action::Write(_)
+            | Action::Record(_)
             | Action::Urgent
             | Action::Option(_)
             | Action::Restore => {}

@@ -4,17 +4,18 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use causeway_core::ip::InterfaceAddress;
 use causeway_core::nic::{Frame, Medium, NicCaps};
+use causeway_core::port::SocketOption;
 use causeway_core::port::{Completion, Op, SocketId, StreamId, Transport};
 use causeway_core::stack::StackConfigBuilder;
-use causeway_core::tcp::{Config, IsnSecret, initial_sequence};
+use causeway_core::tcp::{Config, FastOpenKeys, FastOpenVerdict, IsnSecret, initial_sequence};
 use causeway_core::testing::{CHANNEL, Host};
 use causeway_core::time::{Duration, Instant};
-use causeway_core::wire::tcp::{TcpFlags, TcpHeader};
+use causeway_core::wire::tcp::{FastOpenCookie, TcpFlags, TcpHeader};
 
 use crate::content::{self, Way};
 use crate::frame;
 use crate::peer::{MSS_LEAST, Peer};
-use crate::script::{Action, Pause, Setup};
+use crate::script::{Action, FastOpen, Pause, Setup};
 
 const RING: usize = 64 << 10;
 /// Frames that one input may call forth: a whole ring in the least segments there are, and a few more. More is a storm.
@@ -46,6 +47,8 @@ pub struct Wired {
     /// The application will not write any more.
     shut: bool,
     ended: bool,
+    /// A command was refused.
+    refused: bool,
     /// Timers that have expired.
     timers: usize,
     /// Frames, and segments without anything to them, since the last input.
@@ -66,6 +69,8 @@ fn host(setup: &Setup) -> Host {
         .window_scaling(setup.window_scaling)
         .sack(setup.sack)
         .congestion(setup.congestion())
+        .fast_open(setup.fast_open.map_or(0, |fast_open| fast_open.setting()))
+        .fast_open_keys([Some(FastOpen::KEY), None])
         .build()
         .expect("a right configuration");
     let bits = if setup.v6 { 64 } else { 24 };
@@ -79,6 +84,16 @@ fn host(setup: &Setup) -> Host {
     };
     let change = |builder: StackConfigBuilder| builder.tcp(config).dad_transmits(0);
     Host::with_addresses(1, RING, &[address], &shape, &change)
+}
+
+/// The cookie that the host gives to `client`.
+fn fast_open_cookie(client: IpAddr, server: IpAddr) -> FastOpenCookie {
+    let keys = FastOpenKeys::new([Some(FastOpen::KEY), None], &IsnSecret([0; 16]), Instant::ZERO);
+    let ask = FastOpenCookie::request(false);
+    match keys.judge(client, server, Some(ask), 0, true) {
+        FastOpenVerdict::Grant(cookie) => cookie,
+        FastOpenVerdict::Ordinary | FastOpenVerdict::Take(_) => ask,
+    }
 }
 
 impl Wired {
@@ -97,6 +112,7 @@ impl Wired {
             read: 0,
             shut: false,
             ended: false,
+            refused: false,
             timers: 0,
             frames: 0,
             bare: 0,
@@ -109,15 +125,32 @@ impl Wired {
             let local = wired.ours;
             wired.host.ask(Op::Listen { transport: Transport::Tcp, local, backlog: 1 });
             wired.settle();
-            let syn = wired.peer.syn(wired.now);
-            wired.deliver(&syn, 0, 0);
         } else {
-            wired.host.ask(Op::Connect { transport: Transport::Tcp, local: None, remote: theirs });
-            wired.settle();
-            let answer = wired.peer.syn(wired.now);
-            wired.deliver(&answer, 0, 0);
+            wired.open(setup);
         }
+        let cookie = fast_open_cookie(theirs.ip(), wired.ours.ip());
+        let (syn, len) = wired.peer.syn(wired.now, cookie);
+        wired.deliver(&syn, len, 0);
         wired
+    }
+
+    fn open(&mut self, setup: &Setup) {
+        if setup.fast_open.is_some() {
+            let option = SocketOption::FastOpenConnect(true);
+            self.host.ask(Op::SetOption { socket: None, option });
+        }
+        let remote = self.theirs;
+        self.host.ask(Op::Connect { transport: Transport::Tcp, local: None, remote });
+        let Some(fast_open) = setup.fast_open else { return self.settle() };
+        // Without a cookie the SYN waits for data only where none is needed.
+        let len = fast_open.bytes();
+        self.peer.allow_syn_data(if fast_open.cookieless { len } else { 0 });
+        self.settle();
+        self.write(len as usize);
+        if self.peer.iss.is_none() {
+            // It waits for data and there is none: FIN gives it up.
+            self.ask(|socket| Op::ShutdownWrite { socket }, true);
+        }
     }
 
     /// Getter: there is nothing more to be seen.
@@ -144,6 +177,7 @@ impl Wired {
                 self.settle();
             }
             Action::Write(len) => self.write(len.into()),
+            Action::Record(len) => self.write_record(len.into()),
             Action::Read(len) => self.read(len.into()),
             Action::Urgent => {
                 let offset = self.written;
@@ -170,12 +204,33 @@ impl Wired {
     }
 
     fn write(&mut self, len: usize) {
-        let Some((socket, stream)) = self.socket.filter(|_| !self.shut) else { return };
+        if self.put(len).is_some() {
+            self.settle();
+        }
+    }
+
+    /// Both commands are there before anything leaves.
+    fn write_record(&mut self, len: usize) {
+        let Some(socket) = self.put(len) else { return };
+        let offset = self.written;
+        self.host.ask(Op::EndRecord { socket, offset });
+        (self.frames, self.bare, self.refused) = (0, 0, false);
+        let unsent = self.peer.may_end_record(offset);
+        self.turn();
+        if unsent && !self.refused {
+            self.peer.end_record(offset);
+        }
+        self.peer.look_at_texts();
+    }
+
+    /// The application writes, and says so.
+    fn put(&mut self, len: usize) -> Option<SocketId> {
+        let (socket, stream) = self.socket.filter(|_| !self.shut)?;
         let mut bytes = vec![0; len.min(RING)];
         content::fill(Way::Out, self.written, &mut bytes);
         self.written += self.host.engine.port_mut().write(stream, &bytes) as u64;
         self.host.ask(Op::Kick { socket });
-        self.settle();
+        Some(socket)
     }
 
     fn read(&mut self, len: usize) {
@@ -207,7 +262,7 @@ impl Wired {
     }
 
     fn deliver(&mut self, header: &TcpHeader, len: u32, ecn: u8) {
-        let payload = self.peer.payload(header.seq, len);
+        let payload = self.peer.payload(header, len);
         let packet = frame::tcp_packet(self.theirs, self.ours, header, &payload, ecn);
         self.host.nic().inject(&packet);
         self.settle();
@@ -230,6 +285,11 @@ impl Wired {
     /// The engine's turns at this moment, until nothing happens any more.
     fn settle(&mut self) {
         (self.frames, self.bare) = (0, 0);
+        self.turn();
+        self.peer.look_at_texts();
+    }
+
+    fn turn(&mut self) {
         for turn in 0.. {
             assert!(turn < TURNS_MAX, "no rest after {turn} turns");
             let progress = self.host.engine.step(self.now);
@@ -272,6 +332,7 @@ impl Wired {
                     self.socket = self.socket.or(Some((socket, stream)));
                     self.host.ask(Op::Accepted { listener, count: 1 });
                 }
+                Completion::Failed { .. } => self.refused = true,
                 Completion::Ended { socket, .. } => {
                     self.ended |= self.socket.is_some_and(|(ours, _)| ours == socket);
                 }

@@ -2,7 +2,7 @@
 
 use causeway_core::tcp::SeqNumber;
 use causeway_core::time::Instant;
-use causeway_core::wire::tcp::{SackBlocks, TcpFlags, TcpHeader, Timestamps};
+use causeway_core::wire::tcp::{FastOpenCookie, SackBlocks, TcpFlags, TcpHeader, Timestamps};
 
 use crate::content::{self, Way};
 use crate::script::{Points, Segment, Setup, Stamp};
@@ -11,6 +11,8 @@ use crate::script::{Points, Segment, Setup, Stamp};
 pub const MSS_LEAST: u32 = 48;
 /// The most, and what it sends without GSO.
 pub const MSS_MOST: u32 = 1_460;
+/// Ends of records that are looked for: a few less than the stack remembers.
+const RECORDS_MAX: usize = 1_000;
 /// The greatest shift (RFC 7323 §2.3).
 const SCALE_MAX: u8 = 14;
 
@@ -43,6 +45,15 @@ pub struct Peer {
     /// The greatest window that the peer ever told, in bytes.
     window_max: u32,
     window: u16,
+    /// The stack's SYN may have data, of which so many bytes were there.
+    syn_data: Option<u32>,
+    /// The SYN was seen more than once.
+    syn_again: bool,
+    /// A SYN with other numbers was sent: what answers it is another connection's.
+    other_syn: bool,
+    /// Where the application's records end that no segment may reach across, and the texts seen since they were looked at.
+    records: Vec<u32>,
+    texts: Vec<(u32, u32)>,
     /// The stack sent RST, or began another connection: this peer has nothing more to say about it.
     pub is_over: bool,
 }
@@ -66,12 +77,17 @@ impl Peer {
             echo: 0,
             window_max: u32::from(setup.window),
             window: setup.window,
+            syn_data: None,
+            syn_again: false,
+            other_syn: false,
+            records: Vec::new(),
+            texts: Vec::new(),
             is_over: false,
         }
     }
 
-    /// Output: its SYN, or its SYN,ACK once it has seen one.
-    pub fn syn(&mut self, now: Instant) -> TcpHeader {
+    /// Output: its SYN with as much data as it has, or its SYN,ACK once it has seen one. `cookie`: what the host gives with Fast Open.
+    pub fn syn(&mut self, now: Instant, cookie: FastOpenCookie) -> (TcpHeader, u32) {
         let mut header = TcpHeader {
             seq: self.irs,
             flags: TcpFlags::SYN,
@@ -82,12 +98,59 @@ impl Peer {
             header.flags = TcpFlags::SYN.union(TcpFlags::ACK);
             header.ack = self.seen;
         }
+        let len = self.fast_open(&mut header, cookie);
         header.options.mss = self.setup.mss;
         header.options.window_scale = self.setup.peer_scale;
         header.options.sack_permitted = self.setup.peer_sack;
         header.options.timestamps = self.setup.peer_timestamps.map(|_| self.stamp(now));
-        self.sent(&header, 0);
-        header
+        self.sent(&header, len);
+        (header, len)
+    }
+
+    /// What Fast Open adds to its SYN or SYN,ACK. The option takes the room of the others (RFC 9293 §3.1).
+    fn fast_open(&mut self, header: &mut TcpHeader, cookie: FastOpenCookie) -> u32 {
+        let Some(fast_open) = self.setup.fast_open else { return 0 };
+        let Some(iss) = self.iss else {
+            header.options.fast_open = fast_open.option(cookie);
+            return fast_open.bytes();
+        };
+        if fast_open.granted {
+            let bytes = cookie.bytes();
+            header.options.fast_open = FastOpenCookie::new(bytes, fast_open.experimental);
+        }
+        // What is not acknowledged counts as never sent (RFC 7413 §4.2.2).
+        let sent = self.seen.distance_from(iss + 1).cast_unsigned();
+        header.ack = iss + 1 + u32::from(fast_open.taken).min(sent);
+        self.seen = header.ack;
+        0
+    }
+
+    /// Command: the stack's SYN may carry the first bytes of what its application has written.
+    pub const fn allow_syn_data(&mut self, written: u32) {
+        self.syn_data = Some(written);
+    }
+
+    /// Getter: nothing was sent of the stream from the byte before `offset` on: it can still end a record there.
+    pub fn may_end_record(&self, offset: u64) -> bool {
+        self.iss.is_some_and(|iss| offset as i64 > i64::from(self.seen.distance_from(iss + 1)))
+    }
+
+    /// Command: the application has ended a record at `offset`, and the stack has taken it.
+    pub fn end_record(&mut self, offset: u64) {
+        let Some(iss) = self.iss else { return };
+        let acked = self.acked.distance_from(iss + 1);
+        self.records.retain(|end| i64::from(*end) > i64::from(acked));
+        if self.records.len() < RECORDS_MAX {
+            self.records.push(offset as u32);
+        }
+    }
+
+    /// Command: looks at the texts that have come since the last time. Panics when one reaches across the end of a record.
+    pub fn look_at_texts(&mut self) {
+        for (from, to) in self.texts.drain(..) {
+            let cut = self.records.iter().find(|end| from < **end && **end < to);
+            assert!(cut.is_none(), "{from} to {to} reaches across the end of a record: {cut:?}");
+        }
     }
 
     /// Output: an acknowledgement of everything.
@@ -142,10 +205,11 @@ impl Peer {
         (header, len)
     }
 
-    /// Getter: the payload of a segment that begins at `seq`: what the stream holds there.
-    pub fn payload(&self, seq: SeqNumber, len: u32) -> Vec<u8> {
+    /// Getter: the payload of a segment: what the stream holds there.
+    pub fn payload(&self, header: &TcpHeader, len: u32) -> Vec<u8> {
         let mut payload = vec![0; len as usize];
-        let first = seq.0.wrapping_sub(self.irs.0).wrapping_sub(1);
+        let syn = u32::from(header.flags.contains(TcpFlags::SYN));
+        let first = (header.seq + syn).0.wrapping_sub(self.irs.0).wrapping_sub(1);
         // Modulo 2^32, as the content is: a hostile segment may begin before the stream does.
         content::fill(Way::In, u64::from(first), &mut payload);
         payload
@@ -181,6 +245,7 @@ impl Peer {
     fn sent(&mut self, header: &TcpHeader, len: u32) {
         let syn = header.flags.contains(TcpFlags::SYN);
         let controls = u32::from(syn) + u32::from(header.flags.contains(TcpFlags::FIN));
+        self.other_syn |= syn && header.seq != self.irs;
         self.before = (header.seq + len, header.ack);
         let end = (header.seq + len + controls).0.wrapping_sub(self.irs.0);
         if end < 1 << 31 {
@@ -218,7 +283,10 @@ impl Peer {
         if let Some(iss) = self.iss {
             // Other numbers, where it was listening: another connection, at the same moment with the same one of its own.
             let acks = header.flags.contains(TcpFlags::ACK);
-            self.is_over |= iss != header.seq || (acks && header.ack != self.irs + 1);
+            let taken = header.ack.0.wrapping_sub(self.irs.0);
+            let own = (1..=self.highest).contains(&taken);
+            self.is_over |= iss != header.seq || (acks && !own) || self.other_syn;
+            self.syn_again = true;
             return;
         }
         self.iss = Some(header.seq);
@@ -237,10 +305,13 @@ impl Peer {
         let controls = u32::from(header.flags.contains(TcpFlags::SYN))
             + u32::from(header.flags.contains(TcpFlags::FIN));
         let end = header.seq + len + controls;
-        if len > 0 {
+        if header.flags.contains(TcpFlags::SYN) && len > 0 {
+            self.see_syn_data(header, payload, len);
+        } else if len > 0 {
             let first = header.seq.0.wrapping_sub(iss.0).wrapping_sub(1);
             assert!(first < 1 << 31, "bytes from before the stream");
             assert!(content::is_there(Way::Out, first.into(), payload), "other bytes were sent");
+            self.texts.push((first, first + len));
             let limit = self.acked.max(iss + 1) + self.window_max;
             assert!(
                 header.seq + len <= limit,
@@ -252,6 +323,16 @@ impl Peer {
             panic!("a gap between {:?} and {:?} was never sent", self.seen, header.seq);
         }
         self.seen = self.seen.max(end);
+    }
+
+    /// RFC 7413 §4.2: data on a SYN where that was asked for, and on the first one only (§4.1.3.1); never on a SYN,ACK of the
+    /// stack's.
+    fn see_syn_data(&self, header: &TcpHeader, payload: &[u8], len: u32) {
+        assert!(!self.syn_again, "a SYN that comes again has data");
+        assert!(!header.flags.contains(TcpFlags::ACK), "a SYN,ACK has data");
+        let written = self.syn_data.unwrap_or_default();
+        assert!(len <= written, "{len} bytes on a SYN, of {written}");
+        assert!(content::is_there(Way::Out, 0, payload), "other bytes are on the SYN");
     }
 
     fn see_acknowledgement(&mut self, header: &TcpHeader) {

@@ -3,9 +3,9 @@
 
 use arbitrary::{Arbitrary, Unstructured};
 use causeway_core::port::SocketOption;
-use causeway_core::tcp::SeqNumber;
 use causeway_core::tcp::congestion::Algorithm;
-use causeway_core::wire::tcp::TcpFlags;
+use causeway_core::tcp::{SeqNumber, fast_open_setting as fast_open};
+use causeway_core::wire::tcp::{FastOpenCookie, TcpFlags};
 
 /// A number that a sequence or acknowledgement number is chosen near to.
 #[derive(Arbitrary, Clone, Copy, Debug)]
@@ -236,6 +236,8 @@ pub enum Action {
     Write(u16),
     /// It reads.
     Read(u16),
+    /// It writes something that ends a record (MSG_EOR), or what it has written before ends one.
+    Record(u16),
     /// What it has written is urgent.
     Urgent,
     /// It sends FIN.
@@ -281,6 +283,70 @@ pub struct Setup {
     pub peer_sack: bool,
     /// Its options.
     pub peer_timestamps: Option<u32>,
+    /// Whether the SYN of whoever opens it has data.
+    pub fast_open: Option<FastOpen>,
+}
+
+/// Fast Open (RFC 7413).
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub struct FastOpen {
+    /// What the opener brings.
+    pub cookie: Cookie,
+    /// Bytes on its SYN.
+    pub len: u16,
+    /// How many of them the peer acknowledges with its SYN,ACK, if it is the peer who answers.
+    pub taken: u16,
+    /// The peer gives a cookie.
+    pub granted: bool,
+    /// With the option of the drafts.
+    pub experimental: bool,
+    /// Data is taken, and sent, without a cookie.
+    pub cookieless: bool,
+}
+
+/// A cookie that is brought.
+#[derive(Arbitrary, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cookie {
+    /// None, and no option.
+    Missing,
+    /// A request for one.
+    Request,
+    /// The right one.
+    Right,
+    /// Another.
+    Any([u8; 8]),
+}
+
+impl FastOpen {
+    /// The key of the host's cookies.
+    pub const KEY: [u8; 16] = *b"a key of a host.";
+    /// More does not fit beside the options.
+    const BYTES_MAX: u16 = 1_400;
+
+    /// Getter: bytes on the SYN.
+    pub fn bytes(&self) -> u32 {
+        u32::from(self.len % (Self::BYTES_MAX + 1))
+    }
+
+    /// Getter: tcp_fastopen of the stack.
+    pub const fn setting(&self) -> u16 {
+        let with_cookies = fast_open::CLIENT | fast_open::SERVER | fast_open::SERVER_ALL;
+        match self.cookieless {
+            true => with_cookies | fast_open::CLIENT_NO_COOKIE | fast_open::SERVER_NO_COOKIE,
+            false => with_cookies,
+        }
+    }
+
+    /// Getter: the option of the opener's SYN; `right` is the cookie that the host gives.
+    pub fn option(&self, right: FastOpenCookie) -> Option<FastOpenCookie> {
+        let made = |bytes: &[u8]| FastOpenCookie::new(bytes, self.experimental);
+        match self.cookie {
+            Cookie::Missing => None,
+            Cookie::Request => Some(FastOpenCookie::request(self.experimental)),
+            Cookie::Right => made(right.bytes()),
+            Cookie::Any(bytes) => made(&bytes),
+        }
+    }
 }
 
 /// Where sequence numbers begin.
