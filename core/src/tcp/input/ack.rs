@@ -104,8 +104,9 @@ impl Connection {
 
     /// The acknowledgement that completes the handshake of a connection that may have sent data before.
     fn acknowledge_child(&mut self, now: Instant, header: &TcpHeader, io: &mut impl StreamIo) {
-        if header.ack > self.snd.snd_una {
-            let TcpOptions { timestamps, sack, .. } = &header.options;
+        let TcpOptions { timestamps, sack, .. } = &header.options;
+        // It may tell of what came behind a gap as well.
+        if header.ack > self.snd.snd_una || sack.len > 0 {
             self.take_ack(now, header.ack, *timestamps, sack, false, io);
         }
         if self.snd.outstanding() > 0 && !self.timers.is_set(TimerReason::Retransmit) {
