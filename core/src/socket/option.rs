@@ -121,6 +121,9 @@ pub enum SocketOption {
     FastOpenNoCookie(bool),
     /// SO_OOBINLINE: urgent data is read with the rest. The application's side does what it says; the stack keeps it.
     OobInline(bool),
+    /// MSG_MORE: more follows what is written from now on. A small tail waits for it, until a segment of the peer comes or for
+    /// 200 ms, and is not pushed. For what is there already, not for sockets to come.
+    More(bool),
     /// SO_REUSEADDR.
     ReuseAddress(bool),
     /// SO_REUSEPORT.
@@ -176,6 +179,7 @@ impl SocketOption {
             | Self::FastOpenConnect(_)
             | Self::FastOpenNoCookie(_)
             | Self::OobInline(_)
+            | Self::More(_)
             | Self::ReuseAddress(_)
             | Self::ReusePort(_)
             | Self::Ipv4Tos(_)
@@ -221,6 +225,7 @@ impl SocketOption {
             Self::Ipv6UnicastHops(hops) => (28, hops.into()),
             Self::MtuDiscover(how) => (29, how.code().into()),
             Self::FastOpenNoCookie(on) => (30, on.into()),
+            Self::More(on) => (31, on.into()),
         }
     }
 
@@ -263,6 +268,7 @@ impl SocketOption {
             28 => Self::Ipv6UnicastHops(byte.ok()?),
             29 => Self::MtuDiscover(MtuDiscover::from_code(byte.ok()?)?),
             30 => Self::FastOpenNoCookie(on()?),
+            31 => Self::More(on()?),
             _ => return None,
         };
         option.check().is_ok().then_some(option)

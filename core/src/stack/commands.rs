@@ -184,7 +184,10 @@ impl Stack {
         let mut io = rings(port, socket.stream.of(socket.channel));
         match &mut socket.kind {
             Kind::Listener(_) => return,
-            Kind::Tcp { connection, .. } => connection.handle_app(now, &io),
+            Kind::Tcp { connection, .. } => {
+                connection.waive_syn_data(&io);
+                connection.handle_app(now, &io);
+            }
             Kind::Machnet { flow, .. } => flow.handle_app(now, &mut io),
             Kind::Udp(_) => return,
         }

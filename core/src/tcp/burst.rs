@@ -1,14 +1,105 @@
 //! Full segments of new data that leave one after the other at one moment: bulk transfer. They are decided on together, and one
 //! record stands for all of them, as for what a NIC cuts; it splits where an acknowledgement or a loss needs it to.
 
+use alloc::boxed::Box;
+
+use serde::{Deserialize, Serialize};
+
 use super::connection::Connection;
 use super::output::{SegmentOut, Sendable, TxLimits};
-use super::recovery::Phase;
+use super::recovery::{Flight, Phase};
 use super::state::State;
 use crate::port::StreamIo;
 use crate::time::Instant;
 
+/// Most bytes of a burst.
+const BURST_MAX: u64 = 65_536;
+
+/// The current burst: what Linux would hand to its NIC at once. It pushes the last segment of each that has more than one
+/// (tcp_tso_autosize, __tcp_transmit_skb).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::tcp) struct Burst {
+    /// Segments that left.
+    sent: u16,
+    /// Segments that it may have; known once one left.
+    max: u16,
+    /// Segments of what was one burst that leave again, one behind the other.
+    again: u16,
+    /// Where they end so far, and when they leave.
+    again_end: u64,
+    again_at: Instant,
+}
+
+impl Burst {
+    /// Input: `start .. end` leaves again. True if it is not alone in the burst that it was in.
+    pub(in crate::tcp) fn resent(&mut self, now: Instant, start: u64, end: u64) -> bool {
+        let follows = self.again > 0 && self.again_end == start && self.again_at == now;
+        self.again = if follows { self.again.saturating_add(1) } else { 1 };
+        (self.again_end, self.again_at) = (end, now);
+        self.again > 1
+    }
+
+    /// Input: what leaves again from now on is another burst.
+    pub(in crate::tcp) fn end_resent(&mut self) {
+        self.again = 0;
+    }
+}
+
 impl Connection {
+    /// Segments of a burst: two at least, half of the congestion window at most, and what goes in about a millisecond.
+    fn burst_max(&self, mss: u32) -> u16 {
+        let (cwnd, ssthresh) = (self.congestion.cwnd(), self.congestion.ssthresh());
+        let half = u64::from(cwnd / mss / 2).max(1);
+        // Twice the window in a round trip, or 1.2 times where it grows slowly (tcp_update_pacing_rate).
+        let percent = if cwnd < ssthresh / 2 { 200 } else { 120 };
+        let rate = u64::from(cwnd) * percent * 10_000 / self.rtt.srtt().as_micros().max(1);
+        let near = BURST_MAX >> (self.rtt.min_rtt().as_micros() >> 9).min(63);
+        let most = ((rate >> 10) + near).min(BURST_MAX) / u64::from(mss);
+        most.max(self.config.burst_segments_min.into()).min(half) as u16
+    }
+
+    /// Segments that the current burst still has room for.
+    #[inline]
+    fn burst_left(&self, mss: u32) -> u32 {
+        let burst = self.recovery.flight.as_deref().map_or(Burst::default(), |f| f.burst);
+        let max = if burst.sent == 0 { self.burst_max(mss) } else { burst.max };
+        u32::from(max.saturating_sub(burst.sent)).max(1)
+    }
+
+    /// Input: nothing more leaves at present.
+    #[inline]
+    pub(in crate::tcp) fn end_burst(&mut self) {
+        if let Some(flight) = self.recovery.flight.as_deref_mut() {
+            flight.burst.sent = 0;
+        }
+    }
+
+    /// Input: `len` bytes leave that never did, and nothing after them if `last`. True if they are the end of a burst of two
+    /// segments or more. Position `start` is where they begin.
+    #[inline]
+    pub(in crate::tcp) fn ends_burst(
+        &mut self,
+        len: u32,
+        mss: u32,
+        start: u64,
+        last: bool,
+    ) -> bool {
+        let segments = if len <= mss { 1 } else { (len / mss) as u16 };
+        let mut burst = self.recovery.flight.as_deref().map_or(Burst::default(), |f| f.burst);
+        if burst.sent == 0 && !(last && segments == 1) {
+            burst.max = self.burst_max(mss);
+        }
+        burst.sent = burst.sent.saturating_add(segments);
+        let several = burst.sent > 1;
+        let ends = last || burst.sent >= burst.max;
+        if ends {
+            burst.sent = 0;
+        }
+        let flight = self.recovery.flight.get_or_insert_with(|| Box::new(Flight::new(start)));
+        flight.burst = burst;
+        ends && several
+    }
+
     /// Getter, called before [`Connection::transmit_burst`]: how many full segments may leave now, `most` at most. 0: nothing, or
     /// it is not that simple, and [`Connection::poll_transmit`] knows.
     ///
@@ -50,7 +141,7 @@ impl Connection {
         }
         self.snd.cwnd_limited = waiting > u64::from(cwnd) && cwnd <= wnd;
         let whole = u32::try_from(waiting).unwrap_or(u32::MAX) / mss;
-        whole.min(room / mss - 1).min(most)
+        whole.min(room / mss - 1).min(most).min(self.burst_left(mss))
     }
 
     /// Output: `count` full segments, as many as [`Connection::burst_len`] said or fewer, but at least one. What is returned is to be
@@ -64,7 +155,7 @@ impl Connection {
         count: u32,
     ) -> SegmentOut {
         let mss = self.options.mss();
-        let sendable = Sendable { len: count * mss, fin: false, last: false };
+        let sendable = Sendable::part(count * mss);
         let mut segment = self.transmit_new(now, sendable, limits, io);
         segment.gso_size = mss as u16;
         self.counters.count_sent(&segment);

@@ -71,6 +71,7 @@ pub struct Config {
     pub(in crate::tcp) ecn: EcnMode,
     pub(in crate::tcp) ecn_fallback: bool,
     pub(in crate::tcp) pacing: bool,
+    pub(in crate::tcp) burst_segments_min: u8,
     pub(in crate::tcp) mtu_probing: MtuProbing,
     pub(in crate::tcp) base_mss: u16,
     pub(in crate::tcp) probe_threshold: u16,
@@ -146,6 +147,7 @@ impl Default for Config {
             ecn: EcnMode::Accept,
             ecn_fallback: true,
             pacing: false,
+            burst_segments_min: 2,
             mtu_probing: MtuProbing::Off,
             base_mss: 1_024,
             probe_threshold: 8,
@@ -544,6 +546,14 @@ impl ConfigBuilder {
     #[must_use]
     pub fn pacing(mut self, on: bool) -> Self {
         self.config.pacing = on;
+        self
+    }
+
+    /// Least segments of a burst, whose last one is pushed (tcp_min_tso_segs): as many as one would hand to a NIC at once, whatever
+    /// the rate. Default 2, 1 to 255; half of the congestion window is the most in any case.
+    #[must_use]
+    pub fn burst_segments_min(mut self, segments: u8) -> Self {
+        self.config.burst_segments_min = segments.max(1);
         self
     }
 

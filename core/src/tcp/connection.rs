@@ -165,7 +165,8 @@ impl Connection {
         }
         // SO_LINGER with a timeout of zero is how sockets ask for an abort.
         let unread = unread && !planted::is(Bug::FinOverUnread) || self.config.linger_s == Some(0);
-        if unread && (self.state.may_receive() || self.state == State::CloseWait) {
+        let opening = self.state == State::SynReceived && self.is_fast_child();
+        if unread && (opening || self.state.may_receive() || self.state == State::CloseWait) {
             return self.abort(now);
         }
         self.flags.orphan = true;

@@ -11,6 +11,7 @@ const CORK_MAX: Duration = Duration::from_millis(200);
 impl Connection {
     /// Command: what waits leaves, once, cork or not: TCP_NODELAY is set (tcp(7)).
     pub fn push_corked(&mut self, io: &impl StreamIo) {
+        self.release_more();
         if self.config.cork && self.has_unsent(io) {
             self.flags.override_due = true;
         }

@@ -16,6 +16,7 @@ use super::congestion::Congestion;
 use super::connection::Connection;
 use super::event::Events;
 use super::isn::IsnSecret;
+use super::options::MSS_DEFAULT;
 use super::state::State;
 use crate::planted::{self, Bug};
 use crate::port::{RingError, StreamIo};
@@ -139,8 +140,8 @@ fn cookie(key: &[u8; 16], client: IpAddr, server: IpAddr, experimental: bool) ->
 pub enum FastOpenOffer {
     /// An ordinary SYN: it failed too often lately.
     Nothing,
-    /// The SYN asks for a cookie.
-    Ask,
+    /// The SYN asks for a cookie; by the experimental option, which old servers know instead, if so.
+    Ask(bool),
     /// The SYN waits for data and carries it, with this cookie if there is one; the server takes segments of so many bytes.
     Data(Option<FastOpenCookie>, u16),
 }
@@ -154,6 +155,8 @@ pub struct FastOpenLesson {
     pub mss: u16,
     /// The SYN with data, or what answered it, was lost; the bare one got through.
     pub lost: bool,
+    /// It asked for a cookie and got none; whether by the experimental option (RFC 6994).
+    pub in_vain: Option<bool>,
 }
 
 /// Of a connection that is opened with Fast Open, by either side.
@@ -196,8 +199,8 @@ impl Connection {
     pub fn offer_fast_open(&mut self, offer: FastOpenOffer) {
         let (option, with_data, mss, fail) = match offer {
             FastOpenOffer::Nothing => return,
-            FastOpenOffer::Ask => {
-                (Some(FastOpenCookie::request(false)), false, 0, FAIL_COOKIE_UNAVAILABLE)
+            FastOpenOffer::Ask(experimental) => {
+                (Some(FastOpenCookie::request(experimental)), false, 0, FAIL_COOKIE_UNAVAILABLE)
             }
             FastOpenOffer::Data(cookie, mss) => (cookie, true, mss, 0),
         };
@@ -215,6 +218,30 @@ impl Connection {
             && !self.snd.fin_queued
     }
 
+    /// Getter: the segment size that a SYN which waits for data goes by.
+    pub(in crate::tcp) fn mss_of_syn_data(&self) -> Option<u16> {
+        let waits = |f: &&FastOpen| f.with_data && f.syn_bytes == 0;
+        let remembered = self.seldom.fast_open().filter(waits)?.mss;
+        let open = self.state == State::SynSent && self.snd.snd_max == self.snd.iss;
+        let own = self.config.max_segment_or_all();
+        open.then_some(remembered.min(self.options.mss_ip).min(own))
+    }
+
+    /// Getter: of an open with Fast Open: more was written than the SYN carried.
+    pub(in crate::tcp) fn has_more_than_syn_data(&self, io: &impl StreamIo) -> bool {
+        self.seldom.fast_open().is_some_and(|f| io.tx_end() > u64::from(f.syn_bytes))
+    }
+
+    /// Input: the application came and has written nothing: a SYN that waits for data leaves without (a write of no bytes).
+    pub fn waive_syn_data(&mut self, io: &impl StreamIo) {
+        if self.seldom.fast_open().is_some()
+            && self.waits_for_syn_data(io)
+            && let Some(fast_open) = self.seldom.fast_open_mut()
+        {
+            fast_open.with_data = false;
+        }
+    }
+
     /// Output: what Fast Open adds to a SYN or SYN,ACK: an option, and how many bytes of the stream it carries. One that is sent
     /// `again` goes bare (RFC 7413 §4.1.3.1).
     pub(in crate::tcp) fn fast_open_syn(
@@ -223,11 +250,13 @@ impl Connection {
         mss_ip: u16,
         io: &impl StreamIo,
     ) -> (Option<FastOpenCookie>, u32) {
+        let own = self.config.max_segment_or_all();
         let Some(fast_open) = self.seldom.fast_open_mut().filter(|_| !again) else {
             return (None, 0);
         };
         if self.state == State::SynSent && fast_open.with_data {
-            let room = u32::from(mss_ip.min(fast_open.mss)).saturating_sub(TCP_OPTIONS_MAX as u32);
+            let mss = mss_ip.min(fast_open.mss).min(own);
+            let room = u32::from(mss).saturating_sub(TCP_OPTIONS_MAX as u32);
             fast_open.syn_bytes = u32::try_from(io.tx_end()).unwrap_or(u32::MAX).min(room);
             return (fast_open.option, fast_open.syn_bytes);
         }
@@ -244,6 +273,8 @@ impl Connection {
         let lost = self.counters.retransmits > 0;
         fast_open.learnt = header.options.fast_open.filter(|cookie| !cookie.is_request());
         fast_open.untold = true;
+        // As the server said it: a smaller one may have been set for this connection (TCP_MAXSEG).
+        fast_open.mss = header.options.mss.unwrap_or(MSS_DEFAULT);
         if fast_open.syn_bytes > 0 {
             fast_open.acked = self.snd.anchor.offset >= u64::from(fast_open.syn_bytes);
             if !fast_open.acked {
@@ -259,12 +290,14 @@ impl Connection {
     /// Getter: what the open of a client has taught; said once.
     pub fn take_fast_open_lesson(&mut self) -> Option<FastOpenLesson> {
         let lost = self.counters.retransmits > 0;
-        let mss = self.options.peer_mss;
         let fast_open = self.seldom.fast_open_mut().filter(|f| f.untold)?;
         fast_open.untold = false;
+        let mss = fast_open.mss;
+        let asked = fast_open.option.filter(|_| !lost && fast_open.learnt.is_none());
+        let in_vain = asked.filter(FastOpenCookie::is_request).map(|o| o.is_experimental());
         let lost =
             lost && fast_open.syn_bytes > 0 && !fast_open.acked && fast_open.learnt.is_none();
-        Some(FastOpenLesson { cookie: fast_open.learnt, mss, lost })
+        Some(FastOpenLesson { cookie: fast_open.learnt, mss, lost, in_vain })
     }
 
     /// Command: of a passive open whose SYN,ACK was not sent yet: it carries this cookie.

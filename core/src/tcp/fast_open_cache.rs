@@ -22,6 +22,8 @@ struct Server {
     losses: u32,
     lost_at: Instant,
     serial: u64,
+    /// Kinds of the option that it was asked by in vain: the next try is by the other one, once (Linux's try_exp).
+    tries: u8,
 }
 
 /// The cache of one host. Bounded; every operation is logarithmic, and none happens without Fast Open.
@@ -48,7 +50,7 @@ impl FastOpenCache {
         match known.and_then(|known| known.cookie) {
             Some(cookie) => FastOpenOffer::Data(Some(cookie), mss),
             None if cookieless => FastOpenOffer::Data(None, mss),
-            None => FastOpenOffer::Ask,
+            None => FastOpenOffer::Ask(known.is_some_and(|known| known.tries == 1)),
         }
     }
 
@@ -64,12 +66,14 @@ impl FastOpenCache {
         }
         self.serial += 1;
         let losses = before.map_or(0, |before| before.losses);
+        let tries = before.map_or(0, |before| before.tries);
         let known = Server {
             cookie: lesson.cookie.or(before.and_then(|before| before.cookie)),
             mss: lesson.mss,
             losses: if lesson.lost { (losses + 1).min(LOSSES_MAX) } else { 0 },
             lost_at: now,
             serial: self.serial,
+            tries: lesson.in_vain.map_or(0, |experimental| 1 + u8::from(experimental)).max(tries),
         };
         self.servers.insert(server, known);
         self.by_age.insert((self.serial, server));
@@ -90,18 +94,29 @@ mod tests {
     const SERVER: IpAddr = IpAddr::V4(core::net::Ipv4Addr::new(10, 0, 0, 1));
 
     fn lesson(cookie: Option<FastOpenCookie>, lost: bool) -> FastOpenLesson {
-        FastOpenLesson { cookie, mss: 1_400, lost }
+        FastOpenLesson { cookie, mss: 1_400, lost, in_vain: None }
     }
 
     #[test]
     fn a_cookie_stays_until_another_comes() {
         let mut cache = FastOpenCache::new();
-        assert_eq!(cache.offer(Instant::ZERO, SERVER, false), FastOpenOffer::Ask);
+        assert_eq!(cache.offer(Instant::ZERO, SERVER, false), FastOpenOffer::Ask(false));
         assert_eq!(cache.offer(Instant::ZERO, SERVER, true), FastOpenOffer::Data(None, 536));
         let cookie = FastOpenCookie::new(&[1, 2, 3, 4], false);
         cache.learn(Instant::ZERO, SERVER, lesson(cookie, false));
         cache.learn(Instant::ZERO, SERVER, lesson(None, false));
         assert_eq!(cache.offer(Instant::ZERO, SERVER, false), FastOpenOffer::Data(cookie, 1_400));
+    }
+
+    #[test]
+    fn a_server_that_does_not_know_one_option_is_asked_by_the_other_once() {
+        let mut cache = FastOpenCache::new();
+        for experimental in [false, true, false, false] {
+            let offer = cache.offer(Instant::ZERO, SERVER, false);
+            assert_eq!(offer, FastOpenOffer::Ask(experimental));
+            let lesson = FastOpenLesson { in_vain: Some(experimental), ..lesson(None, false) };
+            cache.learn(Instant::ZERO, SERVER, lesson);
+        }
     }
 
     #[test]
@@ -125,8 +140,8 @@ mod tests {
         }
         cache.learn(Instant::ZERO, host(0), lesson(cookie, false));
         cache.learn(Instant::ZERO, host(9_999), lesson(cookie, false));
-        assert_eq!(cache.offer(Instant::ZERO, host(1), false), FastOpenOffer::Ask);
-        assert_ne!(cache.offer(Instant::ZERO, host(0), false), FastOpenOffer::Ask);
+        assert_eq!(cache.offer(Instant::ZERO, host(1), false), FastOpenOffer::Ask(false));
+        assert_ne!(cache.offer(Instant::ZERO, host(0), false), FastOpenOffer::Ask(false));
         assert_eq!((cache.servers.len(), cache.by_age.len()), (1_024, 1_024));
     }
 }

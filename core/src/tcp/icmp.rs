@@ -37,9 +37,9 @@ impl Connection {
         }
         let (IcmpError::Soft(reason) | IcmpError::Hard(reason)) = error;
         match self.state {
-            State::SynSent => self.end(reason),
-            State::SynReceived
-            | State::Established
+            // One that took data from a SYN is still being opened, whatever its application knows of it.
+            State::SynSent | State::SynReceived => self.end(reason),
+            State::Established
             | State::FinWait1
             | State::FinWait2
             | State::CloseWait

@@ -92,7 +92,7 @@ impl Connection {
             } else {
                 Duration::ZERO
             },
-            snd_mss: mss,
+            snd_mss: self.mss_of_syn_data().map_or(mss, u32::from),
             rcv_mss: u32::from(self.rcv.rcv_mss).max(RCV_MSS_INITIAL.min(mss)),
             unacked: segments(self.snd.outstanding()),
             srtt: self.rtt.srtt(),

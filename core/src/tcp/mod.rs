@@ -24,6 +24,7 @@ mod info;
 mod input;
 mod isn;
 mod listener;
+mod more;
 mod mtu_probing;
 mod options;
 mod orphan;

@@ -171,7 +171,7 @@ impl Connection {
             return if in_flight > 0 { Resend::Wait } else { Resend::Nothing };
         }
         let small = self.snd.snd_sml;
-        let sendable = Sendable { len, fin: false, last: false };
+        let sendable = Sendable::part(len);
         let mut segment = self.transmit_new(now, sendable, limits, io);
         // One packet, however much a NIC would like to cut it; nor is it a small one that others have to wait for.
         segment.gso_size = 0;

@@ -2,7 +2,8 @@
 
 use super::connection::{Connection, millis};
 use super::ecn::Ecn;
-use super::recovery::{Flight, Phase, Resend};
+use super::more::More;
+use super::recovery::{Flight, Marks, Phase, Resend};
 use super::recv_buffer::AckDue;
 use super::seq::{SeqNumber, StreamEnd};
 use super::state::State;
@@ -14,9 +15,6 @@ use crate::planted::{self, Bug};
 use crate::port::StreamIo;
 use crate::time::Instant;
 use crate::wire::tcp::{TcpFlags, TcpHeader, TcpOptions, Timestamps};
-
-/// Most bytes that Linux hands to a NIC as one.
-const BURST_MAX: u64 = 65_536;
 
 /// What the way out can carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,8 +94,10 @@ impl From<BareAck> for SegmentOut {
 pub(in crate::tcp) struct Sendable {
     pub(in crate::tcp) len: u32,
     pub(in crate::tcp) fin: bool,
-    /// The windows let nothing more go after this: the last segment of a burst.
+    /// Nothing more may leave after this: the last segment of a burst.
     pub(in crate::tcp) last: bool,
+    /// It is pushed: the end of a record (MSG_EOR).
+    pub(in crate::tcp) push: bool,
 }
 
 impl Connection {
@@ -280,14 +280,17 @@ impl Connection {
                 Resend::Nothing => {}
             }
         }
-        let mut sendable = self.sendable(now, limits, io)?;
+        let Some(mut sendable) = self.sendable(now, limits, io) else {
+            self.end_burst();
+            return None;
+        };
         let quantum = self.pacing_quantum(self.options.mss());
         if sendable.len > quantum {
-            sendable = Sendable { len: quantum, fin: false, last: false };
+            sendable = Sendable::part(quantum);
         }
         // One segment, not several: each has a pointer of its own.
         if sendable.len > self.options.mss() && (self.is_cwr_due() || self.is_urgent()) {
-            sendable = Sendable { len: self.options.mss(), fin: false, last: false };
+            sendable = Sendable::part(self.options.mss());
         }
         Some(self.transmit_new(now, sendable, limits, io))
     }
@@ -343,30 +346,14 @@ impl Connection {
         let max = segment_max(limits, mss);
         if ends {
             let len = waiting.min(max);
-            return Some(Sendable { len, fin: false, last: len == waiting });
+            return Some(Sendable { push: len == waiting, ..Sendable::part(len) });
         }
-        let len = self.without_small_tail(now, waiting, max, fin_waits).min(max);
+        let allowed = self.without_small_tail(now, waiting, max, fin_waits);
+        let len = allowed.min(max);
         if len == 0 && !(waiting == 0 && fin_waits) {
             return None;
         }
-        Some(Sendable { len, fin: fin_waits && len == waiting, last: false })
-    }
-
-    /// Getter: `len` bytes are the end of what Linux would hand to its NIC as a burst, and it pushes the last segment of each. Bursts
-    /// have two segments at least, half of the congestion window at most, and what goes in about a millisecond.
-    fn is_burst(&self, now: Instant, len: u32, mss: u32) -> bool {
-        let before = self.recovery.flight.as_deref().map_or(0, |flight| flight.burst(now, mss));
-        let count = before + len / mss;
-        let cwnd = self.congestion.cwnd();
-        let half = cwnd / mss / 2;
-        if count <= 2 || half <= 1 {
-            return count >= 2 && half > 1;
-        }
-        let of_rate = (u64::from(cwnd) * 2 * 1_000_000 / self.rtt.srtt().as_micros().max(1)) >> 10;
-        let of_near = BURST_MAX >> (self.rtt.min_rtt().as_micros() >> 9).min(63);
-        let burst = (of_rate + of_near).min(BURST_MAX) / u64::from(mss);
-        let burst = burst.clamp(2, half.into());
-        u64::from(count) % burst != 1
+        Some(Sendable { len, fin: fin_waits && len == waiting, last: len == allowed, push: false })
     }
 
     /// Less than what waits: whole segments only (sender SWS avoidance, RFC 9293 §3.8.6.2.1).
@@ -382,8 +369,7 @@ impl Connection {
         let max = segment_max(limits, mss);
         if room >= mss {
             let len = if room >= max { max } else { room - room % mss }.min(waiting);
-            let last = room - len < mss && self.is_burst(now, len, mss);
-            return Some(Sendable { len, fin: false, last });
+            return Some(Sendable { last: room - len < mss, ..Sendable::part(len) });
         }
         if room < wnd {
             // The congestion window is in the way: an acknowledgement will come, unless nothing is
@@ -393,7 +379,7 @@ impl Connection {
         let worth = wnd >= self.snd.snd_wnd_max / 2 || planted::is(Bug::SillySender);
         self.limited_by_window(now);
         if worth || core::mem::take(&mut self.flags.override_due) {
-            return Some(Sendable { len: room, fin: false, last: false });
+            return Some(Sendable { last: true, ..Sendable::part(room) });
         }
         self.wait_for_window(now)
     }
@@ -404,7 +390,7 @@ impl Connection {
         if self.is_urgent() {
             return waiting;
         }
-        if self.config.cork && !last {
+        if (self.config.cork || self.snd.more == More::Held) && !last {
             return self.corked(now, waiting, max);
         }
         // `snd_sml` is clamped to `snd_una` as that advances.
@@ -460,7 +446,14 @@ impl Connection {
         let start = self.snd.offset_of(seq);
         let next = seq + len + u32::from(fin);
         self.not_limited_by_window(now);
-        let segment = self.emit_data(now, seq, sendable, limits, io);
+        // In urgent mode each goes alone.
+        let last = sendable.last || start + u64::from(len) >= self.snd.end(io) || self.is_urgent();
+        let ends = self.ends_burst(len, mss, start, last);
+        let mut segment = self.emit_data(now, seq, sendable, limits, io);
+        let pushed = segment.header.flags.contains(TcpFlags::PSH);
+        if ends && !planted::is(Bug::NoPush) {
+            segment.header.flags = segment.header.flags.union(TcpFlags::PSH);
+        }
         if len != mss && !len.is_multiple_of(mss) {
             self.snd.snd_sml = next;
         }
@@ -468,8 +461,8 @@ impl Connection {
         self.snd.snd_max = next;
         let flight = self.recovery.flight.get_or_insert_with(|| Box::new(Flight::new(start)));
         flight.push(now, start + u64::from(len) + u64::from(fin), fin);
-        if segment.header.flags.contains(TcpFlags::PSH) {
-            flight.pushed();
+        if pushed || ends {
+            flight.mark_last(if pushed { Marks::PUSHED } else { Marks::BURST });
         }
         if self.recovery.phase == Phase::Fast {
             flight.prr.sent(len);
@@ -495,11 +488,12 @@ impl Connection {
         limits: &TxLimits,
         io: &impl StreamIo,
     ) -> SegmentOut {
-        let Sendable { len, fin, last } = sendable;
+        let Sendable { len, fin, push, .. } = sendable;
         let payload_offset = self.snd.offset_of(seq);
         let end = payload_offset + u64::from(len);
         let mut header = self.header(now, seq, io);
-        if len > 0 && (last || end >= self.snd.end(io)) && !planted::is(Bug::NoPush) {
+        let push = push || (end >= self.snd.end(io) && !self.snd.more.is_on());
+        if len > 0 && push && !planted::is(Bug::NoPush) {
             header.flags = header.flags.union(TcpFlags::PSH);
         }
         if fin {
@@ -582,6 +576,8 @@ impl Connection {
             seq: self.snd.snd_max,
             ack: self.rcv.rcv_nxt,
             flags: TcpFlags::RST.union(TcpFlags::ACK),
+            window: u16::try_from(self.rcv.rcv_wnd() >> self.options.rcv_wscale)
+                .unwrap_or(u16::MAX),
             options: self.plain_options(now),
             ..TcpHeader::default()
         };
@@ -617,6 +613,13 @@ impl Connection {
 
     fn timestamps(&self, now: Instant) -> Timestamps {
         Timestamps { value: self.timestamp(now), echo: self.rcv.ts_recent }
+    }
+}
+
+impl Sendable {
+    /// `len` bytes, and it is not known what follows.
+    pub(in crate::tcp) const fn part(len: u32) -> Self {
+        Self { len, fin: false, last: false, push: false }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::more::More;
 use super::seq::{Anchor, SeqNumber, StreamEnd};
 use crate::planted::{self, Bug};
 use crate::port::StreamIo;
@@ -28,6 +29,8 @@ pub(in crate::tcp) struct SendBuffer {
     pub(in crate::tcp) fin_offset: StreamEnd,
     /// The application will write no more.
     pub(in crate::tcp) fin_queued: bool,
+    /// Whether more was announced (MSG_MORE).
+    pub(in crate::tcp) more: More,
     /// The congestion window, and nothing else, held back data when last asked (RFC 7661).
     pub(in crate::tcp) cwnd_limited: bool,
 }
@@ -47,6 +50,7 @@ impl SendBuffer {
             anchor: Anchor::after_syn(iss),
             fin_offset: StreamEnd::UNKNOWN,
             fin_queued: false,
+            more: More::No,
             cwnd_limited: false,
         }
     }

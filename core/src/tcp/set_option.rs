@@ -43,8 +43,9 @@ impl Config {
             }
             SocketOption::Ipv4Ttl(hops) | SocketOption::Ipv6UnicastHops(hops) => self.hops = hops,
             SocketOption::MtuDiscover(how) => self.mtu_discover = how,
-            // The first is a wish of the moment; the others concern the binding of ports.
+            // The first two are wishes of the moment; the others concern the binding of ports.
             SocketOption::QuickAck(_)
+            | SocketOption::More(_)
             | SocketOption::ReuseAddress(_)
             | SocketOption::ReusePort(_) => {}
         }
@@ -96,6 +97,7 @@ impl Connection {
             SocketOption::ReceiveBuffer(_) | SocketOption::WindowClamp(_) => {
                 self.follow_receive_setting();
             }
+            SocketOption::More(on) => self.announce_more(on),
             SocketOption::QuickAck(on) => {
                 if on && self.rcv.ack_due == AckDue::Delayed {
                     self.rcv.ack_due = AckDue::Now;

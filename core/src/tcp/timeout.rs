@@ -105,7 +105,8 @@ impl Connection {
             return;
         }
         if self.snd.snd_wnd > 0 {
-            self.flags.override_due = true;
+            self.flags.override_due = self.config.cork || !self.snd.more.is_on();
+            self.announce_more(false);
             return;
         }
         if self.is_given_up(now, self.counters.probes, self.retries_max()) {

@@ -50,6 +50,7 @@ impl UdpSocket {
             | SocketOption::FastOpenConnect(_)
             | SocketOption::FastOpenNoCookie(_)
             | SocketOption::OobInline(_)
+            | SocketOption::More(_)
             | SocketOption::ReuseAddress(_)
             | SocketOption::ReusePort(_)
             | SocketOption::MtuDiscover(_) => return Err(CommandError::WrongState),

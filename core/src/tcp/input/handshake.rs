@@ -58,6 +58,8 @@ impl Connection {
             self.establish(now, header, Trigger::RecvSynAck);
             // Data on the SYN,ACK stays unacknowledged: it comes again.
             self.rcv.ack_due = AckDue::Now;
+            // Somebody waits with more than the SYN carried: what is sent with the acknowledgement begins a conversation.
+            self.rcv.interactive = self.has_more_than_syn_data(io);
         } else {
             // Simultaneous open: our SYN goes out again, with an acknowledgement.
             self.snd.snd_nxt = self.snd.iss;
@@ -142,7 +144,9 @@ impl Connection {
             && header.flags.contains(TcpFlags::SYN.union(TcpFlags::ACK))
             && !header.flags.contains(TcpFlags::RST)
             && header.seq == self.rcv.irs
-            && header.ack == self.snd.iss + 1
+            // What our SYN carried may be acknowledged with it.
+            && header.ack > self.snd.iss
+            && header.ack <= self.snd.snd_max
     }
 }
 

@@ -115,6 +115,7 @@ impl Connection {
             return disposition;
         }
         self.counters.last_rx = now;
+        self.release_more();
         self.update_ts_recent(now, header);
         if flags.contains(TcpFlags::URG) || self.seldom.urgent().is_some() {
             self.handle_urgent(segment, seq);

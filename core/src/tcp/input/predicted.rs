@@ -7,6 +7,7 @@ use super::super::connection::{Connection, clock_s};
 use super::super::disposition::Disposition;
 use super::super::ecn::Ecn;
 use super::super::event::Events;
+use super::super::more::More;
 use super::super::recovery::Phase;
 use super::super::recv_buffer::AckDue;
 use super::super::state::State;
@@ -73,6 +74,7 @@ impl Connection {
         if self.state != State::Established
             || self.snd.snd_wnd == 0
             || self.recovery.phase != Phase::Open
+            || self.snd.more == More::Held
             || self.ecn.follows_every_mark()
         {
             return None;

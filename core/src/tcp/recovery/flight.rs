@@ -13,10 +13,8 @@ use super::tlp::Tlp;
 use super::undo::Undo;
 use crate::planted::{self, Bug};
 use crate::tcp::assembler::Assembler;
+use crate::tcp::burst::Burst;
 use crate::time::{Duration, Instant};
-
-/// Records looked at for how many segments left at a moment: more are a burst in any case.
-const BURST_RECORDS_MAX: usize = 64;
 
 /// The sender's half of a connection that has something in flight, or had a moment ago. Positions are stream offsets; FIN takes
 /// the one behind the last byte.
@@ -56,6 +54,7 @@ pub(in crate::tcp) struct Flight {
     pub(in crate::tcp) undo: Undo,
     pub(in crate::tcp) rate: Rate,
     pub(in crate::tcp) timers: RecoveryTimers,
+    pub(in crate::tcp) burst: Burst,
     /// Where records end that were not sent (MSG_EOR), ascending.
     pub(in crate::tcp) records: VecDeque<u64>,
     /// How long something was in flight, and since when it is; `OFF`: nothing is.
@@ -132,6 +131,7 @@ impl Flight {
             undo: Undo::default(),
             rate: Rate::default(),
             timers: RecoveryTimers::new(),
+            burst: Burst::default(),
             records: VecDeque::new(),
             busy: Duration::ZERO,
             busy_since: OFF,
@@ -176,19 +176,12 @@ impl Flight {
         self.max = end;
     }
 
-    /// Getter: segments that left at `now` for the first time, of the last records.
-    pub(in crate::tcp) fn burst(&self, now: Instant, mss: u32) -> u32 {
-        let left_now = |r: &&Sent| r.xmit_time == now && !r.marks.has(Marks::EVER);
-        let last = self.sent.iter().rev().take(BURST_RECORDS_MAX).take_while(left_now);
-        last.map(|record| record.segments(mss)).sum()
-    }
-
-    /// Command: what left last had PSH.
-    pub(in crate::tcp) fn pushed(&mut self) {
+    /// Command: `mark` of what left last, [`Marks::PUSHED`] or [`Marks::BURST`].
+    pub(in crate::tcp) fn mark_last(&mut self, mark: u16) {
         if let Some(record) =
             self.sent.len().checked_sub(1).and_then(|last| self.sent.get_mut(last))
         {
-            record.marks.set(Marks::PUSHED);
+            record.marks.set(mark);
         }
     }
 
@@ -352,7 +345,7 @@ impl Flight {
 
     /// Getter: whether what was read back is a flight of `una .. max` that this code could have made.
     pub(in crate::tcp) fn is_valid(&self, una: u64, max: u64) -> bool {
-        let count = |mark: u8| {
+        let count = |mark: u16| {
             let marked = self.sent.iter().filter(|r| r.marks.has(mark));
             marked.map(|r| u64::from(r.len)).sum::<u64>()
         };

@@ -38,7 +38,7 @@ impl Connection {
         info.unacked = 0;
         for record in flight.sent.iter() {
             let segments = record.segments(mss);
-            let count = |mark: u8| if record.marks.has(mark) { segments } else { 0 };
+            let count = |mark: u16| if record.marks.has(mark) { segments } else { 0 };
             info.unacked += segments;
             info.sacked += count(Marks::SACKED);
             info.lost += count(Marks::LOST);

@@ -26,6 +26,6 @@ mod undo;
 
 pub(in crate::tcp) use flight::{Delivery, Flight};
 pub(in crate::tcp) use retransmit::Resend;
-pub(in crate::tcp) use sent::Sent;
+pub(in crate::tcp) use sent::{Marks, Sent};
 pub(in crate::tcp) use state::{Phase, Recovery, Trouble};
 pub(in crate::tcp) use timers::OFF;

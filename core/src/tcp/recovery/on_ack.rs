@@ -73,6 +73,7 @@ impl Connection {
         if plain {
             rtt = self.sample_rtt(now, timestamps, &delivery);
         } else {
+            flight.burst.end_resent();
             let dsack_of_probe = sack && self.take_sack(ack, blocks, &mut delivery);
             rtt = self.sample_rtt(now, timestamps, &delivery);
             let may_send_new = self.may_send_new(io);

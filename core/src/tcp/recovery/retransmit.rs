@@ -60,7 +60,21 @@ impl Connection {
         if end < record.end {
             flight.split(index, end);
         }
-        Resend::Segment(self.retransmit(now, index, sendable, limits, io))
+        let more = flight.pipe(mss).saturating_add(sendable.len + mss) <= self.congestion.cwnd();
+        let several = flight.burst.resent(now, record.start(), end);
+        let settled = Marks::SACKED | Marks::RETRANS;
+        let is_lost = |r: &Sent| r.marks.has(Marks::LOST) && !r.marks.has(settled);
+        let ends = !more
+            || flight.sent.get(index).is_some_and(|r| r.marks.has(Marks::BURST | Marks::PUSHED))
+            || !flight.sent.get(index + 1).is_some_and(is_lost);
+        if ends {
+            flight.burst.end_resent();
+        }
+        let mut segment = self.retransmit(now, index, sendable, limits, io);
+        if ends && several {
+            segment.header.flags = segment.header.flags.union(TcpFlags::PSH);
+        }
+        Resend::Segment(segment)
     }
 
     /// Sends the record at `index` again, which is `sendable` and no longer than one segment.
@@ -138,7 +152,7 @@ impl Connection {
             flight.tlp.sent(max, false);
             return Resend::Segment(self.transmit_new(
                 now,
-                Sendable { len, fin, last: false },
+                Sendable { fin, ..Sendable::part(len) },
                 limits,
                 io,
             ));
@@ -168,5 +182,5 @@ fn sendable_of(record: &Sent, stream_end: u64, mss: u32) -> Sendable {
     let data_end = record.end.min(stream_end);
     let data = u32::try_from(data_end.saturating_sub(record.start())).unwrap_or(u32::MAX);
     let len = data.min(mss);
-    Sendable { len, fin: record.end > stream_end && len == data, last: false }
+    Sendable { fin: record.end > stream_end && len == data, ..Sendable::part(len) }
 }

@@ -15,35 +15,37 @@ pub(in crate::tcp) const RECORDS_MAX: usize = 16_384;
 
 /// Facts about a record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::tcp) struct Marks(u8);
+pub(in crate::tcp) struct Marks(u16);
 
 impl Marks {
     /// The peer holds it.
-    pub(in crate::tcp) const SACKED: u8 = 1;
+    pub(in crate::tcp) const SACKED: u16 = 1;
     /// Its last transmission is believed lost, or was, before it was sent again.
-    pub(in crate::tcp) const LOST: u8 = 2;
+    pub(in crate::tcp) const LOST: u16 = 2;
     /// A retransmission of it is under way.
-    pub(in crate::tcp) const RETRANS: u8 = 4;
+    pub(in crate::tcp) const RETRANS: u16 = 4;
     /// It was sent more than once.
-    pub(in crate::tcp) const EVER: u8 = 8;
+    pub(in crate::tcp) const EVER: u16 = 8;
     /// The application had no more to send when it left (draft-cheng-iccrg-delivery-rate-estimation §2.2).
-    pub(in crate::tcp) const APP_LIMITED: u8 = 16;
+    pub(in crate::tcp) const APP_LIMITED: u16 = 16;
     /// Its last position is FIN.
-    pub(in crate::tcp) const FIN: u8 = 32;
-    /// Its last byte left with PSH.
-    pub(in crate::tcp) const PUSHED: u8 = 64;
+    pub(in crate::tcp) const FIN: u16 = 32;
+    /// Its last byte ends what the application wrote: it is pushed whenever it leaves.
+    pub(in crate::tcp) const PUSHED: u16 = 64;
     /// Its last transmission is lost, and congestion control does not know yet.
-    pub(in crate::tcp) const UNTOLD: u8 = 128;
+    pub(in crate::tcp) const UNTOLD: u16 = 128;
+    /// It was the end of a burst of several segments.
+    pub(in crate::tcp) const BURST: u16 = 256;
 
-    pub(in crate::tcp) const fn has(self, mark: u8) -> bool {
+    pub(in crate::tcp) const fn has(self, mark: u16) -> bool {
         self.0 & mark != 0
     }
 
-    pub(in crate::tcp) const fn set(&mut self, mark: u8) {
+    pub(in crate::tcp) const fn set(&mut self, mark: u16) {
         self.0 |= mark;
     }
 
-    pub(in crate::tcp) const fn clear(&mut self, mark: u8) {
+    pub(in crate::tcp) const fn clear(&mut self, mark: u16) {
         self.0 &= !mark;
     }
 }
@@ -199,7 +201,7 @@ impl SentQueue {
         second.len = (record.end - at) as u32;
         record.len -= second.len;
         record.end = at;
-        record.marks.clear(Marks::FIN | Marks::PUSHED);
+        record.marks.clear(Marks::FIN | Marks::PUSHED | Marks::BURST);
         self.records.insert(index + 1, second);
     }
 

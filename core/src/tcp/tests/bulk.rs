@@ -11,7 +11,11 @@ use crate::wire::tcp::{SackBlocks, TcpFlags, Timestamps};
 
 /// A client with a little in flight, and `bytes` more written that it has not looked at.
 fn busy(bytes: usize) -> Pair {
-    let mut pair = Pair::established(Config::default());
+    busy_with(Config::default(), bytes)
+}
+
+fn busy_with(config: Config, bytes: usize) -> Pair {
+    let mut pair = Pair::established(config);
     pair.write(CLIENT, &[1; 3_000]);
     pair.ends[CLIENT].io.tx.extend(vec![2; bytes]);
     pair
@@ -66,13 +70,18 @@ fn a_burst_is_the_segments_that_would_have_left_one_by_one() {
 
 #[test]
 fn the_last_segment_of_a_burst_alone_is_pushed() {
-    let mut pair = busy(4 * 1_448);
+    let config = Config::builder().burst_segments_min(3).build().unwrap();
+    let mut pair = busy_with(config, 5 * 1_448);
     let end = &mut pair.ends[CLIENT];
     let tcp = end.tcp.as_mut().unwrap();
-    assert_eq!(tcp.burst_len(&pair.limits, &end.io, 64), 4);
-    let burst = tcp.transmit_burst(pair.now, &pair.limits, &end.io, 4);
-    let pushed = |index| burst.cut(index).header.flags.contains(TcpFlags::PSH);
-    assert_eq!([0, 1, 2, 3].map(pushed), [false, false, false, true]);
+    for burst_len in [3, 2] {
+        assert_eq!(tcp.burst_len(&pair.limits, &end.io, 64), burst_len);
+        let burst = tcp.transmit_burst(pair.now, &pair.limits, &end.io, burst_len);
+        let pushed = |index| burst.cut(index).header.flags.contains(TcpFlags::PSH);
+        for index in 0..burst_len {
+            assert_eq!(pushed(index), index + 1 == burst_len, "{index} of {burst_len}");
+        }
+    }
 }
 
 #[test]

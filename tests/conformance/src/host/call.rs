@@ -192,6 +192,10 @@ pub(super) struct Progress {
     pub(super) begun: bool,
     /// Bytes sent so far.
     pub(super) sent: usize,
+    /// MSG_FASTOPEN was heeded.
+    pub(super) opened: bool,
+    /// What it sent connects: it waits for the handshake.
+    pub(super) on_syn: bool,
     /// When it gives up.
     pub(super) deadline: Option<Instant>,
 }

@@ -37,6 +37,8 @@ pub(super) struct Endpoint {
     pub(super) fast_open: bool,
     pub(super) peer_closed: bool,
     pub(super) ended: bool,
+    /// tcpi_options once it was connected: the stack forgets what has ended.
+    pub(super) options: u8,
     /// SO_ERROR: told once.
     pub(super) error: Option<Errno>,
     pub(super) news: News,
@@ -83,7 +85,7 @@ pub(super) struct TcpFile {
     /// A connect is under way whose success nobody was told.
     pub(super) connecting: bool,
     /// The last send said MSG_MORE.
-    pub(super) corked: bool,
+    pub(super) more: bool,
     /// The error of a connect that failed before there was a connection.
     pub(super) error: Option<Errno>,
     pub(super) zero_copies: ZeroCopies,
@@ -103,7 +105,7 @@ impl TcpFile {
             shut_read: false,
             shut_write: false,
             connecting: false,
-            corked: false,
+            more: false,
             error: None,
             zero_copies: ZeroCopies::default(),
             stamps: Stamps::default(),

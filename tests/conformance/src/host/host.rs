@@ -383,6 +383,7 @@ impl Host {
     }
 
     fn absorb(&mut self) {
+        let mut opened = Vec::new();
         while let Some(completion) = self.machine.poll_completion() {
             match completion {
                 Completion::Failed { tag, .. }
@@ -401,9 +402,13 @@ impl Host {
                     let mut endpoint = Endpoint::new(stream, remote, true);
                     endpoint.saved_syn = self.syns.take(remote, local);
                     self.endpoints.insert(socket, endpoint);
+                    opened.push(socket);
                     self.queue_incoming(listener, socket);
                 }
-                Completion::Connected { socket } => self.changed(socket, |e| e.connected = true),
+                Completion::Connected { socket } => {
+                    self.changed(socket, |e| e.connected = true);
+                    opened.push(socket);
+                }
                 Completion::Ready { socket } => self.absorb_ready(socket),
                 Completion::Urgent { socket, offset, byte } => {
                     self.absorb_mark(socket, offset, byte);
@@ -422,6 +427,12 @@ impl Host {
                     self.absorb_refusal(socket, reason);
                 }
                 Completion::Message { .. } => {}
+            }
+        }
+        for socket in opened {
+            let options = self.info(socket).map_or(0, |info| info.options);
+            if let Some(endpoint) = self.endpoints.get_mut(&socket) {
+                endpoint.options = options;
             }
         }
     }
@@ -480,6 +491,7 @@ impl Endpoint {
             fast_open: false,
             peer_closed: false,
             ended: false,
+            options: 0,
             error: None,
             news: News::default(),
             committed: 0,

@@ -2,6 +2,7 @@
 
 use causeway_core::port::{Op, SocketId, SocketOption};
 use causeway_core::tcp::congestion::{Algorithm, CongestionFigures};
+use causeway_core::tcp::fast_open_setting;
 
 use super::call::{CallResult, Reply};
 use super::errno::Errno;
@@ -127,6 +128,7 @@ impl Host {
             // Only where a connection is repaired.
             (TCP, libc::TCP_TIMESTAMP) => return Err(Errno::EPERM),
             (TCP, libc::TCP_FASTOPEN_KEY) => return self.set_fast_open_key(fd, value),
+            (TCP, libc::TCP_FASTOPEN_CONNECT) => self.may_open_fast(fd)?,
             _ => {}
         }
         let bounded = self.bounded(key, value)?;
@@ -228,6 +230,17 @@ impl Host {
         Ok(())
     }
 
+    /// TCP_FASTOPEN_CONNECT: before a connection, and where the host lets clients do so.
+    fn may_open_fast(&mut self, fd: i32) -> Result<(), Errno> {
+        if self.sysctl.tcp().fast_open_bits() & fast_open_setting::CLIENT == 0 {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        match self.tcp(fd)?.role {
+            Role::Fresh => Ok(()),
+            Role::Listener { .. } | Role::Stream { .. } => Err(Errno::EINVAL),
+        }
+    }
+
     /// SO_SNDBUF and SO_RCVBUF, where they are set, are what the rings hold.
     pub(super) fn ring_sizes(&self, values: &Values) -> (u64, RxWindow) {
         let size = |name| u64::try_from(values.int((SOCKET, name))?).ok();
@@ -254,14 +267,12 @@ impl Host {
         rings.set_window(window);
     }
 
-    /// MSG_MORE is TCP_CORK for one call.
-    pub(super) fn cork_for(&mut self, fd: i32, socket: SocketId, more: bool) -> Result<(), Errno> {
-        let key = (TCP, libc::TCP_CORK);
+    /// Tells of MSG_MORE, and of a write without it.
+    pub(super) fn announce(&mut self, fd: i32, socket: SocketId, more: bool) -> Result<(), Errno> {
         let tcp = self.tcp(fd)?;
-        let lasting = tcp.values.flag(key);
-        let option = SocketOption::Cork(more || lasting);
-        if more || tcp.corked {
-            tcp.corked = more;
+        if more || tcp.more {
+            tcp.more = more;
+            let option = SocketOption::More(more);
             self.tell(Op::SetOption { socket: Some(socket), option })?;
         }
         Ok(())
@@ -399,10 +410,12 @@ impl Host {
         let info = match &self.tcp(fd)?.role {
             Role::Stream { socket } => {
                 let socket = *socket;
-                match self.info(socket) {
-                    Some(info) => info,
-                    None => causeway_core::port::SocketInfo { state: 7, ..Default::default() },
-                }
+                let options = self.endpoints.get(&socket).map_or(0, |e| e.options);
+                self.info(socket).unwrap_or(causeway_core::port::SocketInfo {
+                    state: 7,
+                    options,
+                    ..Default::default()
+                })
             }
             Role::Fresh => causeway_core::port::SocketInfo { state: 7, ..Default::default() },
             Role::Listener { queue, backlog, .. } => causeway_core::port::SocketInfo {

@@ -32,6 +32,7 @@ pub(super) const NUMBERS: &[(&str, &str, u64, u64)] = &[
     ("net.ipv4.tcp_syncookies", "1", 0, 1),
     ("net.ipv4.tcp_challenge_ack_limit", "1000", 0, INT_MAX),
     ("net.ipv4.tcp_notsent_lowat", "4294967295", 1, U32_MAX),
+    ("net.ipv4.tcp_min_tso_segs", "2", 1, 65_535),
     ("net.ipv4.ip_no_pmtu_disc", "0", 0, 1),
     ("net.ipv4.ip_local_port_range", "32768 60999", 1, 65_535),
     ("net.core.somaxconn", "4096", 0, INT_MAX),
@@ -41,12 +42,8 @@ pub(super) const NUMBERS: &[(&str, &str, u64, u64)] = &[
 
 /// Settings that nothing on the wire depends on here: how the kernel cuts what it hands to a NIC; waiting for what lies below the
 /// socket, where nothing does; and FACK, which Linux has forgotten, too. Any number will do.
-pub(super) const WITHOUT_MEANING: &[&str] = &[
-    "net.ipv4.tcp_tso_win_divisor",
-    "net.ipv4.tcp_min_tso_segs",
-    "net.ipv4.tcp_autocorking",
-    "net.ipv4.tcp_fack",
-];
+pub(super) const WITHOUT_MEANING: &[&str] =
+    &["net.ipv4.tcp_tso_win_divisor", "net.ipv4.tcp_autocorking", "net.ipv4.tcp_fack"];
 
 /// Settings of which the stack has some values only: what it does, first the value that Linux has for that. Each other value
 /// asks for something that it never does.

@@ -195,6 +195,10 @@ impl Host {
             return Err(error);
         }
         let (ended, connected) = (endpoint.ended, endpoint.connected);
+        if endpoint.fast_open && !connected {
+            // As far as its application can tell (TCP_FASTOPEN_CONNECT).
+            return Err(Errno::EISCONN);
+        }
         // The success of a connect that did not wait is told by the next one.
         let tcp = self.tcp(fd)?;
         let untold = connected && std::mem::take(&mut tcp.connecting);

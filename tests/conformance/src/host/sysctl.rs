@@ -175,6 +175,7 @@ impl Sysctl {
             .fast_open(self.fast_open_bits())
             .fast_open_keys(self.fast_open_keys)
             .slow_start_after_idle(self.number("net.ipv4.tcp_slow_start_after_idle") != 0)
+            .burst_segments_min(byte("net.ipv4.tcp_min_tso_segs"))
             .mtu_probing(
                 MtuProbing::from_code(byte("net.ipv4.tcp_mtu_probing")).unwrap_or_default(),
             )

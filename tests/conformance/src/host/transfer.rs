@@ -20,8 +20,8 @@ const SIOCOUTQ: u64 = 0x5411;
 /// Bytes of a burst that a device cuts, without its headers.
 const BURST_MAX: u32 = 65_536 - 1 - 320;
 const MSG_ZEROCOPY: i32 = 0x400_0000;
-/// Most bytes that a SYN carries: of 1,460, without the longest options.
-const SYN_BYTES_MAX: usize = 1_420;
+/// The longest options, which a SYN leaves room for beside its data.
+const OPTIONS_MAX: u32 = 40;
 
 impl Host {
     pub(super) fn receive(
@@ -172,7 +172,14 @@ impl Host {
             Ok(File::Epoll(_) | File::PipeRead(..)) => return Some(Err(Errno::EBADF)),
         }
         loop {
-            match self.try_send(fd, &bytes[progress.sent..], flags, to) {
+            if progress.on_syn {
+                match self.syn_taken(fd) {
+                    Ok(true) => progress.on_syn = false,
+                    Ok(false) => break,
+                    Err(error) => return Some(Err(error)),
+                }
+            }
+            match self.try_send(fd, &bytes[progress.sent..], flags, to, progress) {
                 Ok(0) | Err(Errno::EAGAIN) => break,
                 Ok(sent) => progress.sent += sent,
                 // What was sent before the error is the result; the error is told by the next call.
@@ -182,7 +189,7 @@ impl Host {
                 Err(error) => return Some(Err(error)),
             }
         }
-        if progress.sent == bytes.len() {
+        if progress.sent == bytes.len() && !progress.on_syn {
             return Some(Ok(Reply::Number(bytes.len() as i64)));
         }
         self.note_no_space(fd);
@@ -190,8 +197,23 @@ impl Host {
         let expired = blocked.is_none() && self.timed_out(fd, libc::SO_SNDTIMEO, progress);
         match (blocked, progress.sent) {
             (None, _) if !expired => None,
+            (_, 0) if progress.on_syn => Some(Err(Errno::EINPROGRESS)),
             (_, 0) => Some(Err(Errno::EAGAIN)),
             (_, sent) => Some(Ok(Reply::Number(sent as i64))),
+        }
+    }
+
+    /// A call that connects, by what it sends, waits for the handshake. True once that is done.
+    fn syn_taken(&mut self, fd: i32) -> Result<bool, Errno> {
+        let TcpFile { role: Role::Stream { socket }, .. } = self.tcp(fd)? else {
+            return Err(Errno::EPIPE);
+        };
+        let socket = *socket;
+        let endpoint = self.endpoints.get_mut(&socket).ok_or(Errno::EIO)?;
+        match endpoint.error.take() {
+            Some(error) => Err(error),
+            None if endpoint.ended => Err(Errno::EPIPE),
+            None => Ok(endpoint.connected),
         }
     }
 
@@ -249,9 +271,11 @@ impl Host {
         bytes: &[u8],
         flags: i32,
         to: Option<SocketAddr>,
+        progress: &mut Progress,
     ) -> Result<usize, Errno> {
-        if flags & libc::MSG_FASTOPEN != 0 {
-            self.open_fast(fd, to)?;
+        if flags & libc::MSG_FASTOPEN != 0 && !progress.opened {
+            self.open_fast(fd, flags, to)?;
+            progress.opened = true;
         }
         let tcp = self.tcp(fd)?;
         let Role::Stream { socket } = tcp.role else {
@@ -265,17 +289,24 @@ impl Host {
         if shut || endpoint.ended {
             return Err(Errno::EPIPE);
         }
-        if !endpoint.connected && !endpoint.fast_open {
+        let (stream, connected) = (endpoint.stream, endpoint.connected);
+        let waits = std::mem::take(&mut endpoint.fast_open);
+        let stays = self.block(fd, flags).is_none();
+        // Who waits for the handshake leaves what the SYN has no room for: it goes with the acknowledgement.
+        let may_write = connected || waits || (stays && progress.opened);
+        if !may_write {
             return Err(Errno::EAGAIN);
         }
-        // One SYN carries no more than this: a segment less the longest options.
-        let on_syn = std::mem::take(&mut endpoint.fast_open) && !endpoint.connected;
-        let bytes = if on_syn { &bytes[..bytes.len().min(SYN_BYTES_MAX)] } else { bytes };
-        let stream = endpoint.stream;
-        let chunk = self.below_low_water(fd, socket).min(bytes.len());
+        progress.on_syn = !connected;
+        let room = match self.info(socket).filter(|_| !connected && !stays) {
+            // One SYN carries no more than this: a segment less the longest options.
+            Some(info) => info.snd_mss.saturating_sub(OPTIONS_MAX) as usize,
+            None => self.below_low_water(fd, socket),
+        };
+        let chunk = room.min(bytes.len());
         let sent = self.machine.engine.port_mut().rings(stream).write(&bytes[..chunk]);
-        if sent > 0 {
-            self.cork_for(fd, socket, flags & libc::MSG_MORE != 0)?;
+        if sent > 0 || progress.on_syn {
+            self.announce(fd, socket, flags & libc::MSG_MORE != 0)?;
             let offset = self.machine.engine.port_mut().rings(stream).tx_end();
             if flags & libc::MSG_OOB != 0 {
                 self.tell(Op::MarkUrgent { socket, offset })?;
@@ -303,20 +334,36 @@ impl Host {
 
     /// MSG_FASTOPEN: connect, with the data on the SYN if a cookie is known. A call that does not wait and has no cookie is
     /// [`Errno::EINPROGRESS`], and has sent nothing.
-    fn open_fast(&mut self, fd: i32, to: Option<SocketAddr>) -> Result<(), Errno> {
-        if !matches!(self.tcp(fd)?.role, Role::Fresh) {
-            return Ok(());
-        }
-        let remote = to.ok_or(Errno::ENOTCONN)?;
+    fn open_fast(&mut self, fd: i32, flags: i32, to: Option<SocketAddr>) -> Result<(), Errno> {
         if self.sysctl.tcp().fast_open_bits() & fast_open_setting::CLIENT == 0 {
             return Err(Errno::EOPNOTSUPP);
         }
+        match self.tcp(fd)?.role {
+            Role::Fresh => {}
+            Role::Listener { .. } => return Err(Errno::EPIPE),
+            Role::Stream { socket } => return self.open_again(fd, socket),
+        }
+        let remote = to.ok_or(Errno::ENOTCONN)?;
         self.tell(Op::SetOption { socket: None, option: SocketOption::FastOpenConnect(true) })?;
         match self.begin_connect(fd, remote) {
             Ok(_) => Ok(()),
-            Err(Errno::EINPROGRESS) if self.block(fd, 0).is_none() => Ok(()),
+            Err(Errno::EINPROGRESS) if self.block(fd, flags).is_none() => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    /// MSG_FASTOPEN where there is a connection already, or the beginning of one.
+    fn open_again(&mut self, fd: i32, socket: SocketId) -> Result<(), Errno> {
+        let endpoint = self.endpoints.get_mut(&socket).ok_or(Errno::EIO)?;
+        let (connected, waits) = (endpoint.connected, endpoint.fast_open);
+        if endpoint.ended || waits {
+            return Ok(());
+        }
+        if !connected {
+            return Err(Errno::EALREADY);
+        }
+        // The success of a connect that did not wait is told by this.
+        if std::mem::take(&mut self.tcp(fd)?.connecting) { Ok(()) } else { Err(Errno::EISCONN) }
     }
 
     pub(super) fn fcntl(&mut self, fd: i32, command: i32, argument: i64) -> CallResult {

@@ -342,13 +342,14 @@ fn payload_len(packet: &Packet) -> usize {
     }
 }
 
-/// Joins `more` to `live`, which it follows directly: as a device would have cut one long segment.
+/// Joins `more` to `live`, which it follows directly: as a device would have cut one long segment. As packetdrill does it, CWR is the
+/// first one's, each other flag the last one's.
 fn join(live: &mut Packet, more: Packet) -> bool {
     let (Body::Tcp(first), Body::Tcp(next)) = (&mut live.body, more.body) else { return false };
     if first.seq.wrapping_add(first.payload.len() as u32) != next.seq || first.ack != next.ack {
         return false;
     }
-    first.flags = Flags(first.flags.0 | next.flags.0);
+    first.flags = Flags((first.flags.0 & Flags::CWR) | (next.flags.0 & !Flags::CWR));
     first.payload.extend(next.payload);
     true
 }

@@ -241,6 +241,8 @@ impl Flags {
     pub const SYN: u16 = 0x02;
     /// ECE, CWR and AE: what a SYN says about ECN.
     pub const ECN: u16 = 0x1c0;
+    /// CWR.
+    pub const CWR: u16 = 0x80;
 
     /// Getter: true when every bit of `bits` is set.
     pub const fn has(self, bits: u16) -> bool {

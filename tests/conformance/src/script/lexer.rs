@@ -228,7 +228,10 @@ impl Lexer<'_> {
         let len = sign + whole + if fraction > 0 { 1 + fraction } else { 0 };
         let text = String::from_utf8_lossy(&self.rest()[..len]).into_owned();
         self.bump(len);
-        let token = if fraction > 0 {
+        let token = if whole >= 8 && fraction == 0 && text.starts_with('0') {
+            // A cookie: as a number it would lose its zeros.
+            Token::Word(text)
+        } else if fraction > 0 {
             let Some(micros) = micros(&text) else {
                 return SyntaxError::new(line, format!("`{text}` is out of range"));
             };
