@@ -21,7 +21,7 @@ const BURST_MAX: u64 = 65_536;
 pub(in crate::tcp) struct Burst {
     /// Segments that left.
     sent: u16,
-    /// Segments that it may have; known once one left.
+    /// Segments that it may have; 0: that is not known yet.
     max: u16,
     /// Segments of what was one burst that leave again, one behind the other.
     again: u16,
@@ -60,17 +60,23 @@ impl Connection {
 
     /// Segments that the current burst still has room for.
     #[inline]
-    fn burst_left(&self, mss: u32) -> u32 {
-        let burst = self.recovery.flight.as_deref().map_or(Burst::default(), |f| f.burst);
-        let max = if burst.sent == 0 { self.burst_max(mss) } else { burst.max };
-        u32::from(max.saturating_sub(burst.sent)).max(1)
+    fn burst_left(&mut self, mss: u32) -> u32 {
+        let burst = self.recovery.flight.as_deref().map_or((0, 0), |f| (f.burst.sent, f.burst.max));
+        if burst.1 > 0 {
+            return u32::from(burst.1.saturating_sub(burst.0).max(1));
+        }
+        let max = self.burst_max(mss);
+        if let Some(flight) = self.recovery.flight.as_deref_mut() {
+            flight.burst.max = max;
+        }
+        max.into()
     }
 
     /// Input: nothing more leaves at present.
     #[inline]
     pub(in crate::tcp) fn end_burst(&mut self) {
         if let Some(flight) = self.recovery.flight.as_deref_mut() {
-            flight.burst.sent = 0;
+            (flight.burst.sent, flight.burst.max) = (0, 0);
         }
     }
 
@@ -85,19 +91,13 @@ impl Connection {
         last: bool,
     ) -> bool {
         let segments = if len <= mss { 1 } else { (len / mss) as u16 };
-        let mut burst = self.recovery.flight.as_deref().map_or(Burst::default(), |f| f.burst);
-        if burst.sent == 0 && !(last && segments == 1) {
-            burst.max = self.burst_max(mss);
-        }
-        burst.sent = burst.sent.saturating_add(segments);
-        let several = burst.sent > 1;
-        let ends = last || burst.sent >= burst.max;
-        if ends {
-            burst.sent = 0;
-        }
+        let known = self.recovery.flight.as_deref().map_or(0, |f| f.burst.max);
+        let max = if known > 0 || last { known } else { self.burst_max(mss) };
         let flight = self.recovery.flight.get_or_insert_with(|| Box::new(Flight::new(start)));
-        flight.burst = burst;
-        ends && several
+        let sent = flight.burst.sent.saturating_add(segments);
+        let ends = last || sent >= max;
+        (flight.burst.sent, flight.burst.max) = if ends { (0, 0) } else { (sent, max) };
+        ends && sent > 1
     }
 
     /// Getter, called before [`Connection::transmit_burst`]: how many full segments may leave now, `most` at most. 0: nothing, or
