@@ -4,6 +4,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::net::Ipv4Addr;
 
+use crate::planted::{self, Bug};
 use crate::time::{Duration, Instant};
 
 /// Announcements of an address, and the time between them (RFC 5227 §1.1 ANNOUNCE_NUM, ANNOUNCE_INTERVAL).
@@ -32,6 +33,7 @@ pub struct Announcer {
 impl Announcer {
     /// The announcer of these addresses. Without `announces` it only defends them.
     pub fn new(addresses: impl Iterator<Item = Ipv4Addr>, announces: bool) -> Self {
+        let announces = announces && !planted::is(Bug::UnannouncedAddress);
         let left = if announces { ANNOUNCEMENTS } else { 0 };
         let announced = |address| Announced { address, left, at: None, defended_at: None };
         Self { addresses: addresses.map(announced).collect(), due: VecDeque::new() }
@@ -60,8 +62,9 @@ impl Announcer {
         let Some(own) = self.addresses.iter_mut().find(|own| own.address == address) else {
             return;
         };
-        if own.defended_at.is_none_or(|at| at + DEFEND_INTERVAL <= now) {
-            own.defended_at = Some(now);
+        let defends = !planted::is(Bug::UndefendedAddress);
+        if defends && own.defended_at.is_none_or(|at| at + DEFEND_INTERVAL <= now) {
+            own.defended_at = Some(now).filter(|_| !planted::is(Bug::EndlessDefence));
             self.due.push_back(address);
         }
     }

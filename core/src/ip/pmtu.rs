@@ -62,7 +62,8 @@ impl PathMtus {
             return link_mtu;
         }
         self.forget_old(now);
-        self.entries.get(&destination()).map_or(link_mtu, |entry| entry.mtu.min(link_mtu))
+        let known = self.entries.get(&destination()).filter(|_| !planted::is(Bug::PmtuOfNobody));
+        known.map_or(link_mtu, |entry| entry.mtu.min(link_mtu))
     }
 
     /// Getter: like [`PathMtus::mtu`], and forgets nothing.
@@ -85,12 +86,13 @@ impl PathMtus {
     ) -> Option<u16> {
         let said = if mtu == 0 { plateau_below(quoted_len) } else { mtu };
         // RFC 5927 §7.2: a datagram that fits was not dropped for its size.
-        if said >= quoted_len {
+        if said >= quoted_len && !planted::is(Bug::PmtuGrows) {
             return None;
         }
         let least = match destination {
             IpAddr::V4(_) => PMTU_MIN_V4,
             // RFC 8201 §4: a smaller one is not to be believed at all.
+            IpAddr::V6(_) if planted::is(Bug::PmtuBelow1280) => 68,
             IpAddr::V6(_) if said < u32::from(PMTU_MIN_V6) => return None,
             IpAddr::V6(_) => PMTU_MIN_V6,
         };
@@ -111,7 +113,11 @@ impl PathMtus {
     }
 
     fn forget_old(&mut self, now: Instant) {
-        while self.by_age.first().is_some_and(|(at, _)| *at <= now) {
+        while self
+            .by_age
+            .first()
+            .is_some_and(|(at, _)| *at <= now && !planted::is(Bug::PmtuForEver))
+        {
             self.forget_oldest();
         }
     }

@@ -243,7 +243,9 @@ impl Reassembly {
             ecn: 0,
             refused: false,
             serial: self.serial,
-            deadline: now + timeout,
+            deadline: now
+                + Duration::from_secs(if planted::is(Bug::FragmentsForEver) { 3_600 } else { 0 })
+                + timeout,
             cost: DATAGRAM_COST,
         };
         self.shares.enter(key, datagram.serial, datagram.deadline, datagram.cost);
@@ -300,13 +302,15 @@ fn check(key: &FragmentKey, fragment: &Fragment<'_>) -> Result<(), Reassembled> 
         IpAddr::V6(_) => IPV6_HEADER_LEN + FRAGMENT_HEADER_LEN,
     };
     let header_len = fragment.header.len().saturating_sub(uncounted);
-    if fragment.start + len + header_len > DATAGRAM_BYTES_MAX {
+    let end = fragment.start + len + header_len;
+    if end > DATAGRAM_BYTES_MAX && !planted::is(Bug::DatagramsWithoutEnd) {
         return Err(Reassembled::TooLong);
     }
     // In IPv6 the whole chain of headers is in the first fragment (RFC 7112): whoever knows the chain has looked.
     let in_header = fragment.start > 0 && fragment.start < TCP_FIRST_MIN;
     let short = fragment.start == 0 && len < TCP_FIRST_MIN;
-    if key.protocol == IpProtocol::TCP.0 && (in_header || short) {
+    let tiny = (in_header || short) && !planted::is(Bug::TinyFragments);
+    if key.protocol == IpProtocol::TCP.0 && tiny {
         return Err(Reassembled::Tiny);
     }
     Ok(())
@@ -319,6 +323,9 @@ impl Datagram {
             return Some(Reassembled::Overlap);
         }
         let (start, end) = (fragment.start, fragment.start + fragment.len());
+        if planted::is(Bug::OnlyInOrder) && start > self.received {
+            return Some(Reassembled::Overlap);
+        }
         let before = self.pieces.range(..=start as u32).next_back();
         if let Some((&at, piece)) = before {
             if at as usize == start && is_same(piece, fragment.bytes) && self.agrees(end, fragment)

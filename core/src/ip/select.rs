@@ -1,5 +1,6 @@
 //! Which of our IPv6 addresses a packet is sent from (RFC 6724 §5).
 
+use crate::planted::{self, Bug};
 use core::cmp::Ordering;
 use core::net::Ipv6Addr;
 
@@ -22,7 +23,8 @@ pub fn select_source(
     destination: Ipv6Addr,
 ) -> Option<Ipv6Addr> {
     let better = |best: SourceCandidate, other: SourceCandidate| {
-        if compare(&best, &other, destination) == Ordering::Less { other } else { best }
+        let worse = compare(&best, &other, destination) == Ordering::Less;
+        if worse && !planted::is(Bug::FirstSource) { other } else { best }
     };
     candidates.reduce(better).map(|best| best.address)
 }

@@ -83,7 +83,7 @@ impl EphemeralPorts {
         let stride = coprime_stride(rng, size);
         for _ in 0..size.min(u32::from(self.probes_max)) {
             let port = self.first + offset as u16;
-            if is_free(port) {
+            if is_free(port) || planted::is(Bug::TakenPortsAgain) {
                 return Some(port);
             }
             offset = (offset + stride) % size;

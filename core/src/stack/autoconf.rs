@@ -111,6 +111,9 @@ impl Stack {
 
     /// RFC 3810 §5.2.13: from the link-local address, or from none while there is none.
     fn queue_report(&mut self, interface: IfIndex, record: MldRecord, group: Ipv6Addr) {
+        if planted::is(Bug::UnreportedGroups) {
+            return;
+        }
         let to = to_group(interface, self.link_local(interface), MLD_ROUTERS);
         self.queue_on_link(to, (HOP_BY_HOP, MLD_HOP_LIMIT), report_len(1), |out| {
             if emit_report(out, to.src, &[(record, group)]) { report_len(1) } else { 0 }
@@ -144,7 +147,7 @@ impl Stack {
         src: Ipv6Addr,
         advert: &RouterAdvert<'_>,
     ) -> Result<(), DropReason> {
-        if !src.is_unicast_link_local() {
+        if !src.is_unicast_link_local() && !planted::is(Bug::RoutersFromAfar) {
             return Err(DropReason::Martian);
         }
         let interface = packet.interface;
@@ -183,7 +186,7 @@ impl Stack {
         let hop = self.next_hop(IpAddr::V6(destination));
         let from_its_router =
             hop.is_some_and(|hop| (hop.interface, hop.address) == (packet.interface, packet.src));
-        if !from_its_router {
+        if !from_its_router && !planted::is(Bug::RedirectsFromAnybody) {
             return Err(DropReason::Martian);
         }
         let interface = packet.interface;

@@ -10,6 +10,7 @@ use super::rx::Packet;
 use super::sock::{Kind, Listener, Socket};
 use crate::event::DropReason;
 use crate::machnet::FlowState;
+use crate::planted::{self, Bug};
 use crate::port::{AppPort, SocketId, Transport};
 use crate::socket::FourTuple;
 use crate::tcp::{COOKIE_LIFE, Connection, CookieTuple, IsnSecret, TxLimits};
@@ -126,7 +127,7 @@ impl Stack {
             .saturating_sub((reply.header_len() + crate::wire::tcp::TCP_HEADER_LEN) as u16);
         let limits = TxLimits { mss_ip, mss_link: mss_ip, gso_bytes_max: 0 };
         let secret = IsnSecret(*self.config.secret());
-        let cookies = self.config.syn_cookies();
+        let cookies = self.config.syn_cookies() && !planted::is(Bug::NoCookies);
         let Some(listener) = self.listener_mut(listener_id) else {
             return Err(DropReason::NoSocket);
         };

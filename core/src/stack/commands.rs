@@ -14,6 +14,7 @@ use super::sock::{Kind, Listener, Socket};
 use crate::error::CommandError;
 use crate::machnet::SendError;
 use crate::nic::IfIndex;
+use crate::planted::{self, Bug};
 use crate::port::{
     AppPort, ChannelId, Command, Completion, Op, SocketId, SocketInfo, StreamIo, Transport,
 };
@@ -124,6 +125,9 @@ impl Stack {
     ) -> Result<(SocketId, SocketAddr), CommandError> {
         if matches!(local.ip(), IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some()) {
             return Err(CommandError::InvalidArgument);
+        }
+        if planted::is(Bug::ReuseIgnored) && !self.time_wait.is_empty() {
+            return Err(CommandError::AddressInUse);
         }
         let ours = self.is_local(local.ip()) || self.is_ours_soon(local.ip());
         if !local.ip().is_unspecified() && !ours {

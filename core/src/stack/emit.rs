@@ -7,6 +7,7 @@ use causeway_checksum::{Implementation, finish};
 use super::datagram::ip_header_len;
 use crate::machnet::PacketOut;
 use crate::nic::{Frame, GsoType, HEADER_CONTIGUOUS, MacAddr, Offload};
+use crate::planted::{self, Bug};
 use crate::port::StreamIo;
 use crate::socket::FourTuple;
 use crate::tcp::SegmentOut;
@@ -130,8 +131,13 @@ fn emit_ip(
             let machnet = protocol == IpProtocol::UDP;
             let identification =
                 if machnet { MACHNET_IDENTIFICATION } else { header.identification };
-            Ipv4Header { identification, dont_fragment: !machnet, traffic_class, ..header }
-                .emit(out);
+            Ipv4Header {
+                identification,
+                dont_fragment: !machnet && !planted::is(Bug::DfNotSet),
+                traffic_class,
+                ..header
+            }
+            .emit(out);
         }
         (IpAddr::V6(src), IpAddr::V6(dst)) => {
             let header = Ipv6Header::new(src, dst, protocol, payload_len);

@@ -5,6 +5,7 @@ use super::no_stream::rings;
 use super::payload::Payload;
 use super::sock::Kind;
 use crate::error::EndReason;
+use crate::planted::{self, Bug};
 use crate::port::{AppPort, SocketId, Transport};
 use crate::socket::FourTuple;
 use crate::tcp::{Connection, FastOpenKeys, FastOpenVerdict, IsnSecret, SharedConfig};
@@ -22,6 +23,9 @@ impl Stack {
     ) -> FastOpenVerdict {
         let secret = IsnSecret(*self.config.secret());
         let Some(listener) = self.listener_mut(listener) else { return FastOpenVerdict::Ordinary };
+        if planted::is(Bug::SynDataTaken) && data > 0 {
+            return FastOpenVerdict::Take(None);
+        }
         let required = listener.config.fast_open_needs_cookie();
         if (syn.options.fast_open.is_none() && required) || !listener.may_fast_open(now) {
             return FastOpenVerdict::Ordinary;

@@ -114,7 +114,8 @@ impl Stack {
                 IpProtocol::TCP => self.tell_connection(now, news, about, port),
                 IpProtocol::UDP => {
                     self.tell_flow(now, news, about, port)
-                        || self.tell_udp_socket(now, news, about, port)
+                        || (!planted::is(Bug::RefusalsUntold)
+                            && self.tell_udp_socket(now, news, about, port))
                 }
                 IpProtocol::ICMP | IpProtocol::ICMPV6 => self.tell_ping(news, about, port),
                 _ => false,

@@ -83,6 +83,11 @@ impl Stack {
     ) {
         let single = |address: IpAddr| !address.is_unspecified() && !is_group_or_broadcast(address);
         // RFC 4443 §2.4 e.3: an option can ask for it.
+        if matches!(complaint, Complaint::ProtocolUnreachable { .. })
+            && planted::is(Bug::UnknownHeaderUntold)
+        {
+            return;
+        }
         let to_groups = matches!(complaint, Complaint::UnknownOption { to_groups: true, .. });
         let is_error = is_icmp_error(protocol, packet.contiguous(frame));
         if !self.config.unreachables()
@@ -108,6 +113,7 @@ impl Stack {
         };
         let header_len = error.header_len() + ICMP_HEADER_LEN;
         bytes.resize(header_len, 0);
+        let bytes_max = if planted::is(Bug::QuotesEverything) { 65_535 } else { bytes_max };
         let quoted = (packet.at - packet.ip_at + packet.len).min(bytes_max - header_len);
         for slice in Payload::of(frame, packet.ip_at, quoted).slices() {
             bytes.extend_from_slice(slice);

@@ -53,7 +53,7 @@ impl Stack {
             Err(error) => return Err(error.into()),
         };
         // RFC 4861 §6.1, §7.1, §8.1: what came through a router is none of the link's.
-        if packet.ttl != NDP_HOP_LIMIT {
+        if packet.ttl != NDP_HOP_LIMIT && !planted::is(Bug::NdpThroughRouters) {
             return Err(DropReason::Martian);
         }
         // RFC 6980 §5: what does not fit into one packet is nobody's neighbour discovery.
@@ -171,7 +171,8 @@ impl Stack {
         let Solicit { interface, unicast, .. } = solicit;
         let hop = Hop { interface, address: IpAddr::V6(target), source: None };
         let Some(IpAddr::V6(src)) = self.source_for(hop, IpAddr::V6(target)) else { return };
-        let group = solicited_node(target);
+        let asks_all = planted::is(Bug::AsksEverybody);
+        let group = if asks_all { ALL_NODES } else { solicited_node(target) };
         let (dst, station) = match unicast {
             Some(station) => (target, station),
             None => (group, group_station(group)),

@@ -6,6 +6,7 @@ use core::net::IpAddr;
 use core::ops::Range;
 
 use crate::nic::{INTERFACES_MAX, IfIndex, MacAddr};
+use crate::planted::{self, Bug};
 use crate::rng::Stream;
 use crate::time::{Duration, Instant};
 use crate::wire::ethernet::EtherType;
@@ -126,7 +127,10 @@ impl Replies {
         // A datagram of which some pieces are missing is of no use: what its first pieces found, the others find too.
         let last = self.parked[waiting.clone()].last().and_then(|parked| parked.reply.piece_of);
         let goes_on = last.is_some() && last == reply.piece_of;
-        if !self.may_park() || (waiting.len() >= PARKED_PER_NEIGHBOR_MAX && !goes_on) {
+        if planted::is(Bug::NothingWaits)
+            || !self.may_park()
+            || (waiting.len() >= PARKED_PER_NEIGHBOR_MAX && !goes_on)
+        {
             self.discard(reply.bytes);
             return false;
         }

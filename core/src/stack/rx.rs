@@ -68,7 +68,8 @@ impl Link {
             stripped => (stripped.unwrap_or(0), ethertype, at),
         };
         let id = VlanTag { tci, ethertype }.vlan_id();
-        if id == self.vlan.unwrap_or(0) { Ok((ethertype, at)) } else { Err(DropReason::NotOurs) }
+        let ours = id == self.vlan.unwrap_or(0) || planted::is(Bug::AnyVlan);
+        if ours { Ok((ethertype, at)) } else { Err(DropReason::NotOurs) }
     }
 }
 
@@ -160,7 +161,7 @@ impl Stack {
         let overlooked = || ip.protocol == IpProtocol::UDP && self.overlooks_checksums_of(ip.src);
         // Of a fragment no NIC can know: its checksum covers the whole.
         let judged = !ip.is_fragment() && !overlooked();
-        if frame.meta().rx_checksum == RxChecksum::Bad && judged {
+        if frame.meta().rx_checksum == RxChecksum::Bad && judged && !planted::is(Bug::NicUnheard) {
             return Err(DropReason::Checksum);
         }
         self.check_addresses(interface, &ip, group)?;
@@ -174,7 +175,8 @@ impl Stack {
             ip_at,
             at: ip_at + header_len,
             len: usize::from(ip.payload_len),
-            verified: frame.meta().rx_checksum == RxChecksum::Verified,
+            verified: frame.meta().rx_checksum == RxChecksum::Verified
+                || (planted::is(Bug::HashIsBelieved) && frame.meta().rss_hash != 0),
         };
         if let Some(bad) = bad_option {
             return Err(self.refuse_option(frame, &packet, &ip, bad));
@@ -235,12 +237,13 @@ impl Stack {
         if is_martian_source(src, loopback)
             || is_martian_destination(dst, loopback)
             || self.routing.is_directed_broadcast(src)
-            || loopback != self.is_local(src)
+            || (loopback != self.is_local(src) && !planted::is(Bug::LandTaken))
         {
             return Err(DropReason::Martian);
         }
         // No transport of ours has a use for broadcasts.
         let group = group && !planted::is(Bug::BroadcastForUs);
-        if group || !self.is_local(dst) { Err(DropReason::NotOurs) } else { Ok(()) }
+        let ours = self.is_local(dst) || planted::is(Bug::ForAnybody);
+        if group || !ours { Err(DropReason::NotOurs) } else { Ok(()) }
     }
 }

@@ -8,6 +8,7 @@ use super::payload::Payload;
 use super::rx::Packet;
 use crate::event::DropReason;
 use crate::nic::Frame;
+use crate::planted::{self, Bug};
 use crate::port::AppPort;
 use crate::socket::FourTuple;
 use crate::wire::icmpv4::ICMP_HEADER_LEN;
@@ -29,7 +30,7 @@ impl Stack {
             return Err(DropReason::Protocol);
         };
         let message = Payload::of(frame, packet.at, packet.len);
-        if !packet.verified {
+        if !packet.verified && !planted::is(Bug::Icmpv6SumUnchecked) {
             let sum = self.sum(&message);
             let protocol = IpProtocol::ICMPV6;
             crate::wire::checksum::verify_sum(
@@ -81,7 +82,8 @@ impl Stack {
         src: Ipv6Addr,
         dst: Ipv6Addr,
     ) -> Result<(), DropReason> {
-        if dst.is_multicast() && !self.config.echo_groups() {
+        let answers = self.config.echo_groups() || planted::is(Bug::EchoesForGroups);
+        if dst.is_multicast() && !answers {
             return Err(DropReason::NoSocket);
         }
         let answer = self.answer_from_own(packet, IpProtocol::ICMPV6);

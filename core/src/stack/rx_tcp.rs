@@ -38,7 +38,8 @@ impl Stack {
         }
         let payload = Payload::of(frame, packet.at + header_len, packet.len - header_len);
         let tuple = packet.tuple(header.dst_port, header.src_port);
-        if header.flags.contains(TcpFlags::SYN) && packet.src.is_ipv6() {
+        let v6 = packet.src.is_ipv6() && !planted::is(Bug::NoMssMeans536Everywhere);
+        if header.flags.contains(TcpFlags::SYN) && v6 {
             // RFC 9293 MUST-15: what IPv6 carries without an option; the machine itself knows IPv4's number.
             header.options.mss = header.options.mss.filter(|mss| *mss > 0).or(Some(MSS_DEFAULT_V6));
         }

@@ -12,6 +12,7 @@ use super::sock::Kind;
 use crate::event::DropReason;
 use crate::machnet::{Disposition, ListenDisposition, PacketIn};
 use crate::nic::Frame;
+use crate::planted::{self, Bug};
 use crate::port::{AppPort, SocketId, Transport};
 use crate::wire::machnet::{HEADER_LEN, MachnetHeader};
 use crate::wire::{IpProtocol, UDP_HEADER_LEN, UdpHeader};
@@ -47,6 +48,9 @@ impl Stack {
             return self.handle_datagram(id, frame, payload, udp.src_port, packet, port);
         }
         let listener = self.machnet.listener(&self.sockets, &tuple);
+        if flow.is_none() && listener.is_none() && planted::is(Bug::ClosedPortsAreSilent) {
+            return Err(DropReason::NoSocket);
+        }
         if flow.is_none() && listener.is_none() {
             self.complain(frame, packet, IpProtocol::UDP, Complaint::PortUnreachable);
             return Err(DropReason::NoSocket);

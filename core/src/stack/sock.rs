@@ -215,7 +215,8 @@ impl Listener {
             self.fast_open_reset = 0;
         }
         let counted = self.fast_open.saturating_add(self.fast_open_reset);
-        counted < self.config.fast_open_queue(self.backlog) && self.may_hand_over()
+        let room = counted < self.config.fast_open_queue(self.backlog);
+        (room || planted::is(Bug::EndlessFastOpens)) && self.may_hand_over()
     }
 
     /// A connection took data from its SYN.
@@ -239,7 +240,7 @@ impl Listener {
 
     /// Takes room for one more half-open connection; false when there is none. A flow needs no queue of half-open
     /// ones: what it may hand over counts; a connection that nobody could take is not begun.
-    pub(super) const fn begin(&mut self) -> bool {
+    pub(super) fn begin(&mut self) -> bool {
         let room = self.may_begin();
         if room {
             self.half_open += 1;
@@ -248,8 +249,9 @@ impl Listener {
     }
 
     /// There is room for one more half-open connection.
-    pub(super) const fn may_begin(&self) -> bool {
+    pub(super) fn may_begin(&self) -> bool {
         match self.transport {
+            Transport::Tcp if planted::is(Bug::EndlessHalfOpen) => true,
             Transport::Tcp => self.half_open < self.backlog && self.handed_over < self.backlog,
             // Nobody listens for datagrams: a UDP socket is bound.
             Transport::Udp => false,

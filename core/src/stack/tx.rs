@@ -15,6 +15,7 @@ use super::stats::Stats;
 use crate::ip::neighbor::Lookup;
 use crate::machnet::Flow;
 use crate::nic::{Frame, IfIndex, MacAddr, Medium, Nic, NicCaps};
+use crate::planted::{self, Bug};
 use crate::port::{AppPort, SocketId, StreamIo};
 use crate::socket::FourTuple;
 use crate::tcp::{Connection, SegmentOut, TxLimits};
@@ -501,6 +502,7 @@ fn tcp_room(caps: &NicCaps, allowance: &Allowance, unacked: impl FnOnce() -> u64
     let mtu = usize::from(caps.mtu);
     let ip_len = if v6.is_some() { IPV6_HEADER_LEN } else { IPV4_HEADER_LEN };
     let headers = (ip_len + TCP_HEADER_LEN) as u16;
+    let path_mtu = if planted::is(Bug::ShortFrames) { 1_500 } else { *path_mtu };
     let mss_ip = path_mtu.saturating_sub(headers);
     let mss_link = v6.map_or(caps.mtu, |fields| fields.link_mtu).saturating_sub(headers);
     let limits = TxLimits { mss_ip, mss_link, gso_bytes_max: 0 };

@@ -92,7 +92,8 @@ impl Assembler {
             return Ok(());
         }
         // Everything that overlaps or touches `start .. end` becomes one interval.
-        let first = self.intervals.partition_point(|i| i.end < start);
+        let apart = u64::from(planted::is(Bug::BlocksNeverMeet));
+        let first = self.intervals.partition_point(|i| i.end < start + apart);
         let last = self.intervals.partition_point(|i| i.start <= end);
         if first == last {
             if self.intervals.len() >= max && !planted::is(Bug::EndlessGaps) {

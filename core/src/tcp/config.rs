@@ -7,6 +7,7 @@ use super::ecn::EcnMode;
 use super::fast_open::setting;
 use super::mtu_probing::MtuProbing;
 use super::options::MSS_MIN;
+use crate::planted::{self, Bug};
 use crate::socket::MtuDiscover;
 use crate::time::Duration;
 
@@ -122,7 +123,7 @@ impl Default for Config {
             sack: true,
             nodelay: false,
             congestion: Algorithm::Cubic,
-            keepalive: false,
+            keepalive: planted::is(Bug::KeepaliveByDefault),
             cork: false,
             oob_inline: false,
             fast_open_connect: false,

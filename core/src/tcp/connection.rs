@@ -161,6 +161,7 @@ impl Connection {
     pub fn close(&mut self, now: Instant, unread: bool) {
         if self.state == State::SynSent {
             // RFC 9293 §3.10.4: nothing was promised to anybody.
+            self.flags.rst_due = planted::is(Bug::ResetOfASyn);
             return self.end(EndReason::Aborted);
         }
         // SO_LINGER with a timeout of zero is how sockets ask for an abort.
@@ -294,6 +295,8 @@ impl Connection {
     /// Command: makes the transition that the table has for `trigger`, if any, and what follows from it.
     pub(in crate::tcp) fn advance(&mut self, now: Instant, trigger: Trigger) {
         let Some(next) = self.state.next(trigger) else { return };
+        let no_closing = planted::is(Bug::NoClosing) && next == State::Closing;
+        let next = if no_closing { State::TimeWait } else { next };
         self.state = next;
         match next {
             State::FinWait2 if self.flags.orphan => {

@@ -2,6 +2,7 @@
 
 use super::connection::Connection;
 use super::timer::TimerReason;
+use crate::planted::{self, Bug};
 use crate::port::StreamIo;
 use crate::time::{Duration, Instant};
 
@@ -34,6 +35,7 @@ impl Connection {
         if self.snd.outstanding() == 0
             && tail == waiting
             && !self.timers.is_set(TimerReason::Persist)
+            && !planted::is(Bug::CorkForEver)
         {
             self.timers.set(TimerReason::Persist, now + CORK_MAX);
         }

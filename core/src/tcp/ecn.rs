@@ -8,6 +8,7 @@ use super::event::Events;
 use super::input::SegmentIn;
 use super::recovery::Phase;
 use super::recv_buffer::AckDue;
+use crate::planted::{self, Bug};
 use crate::time::Instant;
 use crate::wire::tcp::TcpFlags;
 
@@ -129,7 +130,8 @@ impl Connection {
     /// first for asking (§6.1.1.1, tcp_ecn_fallback).
     pub(in crate::tcp) fn ecn_of_syn(&mut self, again: bool) -> TcpFlags {
         let asks = self.config.ecn == EcnMode::Request || self.congestion.algorithm().needs_ecn();
-        if !asks || (again && self.config.ecn_fallback) {
+        let falls_back = self.config.ecn_fallback && !planted::is(Bug::AsksAgain);
+        if !asks || (again && falls_back) {
             return TcpFlags(0);
         }
         self.ecn.set(EcnState::REQUESTED, true);
@@ -146,7 +148,8 @@ impl Connection {
         let needed = self.congestion.algorithm().needs_ecn();
         let agreed = if flags.contains(TcpFlags::ACK) {
             // ECE alone. A peer that reflects reserved bits sends both back.
-            self.ecn.has(EcnState::REQUESTED) && flags.0 & ASKS.0 == TcpFlags::ECE.0
+            let granted = flags.0 & ASKS.0 == TcpFlags::ECE.0 || planted::is(Bug::ReflectionGrants);
+            self.ecn.has(EcnState::REQUESTED) && granted && flags.contains(TcpFlags::ECE)
         } else {
             flags.contains(ASKS) && (needed || self.config.ecn != EcnMode::Off)
         };
@@ -172,13 +175,16 @@ impl Connection {
         if self.ecn.is_news(segment.ecn) {
             self.ecn.set(EcnState::ECHO, segment.ecn == Ecn::Ce);
             // RFC 8257 §3.2: a change is told at once. The first mark likewise: the sooner the sender knows the better.
-            self.rcv.ack_due = AckDue::Now;
+            if !planted::is(Bug::MarksToldLate) {
+                self.rcv.ack_due = AckDue::Now;
+            }
         }
     }
 
     /// Remembers for [`Connection::receive_echo`] and for the sample what flags an acceptable acknowledgement has.
     pub(in crate::tcp) fn note_echo(&mut self, flags: TcpFlags) {
-        if self.ecn.is_agreed() && flags.contains(TcpFlags::ECE) {
+        let agreed = self.ecn.is_agreed() || planted::is(Bug::EceUnasked);
+        if agreed && flags.contains(TcpFlags::ECE) {
             self.ecn.set(EcnState::ECHOED, true);
         }
     }
@@ -212,7 +218,7 @@ impl Connection {
         if !self.ecn.is_agreed() {
             return (TcpFlags(0), Ecn::NotEct);
         }
-        if !new {
+        if !new && !planted::is(Bug::EverythingIsEct) {
             return (TcpFlags(0), self.ecn.field());
         }
         let reduced = self.congestion.take_cwr();

@@ -251,6 +251,7 @@ impl Connection {
         io: &impl StreamIo,
     ) -> (Option<FastOpenCookie>, u32) {
         let own = self.config.max_segment_or_all();
+        let again = again && !planted::is(Bug::DataOnEverySyn);
         let Some(fast_open) = self.seldom.fast_open_mut().filter(|_| !again) else {
             return (None, 0);
         };
@@ -280,8 +281,10 @@ impl Connection {
             if !fast_open.acked {
                 fast_open.fail = if lost { FAIL_SYN_RETRANSMITTED } else { FAIL_DATA_NOT_ACKED };
             }
-            self.snd.snd_nxt = self.snd.snd_una;
-            self.snd.snd_max = self.snd.snd_una;
+            if !planted::is(Bug::SynDataNotResent) {
+                self.snd.snd_nxt = self.snd.snd_una;
+                self.snd.snd_max = self.snd.snd_una;
+            }
         } else if fast_open.learnt.is_some() {
             fast_open.fail = 0;
         }

@@ -5,6 +5,7 @@ use core::net::IpAddr;
 
 use super::fast_open::{FastOpenLesson, FastOpenOffer};
 use super::options::MSS_DEFAULT;
+use crate::planted::{self, Bug};
 use crate::time::{Duration, Instant};
 use crate::wire::tcp::FastOpenCookie;
 
@@ -68,7 +69,10 @@ impl FastOpenCache {
         let losses = before.map_or(0, |before| before.losses);
         let tries = before.map_or(0, |before| before.tries);
         let known = Server {
-            cookie: lesson.cookie.or(before.and_then(|before| before.cookie)),
+            cookie: lesson
+                .cookie
+                .or(before.and_then(|before| before.cookie))
+                .filter(|_| !planted::is(Bug::CookieForgotten)),
             mss: lesson.mss,
             losses: if lesson.lost { (losses + 1).min(LOSSES_MAX) } else { 0 },
             lost_at: now,

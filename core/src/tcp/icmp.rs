@@ -37,6 +37,7 @@ impl Connection {
         }
         let (IcmpError::Soft(reason) | IcmpError::Hard(reason)) = error;
         match self.state {
+            State::SynSent | State::SynReceived if planted::is(Bug::IcmpUnheard) => {}
             // One that took data from a SYN is still being opened, whatever its application knows of it.
             State::SynSent | State::SynReceived => self.end(reason),
             State::Established

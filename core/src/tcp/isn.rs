@@ -55,6 +55,7 @@ pub fn initial_sequence(
     remote: SocketAddr,
 ) -> u32 {
     let clock = (now.as_nanos() >> 12) as u32;
+    let clock = if planted::is(Bug::IsnWithoutClock) { 0 } else { clock };
     if planted::is(Bug::GuessableIsn) {
         return clock;
     }
@@ -63,6 +64,9 @@ pub fn initial_sequence(
 
 /// A connection's timestamp offset: hides the uptime and keeps TSval growing from one incarnation of a four-tuple to the next.
 pub fn timestamp_offset(secret: &IsnSecret, local: SocketAddr, remote: SocketAddr) -> u32 {
+    if planted::is(Bug::OffsetForAll) {
+        return 0;
+    }
     hash(secret, 1, local, remote)
 }
 
@@ -93,5 +97,6 @@ mod tests {
         assert_ne!(initial_sequence(&SECRET, Instant::ZERO, b, a), first);
         assert_ne!(initial_sequence(&IsnSecret([8; 16]), Instant::ZERO, a, b), first);
         assert_ne!(timestamp_offset(&SECRET, a, b), first);
+        assert_ne!(timestamp_offset(&SECRET, a, b), timestamp_offset(&SECRET, b, a));
     }
 }

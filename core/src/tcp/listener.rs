@@ -20,11 +20,14 @@ pub enum ListenDecision {
 pub fn listen(header: &TcpHeader) -> ListenDecision {
     let flags = header.flags;
     let silent = planted::is(Bug::SilentListener) && flags.contains(TcpFlags::ACK);
-    if flags.contains(TcpFlags::RST) || silent {
+    let reset = flags.contains(TcpFlags::RST) && !planted::is(Bug::RstAtAListener);
+    if reset || silent {
         ListenDecision::Ignore
     } else if flags.contains(TcpFlags::ACK) {
         ListenDecision::Rst(Rst { seq: header.ack, ack: SeqNumber(0), with_ack: false })
-    } else if flags.contains(TcpFlags::SYN) && !flags.contains(TcpFlags::FIN) {
+    } else if flags.contains(TcpFlags::SYN)
+        && (!flags.contains(TcpFlags::FIN) || planted::is(Bug::ListenerTakesFin))
+    {
         // SYN with FIN is no way to begin: Linux drops it too, and scanners send it.
         ListenDecision::Accept
     } else {
@@ -41,7 +44,7 @@ pub fn closed(header: &TcpHeader, payload_len: u32) -> Option<Rst> {
     if flags.contains(TcpFlags::SYN.union(TcpFlags::ACK)) && planted::is(Bug::LateSynAckIgnored) {
         return None;
     }
-    if flags.contains(TcpFlags::ACK) {
+    if flags.contains(TcpFlags::ACK) && !planted::is(Bug::RstFromZero) {
         return Some(Rst { seq: header.ack, ack: SeqNumber(0), with_ack: false });
     }
     let len = if planted::is(Bug::RstWithoutLen) { 0 } else { segment_len(flags, payload_len) };

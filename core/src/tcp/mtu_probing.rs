@@ -144,6 +144,7 @@ impl Connection {
         let records = self.recovery.flight.as_deref().is_some_and(|f| !f.records.is_empty());
         let calm =
             self.recovery.phase == Phase::Open && cwnd >= CWND_SEGMENTS_MIN * mss && !records;
+        let calm = calm && !planted::is(Bug::NoMtuProbes);
         let Some(search) = self.seldom.mtu_search().filter(|search| calm && search.probe == 0)
         else {
             return Resend::Nothing;
@@ -253,7 +254,8 @@ impl Connection {
     #[cold]
     pub(in crate::tcp) fn suspect_black_hole(&mut self, now: Instant) {
         let off = self.config.mtu_probing == MtuProbing::Off;
-        if off || self.recovery.retries < BLACK_HOLE_TIMEOUTS {
+        let unseen = planted::is(Bug::BlackHoleUnseen);
+        if off || unseen || self.recovery.retries < BLACK_HOLE_TIMEOUTS {
             return;
         }
         let mss = self.options.mss();

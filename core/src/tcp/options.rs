@@ -52,9 +52,13 @@ impl Negotiated {
         let options = &syn.options;
         let peer_mss = options
             .mss
-            .filter(|mss| *mss > 0)
-            .map_or(MSS_DEFAULT, |m| m.max(if planted::is(Bug::TinyMss) { 1 } else { MSS_MIN }));
-        self.peer_mss = peer_mss.min(config.max_segment_or_all());
+            .filter(|mss| *mss > 0 || planted::is(Bug::ZeroMssBelieved))
+            .map_or(if planted::is(Bug::NoMssMeans1460) { 1_460 } else { MSS_DEFAULT }, |m| {
+                m.max(if planted::is(Bug::TinyMss) { 1 } else { MSS_MIN })
+            });
+        let wanted = config.max_segment_or_all();
+        self.peer_mss =
+            if planted::is(Bug::MaxsegIgnored) { peer_mss } else { peer_mss.min(wanted) };
         self.timestamps &= options.timestamps.is_some() || planted::is(Bug::OneSidedTimestamps);
         self.sack &= options.sack_permitted;
         match options.window_scale {

@@ -135,6 +135,7 @@ impl Connection {
                 data.or_else(|| self.transmit_ack(now, io))
             }
             State::SynSent | State::SynReceived => self.transmit_syn(now, limits, io),
+            State::CloseWait if planted::is(Bug::MuteInCloseWait) => self.transmit_ack(now, io),
             State::Established
             | State::FinWait1
             | State::CloseWait
@@ -395,7 +396,8 @@ impl Connection {
         }
         // `snd_sml` is clamped to `snd_una` as that advances.
         let small_under_way = self.snd.snd_sml > self.snd.snd_una;
-        if self.config.nodelay || last || !small_under_way || planted::is(Bug::NoNagle) {
+        let nodelay = self.config.nodelay && !planted::is(Bug::NodelayIgnored);
+        if nodelay || last || !small_under_way || planted::is(Bug::NoNagle) {
             return waiting;
         }
         waiting - waiting % mss
@@ -412,9 +414,8 @@ impl Connection {
 
     /// RFC 5681 §4.1.
     fn restart_after_idle(&mut self, now: Instant, mss: u32) {
-        if self.config.slow_start_after_idle
-            && now.saturating_since(self.counters.last_tx) > self.rto()
-        {
+        let restarts = self.config.slow_start_after_idle || planted::is(Bug::RestartsAnyway);
+        if restarts && now.saturating_since(self.counters.last_tx) > self.rto() {
             self.congestion.on_idle_restart(mss);
         }
     }
@@ -468,7 +469,7 @@ impl Connection {
             flight.prr.sent(len);
         }
         // RFC 6298 §5.1.
-        if !self.timers.is_set(TimerReason::Retransmit) {
+        if !self.timers.is_set(TimerReason::Retransmit) && !planted::is(Bug::TimerNeverStarts) {
             self.timers.set(TimerReason::Retransmit, now + self.rto());
         }
         self.schedule_probe(now);
@@ -524,7 +525,7 @@ impl Connection {
         if !core::mem::take(&mut self.flags.probe_due) {
             return None;
         }
-        let mut seq = self.snd.snd_una - 1;
+        let mut seq = self.snd.snd_una - u32::from(!planted::is(Bug::ProbeAtSndNxt));
         if self.seldom.urgent().is_some()
             && let Some(taken) = self.urgent_probe()
         {
@@ -540,6 +541,8 @@ impl Connection {
             return None;
         }
         let mut header = self.header(now, self.snd.snd_max, io);
+        header.options.timestamps =
+            header.options.timestamps.filter(|_| !planted::is(Bug::BareAcksWithout));
         header.options.sack = self.rcv.sack_blocks(&self.options, u32::MAX);
         self.rcv.duplicate_acks = self.rcv.duplicate_acks.saturating_sub(1);
         if self.rcv.duplicate_acks == 0 {
@@ -578,7 +581,10 @@ impl Connection {
             flags: TcpFlags::RST.union(TcpFlags::ACK),
             window: u16::try_from(self.rcv.rcv_wnd() >> self.options.rcv_wscale)
                 .unwrap_or(u16::MAX),
-            options: self.plain_options(now),
+            options: match planted::is(Bug::ResetWithout) {
+                true => TcpOptions::default(),
+                false => self.plain_options(now),
+            },
             ..TcpHeader::default()
         };
         SegmentOut::bare(header, Ecn::NotEct)

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::congestion::Sent;
 use super::connection::Connection;
 use super::seq::SeqNumber;
+use crate::planted::{self, Bug};
 use crate::port::StreamIo;
 use crate::time::{Duration, Instant};
 
@@ -21,7 +22,10 @@ const QUANTUM_SHIFT: u32 = 10;
 const QUANTUM_MAX: u32 = 65_535;
 
 /// Bytes that may leave at once at `rate` bytes a second.
-pub(in crate::tcp) const fn quantum(rate: u64, mss: u32) -> u32 {
+pub(in crate::tcp) fn quantum(rate: u64, mss: u32) -> u32 {
+    if planted::is(Bug::GreatQuantum) {
+        return QUANTUM_MAX;
+    }
     let bytes = rate >> QUANTUM_SHIFT;
     let bytes = if bytes < QUANTUM_MAX as u64 { bytes as u32 } else { QUANTUM_MAX };
     if bytes < 2 * mss { 2 * mss } else { bytes }
@@ -71,7 +75,7 @@ impl Pacing {
 
     /// Getter: when the next segment may leave, if not `now`.
     pub(in crate::tcp) fn held_until(&self, now: Instant) -> Option<Instant> {
-        (self.release > now).then_some(self.release)
+        (self.release > now && !planted::is(Bug::Unpaced)).then_some(self.release)
     }
 
     /// Input: `len` bytes leave.

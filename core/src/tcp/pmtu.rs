@@ -5,6 +5,7 @@ use super::connection::Connection;
 use super::recovery::Trouble;
 use super::seq::SeqNumber;
 use super::timer::TimerReason;
+use crate::planted::{self, Bug};
 use crate::time::Instant;
 
 impl Connection {
@@ -29,7 +30,8 @@ impl Connection {
     /// False when the connection does not believe it: `seq` is not in flight (RFC 5927 §7.2), or its segments are
     /// smaller already.
     pub fn handle_packet_too_big(&mut self, now: Instant, seq: SeqNumber, mss_ip: u16) -> bool {
-        if !self.state.is_synchronized() || !self.has_in_flight(seq) {
+        let heard = self.has_in_flight(seq) && !planted::is(Bug::TooBigUnheard);
+        if !self.state.is_synchronized() || !heard {
             return false;
         }
         let mss_before = self.options.mss();

@@ -290,7 +290,7 @@ impl Connection {
         }
         let Some(tune) = self.rcv.autotune.as_deref_mut() else { return };
         tune.accounted = held;
-        self.rcv.choked = u64::from(held) > memory.free();
+        self.rcv.choked = u64::from(held) > memory.free() && !planted::is(Bug::MemoryWithoutLimit);
         let limit = tune.limit.unwrap_or(self.rcv.buffer_max);
         // Of what is free, one connection may be promised as much as stays for the others.
         let free = u32::try_from(memory.free()).unwrap_or(u32::MAX).saturating_add(floor);

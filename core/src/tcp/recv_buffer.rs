@@ -230,7 +230,7 @@ impl RecvBuffer {
         if !refused && from < end {
             again = again.or(Some((from, end)));
         }
-        if let Some((from, to)) = again {
+        if let Some((from, to)) = again.filter(|_| !planted::is(Bug::DsackBelowOnly)) {
             // The block that holds it comes next (RFC 2883 §4 (3)).
             assembler.touch(from);
             assembler.duplicate = (anchor.seq_of(from), anchor.seq_of(to));
@@ -270,7 +270,7 @@ impl RecvBuffer {
             true => 0,
             false => self.rcv_nxt.0.wrapping_sub(self.last_ack_sent.0),
         };
-        if self.quick_acks > 0 && !self.interactive {
+        if self.quick_acks > 0 && !self.interactive && !planted::is(Bug::NoQuickAcks) {
             self.quick_acks -= 1;
             self.ack_due = AckDue::Now;
         } else if unacknowledged >= 2 * u32::from(self.rcv_mss.max(MSS_DEFAULT)) {
@@ -369,7 +369,9 @@ impl RecvBuffer {
         // Rings of a few units cannot say anything in between: there the promise is rounded up all the
         // same, and what does not fit is refused and comes again.
         let coarse = rings.capacity < 8 << scale;
-        let units = if coarse || u64::from(up) << scale <= room { up } else { promised >> scale };
+        let may_round_up = coarse || u64::from(up) << scale <= room;
+        let rounds_up = may_round_up && !planted::is(Bug::WindowRoundedDown);
+        let units = if rounds_up { up } else { promised >> scale };
         let field = u16::try_from(units).unwrap_or(u16::MAX);
         self.rcv_adv = self.rcv_adv.max(self.rcv_nxt + (u32::from(field) << scale));
         field
@@ -430,6 +432,7 @@ impl RecvBuffer {
             self.assembler.as_mut().filter(|_| options.sack || planted::is(Bug::SackUnasked))
         {
             let mut max = fit.min(if options.timestamps { 3 } else { 4 });
+            max = if planted::is(Bug::TwoBlocks) { 2 } else { max };
             let (left, right) = core::mem::take(&mut assembler.duplicate);
             if left != right {
                 blocks.push(left, right);

@@ -43,7 +43,11 @@ impl RttEstimator {
             mdev_us_max: 0,
             rttvar_us: 0,
             round_end: SeqNumber(0),
-            rto_us: config.rto_ms_initial.saturating_mul(1_000),
+            rto_us: config.rto_ms_initial.saturating_mul(if planted::is(Bug::FirstTimeout3S) {
+                3_000
+            } else {
+                1_000
+            }),
             min_rtt_us: 0,
             min_rtt_ms: 0,
             backoff: 0,
@@ -55,7 +59,7 @@ impl RttEstimator {
     pub(in crate::tcp) fn rto(&self, config: &Config) -> Duration {
         let max_us = u64::from(config.rto_ms_max) * 1_000;
         let us = u64::from(self.rto_us) << self.backoff.min(20);
-        Duration::from_micros(us.min(max_us))
+        Duration::from_micros(if planted::is(Bug::NoLongestTimeout) { us } else { us.min(max_us) })
     }
 
     pub(in crate::tcp) const fn backoff(&self) -> u8 {
@@ -110,7 +114,7 @@ impl RttEstimator {
         config: &Config,
     ) {
         let rtt_us = u32::try_from(rtt.as_micros()).unwrap_or(u32::MAX).clamp(1, 1 << 27);
-        let min_us = config.rto_ms_min * 1_000;
+        let min_us = config.rto_ms_min * if planted::is(Bug::NoLeastTimeout) { 0 } else { 1_000 };
         if self.srtt_us_x8 == 0 {
             self.srtt_us_x8 = rtt_us * 8;
             self.mdev_us_x4 = rtt_us * 2;
@@ -131,7 +135,9 @@ impl RttEstimator {
         }
         let variation = if planted::is(Bug::NoVariation) { 0 } else { self.rttvar_us };
         self.rto_us = (self.srtt_us_x8 / 8 + variation).min(config.rto_ms_max * 1_000);
-        self.backoff = 0;
+        if !planted::is(Bug::BackoffStays) {
+            self.backoff = 0;
+        }
     }
 
     fn smooth(&mut self, rtt_us: u32) {
@@ -145,6 +151,9 @@ impl RttEstimator {
             None => self.mdev_us_x4 - (mdev_us - deviation),
         };
         self.srtt_us_x8 = (self.srtt_us_x8 - srtt_us + rtt_us).max(1);
+        if planted::is(Bug::LastSampleCounts) {
+            self.srtt_us_x8 = rtt_us * 8;
+        }
         if self.mdev_us_x4 > self.mdev_us_max {
             self.mdev_us_max = self.mdev_us_x4;
             self.rttvar_us = self.rttvar_us.max(self.mdev_us_max);

@@ -85,9 +85,12 @@ impl Anchor {
     }
 
     /// Command: moves `bytes` on.
-    pub const fn advance(&mut self, bytes: u64) {
+    pub fn advance(&mut self, bytes: u64) {
         self.seq = self.seq_of(self.offset.wrapping_add(bytes));
         self.offset = self.offset.wrapping_add(bytes);
+        if crate::planted::is(crate::planted::Bug::StreamOfFourGibibytes) {
+            self.offset &= u64::from(u32::MAX);
+        }
     }
 }
 

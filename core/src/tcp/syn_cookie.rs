@@ -100,6 +100,9 @@ fn offered(syn: &TcpHeader, config: &SharedConfig) -> TcpOptions {
 
 /// TSval with the options in its low bits, never ahead of the clock.
 fn with_options(timestamp: u32, options: &TcpOptions) -> u32 {
+    if planted::is(Bug::CookieOfNoOptions) {
+        return timestamp & !TS_BITS | TS_NO_SCALE;
+    }
     let scale = options.window_scale.map_or(TS_NO_SCALE, |s| u32::from(s.min(WINDOW_SCALE_MAX)));
     let sack = if options.sack_permitted { TS_SACK } else { 0 };
     let value = (timestamp & !TS_BITS) | scale | sack;

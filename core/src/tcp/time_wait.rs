@@ -21,7 +21,8 @@ impl Connection {
 
     pub(in crate::tcp) fn restart_time_wait(&mut self, now: Instant) {
         if !self.timers.is_set(TimerReason::TimeWait) || !planted::is(Bug::TimeWaitNotRestarted) {
-            self.timers.set(TimerReason::TimeWait, now + millis(self.config.time_wait_ms));
+            let halves = 1 + u32::from(planted::is(Bug::ShortTimeWait));
+            self.timers.set(TimerReason::TimeWait, now + millis(self.config.time_wait_ms / halves));
         }
     }
 
@@ -46,7 +47,7 @@ impl Connection {
     pub(in crate::tcp) fn may_reopen(&self, segment: &SegmentIn<'_>) -> bool {
         let header = segment.header;
         let opening = TcpFlags(TcpFlags::SYN.0 | TcpFlags::ACK.0 | TcpFlags::RST.0);
-        if header.flags.0 & opening.0 != TcpFlags::SYN.0 {
+        if header.flags.0 & opening.0 != TcpFlags::SYN.0 || planted::is(Bug::TimeWaitNeverReopens) {
             return false;
         }
         match header.options.timestamps.filter(|_| self.options.timestamps) {

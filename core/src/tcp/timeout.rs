@@ -76,7 +76,8 @@ impl Connection {
         }
         let once = planted::is(Bug::OneSynAck) && self.is_half_open();
         let enough = once || (handshake && self.recovery.retries >= max);
-        if enough || self.is_given_up(now, self.recovery.retries, max) {
+        let for_ever = handshake && planted::is(Bug::SynForEver);
+        if !for_ever && (enough || self.is_given_up(now, self.recovery.retries, max)) {
             self.advance(now, Trigger::GiveUp);
             return self.end(EndReason::TimedOut);
         }
@@ -105,7 +106,8 @@ impl Connection {
             return;
         }
         if self.snd.snd_wnd > 0 {
-            self.flags.override_due = self.config.cork || !self.snd.more.is_on();
+            let held = !self.config.cork && self.snd.more.is_on();
+            self.flags.override_due = !held && !planted::is(Bug::NoOverride);
             self.announce_more(false);
             return;
         }
@@ -120,7 +122,9 @@ impl Connection {
         }
         self.counters.probes += 1;
         self.flags.probe_due = true;
-        self.rtt.back_off();
+        if !planted::is(Bug::SteadyProbes) {
+            self.rtt.back_off();
+        }
         self.start_persist(now);
     }
 
@@ -157,13 +161,14 @@ impl Connection {
             return;
         }
         let busy = self.snd.outstanding() > 0 || self.timers.is_set(TimerReason::Persist);
-        if silence < idle || busy {
+        if (silence < idle || busy) && !planted::is(Bug::KeepaliveInHaste) {
             // Traffic, or a timer of its own that will tell.
             let next = if silence < idle { self.counters.last_rx } else { now };
             return self.timers.set(TimerReason::Keepalive, next + idle);
         }
         // TCP_USER_TIMEOUT overrides the number of probes, as on Linux.
-        let over = match self.config.user_timeout_ms {
+        let counted = planted::is(Bug::ProbesCountedAnyway);
+        let over = match if counted { 0 } else { self.config.user_timeout_ms } {
             0 => self.counters.probes >= self.config.keepalive_probes,
             ms => self.counters.probes > 0 && silence >= millis(ms),
         };

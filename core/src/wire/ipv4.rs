@@ -118,7 +118,7 @@ impl Ipv4Header {
         if total_len < header_len {
             return Err(WireError::Malformed);
         }
-        if total_len > available {
+        if total_len > available && !planted::is(Bug::AnyTotalLength) {
             return Err(WireError::Truncated);
         }
         let with_options = bytes.get(..header_len).ok_or(WireError::Truncated)?;
@@ -126,7 +126,8 @@ impl Ipv4Header {
             return Err(WireError::Checksum);
         }
         let bad_option = check_options(&with_options[IPV4_HEADER_LEN..]).err();
-        let header = Self::fields(h, (total_len - header_len) as u16);
+        let padded = if planted::is(Bug::PaddingIsPayload) { available } else { total_len };
+        let header = Self::fields(h, (padded - header_len) as u16);
         // RFC 791 §3.1: the reserved flag is zero. A datagram cannot grow beyond 65,535 bytes
         // in reassembly either.
         let end = usize::from(header.fragment_offset) * 8 + total_len;

@@ -142,13 +142,13 @@ pub fn walk_extensions(packet: &[u8], first: IpProtocol) -> Result<ExtensionEnd,
             NO_NEXT_HEADER => return Ok(ExtensionEnd::Nothing),
             _ => return Ok(ExtensionEnd::Upper { protocol, at, named_at }),
         }
-        if index == EXTENSION_HEADERS_MAX {
+        if index == EXTENSION_HEADERS_MAX || (index > 0 && planted::is(Bug::OneExtension)) {
             break;
         }
         if protocol == FRAGMENT {
             let header = packet.get(at..).and_then(Ipv6Fragment::parse);
             let header = header.ok_or(ExtensionError::Truncated)?;
-            if !header.is_atomic() {
+            if !header.is_atomic() || planted::is(Bug::AtomicFragmentsWait) {
                 let at = at + FRAGMENT_HEADER_LEN;
                 return Ok(ExtensionEnd::Fragment { header, at, named_at });
             }
@@ -216,7 +216,8 @@ fn check_routing(header: &[u8], at: usize) -> Result<(), ExtensionError> {
 /// RFC 8200 §4.2: what is to be done about an option that is not known is in its two highest bits.
 fn check_options(header: &[u8], at: usize) -> Result<(), ExtensionError> {
     let mut position = 2;
-    for _ in 0..EXTENSION_OPTIONS_MAX {
+    let most = if planted::is(Bug::EndlessChains) { 65_536 } else { EXTENSION_OPTIONS_MAX };
+    for _ in 0..most {
         let Some(&kind) = header.get(position) else { return Ok(()) };
         if kind == PAD1 {
             position += 1;
@@ -229,6 +230,7 @@ fn check_options(header: &[u8], at: usize) -> Result<(), ExtensionError> {
         }
         match kind >> 6 {
             0b00 => {}
+            _ if planted::is(Bug::ActionBitsIgnored) => {}
             _ if kind == PADN || kind == ROUTER_ALERT => {}
             0b01 => return Err(ExtensionError::Discard),
             action => {

@@ -6,6 +6,7 @@ use super::WireError;
 use super::icmpv4::ICMP_HEADER_LEN;
 use super::icmpv6::Icmpv6Header;
 use crate::nic::MacAddr;
+use crate::planted::{self, Bug};
 
 /// Every message of neighbour discovery has this hop limit, and none that came through a router can (RFC 4861 §3.1).
 pub const NDP_HOP_LIMIT: u8 = 255;
@@ -200,6 +201,9 @@ impl<'a> NdpOptions<'a> {
     fn parse(bytes: &'a [u8]) -> Result<Self, WireError> {
         let mut rest = bytes;
         while !rest.is_empty() {
+            if rest.get(1) == Some(&0) && planted::is(Bug::EmptyNdpOption) {
+                break;
+            }
             let (_, behind) = Self::split(rest).ok_or(WireError::Malformed)?;
             rest = behind;
         }

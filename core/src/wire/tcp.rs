@@ -208,7 +208,8 @@ impl TcpHeader {
     pub fn parse(bytes: &[u8]) -> Result<(Self, usize), WireError> {
         let fixed: &[u8; TCP_HEADER_LEN] = bytes.first_chunk().ok_or(WireError::Truncated)?;
         let len = usize::from(fixed[12] >> 4) * 4;
-        if len < TCP_HEADER_LEN {
+        let refused = planted::is(Bug::ReservedBitsRefused) && fixed[12] & 0xf != 0;
+        if len < TCP_HEADER_LEN || refused {
             return Err(WireError::Malformed);
         }
         let options = bytes.get(TCP_HEADER_LEN..len).ok_or(WireError::Truncated)?;
@@ -249,7 +250,8 @@ impl TcpHeader {
         fixed[2..4].copy_from_slice(&self.dst_port.to_be_bytes());
         fixed[4..8].copy_from_slice(&self.seq.0.to_be_bytes());
         fixed[8..12].copy_from_slice(&self.ack.0.to_be_bytes());
-        fixed[12] = u8::try_from(len / 4).unwrap_or(15) << 4;
+        let reserved = u8::from(planted::is(Bug::ReservedBitsSent));
+        fixed[12] = u8::try_from(len / 4).unwrap_or(15) << 4 | reserved;
         fixed[13] = self.flags.0;
         fixed[14..16].copy_from_slice(&self.window.to_be_bytes());
         fixed[16..18].copy_from_slice(&[0, 0]);
@@ -283,11 +285,13 @@ impl TcpOptions {
                 }
                 _ => {}
             }
-            let Some(len) = rest.first().map(|len| usize::from(*len)).filter(|len| *len >= 2)
-            else {
-                break;
-            };
+            let least = if planted::is(Bug::OptionOfNoLength) { 2 } else { 0 };
+            let len = rest.first().map(|len| usize::from(*len).max(least));
+            let Some(len) = len.filter(|len| *len >= 2) else { break };
             let Some((option, after)) = bytes.split_at_checked(len) else { break };
+            if planted::is(Bug::UnknownOptionEnds) && *kind > KIND_TIMESTAMPS {
+                break;
+            }
             options.take(*kind, option.get(2..).unwrap_or(&[]), syn);
             bytes = after;
         }
@@ -505,12 +509,28 @@ mod tests {
             assert_eq!(options.timestamps, None);
             assert_eq!(options.window_scale, (bad[0] == 3).then_some(7));
         }
+        // Nothing behind it is believed.
+        for len in [0, 1] {
+            let options = TcpOptions::parse(&[8, len, 3, 3, 7, 0], true);
+            assert_eq!(options, TcpOptions::default());
+        }
     }
 
     #[test]
     fn of_duplicate_options_the_last_wins_and_unknown_ones_are_skipped() {
         let options = TcpOptions::parse(&[3, 3, 1, 254, 4, 0, 0, 3, 3, 2, 0, 0], true);
         assert_eq!(options.window_scale, Some(2));
+    }
+
+    #[test]
+    fn reserved_bits_are_sent_as_zero_and_mean_nothing() {
+        let header = TcpHeader { flags: TcpFlags::ACK, options: full(), ..TcpHeader::default() };
+        let mut out = [0xff; 40];
+        let len = header.emit(&mut out);
+        assert_eq!((len, out[12]), (32, 0x80));
+        let parsed = TcpHeader::parse(&out[..len]);
+        out[12] |= 0xf;
+        assert_eq!(TcpHeader::parse(&out[..len]), parsed);
     }
 
     #[test]

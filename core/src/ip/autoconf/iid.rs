@@ -6,6 +6,7 @@ use core::net::Ipv6Addr;
 use siphasher::sip::SipHasher24;
 
 use crate::nic::MacAddr;
+use crate::planted::{self, Bug};
 
 /// Getter: the address in `prefix`/64 of the interface with `mac` after `attempt` addresses that others had: RFC 7217 §5 with
 /// SipHash as the function and the station's address as the interface's name.
@@ -19,6 +20,7 @@ pub(super) fn stable_address(
     let identifier = (0..=u8::MAX)
         .map(|turn| {
             let mut hasher = SipHasher24::new_with_key(secret);
+            let network = if planted::is(Bug::SameIdentifier) { 0 } else { network };
             hasher.write(&(network as u64).to_be_bytes());
             hasher.write(&mac.0);
             hasher.write(&[attempt, turn]);

@@ -11,6 +11,7 @@ use super::routers::Routers;
 use crate::ip::address::{InterfaceAddress, network_of};
 use crate::ip::multicast::{ALL_NODES, solicited_node};
 use crate::nic::MacAddr;
+use crate::planted::{self, Bug};
 use crate::rng::Stream;
 use crate::time::{Duration, Instant};
 use crate::wire::TTL_DEFAULT;
@@ -218,7 +219,7 @@ impl Ipv6Interface {
         if due(self.solicit_at) {
             self.solicitations += 1;
             self.push(Action::SolicitRouters);
-            let again = self.solicitations < ROUTER_SOLICITATIONS;
+            let again = self.solicitations < ROUTER_SOLICITATIONS && !planted::is(Bug::AsksOnce);
             self.solicit_at = again.then(|| now + ROUTER_SOLICITATION_INTERVAL);
         }
         if due(self.report_at) {
@@ -238,7 +239,7 @@ impl Ipv6Interface {
             return false;
         };
         let OwnAddress { state, origin, attempt, .. } = self.addresses[index];
-        if state != AddressState::Tentative {
+        if state != AddressState::Tentative || planted::is(Bug::DuplicateUsed) {
             return true;
         }
         self.push(Action::State(address, AddressState::Duplicate));
@@ -282,11 +283,16 @@ impl Ipv6Interface {
         for option in advert.options.iter() {
             match option {
                 NdpOption::Prefix(info) => self.take_prefix(now, &info),
-                NdpOption::Mtu(mtu) if (MTU_MIN..=u32::from(self.link_mtu)).contains(&mtu) => {
+                NdpOption::Mtu(mtu)
+                    if planted::is(Bug::AnyMtu)
+                        || (MTU_MIN..=u32::from(self.link_mtu)).contains(&mtu) =>
+                {
                     self.mtu = mtu as u16;
                 }
                 NdpOption::Rdnss { lifetime_s, servers } => {
-                    for server in servers.chunks_exact(16) {
+                    for server in
+                        servers.chunks_exact(16).filter(|_| !planted::is(Bug::NoResolvers))
+                    {
                         let octets = server.first_chunk::<16>().copied().unwrap_or_default();
                         self.push(Action::Resolver(Ipv6Addr::from(octets), lifetime_s));
                     }
@@ -364,7 +370,7 @@ impl Ipv6Interface {
 
     /// A new address: tentative first, unless nobody is to be asked.
     fn add(&mut self, address: Ipv6Addr, prefix_len: u8, origin: Origin) {
-        let asks = self.is_active && self.config.dad_transmits > 0;
+        let asks = self.is_active && self.config.dad_transmits > 0 && !planted::is(Bug::NoDad);
         let state = if asks { AddressState::Tentative } else { AddressState::Preferred };
         self.addresses.push(OwnAddress {
             address,
@@ -432,7 +438,7 @@ impl Ipv6Interface {
         if prefix.is_unicast_link_local() || prefix.is_multicast() || info.prefix_len == 0 {
             return;
         }
-        if info.on_link {
+        if info.on_link || planted::is(Bug::PrefixOnLink) {
             self.changed |= if info.valid_s == 0 {
                 self.routers.remove_prefix(prefix, info.prefix_len)
             } else {
@@ -461,7 +467,8 @@ impl Ipv6Interface {
         let delay = self.delay(DELAY_MAX);
         if let Some(own) = self.addresses.last_mut() {
             own.ask_at = (own.state == AddressState::Tentative).then(|| now + delay);
-            own.preferred_until = lifetime(now, info.preferred_s);
+            let ages = !planted::is(Bug::PreferredForEver);
+            own.preferred_until = lifetime(now, info.preferred_s).filter(|_| ages);
             own.valid_until = lifetime(now, info.valid_s);
         }
         self.push(Action::Report(solicited_node(address)));
@@ -476,7 +483,8 @@ impl Ipv6Interface {
             (Some(_), None) => false,
             (Some(a), Some(b)) => a > b,
         };
-        let floor = Some(now + LIFETIME_KEPT);
+        let cuts = planted::is(Bug::LifetimesCut);
+        let floor = Some(if cuts { now } else { now + LIFETIME_KEPT });
         if later(advertised, floor) || later(advertised, own.valid_until) {
             own.valid_until = advertised;
         } else if later(own.valid_until, floor) {

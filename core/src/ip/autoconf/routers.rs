@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::net::Ipv6Addr;
 
+use crate::planted::{self, Bug};
 use crate::time::Instant;
 
 /// Most default routers that are remembered (RFC 4861 §6.3.4 asks for two at least).
@@ -64,7 +65,7 @@ impl Routers {
     /// The router does not answer: another one, if there is one, is tried first from now on (RFC 4861 §6.3.6).
     pub(super) fn demote(&mut self, router: Ipv6Addr) -> bool {
         let is_first = self.routers.first().is_some_and(|(first, _)| *first == router);
-        if !is_first || self.routers.len() < 2 {
+        if !is_first || self.routers.len() < 2 || planted::is(Bug::OneRouter) {
             return false;
         }
         self.routers.rotate_left(1);

@@ -182,6 +182,21 @@ fn a_prefix_makes_an_address_that_is_deprecated_and_forgotten_in_its_time() {
 }
 
 #[test]
+fn a_prefix_is_on_the_link_only_if_the_router_says_so() {
+    let mut interface = interface(Ipv6Mode::Auto);
+    run(&mut interface, secs(3));
+    advertise(&mut interface, secs(3), 0, &prefix("2001:db8::", 0x40, 100, 50));
+    advertise(&mut interface, secs(3), 0, &prefix("2001:db8:1::", 0x80, 100, 50));
+    run(&mut interface, secs(6));
+    // The first is one to make an address of, the second one to reach without a router.
+    assert!(made(&interface, "2001:db8::").is_some());
+    assert!(made(&interface, "2001:db8:1::").is_none());
+    let on_link: Vec<u16> = interface.on_link().map(|(prefix, _)| prefix.segments()[2]).collect();
+    assert!(on_link.contains(&1), "{on_link:?}");
+    assert!(interface.on_link().all(|(prefix, _)| prefix.segments()[..3] != [0x2001, 0xdb8, 0]));
+}
+
+#[test]
 fn nobody_cuts_a_lifetime_below_two_hours() {
     let hours = |n: u64| secs(3_600 * n);
     let valid_for = |valid_s| {

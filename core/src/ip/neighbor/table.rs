@@ -202,7 +202,8 @@ impl NeighborTable {
             }
             State::Stale { mac } => {
                 // An entry may turn stale sooner than a second after it was asked for: peers say so.
-                if entry.asked_at.is_none_or(|at| at + REQUEST_INTERVAL <= now) {
+                let asks = planted::is(Bug::AsksEachTime);
+                if asks || entry.asked_at.is_none_or(|at| at + REQUEST_INTERVAL <= now) {
                     self.ask(now, slot, State::Probe { mac, requests: 1 });
                 }
                 Lookup::Resolved(mac)
@@ -285,7 +286,7 @@ impl NeighborTable {
             };
             let unicast = match entry.state {
                 State::Incomplete { .. } => None,
-                State::Probe { mac, .. } => Some(mac),
+                State::Probe { mac, .. } => Some(mac).filter(|_| !planted::is(Bug::AsksAllAgain)),
                 // Answered between the decision to ask and now.
                 State::Reachable { .. }
                 | State::Stale { .. }
@@ -313,6 +314,9 @@ impl NeighborTable {
                     self.ask(now, slot, State::Incomplete { requests: requests + 1 });
                 }
                 State::Incomplete { .. } => self.enter(now, slot, State::Failed),
+                State::Delay { mac } if planted::is(Bug::NeverUnreachable) => {
+                    self.enter(now, slot, State::Reachable { mac });
+                }
                 State::Delay { mac } => self.ask(now, slot, State::Probe { mac, requests: 1 }),
                 State::Probe { mac, requests } if requests < REQUESTS_MAX => {
                     self.ask(now, slot, State::Probe { mac, requests: requests + 1 });
@@ -349,13 +353,15 @@ impl NeighborTable {
         if !is_probe && is_group_or_broadcast(address) {
             return ArpOutcome::default();
         }
-        if !conflict && !is_probe {
+        let merges = target_is_ours || !planted::is(Bug::GratuitousIgnored);
+        if !conflict && !is_probe && merges {
             let answers = operation == ArpOperation::Reply && target_is_ours;
             let key = NeighborKey { interface, address };
             let learn = target_is_ours || planted::is(Bug::LearnsFromAnybody);
             self.handle_heard(now, key, sender_mac, answers, learn);
         }
-        let asks_us = operation == ArpOperation::Request && target_is_ours && !conflict;
+        let silent = planted::is(Bug::UnansweredRequests);
+        let asks_us = operation == ArpOperation::Request && target_is_ours && !conflict && !silent;
         let reply = asks_us.then_some(ArpPacket {
             operation: ArpOperation::Reply,
             sender_mac: our_mac,
@@ -423,7 +429,9 @@ impl NeighborTable {
         let Some(mac) = heard.mac.or(known) else { return false };
         match known {
             // Another station, which does not claim to know better: doubt is all it raises.
-            Some(known) if known != mac && !heard.overrides => {
+            Some(known)
+                if known != mac && !heard.overrides && !planted::is(Bug::EveryAdvertOverrides) =>
+            {
                 if matches!(state, State::Reachable { .. }) {
                     self.enter(now, slot, State::Stale { mac: known });
                 }
@@ -506,7 +514,7 @@ impl NeighborTable {
     /// A new entry, in place of an old one when the table is full. The caller enters its state.
     fn create(&mut self, key: NeighborKey, state: State) -> Option<u32> {
         let asks = matches!(state, State::Incomplete { .. });
-        if self.len() >= self.config.entries_max as usize {
+        if self.len() >= self.config.entries_max as usize && !planted::is(Bug::EndlessNeighbours) {
             // RFC 6583 §6.2: addresses that nobody may have, at any rate, must not push out those that are in use.
             if asks
                 && self.open >= (self.config.entries_max / 2).max(1)

@@ -233,6 +233,37 @@ fn an_advertisement_gives_an_address_a_router_and_a_resolver_but_not_through_a_r
 }
 
 #[test]
+fn a_router_that_does_not_speak_from_the_link_is_not_believed() {
+    let (mut host, mut now) = (host(Ipv6Mode::Auto), Instant::ZERO);
+    run(&mut host, &mut now, after(Instant::ZERO, 3));
+    let far: IpAddr = "2001:db8:9::1".parse().unwrap();
+    let afar = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0xff);
+    for (from, believed) in [(afar, false), (PEER, false), (ROUTER, true)] {
+        let message = message(134, 1_800, &[0; 8], from, ALL_NODES);
+        host.nic().inject(&frame(ROUTER_MAC, from, ALL_NODES, 255, &message));
+        let until = after(now, 1);
+        run(&mut host, &mut now, until);
+        assert_eq!(host.engine.stack().next_hop(far).is_some(), believed, "{from}");
+    }
+}
+
+#[test]
+fn an_ipv6_neighbour_is_asked_for_by_its_solicited_node_group() {
+    let (mut host, mut now) = (host(Ipv6Mode::Static), Instant::ZERO);
+    run(&mut host, &mut now, after(Instant::ZERO, 3));
+    host.ask(Op::Ping { remote: IpAddr::V6(PEER), sequence: 1, len: 8 });
+    host.engine.step(now);
+    let frames = core::mem::take(&mut host.nic().outbound);
+    let [frame] = frames.into_iter().collect::<Vec<_>>().try_into().ok().unwrap();
+    let (ip, _) = Ipv6Header::parse(&frame.bytes()[IP_AT..]).unwrap();
+    assert_eq!((ip.src, ip.dst, ip.hop_limit), (US, solicited_node(PEER), 255));
+    let station = EthernetHeader::parse(frame.bytes()).unwrap().0.dst;
+    assert_eq!(station, group_station(solicited_node(PEER)));
+    let asks = NdpMessage::NeighborSolicit { target: PEER, source: Some(US_MAC) };
+    assert_eq!(discovery(&ip, &frame.bytes()[PAYLOAD_AT..]), Some(asks));
+}
+
+#[test]
 fn only_the_router_in_use_redirects_and_connections_follow() {
     let (mut host, mut now) = (host(Ipv6Mode::Auto), Instant::ZERO);
     run(&mut host, &mut now, after(Instant::ZERO, 3));

@@ -203,3 +203,20 @@ fn addresses_are_announced_at_the_start_and_defended_once_in_a_while() {
         assert_eq!(duo.b.engine.stack().stats().address_conflicts, 3);
     }
 }
+
+#[test]
+fn an_echo_request_that_was_damaged_is_not_answered() {
+    let mut duo = Duo::new(4_096);
+    duo.a.ask(Op::Ping { remote: Host::address(2), sequence: 7, len: 100 });
+    duo.settle();
+    duo.a.ask(Op::Ping { remote: Host::address(2), sequence: 8, len: 100 });
+    let now = duo.now;
+    duo.a.engine.step(now);
+    let mut damaged = duo.a.nic().outbound.pop_front().unwrap();
+    let last = damaged.len() - 1;
+    damaged.segment_mut(0)[last] ^= 0x10;
+    duo.b.nic().inbound.push_back(damaged);
+    duo.b.engine.step(now);
+    let stats = duo.b.engine.stack().stats();
+    assert_eq!((stats.echo_replies_out, stats.drops.checksum), (1, 1));
+}

@@ -11,6 +11,8 @@ use crate::stack::sock::{Kind, Socket};
 use crate::tcp::{SeqNumber, State};
 use crate::testing::{Duo, Handle, Host, transfer};
 use crate::time::Duration;
+use crate::wire::ETHERNET_HEADER_LEN;
+use crate::wire::ipv4::IPV4_HEADER_LEN;
 
 const PORT: u16 = 80;
 
@@ -304,4 +306,46 @@ fn a_segment_that_was_damaged_on_the_wire_is_dropped_and_sent_again() {
     let mut read = [0; 600];
     assert_eq!(duo.b.engine.port_mut().read(b.stream, &mut read), 500);
     assert!(read[..500] == pattern(500));
+}
+
+#[test]
+fn a_segment_with_reserved_bits_is_taken_like_any_other() {
+    let mut duo = Duo::new(65_536);
+    let (a, b) = duo.connect(Transport::Tcp, PORT);
+    duo.a.engine.port_mut().write(a.stream, &pattern(500));
+    duo.a.ask(Op::Kick { socket: a.socket });
+    let now = duo.now;
+    duo.a.engine.step(now);
+    let mut frame = duo.a.nic().outbound.pop_front().unwrap();
+    let tcp = &mut frame.segment_mut(0)[ETHERNET_HEADER_LEN + IPV4_HEADER_LEN..];
+    assert_eq!(tcp[12] & 0xf, 0, "sent as zero");
+    // AE and the three beside it, and the checksum that goes with them.
+    tcp[12] |= 0xf;
+    let (sum, carry) = u16::from_be_bytes([tcp[16], tcp[17]]).overflowing_sub(0x0f00);
+    let sum = (sum - u16::from(carry)).to_be_bytes();
+    tcp[16..18].copy_from_slice(&sum);
+    duo.b.nic().inbound.push_back(frame);
+    duo.pass(Duration::from_millis(1));
+    assert_eq!(duo.b.engine.stack().stats().drops.total(), 0);
+    let mut read = [0; 600];
+    assert_eq!(duo.b.engine.port_mut().read(b.stream, &mut read), 500);
+}
+
+#[test]
+fn every_segment_says_that_it_is_not_to_be_fragmented() {
+    let mut duo = Duo::new(65_536);
+    let (a, _) = duo.connect(Transport::Tcp, PORT);
+    duo.a.engine.port_mut().write(a.stream, &pattern(5_000));
+    duo.a.ask(Op::Kick { socket: a.socket });
+    let now = duo.now;
+    duo.a.engine.step(now);
+    let remote = SocketAddr::new(Host::address(2), PORT + 1);
+    duo.a.ask(Op::Connect { transport: Transport::Tcp, local: None, remote });
+    duo.a.engine.step(now);
+    let frames = core::mem::take(&mut duo.a.nic().outbound);
+    assert_eq!(frames.len(), 5, "four of data, and a SYN");
+    for frame in frames {
+        let fragment = &frame.bytes()[ETHERNET_HEADER_LEN + 6..ETHERNET_HEADER_LEN + 8];
+        assert_eq!(fragment, [0x40, 0]);
+    }
 }

@@ -86,7 +86,8 @@ fn k_ms(below: u32, mss: u32) -> u64 {
 fn w_cubic(t_ms: u64, k_ms: u64, w_max: u32, mss: u32) -> u32 {
     let span = t_ms.abs_diff(k_ms).min(SPAN_MS_MAX);
     // C span^3 in thousandths of a segment: 0.4 x (ms / 1000)^3 x 1000.
-    let milli_segments = span * span * span / 2_500_000;
+    let steeper = 1 + u64::from(planted::is(Bug::SteepCubic));
+    let milli_segments = steeper * (span * span * span / 2_500_000);
     let bytes = u32::try_from(milli_segments * u64::from(mss) / 1_000).unwrap_or(u32::MAX);
     if t_ms < k_ms { w_max.saturating_sub(bytes) } else { w_max.saturating_add(bytes) }
 }
@@ -115,8 +116,8 @@ impl Cubic {
         self.prior = self.curve.clone();
         let cwnd = window.cwnd;
         // Fast convergence: a flow that did not get back to where it was makes room for new ones.
-        self.curve.w_max =
-            if cwnd < self.curve.w_max { (u64::from(cwnd) * 17 / 20) as u32 } else { cwnd };
+        let gives_way = cwnd < self.curve.w_max && !planted::is(Bug::NoFastConvergence);
+        self.curve.w_max = if gives_way { (u64::from(cwnd) * 17 / 20) as u32 } else { cwnd };
         self.curve.cwnd_prior = cwnd;
         self.curve.epoch = None;
         (self.credit, self.credit_est) = (0, 0);
@@ -136,7 +137,7 @@ impl Cubic {
         let grown = self.credit_est / (cwnd * unit);
         self.credit_est -= grown * cwnd * unit;
         epoch.w_est = epoch.w_est.saturating_add(u32::try_from(grown).unwrap_or(u32::MAX));
-        if epoch.w_cubic < epoch.w_est {
+        if epoch.w_cubic < epoch.w_est && !planted::is(Bug::SlowerThanReno) {
             // The Reno-friendly region (RFC 9438 §4.3).
             return window.grow(epoch.w_est.saturating_sub(window.cwnd));
         }

@@ -7,6 +7,7 @@ use super::figures::CongestionFigures;
 use super::reno::Reno;
 use super::sample::{AckSample, LossEvent};
 use super::window::Window;
+use crate::planted::{self, Bug};
 use crate::tcp::seq::SeqNumber;
 
 /// Alpha is in 1/1024.
@@ -57,6 +58,9 @@ impl Dctcp {
         // At least one step down, or rounding would keep the last fifteen for ever.
         let less = (self.alpha >> G_SHIFT).max(1).min(self.alpha);
         self.alpha = (self.alpha - less + share).min(ONE);
+        if planted::is(Bug::QuickAlpha) {
+            self.alpha = (share << G_SHIFT).min(ONE);
+        }
         (self.bytes_acked, self.bytes_marked) = (0, 0);
         self.window_end = Some(snd_max);
     }
@@ -77,6 +81,9 @@ impl CongestionControl for Dctcp {
 
     fn on_loss(&mut self, window: &mut Window, event: &LossEvent) {
         // RFC 8257 §3.5: as any other TCP.
+        if planted::is(Bug::LossByAlpha) {
+            return self.on_ecn(window, event);
+        }
         self.reno.on_loss(window, event);
     }
 
@@ -86,7 +93,8 @@ impl CongestionControl for Dctcp {
 
     fn on_ecn(&mut self, window: &mut Window, event: &LossEvent) {
         // RFC 8257 §3.3 step 9: cwnd = cwnd (1 - alpha / 2), at most once a window.
-        let cut = (u64::from(window.cwnd) * u64::from(self.alpha) / u64::from(2 * ONE)) as u32;
+        let alpha = if planted::is(Bug::AlphaIsOne) { ONE } else { self.alpha };
+        let cut = (u64::from(window.cwnd) * u64::from(alpha) / u64::from(2 * ONE)) as u32;
         window.ssthresh = (window.cwnd - cut).max(2 * event.mss);
         window.cwnd = window.ssthresh;
     }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::sample::AckSample;
+use crate::planted::{self, Bug};
 use crate::tcp::seq::SeqNumber;
 
 /// MIN_RTT_THRESH and MAX_RTT_THRESH in microseconds (RFC 9406 §4.3).
@@ -61,7 +62,7 @@ impl HyStart {
 
     /// RFC 9406 §4.2: has the least round trip of this round grown over that of the last one?
     fn look(&mut self) {
-        if self.rtt_sample_count < N_RTT_SAMPLE {
+        if self.rtt_sample_count < N_RTT_SAMPLE || planted::is(Bug::NoHystart) {
             return;
         }
         if self.in_css() {

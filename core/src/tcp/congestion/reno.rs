@@ -18,6 +18,9 @@ impl Reno {
     /// RFC 5681 equation (4). What limited transmit added to the flight does not count, so the window bounds it.
     fn halve(&mut self, window: &mut Window, event: &LossEvent) {
         window.ssthresh = (event.flight.min(window.cwnd) / 2).max(2 * event.mss);
+        if planted::is(Bug::ThresholdOfNothing) {
+            window.ssthresh = event.flight / 2;
+        }
         self.bytes_acked = 0;
     }
 }

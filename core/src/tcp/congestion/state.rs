@@ -14,6 +14,7 @@ use super::reno::Reno;
 use super::sample::{AckSample, LossEvent, Lost, Sent};
 use super::usage::Usage;
 use super::window::{CWND_MAX, Window, initial_window};
+use crate::planted::{self, Bug};
 use crate::tcp::pacing::{Pacing, RATE_UNLIMITED};
 use crate::tcp::seq::SeqNumber;
 
@@ -272,6 +273,12 @@ impl Congestion {
         let Attached { window, prior, machine, .. } = attached;
         *prior = *window;
         each!(machine, control => control.on_loss(window, event));
+        if planted::is(Bug::QuarterWindow) {
+            (window.cwnd, window.ssthresh) = (prior.cwnd / 4, prior.cwnd / 4);
+        }
+        if planted::is(Bug::GreedyWindow) && prior.cwnd > 60 * event.mss {
+            (window.cwnd, window.ssthresh) = (prior.cwnd, prior.cwnd);
+        }
         window.ssthresh
     }
 
@@ -311,7 +318,8 @@ impl Congestion {
     /// this round trip.
     pub fn on_ecn(&mut self, event: &LossEvent) -> bool {
         let attached = self.attach();
-        if attached.reduced_at.is_some_and(|at| event.snd_una <= at) {
+        let reduced = attached.reduced_at.is_some_and(|at| event.snd_una <= at);
+        if reduced && !planted::is(Bug::ReducedByEachEcho) {
             return false;
         }
         attached.reduced(event);

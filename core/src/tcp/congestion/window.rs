@@ -54,6 +54,7 @@ impl Window {
     /// segments (GRO, stretched ACKs), so the limit L is what was really delivered.
     pub fn slow_start(&mut self, acked: u32) -> u32 {
         let acked = if planted::is(Bug::AcksCounted) { acked.max(1_000) } else { acked };
+        let acked = if planted::is(Bug::SlowStartCreeps) { acked / 2 } else { acked };
         let grown = acked.min(self.ssthresh.saturating_sub(self.cwnd));
         self.grow(grown);
         acked - grown
@@ -66,7 +67,7 @@ impl Window {
 
 /// RFC 6928: min(10 MSS, max(2 MSS, 14600)); one segment when the SYN was lost (RFC 5681 §3.1).
 pub fn initial_window(mss: u32, syn_lost: bool) -> u32 {
-    if syn_lost {
+    if syn_lost && !planted::is(Bug::LostSynForgotten) {
         return mss;
     }
     if planted::is(Bug::InitialWindow20) {

@@ -27,9 +27,16 @@ impl Connection {
     ) -> Result<(), Disposition> {
         let header = segment.header;
         if self.state == State::SynReceived {
+            if planted::is(Bug::ThirdAckDataLost) && header.seq == self.rcv.rcv_nxt {
+                self.rcv.advance(u64::from(segment.payload_len), io);
+            }
             return self.complete_handshake(now, header, io);
         }
         if header.ack > self.snd.snd_max && !planted::is(Bug::AckOfTheFuture) {
+            if planted::is(Bug::FutureAcksCount) {
+                self.update_send_window(header.seq, self.snd.snd_una, header.window);
+                self.rcv.ts_recent = header.options.timestamps.map_or(0, |t| t.value);
+            }
             // "If the ACK acks something not yet sent, then send an ACK, drop the segment, and return."
             return Err(self.challenge(now));
         }
@@ -59,7 +66,9 @@ impl Connection {
             let same = header.ack == self.snd.snd_una;
             let duplicate = same && bare && outstanding && !window_changed;
             // Selective acknowledgements tell something whatever they come with, late ones too.
-            if duplicate || header.options.sack.len > 0 {
+            let tells =
+                header.options.sack.len > 0 && (same || !planted::is(Bug::LateBlocksIgnored));
+            if duplicate || tells {
                 self.take_ack(
                     now,
                     header.ack,
@@ -71,7 +80,9 @@ impl Connection {
             }
         }
         self.receive_echo(now);
-        self.counters.probes = 0;
+        if !planted::is(Bug::AnsweredProbesCount) {
+            self.counters.probes = 0;
+        }
         self.after_fin_acked(now);
         if self.state == State::Closed { Err(Disposition::Accept) } else { Ok(()) }
     }
@@ -123,6 +134,7 @@ impl Connection {
         window: u16,
     ) -> bool {
         let wnd = u32::from(window) << self.options.snd_wscale;
+        let wnd = if planted::is(Bug::WindowOfSixteenBits) { wnd.min(65_535) } else { wnd };
         let changed = self.snd.update_window(seq, ack, wnd);
         if changed && wnd > 0 {
             self.timers.stop(TimerReason::Persist);
@@ -177,7 +189,7 @@ impl Connection {
 
     /// The round trip that the echoed timestamp tells, at least a tick of that clock.
     fn echoed_rtt(&self, now: Instant, timestamps: Option<Timestamps>) -> Option<Duration> {
-        if !self.options.timestamps {
+        if !self.options.timestamps || planted::is(Bug::EchoesUnread) {
             return None;
         }
         let ms = self.timestamp(now).wrapping_sub(timestamps?.echo);
@@ -199,6 +211,7 @@ impl Connection {
             true => Some(now.saturating_since(self.counters.last_tx)),
             // A connection made of a cookie never sent one, and its echo is no time. Of several, only the last tells: what
             // answers it may still echo the first (Karn's algorithm).
+            false if planted::is(Bug::EchoOfTheSynUnread) => None,
             false if self.counters.retransmits > 0 => self
                 .echoed_rtt(now, timestamps)
                 .filter(|_| self.echoes_last(timestamps) || planted::is(Bug::EchoOfTheFirst)),
@@ -223,7 +236,8 @@ impl Connection {
 
     pub(super) fn delay_ack(&mut self, now: Instant) {
         if self.rcv.ack_due == AckDue::Delayed && !self.timers.is_set(TimerReason::DelayedAck) {
-            let delay = Duration::from_millis(u64::from(self.config.delayed_ack_ms));
+            let late = 1 + 24 * u64::from(planted::is(Bug::AckAfterASecond));
+            let delay = Duration::from_millis(u64::from(self.config.delayed_ack_ms) * late);
             self.timers.set(TimerReason::DelayedAck, now + delay);
         }
     }

@@ -31,7 +31,7 @@ impl Connection {
         let acks = flags.contains(TcpFlags::ACK);
         let bad = header.ack <= self.snd.iss || header.ack > self.snd.snd_max;
         if acks && bad && !planted::is(Bug::AnyAckInSynSent) {
-            return match reset {
+            return match reset && !planted::is(Bug::ResetOfAReset) {
                 true => Disposition::Ignore,
                 false => Disposition::SendRst(reset_for(header)),
             };
@@ -39,7 +39,8 @@ impl Connection {
         if reset {
             if acks || planted::is(Bug::RefusedByBareRst) {
                 self.advance(now, Trigger::RecvRst);
-                self.end(EndReason::Refused);
+                let reset = planted::is(Bug::RefusalIsAReset);
+                self.end(if reset { EndReason::Reset } else { EndReason::Refused });
                 return Disposition::Accept;
             }
             return Disposition::Ignore;
@@ -131,7 +132,7 @@ impl Connection {
         if !again {
             return None;
         }
-        if !self.may_challenge(now) {
+        if !self.may_challenge(now) || planted::is(Bug::SynAgainIgnored) {
             return Some(Disposition::Ignore);
         }
         self.snd.snd_nxt = self.snd.iss;

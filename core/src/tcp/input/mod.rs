@@ -51,6 +51,9 @@ impl Connection {
         segment: &SegmentIn<'_>,
         io: &mut impl StreamIo,
     ) -> Disposition {
+        if planted::is(Bug::WaitsForPush) && segment.header.flags.0 == TcpFlags::ACK.0 {
+            return Disposition::Ignore;
+        }
         if let Some(disposition) = self.predicted(now, segment, io) {
             return disposition;
         }
@@ -86,14 +89,15 @@ impl Connection {
             return disposition;
         }
         let reset = flags.contains(TcpFlags::RST);
-        if !reset && self.is_stale(now, header) {
+        let judged = !reset || planted::is(Bug::PawsForRst);
+        if judged && self.is_stale(now, header) {
             return self.acknowledge_unacceptable(now, segment);
         }
         // A SYN that answers ours counts for nothing any more: the rest of the segment begins after it.
         let simultaneous = self.is_answer_to_our_syn(header);
         let seq = if simultaneous { header.seq + 1 } else { header.seq };
         if !simultaneous && !self.is_acceptable(segment) {
-            if reset {
+            if reset && !planted::is(Bug::AcknowledgesAnyRst) {
                 return Disposition::Ignore;
             }
             return self.acknowledge_unacceptable(now, segment);
@@ -132,14 +136,16 @@ impl Connection {
         let wnd = self.rcv.rcv_wnd().cast_signed();
         let in_window = |distance: i32| 0 <= distance && distance < wnd;
         match (len, wnd) {
+            (0, 0) if planted::is(Bug::EmptyAtAClosedWindow) => true,
             (0, 0) => first == 0 && !planted::is(Bug::DeafWithZeroWindow),
-            (0, _) => in_window(first),
+            (0, _) => in_window(first) || planted::is(Bug::EmptyAnywhere),
             // "special allowance should be made to accept valid ACKs, URGs, and RSTs": the bytes
             // themselves are beyond the window and will be cut off.
             (_, 0) => first == 0,
             (_, _) => {
                 let last = first.wrapping_add_unsigned(len - 1);
-                in_window(first) || in_window(last) || (first < 0 && last >= wnd)
+                let ends = in_window(last) || (first < 0 && last >= wnd);
+                in_window(first) || (ends && !planted::is(Bug::OnlyWhatBeginsInside))
             }
         }
     }
@@ -152,11 +158,20 @@ impl Connection {
         }
         let expected = header.seq == self.rcv.rcv_nxt || self.rcv.is_sacked_edge(header.seq);
         if !expected && !planted::is(Bug::RstAnywhere) {
+            if planted::is(Bug::RstInSilence) {
+                return Disposition::Ignore;
+            }
             return self.challenge(now);
+        }
+        if planted::is(Bug::DeafInSynReceived) && self.is_half_open() {
+            return Disposition::Ignore;
         }
         let reason = match self.state {
             State::SynReceived if self.flags.active => EndReason::Refused,
-            State::Closing | State::LastAck => EndReason::Closed,
+            State::Closing | State::LastAck => match planted::is(Bug::LateResetIsAnError) {
+                true => EndReason::Reset,
+                false => EndReason::Closed,
+            },
             State::Closed
             | State::SynSent
             | State::SynReceived
@@ -178,10 +193,11 @@ impl Connection {
             return false;
         }
         let Some(timestamps) = header.options.timestamps else {
-            return self.config.timestamps_required;
+            return self.config.timestamps_required || planted::is(Bug::TimestampsDemanded);
         };
         let age = timestamps.value.wrapping_sub(self.rcv.ts_recent).cast_signed();
-        age < 0 && clock_s(now).wrapping_sub(self.rcv.ts_recent_s) < PAWS_EXPIRE_S
+        let recent = clock_s(now).wrapping_sub(self.rcv.ts_recent_s) < PAWS_EXPIRE_S;
+        age < 0 && (recent || planted::is(Bug::PawsForEver))
     }
 
     /// RFC 7323 §4.3 (2): only by a segment that the last acknowledgement asked for.

@@ -34,7 +34,7 @@ impl Connection {
         if !self.state.may_receive() || deaf {
             return self.text_after_fin(now, fin);
         }
-        if self.flags.orphan && segment.payload_len > 0 {
+        if self.flags.orphan && segment.payload_len > 0 && !planted::is(Bug::LateDataTaken) {
             // RFC 9293 §3.6.1: nobody will read it, and the peer must know.
             let reset = reset_for(segment.header);
             self.advance(now, Trigger::Abort);
@@ -53,6 +53,9 @@ impl Connection {
             let gap = planted::is(Bug::ForgottenFin) && end != Some(self.rcv.anchor.offset);
             if let Some(end) = end.filter(|_| !self.rcv.fin_offset.is_known() && !gap) {
                 self.rcv.fin_offset = StreamEnd::at(end);
+            }
+            if planted::is(Bug::FinBeforeItsTurn) {
+                self.events.raise(Events::PEER_CLOSED);
             }
             if self.rcv.ack_due != AckDue::Now {
                 self.rcv.acknowledge_out_of_order();
@@ -94,7 +97,7 @@ impl Connection {
         let room = if planted::is(Bug::PastTheWindow) { u32::MAX } else { room };
         let mut len = (segment.payload_len - skip).min(room);
         let Some(start) = self.rcv.anchor.offset_of(first) else { return Disposition::Ignore };
-        if let Some(end) = self.rcv.fin_offset.known() {
+        if let Some(end) = self.rcv.fin_offset.known().filter(|_| !planted::is(Bug::TextAfterFin)) {
             len = len.min(u32::try_from(end.saturating_sub(start)).unwrap_or(u32::MAX));
         }
         if len == 0 {
@@ -115,7 +118,7 @@ impl Connection {
             Stored::InOrder { filled } => {
                 self.events.raise(Events::READABLE);
                 self.rcv.acknowledge_in_order(len, || self.options.mss());
-                if filled {
+                if filled && !planted::is(Bug::GapFillWaits) {
                     self.rcv.ack_due = AckDue::Now;
                 }
                 self.tune_receive(now, segment.header.options.timestamps, len, io);
@@ -154,7 +157,8 @@ impl Connection {
         // A duplicate that came with it is of no use any more: nothing follows that could be sent again in vain.
         self.rcv.forget_duplicate();
         self.rcv.rcv_adv = self.rcv.rcv_adv.max(self.rcv.rcv_nxt);
-        self.rcv.ack_due = AckDue::Now;
+        let late = planted::is(Bug::FinAckedLate);
+        self.rcv.ack_due = if late { AckDue::Delayed } else { AckDue::Now };
         self.events.raise(Events::PEER_CLOSED);
         self.advance(now, Trigger::RecvFin);
     }

@@ -146,7 +146,8 @@ impl Flight {
     /// Getter: bytes in the network as far as is known (pipe of RFC 6675 §4).
     #[inline]
     pub(in crate::tcp) fn pipe(&self, mss: u32) -> u32 {
-        let gone = self.sacked_bytes + self.lost_bytes;
+        let sacked = if planted::is(Bug::PipeCountsTheSacked) { 0 } else { self.sacked_bytes };
+        let gone = sacked + self.lost_bytes;
         let dup_acks = if planted::is(Bug::NoLimitedTransmit) { 0 } else { self.dup_acks };
         let gone = gone.saturating_add(u32::from(dup_acks).saturating_mul(mss));
         (self.outstanding() + self.retrans_bytes).saturating_sub(gone)

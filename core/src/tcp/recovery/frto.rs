@@ -1,6 +1,7 @@
 //! F-RTO (RFC 5682): whether a retransmission timeout was spurious, by what is acknowledged after it.
 
 use super::flight::{Delivery, Flight};
+use crate::planted::{self, Bug};
 
 /// What an acknowledgement after a timeout says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +25,7 @@ impl Flight {
         may_send_new: bool,
     ) -> Verdict {
         self.prefer_new = false;
-        if !self.frto {
+        if !self.frto || planted::is(Bug::NoFRto) {
             return Verdict::None;
         }
         if delivery.original {

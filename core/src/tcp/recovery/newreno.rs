@@ -17,7 +17,8 @@ impl Flight {
     /// step 1, §4).
     pub(super) fn duplicates_mean_loss(&self) -> bool {
         let more = if planted::is(Bug::FiveDuplicates) { 2 } else { 0 };
-        self.dup_acks >= DUP_THRESHOLD + more && self.una >= self.recover
+        let fresh = self.una >= self.recover || planted::is(Bug::TreatedAgain);
+        self.dup_acks >= DUP_THRESHOLD + more && fresh
     }
 
     /// Command: the segment at `una` is lost, unless it is marked already.

@@ -108,7 +108,8 @@ impl Connection {
             dsack::reported(ack, blocks).is_some_and(|(left, right)| self.take_dsack(left, right));
         let Some(flight) = self.recovery.flight.as_deref_mut() else { return of_probe };
         for (left, right) in blocks.as_slice() {
-            if *left > self.snd.snd_una && left < right && *right <= self.snd.snd_max {
+            let sent = *right <= self.snd.snd_max || planted::is(Bug::AnyBlockCounts);
+            if *left > self.snd.snd_una && left < right && sent {
                 let range = (self.snd.offset_of(*left), self.snd.offset_of(*right));
                 flight.sack(range.0, range.1, mss, delivery);
             }
@@ -446,7 +447,9 @@ impl Connection {
             self.timers.stop(TimerReason::Retransmit);
             self.start_idle(now);
         } else {
-            self.timers.set(TimerReason::Retransmit, now + self.rto());
+            if !planted::is(Bug::TimerNotRestarted) {
+                self.timers.set(TimerReason::Retransmit, now + self.rto());
+            }
             self.schedule_probe(now);
         }
     }

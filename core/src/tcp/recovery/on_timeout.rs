@@ -22,7 +22,8 @@ impl Connection {
         let phase = self.recovery.phase;
         let Some(flight) = self.recovery.flight.as_deref_mut() else { return };
         // One reduction for each window of data (RFC 5681 §3.1).
-        let fresh = phase == Phase::Open
+        let fresh = planted::is(Bug::ThresholdEachTime)
+            || phase == Phase::Open
             || flight.una >= flight.recover
             || (phase == Phase::Loss && !again);
         if fresh {

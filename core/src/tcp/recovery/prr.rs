@@ -41,7 +41,11 @@ impl Prr {
             // Slow start reduction bound: back up to the threshold, one segment faster than packet conservation at most.
             let bound = self.delivered.saturating_sub(self.out).max(delivered);
             let bound = bound.saturating_add(if safe { mss } else { 0 });
-            bound.min(ssthresh - pipe)
+            if planted::is(Bug::UnboundedRate) {
+                ssthresh - pipe
+            } else {
+                bound.min(ssthresh - pipe)
+            }
         };
         if planted::is(Bug::NoProportion) {
             return self.recover_fs.saturating_mul(2);

@@ -88,7 +88,8 @@ impl Rack {
         }
         if self.dsack_round.is_none() {
             self.dsack_round = Some(max);
-            self.reo_wnd_mult = self.reo_wnd_mult.saturating_add(1);
+            let more = u8::from(!planted::is(Bug::WindowNotWidened));
+            self.reo_wnd_mult = self.reo_wnd_mult.saturating_add(more);
             self.reo_wnd_persist = REO_WND_PERSIST;
         }
     }
@@ -106,13 +107,16 @@ impl Rack {
         if !path.reorders && (path.recovering || sacked_segments >= DUP_THRESHOLD) {
             return Duration::ZERO;
         }
-        let quarters = path.min_rtt.as_nanos() / 4;
+        let none = planted::is(Bug::NoReorderingWindow);
+        let quarters = if none { 0 } else { path.min_rtt.as_nanos() / 4 };
         Duration::from_nanos(quarters.saturating_mul(u64::from(self.reo_wnd_mult))).min(path.srtt)
     }
 
     /// Getter: when `sent` counts as lost; `None` while nothing that left after it was delivered.
     fn deadline(&self, sent: &Sent, reo_wnd: Duration) -> Option<Instant> {
-        self.newest.is_after(sent.stamp()).then(|| sent.xmit_time + (self.rtt + reo_wnd))
+        let early = planted::is(Bug::RackWithoutTime);
+        let after = if early { Duration::ZERO } else { self.rtt + reo_wnd };
+        self.newest.is_after(sent.stamp()).then(|| sent.xmit_time + after)
     }
 
     /// Getter: whether `sent` could have been acknowledged by now, if it was not lost (RACK_mark_losses_on_RTO, §6.3).

@@ -77,7 +77,8 @@ impl Flight {
 
     /// Getter: the peer holds what it does not acknowledge: it took something back.
     pub(in crate::tcp) fn is_reneged(&self) -> bool {
-        self.sent.front().is_some_and(|r| r.marks.has(Marks::SACKED))
+        let seen = !planted::is(Bug::RenegingUnseen);
+        seen && self.sent.front().is_some_and(|r| r.marks.has(Marks::SACKED))
     }
 }
 

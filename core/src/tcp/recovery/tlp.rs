@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::planted::{self, Bug};
 use crate::time::Duration;
 
 /// TLP.end_seq and TLP.is_retrans of RFC 8985 §7.1.
@@ -69,6 +70,10 @@ impl Tlp {
             self.reset();
             return ProbeOutcome::Harmless;
         }
+        if ack.ack > end && planted::is(Bug::RepairedUnseen) {
+            self.reset();
+            return ProbeOutcome::Harmless;
+        }
         if ack.ack > end {
             self.reset();
             return ProbeOutcome::Repaired;
@@ -89,7 +94,11 @@ pub(in crate::tcp) fn probe_timeout(
         return Duration::from_secs(1).min(rto);
     }
     let doubled = Duration::from_nanos(2 * srtt.as_nanos());
-    let pto = if lone { doubled + delayed_ack } else { doubled + SLACK };
+    let pto = if lone && !planted::is(Bug::LoneProbeInHaste) {
+        doubled + delayed_ack
+    } else {
+        doubled + SLACK
+    };
     pto.min(rto)
 }
 

@@ -1,5 +1,6 @@
 //! Whether the last reduction of the window answered a loss that was none: by DSACK (RFC 3708), and by timestamps (Eifel, RFC 3522).
 
+use crate::planted::{self, Bug};
 use serde::{Deserialize, Serialize};
 
 /// What is remembered of a reduction, until it is undone or the next one comes.
@@ -59,13 +60,15 @@ impl Undo {
 
     /// Getter: everything that was sent again arrived twice: none of it was lost.
     pub(in crate::tcp) fn all_duplicates(&self) -> bool {
-        self.marker.is_some() && self.any && self.unproven == 0
+        let proven = self.any && self.unproven == 0 && !planted::is(Bug::NoDsackUndo);
+        self.marker.is_some() && proven
     }
 
     /// Getter: an acknowledgement that echoes `echo` was sent before the first retransmission can have arrived (RFC 3522 §3.2).
     pub(in crate::tcp) fn is_older(&self, echo: Option<u32>) -> bool {
         let older = |echo: u32| echo.wrapping_sub(self.stamp).cast_signed() < 0;
-        self.marker.is_some() && self.stamped && echo.is_some_and(older)
+        let told = self.stamped && !planted::is(Bug::NoEifel);
+        self.marker.is_some() && told && echo.is_some_and(older)
     }
 }
 

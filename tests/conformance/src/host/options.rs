@@ -14,6 +14,7 @@ use super::values::{
     IP, IPV6, Key, SO_COOKIE, SO_MAX_PACING_RATE, SOCKET, TCP, checked, default_of, int, is_kept,
     older,
 };
+use causeway_core::planted::{self, Bug};
 
 /// What the stack is told of an option; `None` where it need not know.
 fn for_stack(key: Key, value: &[u8]) -> Result<Option<SocketOption>, Errno> {
@@ -270,6 +271,7 @@ impl Host {
     /// Tells of MSG_MORE, and of a write without it.
     pub(super) fn announce(&mut self, fd: i32, socket: SocketId, more: bool) -> Result<(), Errno> {
         let tcp = self.tcp(fd)?;
+        let more = more && !planted::is(Bug::MoreIgnored);
         if more || tcp.more {
             tcp.more = more;
             let option = SocketOption::More(more);

@@ -9,6 +9,7 @@ use super::call::{CallResult, EpollEvent, PollFd, Progress, Reply};
 use super::errno::Errno;
 use super::file::{File, News, Role, Watch};
 use super::host::Host;
+use causeway_core::planted::{self, Bug};
 
 const IN: u32 = (libc::EPOLLIN | libc::EPOLLRDNORM) as u32;
 const OUT: u32 = (libc::EPOLLOUT | libc::EPOLLWRNORM) as u32;
@@ -121,7 +122,8 @@ impl Host {
     /// TCP_NOTSENT_LOWAT, or the setting of that name.
     pub(super) fn not_sent_low_water(&mut self, fd: i32) -> Option<u32> {
         let of_all = self.sysctl.not_sent_low_water();
-        self.tcp(fd).ok()?.values.not_sent_low_water(of_all)
+        let values = &self.tcp(fd).ok().filter(|_| !planted::is(Bug::LowWaterIgnored))?.values;
+        values.not_sent_low_water(of_all)
     }
 
     /// Linux: at least a third of the buffer is free (sk_stream_min_wspace), and half of what may wait unsent.

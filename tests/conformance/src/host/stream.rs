@@ -10,6 +10,7 @@ use super::call::{CallResult, Progress, Reply};
 use super::errno::Errno;
 use super::file::{File, Role, TcpFile};
 use super::host::Host;
+use causeway_core::planted::{self, Bug};
 
 /// An IPv4 address in IPv6's clothes is an IPv4 address to the stack.
 pub(super) fn unmapped(address: SocketAddr) -> SocketAddr {
@@ -322,7 +323,8 @@ impl Host {
                 return Some(self.close_now(fd));
             }
         };
-        let Some(seconds) = linger.filter(|seconds| *seconds > 0) else {
+        let lingers = |seconds: &u32| *seconds > 0 && !planted::is(Bug::LingerDoesNotWait);
+        let Some(seconds) = linger.filter(lingers) else {
             return Some(self.close_now(fd));
         };
         // A lingering close waits for the peer to have everything, FIN included.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Context;
 use super::rate::RateSample;
+use crate::planted::{self, Bug};
 use crate::time::{Duration, Instant};
 
 /// BBRLossThresh: 2 %.
@@ -225,8 +226,10 @@ impl Model {
     }
 
     /// BBRIsInflightTooHigh: more than 2 % of what was in flight got lost.
-    pub(super) const fn is_inflight_too_high(rs: &RateSample) -> bool {
-        rs.lost > 0 && rs.lost > percent(rs.tx_in_flight as u64, LOSS_THRESH_PERCENT)
+    pub(super) fn is_inflight_too_high(rs: &RateSample) -> bool {
+        !planted::is(Bug::LossMeansNothing)
+            && rs.lost > 0
+            && rs.lost > percent(rs.tx_in_flight as u64, LOSS_THRESH_PERCENT)
     }
 
     /// BBRInflightAtLoss: how much was in flight when losses came to more than 2 % of it: before the segment of `len` bytes

@@ -6,6 +6,7 @@ use super::super::window::{CWND_MAX, Window, initial_window};
 use super::model::{INFINITE, percent};
 use super::probe_bw::Phase;
 use super::{Bbr, Context, State};
+use crate::planted::{self, Bug};
 use crate::tcp::pacing::quantum;
 use crate::time::Duration;
 
@@ -112,6 +113,9 @@ impl Bbr {
 
     /// BBRBoundCwndForModel.
     fn cap(&self, c: &Context) -> u64 {
+        if planted::is(Bug::InflightUncapped) {
+            return INFINITE;
+        }
         let long_term = match self.state {
             State::ProbeBw(Phase::Down | Phase::Refill | Phase::Up) => self.model.inflight_hi,
             State::ProbeBw(Phase::Cruise) | State::ProbeRtt => self.model.inflight_with_headroom(c),

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::model::{INFINITE, Model};
 use super::{Bbr, Context, State};
+use crate::planted::{self, Bug};
 use crate::rng::Stream;
 use crate::time::{Duration, Instant};
 
@@ -151,6 +152,7 @@ impl Bbr {
         let waited = c.now.saturating_since(self.cycle.stamp) > self.cycle.wait;
         let reno_rounds = (self.target_inflight(c) / u64::from(c.mss.max(1))).min(RENO_ROUNDS_MAX);
         let is_time = waited || u64::from(self.model.rounds_since_bw_probe) >= reno_rounds.max(1);
+        let is_time = is_time && !planted::is(Bug::NoProbeUp);
         if is_time {
             self.start_refill(c);
         }

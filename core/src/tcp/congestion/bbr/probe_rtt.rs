@@ -6,6 +6,7 @@ use super::super::sample::Sent;
 use super::super::window::Window;
 use super::probe_bw::AckPhase;
 use super::{Bbr, Context, State};
+use crate::planted::{self, Bug};
 use crate::time::{Duration, Instant};
 
 /// BBRProbeRTTDuration.
@@ -33,7 +34,8 @@ impl Bbr {
             self.model.probe_rtt_min_stamp = c.now;
         }
         self.model.update_min_rtt(c);
-        if self.state != State::ProbeRtt && self.model.probe_rtt_expired && !self.idle_restart {
+        let probes = self.model.probe_rtt_expired && !planted::is(Bug::NoProbeRtt);
+        if self.state != State::ProbeRtt && probes && !self.idle_restart {
             self.save_cwnd(window.cwnd);
             self.state = State::ProbeRtt;
             self.probe_rtt = ProbeRtt::default();

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::model::{Model, percent};
 use super::{Bbr, Context, State};
+use crate::planted::{self, Bug};
 
 /// A path whose bandwidth grows by less than a quarter in three rounds is full.
 const GROWTH_PERCENT: u64 = 125;
@@ -50,7 +51,7 @@ impl FullBandwidth {
         }
         self.count += 1;
         self.now = self.count >= FULL_ROUNDS;
-        self.reached |= self.now;
+        self.reached |= self.now && !planted::is(Bug::StartupForEver);
     }
 
     fn is_lossy(&self, c: &Context) -> bool {
@@ -77,7 +78,9 @@ impl Bbr {
     /// BBRCheckDrainDone.
     pub(super) fn check_drain_done(&mut self, c: &Context) {
         let one = self.model.bdp(self.model.max_bw(), 100).unwrap_or(0);
-        if self.state == State::Drain && u64::from(c.in_flight) <= one.max(u64::from(c.min_pipe()))
+        if self.state == State::Drain
+            && (u64::from(c.in_flight) <= one.max(u64::from(c.min_pipe()))
+                || planted::is(Bug::NoDrain))
         {
             self.start_down(c);
         }
