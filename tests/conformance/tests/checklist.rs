@@ -1,9 +1,9 @@
 //! `CHECKLIST.md` leaves nothing out: every item has its rows, every row tests that exist and a planted bug that they notice, and
 //! every script and every planted bug stands in it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Items of the checklist.
 const ITEMS: u32 = 112;
@@ -148,42 +148,42 @@ fn every_planted_bug_that_is_named_exists_and_each_one_is_named() {
     assert!(lost.is_empty(), "named and not planted, or planted and not named: {lost:?}");
 }
 
+/// The scripts: a name below `scripts/`, and a path each.
+fn scripts() -> Vec<(String, PathBuf)> {
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
+    let entries = |directory: &Path| {
+        let entries = fs::read_dir(directory).expect("a directory of scripts can be read");
+        entries.map(|entry| entry.expect("an entry can be read").path()).collect::<Vec<_>>()
+    };
+    let chapters = entries(&scripts).into_iter().filter(|path| path.is_dir());
+    let all = chapters.flat_map(|chapter| entries(&chapter));
+    let name =
+        |path: &Path| path.strip_prefix(&scripts).expect("it is below").display().to_string();
+    all.map(|path| (name(&path), path)).collect()
+}
+
 #[test]
 fn every_script_is_named() {
     let text = include_str!("../CHECKLIST.md");
     let named: BTreeSet<&str> =
         text.split([' ', ',', '|', ';', '\n']).filter(|word| word.ends_with(".pkt")).collect();
-    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
-    let mut unnamed = Vec::new();
-    for chapter in fs::read_dir(&scripts).expect("the chapters can be read") {
-        let chapter = chapter.expect("an entry can be read");
-        for script in fs::read_dir(chapter.path()).expect("a chapter can be read") {
-            let script = script.expect("an entry can be read").path();
-            let name = script.strip_prefix(&scripts).expect("it is below").display().to_string();
-            if !named.contains(name.as_str()) {
-                unnamed.push(format!("{name} is in no row"));
-            }
-        }
-    }
-    assert_none(&unnamed);
+    let scripts = scripts();
+    assert!(scripts.len() > 400, "{} scripts", scripts.len());
+    let unnamed = scripts.iter().filter(|(name, _)| !named.contains(name.as_str()));
+    assert_none(&unnamed.map(|(name, _)| format!("{name} is in no row")).collect::<Vec<_>>());
 }
 
 #[test]
 fn no_two_scripts_say_the_same() {
-    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
-    let mut said = std::collections::BTreeMap::new();
+    let mut said = BTreeMap::new();
     let mut twice = Vec::new();
-    for chapter in fs::read_dir(&scripts).expect("the chapters can be read") {
-        let chapter = chapter.expect("an entry can be read");
-        for script in fs::read_dir(chapter.path()).expect("a chapter can be read") {
-            let path = script.expect("an entry can be read").path();
-            let text = fs::read_to_string(&path).expect("a script can be read");
-            // Without comments and blanks.
-            let lines = text.lines().map(|line| line.split("//").next().unwrap_or_default());
-            let words: String = lines.flat_map(str::split_whitespace).collect();
-            if let Some(other) = said.insert(words, path.clone()) {
-                twice.push(format!("{} is {}", path.display(), other.display()));
-            }
+    for (name, path) in scripts() {
+        let text = fs::read_to_string(&path).expect("a script can be read");
+        // Without comments and blanks.
+        let lines = text.lines().map(|line| line.split("//").next().unwrap_or_default());
+        let words: String = lines.flat_map(str::split_whitespace).collect();
+        if let Some(other) = said.insert(words, name.clone()) {
+            twice.push(format!("{name} is {other}"));
         }
     }
     assert_none(&twice);
