@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::congestion::LossEvent;
+use super::congestion::{Algorithm, LossEvent};
 use super::connection::Connection;
 use super::event::Events;
 use super::input::SegmentIn;
@@ -195,14 +195,25 @@ impl Connection {
         if !self.ecn.is_echoed() {
             return;
         }
+        self.answer_echo(now);
         self.ecn.set(EcnState::ECHOED, false);
-        if self.recovery.phase != Phase::Open {
+    }
+
+    /// Command: reduces the window, unless it is reduced already. Where something is in flight it goes down step by step.
+    pub(in crate::tcp) fn answer_echo(&mut self, now: Instant) {
+        if !self.ecn.is_echoed() || self.recovery.phase != Phase::Open {
             return;
         }
         // It is the window that is halved: what is in flight this very acknowledgement has just made less.
-        let event = LossEvent { flight: self.congestion.cwnd(), ..self.loss_event(now) };
-        if self.congestion.on_ecn(&event) {
-            self.events.raise(Events::CONGESTION);
+        let cwnd = self.congestion.cwnd();
+        let event = LossEvent { flight: cwnd, ..self.loss_event(now) };
+        if !self.congestion.on_ecn(&event) {
+            return;
+        }
+        self.events.raise(Events::CONGESTION);
+        let by_window = self.congestion.algorithm() != Algorithm::Bbr;
+        if let Some(flight) = self.recovery.flight.as_deref_mut().filter(|_| by_window) {
+            flight.prr.begin_for_echo(cwnd);
         }
     }
 

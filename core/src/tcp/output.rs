@@ -465,7 +465,7 @@ impl Connection {
         if pushed || ends {
             flight.mark_last(if pushed { Marks::PUSHED } else { Marks::BURST });
         }
-        if self.recovery.phase == Phase::Fast {
+        if self.recovery.phase == Phase::Fast || flight.prr.is_of_echo() {
             flight.prr.sent(len);
         }
         // RFC 6298 §5.1.

@@ -156,7 +156,8 @@ impl Flight {
     /// Getter: nothing is out of the ordinary: an acknowledgement that makes progress needs no judgement.
     #[inline]
     pub(in crate::tcp) fn is_plain(&self) -> bool {
-        self.sacked_bytes | self.lost_bytes | self.retrans_bytes | u32::from(self.dup_acks) == 0
+        let marked = self.sacked_bytes | self.lost_bytes | self.retrans_bytes;
+        marked | u32::from(self.dup_acks) | u32::from(self.prr.is_of_echo()) == 0
             && !self.tlp.is_under_way()
     }
 

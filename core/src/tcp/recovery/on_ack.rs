@@ -62,6 +62,7 @@ impl Connection {
         let lost_before = flight.rate.lost;
         let sack = blocks.len > 0 && self.options.sack;
         let plain = self.recovery.phase == Phase::Open && !duplicate && !sack && flight.is_plain();
+        let reducing = flight.prr.is_of_echo() || self.ecn.is_echoed();
         let mut delivery = Delivery::default();
         if advanced {
             flight.acknowledge(una, mss, &mut delivery);
@@ -84,6 +85,9 @@ impl Connection {
             let ack =
                 Ack { timestamps, delivery, acked, advanced, duplicate, may_send_new, lost_before };
             phase = self.judge(now, &ack, dsack_of_probe);
+        }
+        if reducing && phase == AckPhase::Open {
+            phase = self.judge_echo(now, delivery.bytes, advanced, lost_before);
         }
         self.tell_congestion(now, &delivery, acked, rtt, phase, in_flight_before, lost_before);
         if before != self.congestion.window() {
@@ -142,6 +146,30 @@ impl Connection {
             (Phase::Loss, _) | (_, Phase::Loss) => AckPhase::Loss,
             (Phase::Open, Phase::Open) => AckPhase::Open,
         }
+    }
+
+    /// The peer echoes congestion, or did in this round trip: the window goes down in proportion to what is delivered, and is at the
+    /// threshold when something is acknowledged that was sent since (CWR of Linux).
+    fn judge_echo(
+        &mut self,
+        now: Instant,
+        delivered: u32,
+        advanced: bool,
+        lost_before: u32,
+    ) -> AckPhase {
+        self.answer_echo(now);
+        let Some(flight) = self.recovery.flight.as_deref_mut() else { return AckPhase::Open };
+        if !flight.prr.is_of_echo() {
+            return AckPhase::Open;
+        }
+        if self.congestion.is_in_cwr(self.snd.snd_una) {
+            let safe = advanced && flight.rate.lost == lost_before;
+            self.reduce_proportionally(delivered, safe);
+            return AckPhase::Recovery;
+        }
+        flight.prr.end();
+        self.congestion.set_cwnd(self.congestion.ssthresh());
+        AckPhase::Open
     }
 
     /// Input: what a timeout, of a SYN or of data, began is over.

@@ -35,6 +35,7 @@ impl Connection {
         // RFC 5682 §3.1 step 1, §3.2: not when a recovery was on already.
         flight.frto = phase == Phase::Open || again;
         flight.recover = flight.max;
+        flight.prr.end();
         flight.lose_all(now);
         // What left a moment ago counts as under way; the segment at `snd_una` goes in any case.
         let pipe = flight.pipe(mss);
@@ -104,6 +105,9 @@ impl Connection {
             self.let_go_of_autotune();
             if let Some(flight) = self.recovery.flight.as_deref() {
                 self.congestion.keep_delivery_rate(flight.rate.bytes_per_second());
+                if flight.prr.is_of_echo() {
+                    self.congestion.set_cwnd(self.congestion.ssthresh());
+                }
             }
             return self.recovery.let_go();
         }

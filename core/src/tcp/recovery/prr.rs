@@ -1,4 +1,5 @@
-//! Proportional rate reduction (draft-ietf-tcpm-prr-rfc6937bis): what may be sent in fast recovery, one acknowledgement after the other.
+//! Proportional rate reduction (draft-ietf-tcpm-prr-rfc6937bis): what may be sent in fast recovery, and in the round trip after an echo of
+//! congestion, one acknowledgement after the other.
 
 use crate::planted::{self, Bug};
 use serde::{Deserialize, Serialize};
@@ -9,12 +10,30 @@ pub(in crate::tcp) struct Prr {
     delivered: u32,
     out: u32,
     recover_fs: u32,
+    /// It is an echo of congestion that is answered, and no loss (TCP_CA_CWR).
+    of_echo: bool,
 }
 
 impl Prr {
     /// Command: recovery begins; `recover_fs` bytes were in flight, without those delivered before.
     pub(in crate::tcp) fn begin(&mut self, recover_fs: u32) {
-        *self = Self { delivered: 0, out: 0, recover_fs: recover_fs.max(1) };
+        *self = Self { recover_fs: recover_fs.max(1), ..Self::default() };
+    }
+
+    /// Command: the window, which was `cwnd`, goes down to the threshold because the peer echoes congestion.
+    pub(in crate::tcp) fn begin_for_echo(&mut self, cwnd: u32) {
+        self.begin(cwnd);
+        self.of_echo = true;
+    }
+
+    /// Getter: an echo of congestion is being answered.
+    pub(in crate::tcp) const fn is_of_echo(&self) -> bool {
+        self.of_echo
+    }
+
+    /// Command: it is over.
+    pub(in crate::tcp) const fn end(&mut self) {
+        self.of_echo = false;
     }
 
     /// Input: `len` bytes were sent, new or again.
@@ -36,6 +55,8 @@ impl Prr {
         let mut count = if pipe > ssthresh {
             let share = u64::from(self.delivered) * u64::from(ssthresh);
             let share = share.div_ceil(u64::from(self.recover_fs));
+            // Rounded upwards to whole segments, of which Linux counts.
+            let share = share.div_ceil(mss.max(1).into()) * u64::from(mss);
             u32::try_from(share).unwrap_or(u32::MAX).saturating_sub(self.out)
         } else {
             // Slow start reduction bound: back up to the threshold, one segment faster than packet conservation at most.

@@ -16,6 +16,17 @@ use super::values::{
 };
 use causeway_core::planted::{self, Bug};
 
+/// Bytes that a value has at least; 0 where that is looked at elsewhere.
+const fn len_min(key: Key, kept: bool) -> usize {
+    match key {
+        (SOCKET, libc::SO_LINGER) => 8,
+        (SOCKET, libc::SO_RCVTIMEO | libc::SO_SNDTIMEO) => 16,
+        (TCP, libc::TCP_CONGESTION) => 0,
+        (SOCKET | TCP, _) if !kept => 4,
+        _ => 0,
+    }
+}
+
 /// What the stack is told of an option; `None` where it need not know.
 fn for_stack(key: Key, value: &[u8]) -> Result<Option<SocketOption>, Errno> {
     if key == (TCP, libc::TCP_CONGESTION) {
@@ -25,17 +36,18 @@ fn for_stack(key: Key, value: &[u8]) -> Result<Option<SocketOption>, Errno> {
             .map(|a| Some(SocketOption::Congestion(a)))
             .ok_or(Errno::ENOENT);
     }
+    let kept = is_kept(key) || key == (SOCKET, SO_COOKIE);
+    if value.len() < len_min(key, kept) {
+        return Err(Errno::EINVAL);
+    }
     if key == (SOCKET, libc::SO_LINGER) {
         let mut values = Values::default();
         values.set.insert(key, value.to_vec());
         let seconds = values.linger().map(|s| u16::try_from(s).unwrap_or(u16::MAX));
         return Ok(Some(SocketOption::Linger(seconds)));
     }
-    if is_kept(key) || key == (SOCKET, SO_COOKIE) {
+    if kept {
         return Ok(None);
-    }
-    if value.len() < 4 && matches!(key.0, SOCKET | TCP) {
-        return Err(Errno::EINVAL);
     }
     let value = int(value)?;
     let on = value != 0;

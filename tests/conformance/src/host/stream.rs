@@ -292,6 +292,10 @@ impl Host {
                 tcp.shut_read |= read;
                 let first = write && !tcp.shut_write;
                 tcp.shut_write |= write;
+                if let Some(endpoint) = self.endpoints.get_mut(&socket) {
+                    // Whoever waits for an edge is told of one's own doing as well.
+                    endpoint.news.state += 1;
+                }
                 if first {
                     self.tell(Op::ShutdownWrite { socket })?;
                 }
