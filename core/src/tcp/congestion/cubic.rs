@@ -226,6 +226,16 @@ mod tests {
     }
 
     #[test]
+    fn an_acknowledgement_that_echoes_congestion_makes_no_window_grow() {
+        let (mut cubic, mut window) = (Cubic::default(), Window::new(10 * MSS));
+        for (ece, grown) in [(true, 0), (false, MSS)] {
+            let before = window.cwnd;
+            cubic.on_ack(&mut window, &AckSample { ece, cwnd_limited: true, ..ack(MSS) });
+            assert_eq!(window.cwnd - before, grown);
+        }
+    }
+
+    #[test]
     fn the_cube_root_is_the_greatest_integer_whose_cube_is_not_above() {
         for x in (0..2_000).chain([u64::MAX, 1 << 60, (1 << 60) - 1, 999_999_999_999]) {
             let root = u128::from(cube_root(x));

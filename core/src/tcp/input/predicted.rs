@@ -12,6 +12,7 @@ use super::super::recovery::Phase;
 use super::super::recv_buffer::AckDue;
 use super::super::state::State;
 use super::SegmentIn;
+use crate::planted::{self, Bug};
 use crate::port::StreamIo;
 use crate::tcp::SeqNumber;
 use crate::time::Instant;
@@ -71,6 +72,9 @@ impl Connection {
     /// each goes the long way.
     #[inline(always)]
     pub fn begin_run(&self) -> Option<SegmentRun> {
+        if planted::is(Bug::WaitsForPush) {
+            return None;
+        }
         if self.state != State::Established
             || self.snd.snd_wnd == 0
             || self.recovery.phase != Phase::Open
