@@ -75,6 +75,11 @@ const STAGES: &[Stage] = &[
 ];
 
 const LONG: &[Stage] = &[
+    Stage {
+        name: "bite-full",
+        what: "every planted bug makes its tests fail",
+        run: || Ok(Counts { passed: crate::bite::run(None)?.into(), ..Counts::default() }),
+    },
     Stage { name: "fuzz-long", what: "each fuzz target for 10 minutes", run: || fuzz_stage(600) },
     Stage {
         name: "matrix-full",
