@@ -73,7 +73,7 @@ fn begin(fast_open: &FastOpen, subject: &mut Subject, payload: &[u8]) {
 fn offer(fast_open: &FastOpen) -> FastOpenOffer {
     let mss = 1_460;
     match fast_open.option(cookie()) {
-        Some(option) if option.is_request() => FastOpenOffer::Ask,
+        Some(option) if option.is_request() => FastOpenOffer::Ask(option.is_experimental()),
         None if !fast_open.cookieless => FastOpenOffer::Nothing,
         option => FastOpenOffer::Data(option, mss),
     }
