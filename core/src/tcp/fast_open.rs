@@ -272,7 +272,9 @@ impl Connection {
             return;
         }
         let lost = self.counters.retransmits > 0;
-        fast_open.learnt = header.options.fast_open.filter(|cookie| !cookie.is_request());
+        // Only what was asked for, or replaces what was brought.
+        let asked = fast_open.option.is_some();
+        fast_open.learnt = header.options.fast_open.filter(|cookie| asked && !cookie.is_request());
         fast_open.untold = true;
         // As the server said it: a smaller one may have been set for this connection (TCP_MAXSEG).
         fast_open.mss = header.options.mss.unwrap_or(MSS_DEFAULT);

@@ -228,7 +228,9 @@ impl Connection {
         if self.state == State::SynReceived {
             header.flags = TcpFlags::SYN.union(TcpFlags::ACK);
             header.ack = self.rcv.rcv_nxt;
-            self.rcv.ack_due = AckDue::No;
+            // With Fast Open more than the SYN: what came with it is acknowledged here.
+            self.rcv.last_ack_sent = self.rcv.rcv_nxt;
+            self.acknowledged();
         }
         let ecn = if self.state == State::SynReceived {
             self.ecn_of_syn_ack()

@@ -105,7 +105,10 @@ impl Host {
         if readable >= low_water + hole {
             events |= IN;
         }
-        if shut_write || endpoint.ended || (endpoint.connected && self.is_roomy(fd, socket)) {
+        // A connect that waits for what is written (TCP_FASTOPEN_CONNECT) lets it be written.
+        let deferred = endpoint.fast_open && !endpoint.connected;
+        let roomy = endpoint.connected && self.is_roomy(fd, socket);
+        if shut_write || endpoint.ended || deferred || roomy {
             events |= OUT;
         } else {
             self.note_no_space(fd);

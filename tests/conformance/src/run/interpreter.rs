@@ -299,7 +299,11 @@ impl<'a> Player<'a> {
         let call = self.call_of(spec).map_err(fail)?;
         let entry = self.timeline.len();
         self.log(line, shown_call(spec), "");
-        if spec.name == "connect" || spec.name == "sendto" {
+        let connects = match &call {
+            Call::Send { flags, .. } => spec.name == "sendto" || flags & libc::MSG_FASTOPEN != 0,
+            _ => spec.name == "connect",
+        };
+        if connects {
             self.note_connect(spec).map_err(fail)?;
         }
         let task = self.host.start(call.clone());

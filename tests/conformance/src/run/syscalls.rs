@@ -136,11 +136,15 @@ impl Player<'_> {
                 (buffer(arg(args, 1)?)?, size(arg(args, 2)?)?, flags)
             }
         };
-        let to = if name == "sendto" {
-            ellipsis(arg(args, 4)?)?;
-            Some(self.shown(self.connect_address()))
-        } else {
-            None
+        let to = match name {
+            "sendto" => {
+                ellipsis(arg(args, 4)?)?;
+                Some(self.shown(self.connect_address()))
+            }
+            "sendmsg" if flags & libc::MSG_FASTOPEN != 0 => {
+                Some(self.shown(self.connect_address()))
+            }
+            _ => None,
         };
         let connection = self.connection_of_fd(script_fd);
         let bytes = match given {
