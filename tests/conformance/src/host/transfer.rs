@@ -321,17 +321,17 @@ impl Host {
         if sent == 0 && !bytes.is_empty() { Err(Errno::EAGAIN) } else { Ok(sent) }
     }
 
-    /// TCP_NOTSENT_LOWAT: another buffer may be filled while less than that waits unsent. How long a buffer is, Linux says by
+    /// TCP_NOTSENT_LOWAT: another buffer may be begun while less than that waits unsent. How long a buffer is, Linux says by
     /// what may become one burst: whole segments, 64 KiB, half the peer's window (tcp_xmit_size_goal).
     fn below_low_water(&mut self, fd: i32, socket: SocketId) -> usize {
         let limit = self.not_sent_low_water(fd);
         let Some((limit, info)) = limit.zip(self.info(socket)) else { return usize::MAX };
-        if info.notsent_bytes >= limit {
-            return 0;
-        }
         let mss = info.snd_mss.max(1);
         let goal = BURST_MAX.min(info.snd_wnd / 2);
-        (goal - goal % mss).max(mss) as usize
+        let goal = (goal - goal % mss).max(mss);
+        // What has left made room in the last buffer, which is filled up whatever the limit.
+        let room = goal - info.notsent_bytes % goal;
+        if info.notsent_bytes >= limit && room == goal { 0 } else { room as usize }
     }
 
     /// MSG_FASTOPEN: connect, with the data on the SYN if a cookie is known. A call that does not wait and has no cookie is
