@@ -7,13 +7,14 @@ use causeway_core::ip::InterfaceAddress;
 use causeway_core::nic::{Medium, NicCaps};
 use causeway_core::port::{Completion, Op, SocketId, StreamId, Transport};
 use causeway_core::stack::StackConfigBuilder;
-use causeway_core::tcp::{Config, IsnSecret, SeqNumber, initial_sequence};
+use causeway_core::tcp::{Config, IsnSecret, initial_sequence};
 use causeway_core::testing::Host;
 use causeway_core::time::{Duration, Instant};
 use causeway_core::wire::tcp::{TcpFlags, TcpHeader};
 use causeway_core::wire::{IpProtocol, Ipv4Header, Ipv6Header};
 
 use crate::content;
+use crate::window::WindowWatch;
 
 /// Both sides: the one that opens the connection, and the one that listens.
 pub const SIDES: [usize; 2] = [0, 1];
@@ -62,8 +63,7 @@ pub struct TwoStacks {
     listener: Option<SocketId>,
     written: [u64; 2],
     read: [u64; 2],
-    scales: [u8; 2],
-    edges: [Option<SeqNumber>; 2],
+    windows: WindowWatch,
     ended: [bool; 2],
 }
 
@@ -138,8 +138,7 @@ impl TwoStacks {
             listener: None,
             written: [0; 2],
             read: [0; 2],
-            scales: [0; 2],
-            edges: [None; 2],
+            windows: WindowWatch::default(),
             ended: [false; 2],
         };
         let transport = Transport::Tcp;
@@ -254,32 +253,13 @@ impl TwoStacks {
         while let Some(frame) = self.hosts[side].nic().outbound.pop_front() {
             let packet = frame.bytes().to_vec();
             let Some(header) = open(&packet) else { continue };
-            self.look_at_window(side, &header);
+            self.windows.look(side, &header);
             let wire = &mut self.wire[1 - side];
             wire.push(packet);
             if wire.len() > WIRE_MAX {
                 wire.remove(0);
             }
         }
-    }
-
-    /// The right edge of the window never goes back (RFC 9293 §3.8.6), but for what the scale cuts off (RFC 7323 §2.4).
-    fn look_at_window(&mut self, side: usize, header: &TcpHeader) {
-        let has = |flag| header.flags.contains(flag);
-        if has(TcpFlags::SYN) {
-            // Both offer it.
-            self.scales[side] = header.options.window_scale.unwrap_or(0);
-        }
-        if has(TcpFlags::RST) || !has(TcpFlags::ACK) {
-            return;
-        }
-        let scale = if has(TcpFlags::SYN) { 0 } else { self.scales[side] };
-        let edge = header.ack + (u32::from(header.window) << scale);
-        if let Some(before) = self.edges[side] {
-            let back = before.distance_from(edge);
-            assert!(back < 1 << scale, "the window of side {side} was retracted by {back}");
-        }
-        self.edges[side] = Some(self.edges[side].map_or(edge, |before| before.max(edge)));
     }
 
     fn look_at_news(&mut self, side: usize) {

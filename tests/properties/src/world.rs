@@ -11,6 +11,7 @@ use causeway_core::wire::tcp::{FastOpenCookie, TcpFlags, TcpHeader};
 use crate::link::{Link, Packet, Weather};
 use crate::rings::Rings;
 use crate::two_stacks::SIDES;
+use crate::window::WindowWatch;
 
 /// Segments that one input may call forth: far more than a ring has.
 const SENT_MAX: usize = 5_000;
@@ -181,8 +182,7 @@ pub struct World {
     plan: Plan,
     link: Link,
     ends: [Option<[End; 2]>; 2],
-    scales: [u8; 2],
-    edges: [Option<SeqNumber>; 2],
+    windows: WindowWatch,
     restarts_always: bool,
     steps: usize,
     sent: Vec<(usize, TcpHeader, u32)>,
@@ -203,8 +203,7 @@ impl World {
             link: Link::new(plan.weather),
             plan,
             ends: [Some([client.clone(), client]), None],
-            scales: [0; 2],
-            edges: [None; 2],
+            windows: WindowWatch::default(),
             restarts_always: false,
             steps: 0,
             sent: Vec::new(),
@@ -244,7 +243,7 @@ impl World {
         assert_eq!(deeds, same, "side {side}");
         assert!(first.tcp == twin.tcp, "side {side}: the connections are not the same");
         for segment in &deeds.sent {
-            self.look_at_window(side, &segment.header);
+            self.windows.look(side, &segment.header);
             self.send(side, segment);
         }
     }
@@ -252,24 +251,6 @@ impl World {
     /// Command: the twins are restarted.
     pub fn restart(&mut self) {
         self.ends.iter_mut().flatten().for_each(|twins| twins[1].restart());
-    }
-
-    /// The right edge of the window never goes back (RFC 9293 §3.8.6), but for what the scale cuts off (RFC 7323 §2.4).
-    fn look_at_window(&mut self, side: usize, header: &TcpHeader) {
-        let has = |flag| header.flags.contains(flag);
-        if has(TcpFlags::SYN) {
-            self.scales[side] = header.options.window_scale.unwrap_or(0);
-        }
-        if has(TcpFlags::RST) || !has(TcpFlags::ACK) {
-            return;
-        }
-        let scale = if has(TcpFlags::SYN) { 0 } else { self.scales[side] };
-        let edge = header.ack + (u32::from(header.window) << scale);
-        if let Some(before) = self.edges[side] {
-            let back = before.distance_from(edge);
-            assert!(back < 1 << scale, "the window of side {side} was retracted by {back}");
-        }
-        self.edges[side] = Some(self.edges[side].map_or(edge, |before| before.max(edge)));
     }
 
     /// Puts a segment on the link, cut as a NIC would cut it.

@@ -5,7 +5,7 @@ use causeway_core::tcp::{Config, Connection, Ecn, SegmentIn, SeqNumber, State, T
 use causeway_core::testing::StreamModel;
 use causeway_core::time::{Duration, Instant};
 use causeway_core::wire::tcp::{TcpFlags, TcpHeader};
-use causeway_properties::Rings;
+use causeway_properties::{Rings, cases};
 use proptest::prelude::*;
 
 const RING: u64 = 8 << 10;
@@ -85,7 +85,7 @@ impl Receiver {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+    #![proptest_config(cases(256))]
 
     #[test]
     fn what_came_first_stays_in_any_order_and_overlap(

@@ -7,9 +7,9 @@ use causeway_core::error::EndReason;
 use causeway_core::port::SocketOption;
 use causeway_core::tcp::attachments::Attachment;
 use causeway_core::tcp::congestion::Algorithm;
-use causeway_core::tcp::{Config, ConfigBuilder, EcnMode, IcmpError, MtuProbing, State};
+use causeway_core::tcp::{Config, ConfigBuilder, EcnMode, IcmpError, MtuProbing};
 use causeway_core::time::Duration;
-use causeway_properties::{Input, Plan, SIDES, Weather, World};
+use causeway_properties::{Input, Plan, SIDES, Weather, World, cases};
 use proptest::prelude::*;
 
 /// What attachments were met at a restart.
@@ -50,7 +50,7 @@ impl Scene {
     }
 
     fn is_open(&self, side: usize) -> bool {
-        self.world.end(side).is_some_and(|end| end.tcp.state() != State::SynSent)
+        self.world.end(side).is_some_and(|end| end.tcp.state().is_synchronized())
     }
 
     fn pass(&mut self, span: Duration) {
@@ -274,7 +274,7 @@ fn plan() -> impl Strategy<Value = Plan> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(cases(64))]
 
     #[test]
     fn a_restart_before_each_input_changes_nothing_whatever_is_going_on(

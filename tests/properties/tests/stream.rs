@@ -1,7 +1,7 @@
 //! Two whole stacks, and a wire on which anything may happen to any packet: what one application reads is what the other has
 //! written, and the window's right edge never goes back.
 
-use causeway_properties::{Action, SIDES, TwoStacks, Wrap};
+use causeway_properties::{Action, SIDES, TwoStacks, Wrap, cases};
 use proptest::prelude::*;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 
@@ -72,7 +72,7 @@ impl StateMachineTest for Wire {
 }
 
 prop_state_machine! {
-    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+    #![proptest_config(cases(512))]
 
     #[test]
     fn both_streams_arrive_whole_whatever_happens_on_the_wire(sequential 1..120 => Wire);

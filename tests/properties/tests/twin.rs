@@ -2,7 +2,7 @@
 
 use causeway_core::tcp::Config;
 use causeway_core::tcp::congestion::Algorithm;
-use causeway_properties::{Input, Plan, SIDES, Weather, World};
+use causeway_properties::{Input, Plan, SIDES, Weather, World, cases};
 use proptest::prelude::*;
 
 const STEPS_MAX: usize = 400;
@@ -28,7 +28,7 @@ fn config() -> impl Strategy<Value = Config> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(cases(96))]
 
     #[test]
     fn a_connection_that_is_restarted_anywhere_does_what_its_twin_does(

@@ -1,6 +1,7 @@
 //! The stages of the gate, in their order, each with its time and its count of tests.
 
 use std::fs;
+use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -80,6 +81,7 @@ const LONG: &[Stage] = &[
         what: "every planted bug makes its tests fail",
         run: || Ok(Counts { passed: crate::bite::run(None)?.into(), ..Counts::default() }),
     },
+    Stage { name: "properties-long", what: "each property with 4,000 cases", run: properties },
     Stage { name: "fuzz-long", what: "each fuzz target for 10 minutes", run: || fuzz_stage(600) },
     Stage {
         name: "matrix-full",
@@ -183,9 +185,28 @@ fn close(rows: &[String], total: Counts) {
 }
 
 fn cargo_test(stage: &str, words: &[&str]) -> Result<Counts> {
-    let mut all = vec!["cargo", "test"];
-    all.extend(words);
-    Counts::read(&run_and_read(command(&all))?).demand(stage)
+    let mut test = command(&["cargo", "test"]);
+    test.args(words);
+    draw_cases(&mut test)?;
+    Counts::read(&run_and_read(test)?).demand(stage)
+}
+
+/// The cases of the properties are drawn by the commit's hash: another commit tries others, and one commit's result can be had again.
+fn draw_cases(test: &mut Command) -> Result<()> {
+    const SEED: &str = "PROPTEST_RNG_SEED";
+    if std::env::var_os(SEED).is_none() {
+        let seed = commit_seed()?.to_string();
+        println!("+ export {SEED}={seed}");
+        test.env(SEED, seed);
+    }
+    Ok(())
+}
+
+/// The commit's first digits, as a number.
+fn commit_seed() -> Result<u64> {
+    let commit = commit()?;
+    let digits = commit.get(..8).context("a commit's hash")?;
+    Ok(u64::from_str_radix(digits, 16)?)
 }
 
 /// Arguments that mean every crate but the fuzz targets, which only a fuzzer links.
@@ -222,6 +243,13 @@ fn test_sim_profile() -> Result<Counts> {
             "causeway-sim",
         ],
     )
+}
+
+fn properties() -> Result<Counts> {
+    let mut test = command(&["cargo", "test", "--profile", "sim", "-p", "causeway-properties"]);
+    test.env("PROPTEST_CASES", "4000");
+    draw_cases(&mut test)?;
+    Counts::read(&run_and_read(test)?).demand("properties-long")
 }
 
 fn loom() -> Result<Counts> {
@@ -270,10 +298,9 @@ fn unprivileged() -> Result<Counts> {
 const DEMO_RUNS: &[(&str, &[&str])] =
     &[("first", &["--release"]), ("second", &["--release"]), ("debug", &[])];
 
-/// The seed of the covering array: the commit's first digits, so that in the course of time other cells are run.
+/// The seed of the covering array is the commit's, so that in the course of time other cells are run.
 fn matrix_pairwise() -> Result<Counts> {
-    let seed = u64::from_str_radix(commit()?.get(..8).unwrap_or("1"), 16)?;
-    run_matrix(&["pairwise", "--seed", &seed.to_string()])
+    run_matrix(&["pairwise", "--seed", &commit_seed()?.to_string()])
 }
 
 fn matrix_full() -> Result<Counts> {
