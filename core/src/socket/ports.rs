@@ -24,6 +24,8 @@ pub struct EphemeralPorts {
 
 /// Most candidates that one [`EphemeralPorts::choose`] looks at.
 pub const PROBES_MAX: u16 = 4_096;
+/// After so many candidates in a row a connection looks elsewhere: the ports that were handed out lately are a block.
+const IN_A_ROW_MAX: u16 = 64;
 
 impl Default for EphemeralPorts {
     /// 32768 to 60999, as on Linux.
@@ -47,8 +49,9 @@ impl EphemeralPorts {
         self.first..=self.last
     }
 
-    /// Command: a port for a connection, for which `is_free` says yes, or `None` after [`PROBES_MAX`] candidates (or the whole
-    /// range, if smaller), so that an exhausted range costs a bounded time. `flow` is its four-tuple with 0 for the port.
+    /// Command: a port for a connection, for which `is_free` says yes, or `None` after [`PROBES_MAX`] candidates and a few (or
+    /// the whole range, if smaller), so that an exhausted range costs a bounded time. `flow` is its four-tuple with 0 for the
+    /// port.
     ///
     /// Towards one peer the ports follow each other, from a place that nobody else can guess: each comes again only after all
     /// the others, when its TIME-WAIT is most likely over. `is_free` looks at four-tuples, so that one port serves many peers
@@ -60,16 +63,16 @@ impl EphemeralPorts {
         mut is_free: impl FnMut(u16) -> bool,
     ) -> Option<u16> {
         let size = u32::from(self.last - self.first) + 1;
-        let (offset, count) = sequence.towards(flow);
-        for _ in 0..size.min(u32::from(self.probes_max)) {
-            let at = (u64::from(offset) + u64::from(*count)) % u64::from(size);
+        let (hash, count) = sequence.towards(flow);
+        for _ in 0..size.min(u32::from(IN_A_ROW_MAX)) {
+            let at = ((hash & 0xffff_ffff) + u64::from(*count)) % u64::from(size);
             *count = count.wrapping_add(1);
             let port = self.first + at as u16;
             if is_free(port) {
                 return Some(port);
             }
         }
-        None
+        self.choose(&mut Stream::new(hash, u64::from(*count)), is_free)
     }
 
     /// Command: a port for something without a peer, for which `is_free` says yes, or `None` as
@@ -114,9 +117,9 @@ impl PortSequence {
     }
 
     /// F() and the counter at G() of the RFC.
-    fn towards(&mut self, flow: &FourTuple) -> (u32, &mut u32) {
+    fn towards(&mut self, flow: &FourTuple) -> (u64, &mut u32) {
         let hash = if planted::is(Bug::NeighbouringPorts) { 0 } else { self.hash.tuple(flow) };
-        (hash as u32, &mut self.counts[(hash >> 32) as usize % COUNTERS])
+        (hash, &mut self.counts[(hash >> 32) as usize % COUNTERS])
     }
 }
 
@@ -205,10 +208,22 @@ mod tests {
             probes += 1;
             false
         });
-        assert_eq!((choice, probes), (None, PROBES_MAX));
+        assert_eq!((choice, probes), (None, PROBES_MAX + IN_A_ROW_MAX));
         let few = EphemeralPorts::new(500..=1_000).unwrap();
         let choice = few.choose_towards(&mut sequence, &flow(2), |port| port == 777);
         assert_eq!(choice, Some(777));
+    }
+
+    #[test]
+    fn a_block_of_taken_ports_does_not_hide_the_free_ones_behind_it() {
+        let ports = EphemeralPorts::default();
+        let mut sequence = PortSequence::new(7);
+        let next = ports.choose_towards(&mut sequence, &flow(2), |_| true).unwrap();
+        let is_free = |port: u16| port.wrapping_sub(next) > 10_000;
+        for _ in 0..100 {
+            let port = ports.choose_towards(&mut sequence, &flow(2), is_free);
+            assert!(port.is_some_and(is_free), "{port:?} beside 10,001 that are taken from {next}");
+        }
     }
 
     #[test]
