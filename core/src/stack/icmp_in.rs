@@ -11,7 +11,7 @@ use crate::ip::PMTU_MIN_V4;
 use crate::nic::IfIndex;
 use crate::planted::{self, Bug};
 use crate::port::{AppPort, Completion, SocketId};
-use crate::socket::FourTuple;
+use crate::socket::{FourTuple, MtuDiscover};
 use crate::tcp::{IcmpError, SeqNumber};
 use crate::time::Instant;
 use crate::wire::icmpv4::{CODE_FRAGMENTATION_NEEDED, Icmpv4Header, QuotedPacket};
@@ -171,8 +171,11 @@ impl Stack {
         if !ours {
             return None;
         }
-        let believes = connection.config().mtu_discover().believes_icmp();
-        if remote.is_ipv4()
+        let discover = connection.config().mtu_discover();
+        let believes = discover.believes_icmp();
+        // Who insists on DF keeps it.
+        if discover == MtuDiscover::Want
+            && remote.is_ipv4()
             && (1..u32::from(PMTU_MIN_V4)).contains(&mtu)
             && about.len > mtu
             && !planted::is(Bug::NeverCut)

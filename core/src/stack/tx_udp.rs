@@ -13,7 +13,7 @@ use super::stamp::Stamp;
 use super::tx::{Allowance, Turn, TxQueue};
 use crate::ip::neighbor::Lookup;
 use crate::nic::{Frame, IfIndex, Nic};
-use crate::port::{AppPort, SocketId, StreamIo};
+use crate::port::{AppPort, SocketId, StreamId, StreamIo};
 use crate::socket::FourTuple;
 use crate::time::Instant;
 use crate::udp::{Outgoing, UdpSocket};
@@ -59,9 +59,11 @@ impl Stack {
         self.sockets.get(id).is_some_and(|socket| matches!(socket.kind, Kind::Udp(_)))
     }
 
-    fn udp_of(&self, id: SocketId) -> Option<&UdpSocket> {
-        match &self.sockets.get(id)?.kind {
-            Kind::Udp(udp) => Some(udp),
+    /// Getter: a UDP socket, and the rings of its application.
+    fn udp_of(&self, id: SocketId) -> Option<(&UdpSocket, Option<StreamId>)> {
+        let socket = self.sockets.get(id)?;
+        match &socket.kind {
+            Kind::Udp(udp) => Some((udp, socket.stream.of(socket.channel))),
             Kind::Listener(_) | Kind::Tcp { .. } | Kind::Machnet { .. } => None,
         }
     }
@@ -166,17 +168,15 @@ impl Stack {
 
     /// A datagram whose neighbour is being asked for waits among the replies that do, of which there are few.
     fn park_datagram<P: AppPort>(&mut self, now: Instant, id: SocketId, leg: &Leg, port: &mut P) {
-        let stream = self.sockets.get(id).and_then(|socket| socket.stream.of(socket.channel));
+        let (src, dst) = leg.ends();
+        let protocol = IpProtocol::UDP;
+        let Some((udp, stream)) = self.udp_of(id) else { return };
+        let traffic_class = udp.traffic_class(dst);
+        let hop_limit = udp.hops(dst).unwrap_or(TTL_DEFAULT);
         let Some(mut bytes) = self.replies.buffer() else {
             self.stats.udp_send_drops += 1;
             return;
         };
-        let (src, dst) = leg.ends();
-        let protocol = IpProtocol::UDP;
-        let udp = self.udp_of(id);
-        let traffic_class = udp.map_or(0, |udp| udp.traffic_class(dst));
-        let hops = udp.and_then(|udp| udp.hops(dst));
-        let hop_limit = hops.unwrap_or(TTL_DEFAULT);
         let datagram = Datagram { src, dst, protocol, hop_limit, traffic_class, link: None };
         let udp_at = datagram.header_len();
         let payload_at = udp_at + UDP_HEADER_LEN;
@@ -205,8 +205,8 @@ impl Stack {
         let Allowance { link, path_mtu, v6, .. } = allowance;
         let (src, dst) = leg.ends();
         let number = self.identifications.next(src, dst, IpProtocol::UDP);
-        let stream = self.sockets.get(id).and_then(|socket| socket.stream.of(socket.channel));
-        let stamp = self.udp_of(id).and_then(|udp| Stamp::of_udp(udp, dst));
+        let Some((udp, stream)) = self.udp_of(id) else { return true };
+        let stamp = Stamp::of_udp(udp, dst);
         let io = rings(port, stream);
         let first = tx.frames.len();
         let whole = UDP_HEADER_LEN + usize::from(leg.datagram.len);

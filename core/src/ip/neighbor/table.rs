@@ -514,14 +514,12 @@ impl NeighborTable {
     /// A new entry, in place of an old one when the table is full. The caller enters its state.
     fn create(&mut self, key: NeighborKey, state: State) -> Option<u32> {
         let asks = matches!(state, State::Incomplete { .. });
+        // RFC 6583 §6.2: addresses that nobody may have leave room for those that are there.
+        let open_max = (self.config.entries_max / 2).max(1);
+        if asks && self.open >= open_max && !planted::is(Bug::StrangersFirst) {
+            return None;
+        }
         if self.len() >= self.config.entries_max as usize && !planted::is(Bug::EndlessNeighbours) {
-            // RFC 6583 §6.2: addresses that nobody may have, at any rate, must not push out those that are in use.
-            if asks
-                && self.open >= (self.config.entries_max / 2).max(1)
-                && !planted::is(Bug::StrangersFirst)
-            {
-                return None;
-            }
             let victim = self.find_victim()?;
             self.remove(victim);
         }

@@ -7,6 +7,7 @@ use crate::error::{CommandError, EndReason};
 use crate::ip::PMTU_LIFETIME;
 use crate::nic::MacAddr;
 use crate::port::{ChannelId, Completion, Op, Transport};
+use crate::socket::{MtuDiscover, SocketOption};
 use crate::stack::Stats;
 use crate::testing::{CHANNEL, Duo, Handle, Host};
 use crate::time::Duration;
@@ -281,6 +282,21 @@ fn what_was_learned_of_a_path_holds_for_every_connection_to_that_host_and_for_te
     }
     duo.settle();
     assert_eq!(duo.b.engine.port_mut().readable(d.stream), 6_000);
+}
+
+#[test]
+fn a_socket_that_insists_on_df_has_it_on_the_narrowest_path_too() {
+    let mut duo = Duo::new(1 << 20);
+    let (a, _) = duo.connect(Transport::Tcp, 80);
+    let option = SocketOption::MtuDiscover(MtuDiscover::Do);
+    duo.a.ask(Op::SetOption { socket: Some(a.socket), option });
+    duo.a.engine.port_mut().write(a.stream, &[1; 3_000]);
+    duo.a.ask(Op::Kick { socket: a.socket });
+    let lost = sent_by_a(&mut duo);
+    duo.a.nic().inject(&error_about(&lost[0], too_big(70)));
+    let again = sent_by_a(&mut duo);
+    assert_eq!(longest(&again), 552);
+    assert!(again.iter().all(|frame| frame[ETHERNET_HEADER_LEN + 6] & 0x40 != 0));
 }
 
 /// What `b` answers to a frame, if anything.

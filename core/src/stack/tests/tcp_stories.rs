@@ -59,14 +59,18 @@ fn time_waits(duo: &Duo) -> usize {
     sockets.filter(|(_, socket)| socket.tcp_state() == Some(State::TimeWait)).count()
 }
 
-#[test]
-fn a_syn_that_a_full_queue_has_no_room_for_does_not_end_time_wait() {
-    let (mut duo, theirs) = much_from_a_server_that_closed_first();
+fn close_listener_of_b(duo: &mut Duo) {
     let listener = duo.b.take(|news| match news {
         Completion::Listening { socket, .. } => Some(*socket),
         _ => None,
     });
     duo.b.ask(Op::Close { socket: listener.expect("b listened") });
+}
+
+#[test]
+fn a_syn_that_a_full_queue_has_no_room_for_does_not_end_time_wait() {
+    let (mut duo, theirs) = much_from_a_server_that_closed_first();
+    close_listener_of_b(&mut duo);
     duo.b.ask(Op::Listen { transport: Transport::Tcp, local: theirs.local, backlog: 1 });
     duo.settle();
     for port in [40_001, 40_000] {
@@ -83,11 +87,7 @@ fn a_syn_that_a_full_queue_has_no_room_for_does_not_end_time_wait() {
 #[test]
 fn a_syn_that_nobody_listens_for_does_not_end_time_wait() {
     let (mut duo, theirs) = much_from_a_server_that_closed_first();
-    let listener = duo.b.take(|news| match news {
-        Completion::Listening { socket, .. } => Some(*socket),
-        _ => None,
-    });
-    duo.b.ask(Op::Close { socket: listener.expect("b listened") });
+    close_listener_of_b(&mut duo);
     duo.settle();
     assert_eq!(duo.b.engine.stack().socket_count(), 1);
     let remote = theirs.local;

@@ -156,7 +156,8 @@ impl Connection {
             // RFC 1337: old duplicates would open the port to old data.
             return Disposition::Ignore;
         }
-        let expected = header.seq == self.rcv.rcv_nxt || self.rcv.is_sacked_edge(header.seq);
+        let told = self.options.sack && self.rcv.is_sacked_edge(header.seq);
+        let expected = header.seq == self.rcv.rcv_nxt || told;
         if !expected && !planted::is(Bug::RstAnywhere) {
             if planted::is(Bug::RstInSilence) {
                 return Disposition::Ignore;
