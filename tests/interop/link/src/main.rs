@@ -63,6 +63,9 @@ struct Args {
     /// A fault plan (directions `left->right` and `right->left`) instead of the rates
     #[arg(long)]
     plan: Option<PathBuf>,
+    /// Say at the end how many connections closed from both sides at once; this reads each segment
+    #[arg(long)]
+    closings: bool,
 }
 
 impl Args {
@@ -95,6 +98,9 @@ fn main() -> Result<()> {
     let args = Args::parse();
     let sides = [Side::open(&args.left, args.mtu)?, Side::open(&args.right, args.mtu)?];
     let mut wire = Wire::new(sides, args.physics(), &args.faults()?, args.seed);
+    if args.closings {
+        wire.watch_closings();
+    }
     println!("ready");
     wire.run()?;
     println!("{}", wire.summary());

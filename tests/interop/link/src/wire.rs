@@ -28,7 +28,7 @@ pub struct Wire {
     /// Held-back frames and second copies, with the direction.
     late: EventQueue<(usize, Flight)>,
     stragglers: Stragglers,
-    closings: Closings,
+    closings: Option<Closings>,
     /// The lanes want one; nobody reads it here.
     hash: RollingHash,
 }
@@ -56,9 +56,14 @@ impl Wire {
             sides,
             late: EventQueue::default(),
             stragglers: Stragglers::new(),
-            closings: Closings::default(),
+            closings: None,
             hash: RollingHash::new(seed),
         }
+    }
+
+    /// Command: the ends of connections are looked at.
+    pub fn watch_closings(&mut self) {
+        self.closings = Some(Closings::default());
     }
 
     /// Command: carries frames until standard input ends.
@@ -67,12 +72,17 @@ impl Wire {
             let mut busy = false;
             for from in 0..2 {
                 let closings = &mut self.closings;
-                busy |= self.sides[from].read(|frame| closings.leaves(from, frame));
+                busy |= self.sides[from].read(|frame| {
+                    closings.iter_mut().for_each(|closings| closings.leaves(from, frame));
+                });
                 self.collect(from);
             }
             self.deliver();
             for (to, side) in self.sides.iter_mut().enumerate() {
-                side.write(|frame| self.closings.arrives(to, frame));
+                let closings = &mut self.closings;
+                side.write(|frame| {
+                    closings.iter_mut().for_each(|closings| closings.arrives(to, frame));
+                });
             }
             if !busy && self.sleep()? {
                 return Ok(());
@@ -118,7 +128,7 @@ impl Wire {
         }
     }
 
-    /// Getter: what happened, a line a direction, and one about the ends of connections.
+    /// Getter: what happened, a line a direction, and one about the ends of connections if they were looked at.
     pub fn summary(&self) -> String {
         let line = |from: usize| {
             let (physics, faults) = (self.lanes[from].physics(), self.lanes[from].fault_counters());
@@ -135,7 +145,8 @@ impl Wire {
                 faults.ring_full + self.sides[1 - from].lost(),
             )
         };
-        format!("{}\n{}\n{}", line(0), line(1), self.closings)
+        let closings = self.closings.iter().map(|closings| format!("\n{closings}"));
+        format!("{}\n{}{}", line(0), line(1), closings.collect::<String>())
     }
 }
 

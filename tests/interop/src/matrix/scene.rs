@@ -272,6 +272,7 @@ fn link_command(cell: &Cell, physics: &Physics) -> Command {
         .arg(format!("--seed={seed}"))
         .arg(format!("--mtu={}", cell.mtu.bytes()))
         .args(cell.fault.arguments())
+        .args((cell.pattern == Pattern::SimultaneousClose).then_some("--closings"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
     link
