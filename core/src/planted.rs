@@ -382,6 +382,8 @@ bugs! {
     EmptyAtAClosedWindow "empty-at-a-closed-window",
     /// Any empty segment is acceptable (RFC 9293 table 6).
     EmptyAnywhere "empty-anywhere",
+    /// A peer that has filled the window is not heard (two full windows that are lost together stall both ends).
+    DeafAtTheRightEdge "deaf-at-the-right-edge",
     /// A segment that begins before the window is not acceptable (RFC 9293 table 6).
     OnlyWhatBeginsInside "only-what-begins-inside",
     /// A RST outside of the window is answered (RFC 9293 §3.10.7.4, first).

@@ -203,6 +203,28 @@ fn every_attachment_survives_a_restart_with_every_congestion_control() {
     }
 }
 
+/// Each side has filled the other's window when everything is lost for ten seconds. What each sends again then is old, and what it
+/// acknowledges comes from the right edge.
+#[test]
+fn two_full_windows_that_are_lost_together_arrive() {
+    let config = config(Algorithm::Cubic, |c| {
+        let c = c.sack(false).window_scaling(false).pacing(true);
+        c.mtu_probing(MtuProbing::Always)
+    });
+    let mut scene = Scene::new(Plan { fast_open: true, ring: 4_096, ..Plan::new(&config, FINE) });
+    scene.give(0, Input::Write(1));
+    scene.pass(Duration::from_millis(30));
+    scene.give(1, Input::Write(4_096));
+    scene.give(0, Input::Write(1_089));
+    scene.world.set_weather(DARK);
+    scene.pass(Duration::from_millis(11_210));
+    scene.world.set_weather(FINE);
+    scene.pass(Duration::from_millis(2_670));
+    scene.give(0, Input::Write(4_030));
+    scene.give(1, Input::Write(1_024));
+    scene.finish();
+}
+
 /// Something that happens, for the mixture of all of it.
 #[derive(Clone, Debug)]
 enum Step {

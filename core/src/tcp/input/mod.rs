@@ -129,7 +129,9 @@ impl Connection {
         disposition
     }
 
-    /// RFC 9293 §3.10.7.4, first: the four cases of SEG.LEN and RCV.WND.
+    /// RFC 9293 §3.10.7.4, first: the four cases of SEG.LEN and RCV.WND. An empty segment at the right edge is acceptable as well,
+    /// which table 6 grants to a closed window only: it is where a peer that has filled the window acknowledges from. If its
+    /// data was lost, and ours in the other direction too, neither would ever hear the other (Linux takes it likewise).
     fn is_acceptable(&self, segment: &SegmentIn<'_>) -> bool {
         let len = segment_len(segment.header.flags, segment.payload_len);
         let first = segment.header.seq.distance_from(self.rcv.rcv_nxt);
@@ -138,7 +140,8 @@ impl Connection {
         match (len, wnd) {
             (0, 0) if planted::is(Bug::EmptyAtAClosedWindow) => true,
             (0, 0) => first == 0 && !planted::is(Bug::DeafWithZeroWindow),
-            (0, _) => in_window(first) || planted::is(Bug::EmptyAnywhere),
+            (0, _) if planted::is(Bug::DeafAtTheRightEdge) => in_window(first),
+            (0, _) => (0 <= first && first <= wnd) || planted::is(Bug::EmptyAnywhere),
             // "special allowance should be made to accept valid ACKs, URGs, and RSTs": the bytes
             // themselves are beyond the window and will be cut off.
             (_, 0) => first == 0,
