@@ -504,6 +504,12 @@ bugs! {
     RestartsAnyway "restarts-anyway",
     /// The threshold may fall to nothing (RFC 5681 §3.1: two segments at least).
     ThresholdOfNothing "threshold-of-nothing",
+    /// A duplicate that the network made undoes a reduction (RFC 3708 §2).
+    AnyDsackUndoes "any-dsack-undoes",
+    /// A loss that was none takes back what an echo of congestion reduced (RFC 4015 §3.2).
+    EchoUndone "echo-undone",
+    /// The probe of several small segments waits as that of a lone one (RFC 8985 §7.2).
+    SmallOnesAreOne "small-ones-are-one",
     /// Duplicates of a window that was treated begin another recovery (RFC 6582 §3.2 step 1).
     TreatedAgain "treated-again",
     /// Two SACK blocks are told at most (RFC 2018 §4: as many as fit).

@@ -212,8 +212,12 @@ impl Connection {
         }
         self.events.raise(Events::CONGESTION);
         let by_window = self.congestion.algorithm() != Algorithm::Bbr;
-        if let Some(flight) = self.recovery.flight.as_deref_mut().filter(|_| by_window) {
-            flight.prr.begin_for_echo(cwnd);
+        if let Some(flight) = self.recovery.flight.as_deref_mut() {
+            // What was reduced before for a loss stays reduced (tcp_enter_cwr of Linux).
+            flight.undo.congested();
+            if by_window {
+                flight.prr.begin_for_echo(cwnd);
+            }
         }
     }
 

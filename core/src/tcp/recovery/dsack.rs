@@ -15,8 +15,14 @@ pub(super) fn reported(ack: SeqNumber, blocks: &SackBlocks) -> Option<(SeqNumber
 }
 
 impl Connection {
-    /// Input: the peer reports `left .. right` as a duplicate. Returns whether the duplicate is the tail loss probe.
-    pub(super) fn take_dsack(&mut self, left: SeqNumber, right: SeqNumber) -> bool {
+    /// Input: the peer reports a range as a duplicate. `una_before`: what was acknowledged before; `resent`: what is acknowledged
+    /// now was sent again in part. Returns whether the duplicate is the tail loss probe.
+    pub(super) fn take_dsack(
+        &mut self,
+        (left, right): (SeqNumber, SeqNumber),
+        una_before: u64,
+        resent: bool,
+    ) -> bool {
         let mss = self.options.mss();
         let len = right.0.wrapping_sub(left.0);
         let Some(flight) = self.recovery.flight.as_deref_mut() else { return false };
@@ -32,7 +38,9 @@ impl Connection {
             return false;
         }
         self.recovery.delivered = self.recovery.delivered.wrapping_add(segments);
-        flight.undo.duplicate(end, segments);
+        if end <= una_before || flight.may_be_resent(end, resent) {
+            flight.undo.duplicate(end, segments);
+        }
         if segments == 1 && flight.tlp.retransmitted_end() == Some(end) {
             return true;
         }

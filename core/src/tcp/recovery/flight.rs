@@ -36,6 +36,8 @@ pub(in crate::tcp) struct Flight {
     pub(in crate::tcp) fack: u64,
     /// `snd_max` when recovery began, or when the last one did (RecoveryPoint of RFC 6675).
     pub(in crate::tcp) recover: u64,
+    /// A loss was treated, in the window that ends at `recover`.
+    pub(in crate::tcp) treated: bool,
     /// Positions of records marked SACKED, LOST, RETRANS.
     pub(in crate::tcp) sacked_bytes: u32,
     pub(in crate::tcp) lost_bytes: u32,
@@ -118,6 +120,7 @@ impl Flight {
             max: una,
             fack: una,
             recover: una,
+            treated: false,
             sacked_bytes: 0,
             lost_bytes: 0,
             retrans_bytes: 0,
@@ -238,6 +241,22 @@ impl Flight {
                 delivery.reordered = Some(delivery.reordered.map_or(start, |r| r.min(start)));
             }
         }
+    }
+
+    /// Getter: what ends at `end` may have been sent again; `resent`: some of what was just acknowledged was. A duplicate of what
+    /// was sent once is the network's, and says nothing of our retransmissions (RFC 3708 §2).
+    pub(super) fn may_be_resent(&self, end: u64, resent: bool) -> bool {
+        if end <= self.una || planted::is(Bug::AnyDsackUndoes) {
+            return resent || planted::is(Bug::AnyDsackUndoes);
+        }
+        let index = self.sent.index_of(end - 1);
+        self.sent.get(index).is_some_and(|record| record.marks.has(Marks::EVER))
+    }
+
+    /// Command: whatever is in flight now belongs to a window of which a loss is treated.
+    pub(in crate::tcp) fn treat(&mut self) {
+        self.recover = self.max;
+        self.treated = true;
     }
 
     /// Command: the last transmission of the record at `index` is lost.

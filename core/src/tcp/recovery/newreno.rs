@@ -13,11 +13,11 @@ impl Flight {
         self.dup_acks = self.dup_acks.saturating_add(1);
     }
 
-    /// Getter: whether the duplicates begin a recovery. Not for the window of a loss that was treated already (RFC 6582 §3.2
-    /// step 1, §4).
+    /// Getter: whether the duplicates begin a recovery. Not for the window of a loss that was treated already: they have to
+    /// acknowledge more than it (RFC 6582 §3.2 step 1). Those of what was sent again for nothing acknowledge all of it, and no more.
     pub(super) fn duplicates_mean_loss(&self) -> bool {
         let more = if planted::is(Bug::FiveDuplicates) { 2 } else { 0 };
-        let fresh = self.una >= self.recover || planted::is(Bug::TreatedAgain);
+        let fresh = !self.treated || self.una > self.recover || planted::is(Bug::TreatedAgain);
         self.dup_acks >= DUP_THRESHOLD + more && fresh
     }
 
@@ -70,8 +70,13 @@ mod tests {
         });
         assert_eq!(means, [false, false, true, true]);
         assert_eq!(flight.pipe(MSS), 600);
-        flight.recover = 1_000;
+        flight.treat();
         assert!(!flight.duplicates_mean_loss());
+        flight.acknowledge(1_000, MSS, &mut Delivery::default());
+        assert!(!flight.duplicates_mean_loss(), "all of the window, and no more");
+        flight.push(Instant::ZERO, 1_100, false);
+        flight.acknowledge(1_100, MSS, &mut Delivery::default());
+        assert!(flight.duplicates_mean_loss());
     }
 
     #[test]

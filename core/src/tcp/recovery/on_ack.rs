@@ -75,7 +75,8 @@ impl Connection {
             rtt = self.sample_rtt(now, timestamps, &delivery);
         } else {
             flight.burst.end_resent();
-            let dsack_of_probe = sack && self.take_sack(ack, blocks, &mut delivery);
+            let dsack_of_probe =
+                sack && self.take_sack(ack, blocks, una - u64::from(acked), &mut delivery);
             rtt = self.sample_rtt(now, timestamps, &delivery);
             let may_send_new = self.may_send_new(io);
             if advanced && let Some(flight) = self.recovery.flight.as_deref() {
@@ -105,11 +106,17 @@ impl Connection {
     }
 
     /// The SACK blocks of a segment (RFC 2018 §5.1). Blocks that cannot be are ignored. True when they report the tail loss probe
-    /// as a duplicate.
-    fn take_sack(&mut self, ack: SeqNumber, blocks: &SackBlocks, delivery: &mut Delivery) -> bool {
+    /// as a duplicate. `una_before`: what was acknowledged before it.
+    fn take_sack(
+        &mut self,
+        ack: SeqNumber,
+        blocks: &SackBlocks,
+        una_before: u64,
+        delivery: &mut Delivery,
+    ) -> bool {
         let mss = self.options.mss();
-        let of_probe =
-            dsack::reported(ack, blocks).is_some_and(|(left, right)| self.take_dsack(left, right));
+        let of_probe = dsack::reported(ack, blocks)
+            .is_some_and(|range| self.take_dsack(range, una_before, delivery.resent));
         let Some(flight) = self.recovery.flight.as_deref_mut() else { return of_probe };
         for (left, right) in blocks.as_slice() {
             let sent = *right <= self.snd.snd_max || planted::is(Bug::AnyBlockCounts);
@@ -124,6 +131,11 @@ impl Connection {
     /// Moves the machine of recovery. Returns where it stood for congestion control.
     fn judge(&mut self, now: Instant, ack: &Ack<'_>, dsack_of_probe: bool) -> AckPhase {
         let before = self.recovery.phase;
+        if self.ecn.is_echoed()
+            && let Some(flight) = self.recovery.flight.as_deref_mut()
+        {
+            flight.undo.congested();
+        }
         self.note_delivery(now, ack);
         self.judge_probe(now, ack, dsack_of_probe);
         let delivered = match self.recovery.phase {
@@ -269,9 +281,15 @@ impl Connection {
                 delivered = mss;
             }
         }
-        // The hole was filled by what was late. With nothing else sent again, nothing was lost (RFC 3522 §3.2).
-        let late = late && ack.advanced && flight.retrans_bytes == 0;
-        if spurious || late {
+        let late = late && ack.advanced;
+        // With nothing else sent again, nothing was lost (RFC 3522 §3.2).
+        let alone = flight.retrans_bytes == 0;
+        if late {
+            // The hole was filled by what was late: overtaken by everything that the peer holds.
+            let distance = flight.fack.saturating_sub(flight.una - u64::from(ack.acked));
+            Trouble::of(&mut self.recovery.trouble).reordered(distance, mss);
+        }
+        if spurious || (late && alone) {
             self.undo(now, true);
             return self.judge_open(now, ack);
         }
@@ -329,7 +347,10 @@ impl Connection {
         let Some(flight) = self.recovery.flight.as_deref_mut() else { return };
         let resent = flight.retrans_bytes.div_ceil(mss);
         flight.undo.begin(flight.una, false, resent);
-        flight.recover = flight.max;
+        if flight.prr.is_of_echo() || self.ecn.is_echoed() {
+            flight.undo.congested();
+        }
+        flight.treat();
         flight.tlp.reset();
         flight.timers.probe = OFF;
         // RecoverFS: without what was delivered before, with what is delivered now.
@@ -368,13 +389,17 @@ impl Connection {
     fn undo(&mut self, now: Instant, unmark: bool) {
         let mss = self.options.mss();
         let Some(flight) = self.recovery.flight.as_deref_mut() else { return };
-        if !flight.undo.is_of_timeout() {
-            // It was late, not lost.
-            let distance = u64::from(DISTANCE) * u64::from(mss);
-            Trouble::of(&mut self.recovery.trouble).reordered(distance, mss);
-        }
         if planted::is(Bug::NoUndo) {
             return;
+        }
+        let restores = flight.undo.may_restore();
+        // Once may be chance. Who is told again that nothing of it was lost takes it for reordering, which nothing else shows
+        // to a connection without timestamps.
+        if let Some(trouble) = self.recovery.trouble.as_deref_mut()
+            && !flight.undo.is_of_timeout()
+            && trouble.dsack_dups > 1
+        {
+            trouble.reordered(u64::from(DISTANCE) * u64::from(mss), mss);
         }
         flight.undo.forget();
         flight.rack.forget();
@@ -386,7 +411,9 @@ impl Connection {
             flight.rack.recovered();
             self.recovery.phase = Phase::Open;
         }
-        self.congestion.on_spurious();
+        if restores {
+            self.congestion.on_spurious();
+        }
         self.restart_timers(now);
         self.events.raise(Events::CONGESTION);
     }
@@ -496,7 +523,8 @@ impl Connection {
             flight.timers.probe = OFF;
             return;
         }
-        let lone = flight.outstanding() <= self.options.mss();
+        let one = flight.sent.len() == 1 || planted::is(Bug::SmallOnesAreOne);
+        let lone = one && flight.outstanding() <= self.options.mss();
         let delayed_ack = millis(self.config.rto_ms_min);
         let rto = self.timers.deadline(TimerReason::Retransmit).saturating_since(now);
         let pto = probe_timeout(self.rtt.srtt(), lone, delayed_ack, rto);

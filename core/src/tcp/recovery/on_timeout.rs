@@ -28,13 +28,16 @@ impl Connection {
             || (phase == Phase::Loss && !again);
         if fresh {
             flight.undo.begin(flight.una, true, 0);
+            if flight.prr.is_of_echo() {
+                flight.undo.congested();
+            }
         }
         if !planted::is(Bug::WindowSurvivesTimeout) {
             self.congestion.on_timeout(&event, !fresh);
         }
         // RFC 5682 §3.1 step 1, §3.2: not when a recovery was on already.
         flight.frto = phase == Phase::Open || again;
-        flight.recover = flight.max;
+        flight.treat();
         flight.prr.end();
         flight.lose_all(now);
         // What left a moment ago counts as under way; the segment at `snd_una` goes in any case.
@@ -135,7 +138,7 @@ impl Flight {
     /// Command: what is lost was too big, and no fault of the network's load: there will be nothing to undo.
     pub(in crate::tcp) fn blameless(&mut self) {
         self.tell_lost(|_, _| ());
-        self.recover = self.max;
+        self.treat();
         self.frto = false;
         self.undo.forget();
         self.tlp.reset();

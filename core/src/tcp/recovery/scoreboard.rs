@@ -23,19 +23,25 @@ impl Flight {
         }
     }
 
-    fn sack_gap(&mut self, left: u64, right: u64, mss: u32, delivery: &mut Delivery) {
+    /// Returns how many records it looked at.
+    fn sack_gap(&mut self, left: u64, right: u64, mss: u32, delivery: &mut Delivery) -> usize {
         let mut index = self.sent.index_of(left);
+        let mut looks = 0;
         while let Some(record) = self.sent.get(index).copied().filter(|r| r.start() < right) {
             index += 1;
+            looks += 1;
             let (from, to) = whole_segments(&record, left, right, mss);
             if from >= to {
                 continue;
             }
             let whole = from == record.start() && to == record.end;
             let ranges = if planted::is(Bug::EndlessRanges) { usize::MAX } else { RANGES_MAX };
-            if (!whole && self.sent.len() >= 2 * RECORDS_MAX)
-                || self.sacked.insert_within(from, to, ranges).is_err()
-            {
+            if !whole && self.sent.len() >= 2 * RECORDS_MAX {
+                continue;
+            }
+            if self.sacked.insert_within(from, to, ranges).is_err() {
+                // There is no room for another range: of the rest only the end touches one that is known.
+                index = index.max(self.sent.index_of(right - 1));
                 continue;
             }
             if from > record.start() {
@@ -47,6 +53,7 @@ impl Flight {
             }
             self.mark_sacked(index - 1, mss, delivery);
         }
+        looks
     }
 
     fn mark_sacked(&mut self, index: usize, mss: u32, delivery: &mut Delivery) {
@@ -124,6 +131,28 @@ mod tests {
         assert_eq!(sack(&mut flight, 90, 100).bytes, 10);
         assert_eq!((flight.sacked_bytes, flight.sacked_segments), (30, 3));
         assert!(flight.is_valid(0, 100));
+    }
+
+    #[test]
+    fn a_block_that_is_not_believed_costs_no_walk_and_its_end_is_taken() {
+        let mut flight = Flight::new(0);
+        // A record a segment: no two left at one moment.
+        let segments = 4 * RANGES_MAX as u64;
+        (1..=segments).for_each(|i| flight.push(at(i), i * 10, false));
+        let known = 2 * RANGES_MAX as u64 * 10;
+        for i in (0..known).step_by(20) {
+            sack(&mut flight, i + 10, i + 20);
+        }
+        // Beyond all of them, and touching nothing.
+        let mut delivery = Delivery::default();
+        let looks = flight.sack_gap(known + 10, segments * 10, MSS, &mut delivery);
+        assert_eq!((looks, delivery.bytes), (2, 0));
+        // Between two that are known.
+        flight.sacked.discard_below(20);
+        sack(&mut flight, segments * 10 - 10, segments * 10);
+        let looks = flight.sack_gap(known + 10, segments * 10 - 10, MSS, &mut delivery);
+        assert_eq!((looks, delivery.bytes), (2, 10));
+        assert_eq!(flight.sacked.intervals().len(), RANGES_MAX);
     }
 
     #[test]

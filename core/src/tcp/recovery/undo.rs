@@ -17,6 +17,8 @@ pub(in crate::tcp) struct Undo {
     stamped: bool,
     /// It was the retransmission timer that reduced it.
     timeout: bool,
+    /// The peer echoed congestion meanwhile: the window would have been reduced in any case.
+    congested: bool,
 }
 
 impl Undo {
@@ -29,6 +31,7 @@ impl Undo {
             stamp: 0,
             stamped: false,
             timeout,
+            congested: false,
         };
     }
 
@@ -39,6 +42,16 @@ impl Undo {
 
     pub(in crate::tcp) fn is_of_timeout(&self) -> bool {
         self.timeout
+    }
+
+    /// Input: the peer echoes congestion (RFC 4015 §3.2: then nothing is taken back).
+    pub(in crate::tcp) fn congested(&mut self) {
+        self.congested = true;
+    }
+
+    /// Getter: nothing but the loss has reduced the window.
+    pub(in crate::tcp) fn may_restore(&self) -> bool {
+        !self.congested || planted::is(Bug::EchoUndone)
     }
 
     /// Input: `segments` are sent again at `timestamp`.

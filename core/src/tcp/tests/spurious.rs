@@ -75,7 +75,8 @@ fn a_fast_retransmit_that_reordering_caused_is_undone_by_the_duplicate_that_the_
     assert_eq!(phase(&pair), Phase::Open);
     assert_eq!(after.ssthresh_bytes, before.ssthresh_bytes);
     assert!(after.cwnd_bytes >= before.cwnd_bytes);
-    assert_eq!((after.dsack_dups, after.reord_seen), (1, 1));
+    // Nothing says where it was overtaken: what filled the hole may have been either.
+    assert_eq!((after.dsack_dups, after.reord_seen), (1, 0));
 }
 
 #[test]
