@@ -584,6 +584,8 @@ bugs! {
     SynDataNotResent "syn-data-not-resent",
     /// A SYN that is sent again carries cookie and data again (RFC 7413 §4.1.3.1).
     DataOnEverySyn "data-on-every-syn",
+    /// What is sent again does not stop at the peer's window (RFC 9293 §3.8.6).
+    ResentPastTheWindow "resent-past-the-window",
     /// TCP may be fragmented on the way (RFC 1191 §3).
     DfNotSet "df-not-set",
     /// "Too big" changes nothing (a black hole of our own; RFC 1191 §6).

@@ -3,8 +3,8 @@
 //! A server's cookie is a keyed hash of both addresses, so that nothing is kept and only who receives at an address has its cookie.
 //! A connection that takes data from a SYN is its application's at once, half-open as it is; how many of these there may be is the
 //! listener's to count. Clients remember cookies by server ([`super::FastOpenCache`]). What a SYN carried and the SYN,ACK does not
-//! acknowledge is sent again as if it had never left, and a SYN that has to be repeated goes bare: whatever middleboxes do to Fast
-//! Open, the connection comes to be.
+//! acknowledge is lost, though not to the network's load, and a SYN that has to be repeated goes bare: whatever middleboxes do to
+//! Fast Open, the connection comes to be.
 
 use core::hash::Hasher;
 use core::net::IpAddr;
@@ -264,8 +264,7 @@ impl Connection {
         (fast_open.option, 0)
     }
 
-    /// Input: the peer's SYN,ACK or, where both have sent a SYN, its acknowledgement; `snd_una` has advanced. What the SYN carried
-    /// and was not taken goes again, as if it had never left (RFC 7413 §4.2.2).
+    /// Input: the peer's SYN,ACK or, where both have sent a SYN, its acknowledgement; `snd_una` has advanced.
     pub(in crate::tcp) fn settle_syn_data(&mut self, header: &TcpHeader) {
         let Some(fast_open) = self.seldom.fast_open_mut().filter(|f| !f.child) else { return };
         if !self.flags.active {
@@ -283,10 +282,6 @@ impl Connection {
             if !fast_open.acked {
                 fast_open.fail = if lost { FAIL_SYN_RETRANSMITTED } else { FAIL_DATA_NOT_ACKED };
             }
-            if !planted::is(Bug::SynDataNotResent) {
-                self.snd.snd_nxt = self.snd.snd_una;
-                self.snd.snd_max = self.snd.snd_una;
-            }
         } else if fast_open.learnt.is_some() {
             fast_open.fail = 0;
         }
@@ -300,8 +295,7 @@ impl Connection {
         let mss = fast_open.mss;
         let asked = fast_open.option.filter(|_| !lost && fast_open.learnt.is_none());
         let in_vain = asked.filter(FastOpenCookie::is_request).map(|o| o.is_experimental());
-        let lost =
-            lost && fast_open.syn_bytes > 0 && !fast_open.acked && fast_open.learnt.is_none();
+        let lost = fast_open.fail == FAIL_SYN_RETRANSMITTED && fast_open.learnt.is_none();
         Some(FastOpenLesson { cookie: fast_open.learnt, mss, lost, in_vain })
     }
 

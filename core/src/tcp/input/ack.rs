@@ -107,8 +107,9 @@ impl Connection {
         self.settle_syn_data(header);
         self.establish(now, header, Trigger::RecvAckOfSyn);
         self.update_send_window(header.seq, header.ack, header.window);
-        if child {
-            self.acknowledge_child(now, header, io);
+        match child {
+            true => self.acknowledge_child(now, header, io),
+            false => self.resend_syn_data(now),
         }
         Ok(())
     }

@@ -57,6 +57,7 @@ impl Connection {
             self.snd.acknowledge(header.ack, io);
             self.settle_syn_data(header);
             self.establish(now, header, Trigger::RecvSynAck);
+            self.resend_syn_data(now);
             // Data on the SYN,ACK stays unacknowledged: it comes again.
             self.rcv.ack_due = AckDue::Now;
             // Somebody waits with more than the SYN carried: what is sent with the acknowledgement begins a conversation.

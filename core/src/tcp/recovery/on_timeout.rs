@@ -1,5 +1,7 @@
 //! When a timer of recovery expires: retransmission (RFC 6298 §5.4 to 5.6), reordering and probe (RFC 8985 §6.2, §7.3).
 
+use alloc::boxed::Box;
+
 use super::flight::Flight;
 use super::rack::Rack;
 use super::sent::{Marks, Sent};
@@ -57,6 +59,25 @@ impl Connection {
         flight.lose(|record, _| record.len > mss);
         flight.blameless();
         self.recovery.phase = Phase::Loss;
+    }
+
+    /// Command: the handshake is done. What our SYN carried and the peer did not take is lost, and goes again as what it was
+    /// (RFC 7413 §4.2.2). Of the network's load that says nothing (tcp_non_congestion_loss_retransmit).
+    pub(in crate::tcp) fn resend_syn_data(&mut self, now: Instant) {
+        let len = self.snd.outstanding();
+        if len == 0 || !self.flags.active || planted::is(Bug::SynDataNotResent) {
+            return;
+        }
+        self.snd.snd_nxt = self.snd.snd_max;
+        let start = self.snd.offset_of(self.snd.snd_una);
+        let mut flight = Box::new(Flight::new(start));
+        flight.push(now, start + u64::from(len), false);
+        flight.mark_last(Marks::PUSHED);
+        flight.lose(|_, _| true);
+        flight.blameless();
+        self.recovery.flight = Some(flight);
+        self.recovery.phase = Phase::Loss;
+        self.timers.set(TimerReason::Retransmit, now + self.rto());
     }
 
     /// Input: stragglers had their time (RFC 8985 §6.3).

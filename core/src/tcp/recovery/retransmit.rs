@@ -3,6 +3,7 @@
 use super::sent::{Marks, Sent};
 use super::state::{Phase, Trouble};
 use crate::event::RetransmitCause;
+use crate::planted::{self, Bug};
 use crate::port::StreamIo;
 use crate::tcp::connection::Connection;
 use crate::tcp::output::{SegmentOut, Sendable, TxLimits};
@@ -47,12 +48,20 @@ impl Connection {
         let Some(flight) = self.recovery.flight.as_deref_mut() else { return Resend::Nothing };
         let Some(index) = flight.next_lost() else { return Resend::Nothing };
         let Some(record) = flight.sent.get(index).copied() else { return Resend::Nothing };
-        let sendable = sendable_of(&record, stream_end, mss);
+        let before = (record.start() - flight.una) as u32;
+        let wnd = self.snd.snd_wnd.saturating_sub(before);
+        let most = match wnd {
+            // Tiny pieces of a window that is opened byte by byte would be records without end.
+            0 => mss,
+            _ if flight.sent.is_full() || planted::is(Bug::ResentPastTheWindow) => mss,
+            wnd => mss.min(wnd),
+        };
+        let sendable = sendable_of(&record, stream_end, most);
         let end = record.start() + u64::from(sendable.len) + u64::from(sendable.fin);
         let len = (end - record.start()) as u32;
         // The first segment goes in any case, once, however small a window the loss has left.
         let first = index == 0 && flight.retrans_bytes == 0;
-        let in_window = end - flight.una <= u64::from(self.snd.snd_wnd) || index == 0;
+        let in_window = len <= wnd || index == 0;
         let fits = flight.pipe(mss).saturating_add(sendable.len) <= self.congestion.cwnd();
         if len == 0 || !in_window || !(fits || first) {
             return Resend::Wait;
