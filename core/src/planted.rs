@@ -584,6 +584,10 @@ bugs! {
     SynDataNotResent "syn-data-not-resent",
     /// A SYN that is sent again carries cookie and data again (RFC 7413 §4.1.3.1).
     DataOnEverySyn "data-on-every-syn",
+    /// Data on the SYN,ACK of Fast Open is not taken (RFC 7413 §4.2.2).
+    SynAckDataWaits "syn-ack-data-waits",
+    /// A SYN,ACK may echo any timestamp (Linux refuses those of no SYN of ours).
+    AnyEchoInSynSent "any-echo-in-syn-sent",
     /// What is sent again does not stop at the peer's window (RFC 9293 §3.8.6).
     ResentPastTheWindow "resent-past-the-window",
     /// TCP may be fragmented on the way (RFC 1191 §3).

@@ -15,13 +15,16 @@ use siphasher::sip::SipHasher24;
 use super::congestion::Congestion;
 use super::connection::Connection;
 use super::event::Events;
+use super::input::SegmentIn;
 use super::isn::IsnSecret;
 use super::options::MSS_DEFAULT;
+use super::recv_buffer::{Payload, Stored};
+use super::seq::StreamEnd;
 use super::state::State;
 use crate::planted::{self, Bug};
 use crate::port::{RingError, StreamIo};
 use crate::time::{Duration, Instant};
-use crate::wire::tcp::{FastOpenCookie, TCP_OPTIONS_MAX, TcpHeader};
+use crate::wire::tcp::{FastOpenCookie, TCP_OPTIONS_MAX, TcpFlags, TcpHeader};
 
 /// Bits of tcp_fastopen, with Linux's values.
 pub mod setting {
@@ -284,6 +287,38 @@ impl Connection {
             }
         } else if fast_open.learnt.is_some() {
             fast_open.fail = 0;
+        }
+    }
+
+    /// Input: what came with the SYN,ACK of an open that used Fast Open, and whose data was taken: it is received at once, as far as
+    /// the window of our SYN goes (tcp_fastopen_add_skb). The SYN,ACK of any other open keeps it: it comes again.
+    pub(in crate::tcp) fn take_syn_ack_data(
+        &mut self,
+        now: Instant,
+        segment: &SegmentIn<'_>,
+        io: &mut impl StreamIo,
+    ) {
+        let used = |f: &FastOpen| !f.child && (f.option.is_some() || f.syn_bytes > 0);
+        let fin = segment.header.flags.contains(TcpFlags::FIN);
+        let used = self.seldom.fast_open().is_some_and(used) && !planted::is(Bug::SynAckDataWaits);
+        if !used || self.snd.outstanding() > 0 || (segment.payload_len == 0 && !fin) {
+            return;
+        }
+        let len = segment.payload_len.min(self.rcv.rcv_wnd());
+        if len > 0 {
+            let payload = Payload { slices: segment.payload, skip: 0, len };
+            let stored = self.rcv.store(self.rcv.anchor.offset, payload, io);
+            if stored != (Stored::InOrder { filled: false }) {
+                return;
+            }
+            self.events.raise(Events::READABLE);
+        }
+        if let Some(fast_open) = self.seldom.fast_open_mut() {
+            fast_open.acked = true;
+        }
+        if fin && len == segment.payload_len {
+            self.rcv.fin_offset = StreamEnd::at(self.rcv.anchor.offset);
+            self.take_fin(now);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::super::chrono::coarse;
 use super::super::congestion::Congestion;
-use super::super::connection::{Connection, clock_s};
+use super::super::connection::{Connection, clock_ms, clock_s};
 use super::super::disposition::{Disposition, Rst};
 use super::super::event::Events;
 use super::super::recv_buffer::AckDue;
@@ -15,7 +15,7 @@ use crate::error::EndReason;
 use crate::planted::{self, Bug};
 use crate::port::StreamIo;
 use crate::time::Instant;
-use crate::wire::tcp::{TcpFlags, TcpHeader};
+use crate::wire::tcp::{TcpFlags, TcpHeader, Timestamps};
 
 impl Connection {
     /// RFC 9293 §3.10.7.3, in its order.
@@ -30,6 +30,7 @@ impl Connection {
         let reset = flags.contains(TcpFlags::RST);
         let acks = flags.contains(TcpFlags::ACK);
         let bad = header.ack <= self.snd.iss || header.ack > self.snd.snd_max;
+        let bad = bad || self.echoes_no_syn_of_ours(now, header.options.timestamps);
         if acks && bad && !planted::is(Bug::AnyAckInSynSent) {
             return match reset && !planted::is(Bug::ResetOfAReset) {
                 true => Disposition::Ignore,
@@ -58,7 +59,7 @@ impl Connection {
             self.settle_syn_data(header);
             self.establish(now, header, Trigger::RecvSynAck);
             self.resend_syn_data(now);
-            // Data on the SYN,ACK stays unacknowledged: it comes again.
+            self.take_syn_ack_data(now, segment, io);
             self.rcv.ack_due = AckDue::Now;
             // Somebody waits with more than the SYN carried: what is sent with the acknowledgement begins a conversation.
             self.rcv.interactive = self.has_more_than_syn_data(io);
@@ -68,6 +69,15 @@ impl Connection {
             self.advance(now, Trigger::RecvSyn);
         }
         Disposition::Accept
+    }
+
+    /// Getter: of SYN-SENT: the echo is of nothing that we can have sent since the connection was begun: an old connection's, or a
+    /// guess (tcp_rcv_synsent_state_process). An echo of zero says nothing.
+    fn echoes_no_syn_of_ours(&self, now: Instant, timestamps: Option<Timestamps>) -> bool {
+        let echo = timestamps.filter(|_| self.options.timestamps).map_or(0, |t| t.echo);
+        let age = self.timestamp(now).wrapping_sub(echo);
+        let oldest = clock_ms(now).wrapping_sub(clock_ms(self.counters.last_rx));
+        echo != 0 && age > oldest && !planted::is(Bug::AnyEchoInSynSent)
     }
 
     /// What both opens learn from the peer's SYN.

@@ -147,7 +147,7 @@ impl Connection {
     }
 
     /// The peer's FIN, once everything before it is here.
-    fn take_fin(&mut self, now: Instant) {
+    pub(in crate::tcp) fn take_fin(&mut self, now: Instant) {
         if self.rcv.fin_offset.known() != Some(self.rcv.anchor.offset)
             || self.rcv.rcv_nxt != self.rcv.anchor.seq
         {
