@@ -584,6 +584,8 @@ bugs! {
     SynDataNotResent "syn-data-not-resent",
     /// A SYN that is sent again carries cookie and data again (RFC 7413 §4.1.3.1).
     DataOnEverySyn "data-on-every-syn",
+    /// A SYN with data that a router says was too big waits for its timer (RFC 1191 §6.4).
+    SynTooBigWaits "syn-too-big-waits",
     /// Data on the SYN,ACK of Fast Open is not taken (RFC 7413 §4.2.2).
     SynAckDataWaits "syn-ack-data-waits",
     /// A SYN,ACK may echo any timestamp (Linux refuses those of no SYN of ours).

@@ -171,26 +171,31 @@ impl Stack {
         if !ours {
             return None;
         }
+        let headers = ip_header_len(remote) + TCP_HEADER_LEN;
+        // However little of it the router quotes.
+        let len = match connection.syn_data_len() {
+            0 => about.len,
+            data => about.len.max(headers as u32 + data),
+        };
         let discover = connection.config().mtu_discover();
         let believes = discover.believes_icmp();
         // Who insists on DF keeps it.
         if discover == MtuDiscover::Want
             && remote.is_ipv4()
             && (1..u32::from(PMTU_MIN_V4)).contains(&mtu)
-            && about.len > mtu
+            && len > mtu
             && !planted::is(Bug::NeverCut)
             && let Some(socket) = self.sockets.get_mut(id)
             && let Kind::Tcp { connection, .. } = &mut socket.kind
         {
             connection.let_be_cut();
         }
-        let mtu = self.paths.learn(now, remote, mtu, about.len, current)?;
+        let mtu = self.paths.learn(now, remote, mtu, len, current)?;
         self.stats.path_mtus_lowered += 1;
         if !believes {
             // The path is known to whoever asks for it; this socket does not.
             return None;
         }
-        let headers = ip_header_len(remote) + TCP_HEADER_LEN;
         Some(mtu.saturating_sub(headers as u16))
     }
 

@@ -230,6 +230,12 @@ impl Connection {
         open.then_some(remembered.min(self.options.mss_ip).min(own))
     }
 
+    /// Getter: bytes that our SYN carries or carried, while it is not answered.
+    pub fn syn_data_len(&self) -> u32 {
+        let open = self.state == State::SynSent;
+        self.seldom.fast_open().filter(|_| open).map_or(0, |f| f.syn_bytes)
+    }
+
     /// Getter: of an open with Fast Open: more was written than the SYN carried.
     pub(in crate::tcp) fn has_more_than_syn_data(&self, io: &impl StreamIo) -> bool {
         self.seldom.fast_open().is_some_and(|f| io.tx_end() > u64::from(f.syn_bytes))

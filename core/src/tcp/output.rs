@@ -238,8 +238,12 @@ impl Connection {
             self.ecn_of_syn(again)
         };
         header.flags = header.flags.union(ecn);
-        header.options =
-            self.options.syn_options(&self.config, limits.mss_link, self.timestamps(now));
+        // One that replaces a SYN with data, which may have been too big, says what the path is known to carry.
+        let mss = match again && self.syn_data_len() > 0 {
+            true => limits.mss_link.min(limits.mss_ip),
+            false => limits.mss_link,
+        };
+        header.options = self.options.syn_options(&self.config, mss, self.timestamps(now));
         let (cookie, len) = self.fast_open_syn(again, limits.mss_ip, io);
         header.options.fast_open = cookie;
         let scale = header.options.window_scale.unwrap_or(0);

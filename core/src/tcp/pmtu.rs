@@ -4,6 +4,7 @@
 use super::connection::Connection;
 use super::recovery::Trouble;
 use super::seq::SeqNumber;
+use super::state::State;
 use super::timer::TimerReason;
 use crate::planted::{self, Bug};
 use crate::time::Instant;
@@ -31,6 +32,9 @@ impl Connection {
     /// smaller already.
     pub fn handle_packet_too_big(&mut self, now: Instant, seq: SeqNumber, mss_ip: u16) -> bool {
         let heard = self.has_in_flight(seq) && !planted::is(Bug::TooBigUnheard);
+        if heard && self.state == State::SynSent {
+            return self.resend_syn_bare(now);
+        }
         if !self.state.is_synchronized() || !heard {
             return false;
         }
@@ -40,6 +44,17 @@ impl Connection {
             return self.mtu_probe_too_big(now, seq, mss_ip);
         }
         self.resend_too_big();
+        self.timers.set(TimerReason::Retransmit, now + self.rto());
+        true
+    }
+
+    /// A SYN with data was too big: one without goes at once (tcp_simple_retransmit). No SYN is too big without data.
+    fn resend_syn_bare(&mut self, now: Instant) -> bool {
+        let again = self.counters.retransmits > 0 || planted::is(Bug::SynTooBigWaits);
+        if self.syn_data_len() == 0 || again {
+            return false;
+        }
+        self.snd.snd_nxt = self.snd.iss;
         self.timers.set(TimerReason::Retransmit, now + self.rto());
         true
     }
