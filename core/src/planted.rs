@@ -586,6 +586,8 @@ bugs! {
     DataOnEverySyn "data-on-every-syn",
     /// A SYN with data that a router says was too big waits for its timer (RFC 1191 §6.4).
     SynTooBigWaits "syn-too-big-waits",
+    /// Reading what came with a SYN sends a window update although nobody waits for one.
+    UpdateForSynData "update-for-syn-data",
     /// Data on the SYN,ACK of Fast Open is not taken (RFC 7413 §4.2.2).
     SynAckDataWaits "syn-ack-data-waits",
     /// A SYN,ACK may echo any timestamp (Linux refuses those of no SYN of ours).

@@ -332,8 +332,11 @@ impl RecvBuffer {
         let new = self.edge_allowed(scale, rings);
         let gain = new.distance_from(self.rcv_adv);
         let threshold = i32::try_from(self.edge_step(rings)).unwrap_or(i32::MAX);
-        // The SYN could tell no more than 65,535, which is enough until the peer sends something: the acknowledgement tells it all.
-        let begun = self.anchor.offset > 0 || self.rcv_wnd() < ENOUGH_TO_BEGIN;
+        // A SYN could tell no more than 65,535, which is enough until the peer sends something after its own: the acknowledgement
+        // tells it all.
+        let begun = self.rcv_mss > 0
+            || self.rcv_wnd() < ENOUGH_TO_BEGIN
+            || (self.anchor.offset > 0 && planted::is(Bug::UpdateForSynData));
         gain >= threshold
             && begun
             && !planted::is(Bug::NoWindowUpdate)
