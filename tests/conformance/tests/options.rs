@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 
-use causeway_conformance::host::{Call, CallResult, Errno, Host, HostConfig, Received, Reply};
+use causeway_conformance::host::{
+    Call, CallResult, Destination, Errno, Host, HostConfig, Payload, Received, Reply,
+};
 
 const PEER: [u8; 4] = [192, 0, 2, 1];
 const OWN: [u8; 4] = [192, 168, 0, 1];
@@ -80,7 +82,7 @@ fn accepted(host: &mut Host, options: &[(i32, i32, &[u8])]) -> (i32, i32) {
 }
 
 fn received(host: &mut Host, fd: i32) -> Received {
-    match host.call_now(Call::Receive { fd, len: 100, flags: 0 }) {
+    match host.call_now(Call::Receive { fd, len: 100, flags: 0, nowhere: false }) {
         Ok(Reply::Received(_, received)) => received,
         other => panic!("nothing to read: {other:?}"),
     }
@@ -199,7 +201,8 @@ fn datagrams_and_segments_of_a_socket_that_omits_discovery_may_be_cut() {
     let (_, fd) = accepted(&mut host, &[]);
     let mut sent = vec![];
     for _ in 0..2 {
-        host.call_now(Call::Send { fd, bytes: vec![1; 10], flags: 0, to: None, control: vec![] })
+        let (payload, to) = (Payload::Bytes(vec![1; 10]), Destination::Peer);
+        host.call_now(Call::Send { fd, payload, flags: 0, to, control: vec![] })
             .expect("there is room");
         while let Some(datagram) = host.poll_sent() {
             sent.push(datagram.bytes);

@@ -1,6 +1,8 @@
 //! The system calls, with the C library's arguments.
 
-use causeway_conformance::host::{Call, CallResult, EpollEvent, Errno, PollFd, Received, Reply};
+use causeway_conformance::host::{
+    Call, CallResult, Destination, EpollEvent, Errno, Payload, PollFd, Received, Reply,
+};
 use libc::{c_int, c_long, c_void, size_t, sockaddr, socklen_t, ssize_t};
 
 use crate::address;
@@ -152,8 +154,7 @@ unsafe fn receive_parts(fd: c_int, parts: &[Part], flags: c_int) -> Result<(i64,
     let len = parts.iter().map(|part| part.len).sum();
     // SAFETY: each part describes writable memory, or none.
     let writable = parts.iter().all(|part| unsafe { is_writable(part.base, part.len) });
-    let flags = if writable { flags } else { flags | libc::MSG_PEEK };
-    match on(fd, |fd| Call::Receive { fd, len, flags })? {
+    match on(fd, |fd| Call::Receive { fd, len, flags, nowhere: !writable })? {
         Reply::Received(count, received) => {
             // SAFETY: as above.
             if !unsafe { scatter(&received.bytes, parts) } {
@@ -249,15 +250,20 @@ pub(crate) unsafe extern "C" fn recvmsg(
     }))
 }
 
+/// Where a call sends to that was given an address.
+fn destination(address: Option<std::net::SocketAddr>) -> Destination {
+    address.map_or(Destination::Unspecified, Destination::To)
+}
+
 fn transmit(
     fd: c_int,
     bytes: Option<Vec<u8>>,
     flags: c_int,
-    to: Option<std::net::SocketAddr>,
+    to: Destination,
     control: Vec<causeway_conformance::host::ControlMessage>,
 ) -> ssize_t {
-    let Some(bytes) = bytes else { return fail(Errno::EFAULT) as ssize_t };
-    number(reply_number(on(fd, |fd| Call::Send { fd, bytes, flags, to, control })))
+    let payload = bytes.map_or(Payload::Nowhere, Payload::Bytes);
+    number(reply_number(on(fd, |fd| Call::Send { fd, payload, flags, to, control })))
 }
 
 pub(crate) unsafe extern "C" fn write(
@@ -267,7 +273,7 @@ pub(crate) unsafe extern "C" fn write(
     len: size_t,
 ) -> ssize_t {
     // SAFETY: packetdrill gives a buffer of `len` bytes.
-    transmit(fd, unsafe { copy_in(from.cast::<u8>(), len) }, 0, None, Vec::new())
+    transmit(fd, unsafe { copy_in(from.cast::<u8>(), len) }, 0, Destination::Peer, Vec::new())
 }
 
 pub(crate) unsafe extern "C" fn send(
@@ -278,7 +284,7 @@ pub(crate) unsafe extern "C" fn send(
     flags: c_int,
 ) -> ssize_t {
     // SAFETY: packetdrill gives a buffer of `len` bytes.
-    transmit(fd, unsafe { copy_in(from.cast::<u8>(), len) }, flags, None, Vec::new())
+    transmit(fd, unsafe { copy_in(from.cast::<u8>(), len) }, flags, Destination::Peer, Vec::new())
 }
 
 pub(crate) unsafe extern "C" fn sendto(
@@ -290,8 +296,12 @@ pub(crate) unsafe extern "C" fn sendto(
     to: *const sockaddr,
     to_len: socklen_t,
 ) -> ssize_t {
-    // SAFETY: packetdrill gives an address of `to_len` bytes, or null.
-    let to = if to.is_null() { Ok(None) } else { unsafe { address::read(to, to_len) } };
+    let to = if to.is_null() {
+        Ok(Destination::Peer)
+    } else {
+        // SAFETY: packetdrill gives an address of `to_len` bytes.
+        unsafe { address::read(to, to_len) }.map(destination)
+    };
     match to {
         // SAFETY: packetdrill gives a buffer of `len` bytes.
         Ok(to) => transmit(fd, unsafe { copy_in(from.cast::<u8>(), len) }, flags, to, Vec::new()),
@@ -306,9 +316,9 @@ pub(crate) unsafe extern "C" fn writev(
     count: c_int,
 ) -> ssize_t {
     // SAFETY: packetdrill gives `count` entries, each of readable memory.
-    match unsafe { vector(parts, count as size_t, Errno::EINVAL).and_then(|parts| gather(&parts)) }
+    match unsafe { vector(parts, count as size_t, Errno::EINVAL).map(|parts| gather(&parts).ok()) }
     {
-        Ok(bytes) => transmit(fd, Some(bytes), 0, None, Vec::new()),
+        Ok(bytes) => transmit(fd, bytes, 0, Destination::Peer, Vec::new()),
         Err(errno) => fail(errno) as ssize_t,
     }
 }
@@ -327,19 +337,17 @@ pub(crate) unsafe extern "C" fn sendmsg(
     let gathered = unsafe {
         let message = &*message;
         let parts = vector(message.msg_iov, message.msg_iovlen, Errno::EMSGSIZE);
-        let bytes = parts.and_then(|parts| gather(&parts));
+        let bytes = parts.map(|parts| gather(&parts).ok());
         let control = copy_in(message.msg_control.cast::<u8>(), message.msg_controllen);
         let to = if message.msg_name.is_null() || message.msg_namelen == 0 {
-            Ok(None)
+            Ok(Destination::Peer)
         } else {
-            address::read(message.msg_name.cast(), message.msg_namelen)
+            address::read(message.msg_name.cast(), message.msg_namelen).map(destination)
         };
         bytes.and_then(|bytes| Ok((bytes, control.unwrap_or_default(), to?)))
     };
     match gathered {
-        Ok((bytes, control, to)) => {
-            transmit(fd, Some(bytes), flags, to, control_messages(&control))
-        }
+        Ok((bytes, control, to)) => transmit(fd, bytes, flags, to, control_messages(&control)),
         Err(errno) => fail(errno) as ssize_t,
     }
 }

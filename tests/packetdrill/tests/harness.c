@@ -351,6 +351,13 @@ int main(int argc, char **argv) {
     void *nowhere = (void *)16;
     errno = 0;
     CHECK(ifc.write(ifc.ud, fd, nowhere, 10) == -1 && errno == EFAULT);
+    errno = 0;
+    CHECK(ifc.send(ifc.ud, fd, NULL, 10, 0) == -1 && errno == EFAULT);
+    errno = 0;
+    CHECK(ifc.recv(ifc.ud, fd, NULL, 10, MSG_DONTWAIT) == -1 && errno == EAGAIN);
+    struct sockaddr none = {.sa_family = AF_UNSPEC};
+    errno = 0;
+    CHECK(ifc.sendto(ifc.ud, fd, data, 10, MSG_FASTOPEN, &none, sizeof none) == -1 && errno == EOPNOTSUPP);
     struct msghdr message = {.msg_iov = nowhere, .msg_iovlen = 1};
     errno = 0;
     CHECK(ifc.sendmsg(ifc.ud, fd, &message, 0) == -1 && errno == EFAULT);

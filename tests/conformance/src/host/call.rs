@@ -41,6 +41,36 @@ pub struct ControlMessage {
     pub data: Vec<u8>,
 }
 
+/// What a sending call is given to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// A buffer that is no memory of the process, and not empty.
+    Nowhere,
+}
+
+/// The address that a sending call is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// None.
+    Peer,
+    /// One of AF_UNSPEC.
+    Unspecified,
+    /// This one.
+    To(SocketAddr),
+}
+
+impl Destination {
+    /// Getter: the address.
+    pub const fn address(self) -> Option<SocketAddr> {
+        match self {
+            Self::To(address) => Some(address),
+            Self::Peer | Self::Unspecified => None,
+        }
+    }
+}
+
 /// A system call with its arguments. Descriptors are the host's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "section 2 of the manual documents each field")]
@@ -67,18 +97,19 @@ pub enum Call {
         fd: i32,
         address: Option<SocketAddr>,
     },
-    /// read, readv, recv, recvfrom and recvmsg.
+    /// read, readv, recv, recvfrom and recvmsg. `nowhere`: the buffer is no memory of the process.
     Receive {
         fd: i32,
         len: usize,
         flags: i32,
+        nowhere: bool,
     },
     /// write, writev, send, sendto and sendmsg.
     Send {
         fd: i32,
-        bytes: Vec<u8>,
+        payload: Payload,
         flags: i32,
-        to: Option<SocketAddr>,
+        to: Destination,
         control: Vec<ControlMessage>,
     },
     Shutdown {

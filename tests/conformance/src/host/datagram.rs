@@ -7,7 +7,7 @@ use causeway_core::error::EndReason;
 use causeway_core::port::{Completion, Op, SocketId, StreamId};
 
 use super::ancillary::Beside;
-use super::call::{CallResult, Received, Reply};
+use super::call::{CallResult, Destination, Received, Reply};
 use super::errno::Errno;
 use super::errors::QueuedError;
 use super::file::{File, News, Values};
@@ -192,14 +192,18 @@ impl Host {
         fd: i32,
         bytes: &[u8],
         flags: i32,
-        to: Option<SocketAddr>,
+        to: Destination,
     ) -> Result<usize, Errno> {
         if flags & libc::MSG_OOB != 0 {
             return Err(Errno::EOPNOTSUPP);
         }
         let mtu = self.mtu;
         let udp = self.udp(fd)?;
-        let to = to.map(unmapped).or(udp.held_to);
+        if to == Destination::Unspecified && !udp.v6 {
+            // The family is taken for AF_INET, and the port is none (udp_sendmsg).
+            return Err(Errno::EINVAL);
+        }
+        let to = to.address().map(unmapped).or(udp.held_to);
         let remote = to.or(udp.peer).ok_or(Errno::EDESTADDRREQ)?;
         if remote.is_ipv6() && !udp.v6 {
             return Err(Errno::EAFNOSUPPORT);

@@ -9,7 +9,7 @@ use causeway_core::port::{Completion, Op, SocketId};
 use causeway_core::time::{Duration, Instant};
 
 use super::ancillary::Beside;
-use super::call::{Call, CallResult, Progress, Reply, TaskId};
+use super::call::{Call, CallResult, Payload, Progress, Reply, TaskId};
 use super::datagram::{Inbox, UdpFile};
 use super::errno::Errno;
 use super::file::{Endpoint, File, News, Role, TcpFile};
@@ -263,9 +263,17 @@ impl Host {
             Call::Listen { fd, backlog } => Some(self.listen(*fd, *backlog)),
             Call::Accept { fd, flags } => self.accept(*fd, *flags, progress),
             Call::Connect { fd, address } => self.connect(*fd, *address, progress),
-            Call::Receive { fd, len, flags } => self.receive(*fd, *len, *flags, progress),
-            Call::Send { fd, bytes, flags, to, control } => {
-                let result = self.send(*fd, bytes, *flags, *to, progress);
+            Call::Receive { fd, len, flags, nowhere: false } => {
+                self.receive(*fd, *len, *flags, progress)
+            }
+            Call::Receive { fd, len, flags, nowhere: true } => {
+                self.receive_nowhere(*fd, *len, *flags, progress)
+            }
+            Call::Send { fd, payload, flags, to, control } => {
+                let result = match payload {
+                    Payload::Bytes(bytes) => self.send(*fd, bytes, *flags, *to, progress),
+                    Payload::Nowhere => self.send_nowhere(*fd, *flags, *to, progress),
+                };
                 if let Some(Ok(Reply::Number(sent))) = result {
                     self.note_sent(*fd, *flags, control, sent);
                 }

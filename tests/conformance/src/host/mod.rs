@@ -28,7 +28,10 @@ mod transfer;
 mod urgent;
 mod values;
 
-pub use call::{Call, CallResult, ControlMessage, EpollEvent, PollFd, Received, Reply, TaskId};
+pub use call::{
+    Call, CallResult, ControlMessage, Destination, EpollEvent, Payload, PollFd, Received, Reply,
+    TaskId,
+};
 pub use errno::Errno;
 pub use host::{Addresses, Host, HostConfig};
 pub use info::{

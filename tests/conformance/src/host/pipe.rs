@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use super::call::{CallResult, Progress, Received, Reply};
+use super::call::{CallResult, Destination, Progress, Received, Reply};
 use super::errno::Errno;
 use super::file::{File, PipeBuffer};
 use super::host::Host;
@@ -100,7 +100,8 @@ impl Host {
             }
             (Some(waiting), None) => {
                 let more = if flags & libc::SPLICE_F_MORE as i32 != 0 { libc::MSG_MORE } else { 0 };
-                let sent = self.try_send(to, &waiting, more, None, &mut Progress::default())?;
+                let sent =
+                    self.try_send(to, &waiting, more, Destination::Peer, &mut Progress::default())?;
                 self.read_pipe(from, sent)?;
                 Ok(Reply::Number(sent as i64))
             }

@@ -1,12 +1,10 @@
 //! Sending and receiving: read, write and their many forms; fcntl and ioctl.
 
-use std::net::SocketAddr;
-
 use causeway_core::port::{Op, SocketId, SocketOption};
 use causeway_core::tcp::fast_open_setting;
 
 use super::ancillary::stamp;
-use super::call::{CallResult, ControlMessage, Progress, Received, Reply};
+use super::call::{CallResult, ControlMessage, Destination, Progress, Received, Reply};
 use super::errno::Errno;
 use super::file::{File, Role, TcpFile};
 use super::host::Host;
@@ -50,6 +48,54 @@ impl Host {
             },
             result => Some(result),
         }
+    }
+
+    /// Nothing is lost that cannot be put down.
+    pub(super) fn receive_nowhere(
+        &mut self,
+        fd: i32,
+        len: usize,
+        flags: i32,
+        progress: &mut Progress,
+    ) -> Option<CallResult> {
+        if flags & libc::MSG_TRUNC != 0 && matches!(self.file(fd), Ok(File::Tcp(_))) {
+            // What is thrown away needs no place.
+            return self.receive(fd, len, flags, progress);
+        }
+        let result = self.receive(fd, len, flags | libc::MSG_PEEK, progress)?;
+        Some(match result {
+            Ok(Reply::Received(1.., received)) if !received.bytes.is_empty() => Err(Errno::EFAULT),
+            result => result,
+        })
+    }
+
+    /// What cannot be read is not sent. What comes before the copying happens: on a connection that waits for data the SYN
+    /// leaves without (tcp_send_syn_data), and who finds no room waits for it.
+    pub(super) fn send_nowhere(
+        &mut self,
+        fd: i32,
+        flags: i32,
+        to: Destination,
+        progress: &mut Progress,
+    ) -> Option<CallResult> {
+        match self.file(fd) {
+            Err(error) => return Some(Err(error)),
+            Ok(File::Tcp(_)) => {}
+            Ok(_) => return Some(Err(Errno::EFAULT)),
+        }
+        match self.send(fd, &[], flags, to, progress)? {
+            Ok(_) if self.has_room(fd) => Some(Err(Errno::EFAULT)),
+            Ok(_) => self.block(fd, flags),
+            refused => Some(refused),
+        }
+    }
+
+    fn has_room(&mut self, fd: i32) -> bool {
+        let Ok(TcpFile { role: Role::Stream { socket }, .. }) = self.tcp(fd) else { return false };
+        let socket = *socket;
+        let Some(stream) = self.endpoints.get(&socket).map(|e| e.stream) else { return false };
+        let room = self.machine.engine.port_mut().rings(stream).tx_room() > 0;
+        room && self.below_low_water(fd, socket) > 0
     }
 
     /// SO_RCVTIMEO is over: what is there is less than was asked for, or nothing.
@@ -158,7 +204,7 @@ impl Host {
         fd: i32,
         bytes: &[u8],
         flags: i32,
-        to: Option<SocketAddr>,
+        to: Destination,
         progress: &mut Progress,
     ) -> Option<CallResult> {
         match self.file(fd) {
@@ -272,7 +318,7 @@ impl Host {
         fd: i32,
         bytes: &[u8],
         flags: i32,
-        to: Option<SocketAddr>,
+        to: Destination,
         progress: &mut Progress,
     ) -> Result<usize, Errno> {
         if flags & libc::MSG_FASTOPEN != 0 && !progress.opened {
@@ -280,9 +326,7 @@ impl Host {
             progress.opened = true;
         }
         let tcp = self.tcp(fd)?;
-        let Role::Stream { socket } = tcp.role else {
-            return Err(if to.is_some() { Errno::ENOTCONN } else { Errno::EPIPE });
-        };
+        let Role::Stream { socket } = tcp.role else { return Err(Errno::EPIPE) };
         let shut = tcp.shut_write;
         let endpoint = self.endpoints.get_mut(&socket).ok_or(Errno::EIO)?;
         if let Some(error) = endpoint.error.take() {
@@ -336,16 +380,17 @@ impl Host {
 
     /// MSG_FASTOPEN: connect, with the data on the SYN if a cookie is known. A call that does not wait and has no cookie is
     /// [`Errno::EINPROGRESS`], and has sent nothing.
-    fn open_fast(&mut self, fd: i32, flags: i32, to: Option<SocketAddr>) -> Result<(), Errno> {
-        if self.sysctl.tcp().fast_open_bits() & fast_open_setting::CLIENT == 0 {
+    fn open_fast(&mut self, fd: i32, flags: i32, to: Destination) -> Result<(), Errno> {
+        let off = self.sysctl.tcp().fast_open_bits() & fast_open_setting::CLIENT == 0;
+        if off || to == Destination::Unspecified {
             return Err(Errno::EOPNOTSUPP);
         }
         match self.tcp(fd)?.role {
             Role::Fresh => {}
-            Role::Listener { .. } => return Err(Errno::EPIPE),
+            Role::Listener { .. } => return Err(Errno::EISCONN),
             Role::Stream { socket } => return self.open_again(fd, socket),
         }
-        let remote = to.ok_or(Errno::ENOTCONN)?;
+        let remote = to.address().ok_or(Errno::EINVAL)?;
         self.tell(Op::SetOption { socket: None, option: SocketOption::FastOpenConnect(true) })?;
         match self.begin_connect(fd, remote) {
             Ok(_) => Ok(()),

@@ -48,12 +48,23 @@ pub(super) fn ellipsis(expr: &Expr) -> Result<(), Refused> {
     if *expr == Expr::Ellipsis { Ok(()) } else { Err(format!("expected `...`, found {expr:?}")) }
 }
 
-/// A buffer: `...`, a string, or NULL. The string's bytes, if it is one.
-pub(super) fn buffer(expr: &Expr) -> Result<Option<Vec<u8>>, Refused> {
+/// The buffer of a call.
+pub(super) enum Buffer {
+    /// `...`: the stream's bytes.
+    Stream,
+    /// A string.
+    Text(Vec<u8>),
+    /// NULL.
+    Null,
+}
+
+/// `...`, a string, or NULL.
+pub(super) fn buffer(expr: &Expr) -> Result<Buffer, Refused> {
     match expr {
-        Expr::Ellipsis | Expr::Int(0) => Ok(None),
-        Expr::Word(null) if null == "NULL" => Ok(None),
-        Expr::Text(bytes, _) => Ok(Some(bytes.clone())),
+        Expr::Ellipsis => Ok(Buffer::Stream),
+        Expr::Int(0) => Ok(Buffer::Null),
+        Expr::Word(null) if null == "NULL" => Ok(Buffer::Null),
+        Expr::Text(bytes, _) => Ok(Buffer::Text(bytes.clone())),
         _ => Err(format!("expected `...` for a buffer, found {expr:?}")),
     }
 }

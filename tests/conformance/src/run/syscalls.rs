@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 
 use super::arguments::{
-    Refused, bracketed, buffer, ellipsis, field, field_count, int, io_vector, number, size,
+    Buffer, Refused, bracketed, buffer, ellipsis, field, field_count, int, io_vector, number, size,
 };
 use super::connection::patterned;
 use super::interpreter::Player;
-use crate::host::{Call, ControlMessage, EpollEvent, PollFd, START};
+use crate::host::{Call, ControlMessage, Destination, EpollEvent, Payload, PollFd, START};
 use crate::script::{Expr, SyscallSpec};
 
 /// The argument at `index`.
@@ -74,8 +74,7 @@ impl Player<'_> {
         }
         let fd = self.fd(args, 0)?;
         if matches!(name, "bind" | "accept" | "connect") {
-            let unspec = name == "connect" && *arg(args, 1)? == Expr::Word("AF_UNSPEC".into());
-            if unspec {
+            if name == "connect" && is_unspecified(arg(args, 1)?) {
                 return Ok(Call::Connect { fd, address: None });
             }
             ellipsis(arg(args, 1)?)?;
@@ -103,16 +102,17 @@ impl Player<'_> {
 
     fn receive_call(&mut self, name: &str, args: &[Expr]) -> Result<Call, Refused> {
         let fd = self.fd(args, 0)?;
+        let mut nowhere = false;
         let (len, flags) = match name {
             "readv" => (io_vector(arg(args, 1)?, size(arg(args, 2)?)?)?, 0),
             "recvmsg" => (self.message_len(arg(args, 1)?)?, int(arg(args, 2)?)?),
             _ => {
-                buffer(arg(args, 1)?)?;
+                nowhere = matches!(buffer(arg(args, 1)?)?, Buffer::Null);
                 let flags = if name == "read" { 0 } else { int(arg(args, 3)?)? };
                 (size(arg(args, 2)?)?, flags)
             }
         };
-        Ok(Call::Receive { fd, len, flags })
+        Ok(Call::Receive { fd, len, flags, nowhere })
     }
 
     /// The bytes that a `msghdr`'s vector has in all.
@@ -125,11 +125,11 @@ impl Player<'_> {
         let script_fd = number(arg(args, 0)?)?;
         let mut control = Vec::new();
         let (given, len, flags) = match name {
-            "writev" => (None, io_vector(arg(args, 1)?, size(arg(args, 2)?)?)?, 0),
+            "writev" => (Buffer::Stream, io_vector(arg(args, 1)?, size(arg(args, 2)?)?)?, 0),
             "sendmsg" => {
                 let message = arg(args, 1)?;
                 control = control_messages(message)?;
-                (None, self.message_len(message)?, int(arg(args, 2)?)?)
+                (Buffer::Stream, self.message_len(message)?, int(arg(args, 2)?)?)
             }
             _ => {
                 let flags = if name == "write" { 0 } else { int(arg(args, 3)?)? };
@@ -137,30 +137,32 @@ impl Player<'_> {
             }
         };
         let to = match name {
+            "sendto" if is_unspecified(arg(args, 4)?) => Destination::Unspecified,
             "sendto" => {
                 ellipsis(arg(args, 4)?)?;
-                Some(self.shown(self.connect_address()))
+                Destination::To(self.shown(self.connect_address()))
             }
             "sendmsg" if flags & libc::MSG_FASTOPEN != 0 => {
-                Some(self.shown(self.connect_address()))
+                Destination::To(self.shown(self.connect_address()))
             }
-            _ => None,
+            _ => Destination::Peer,
         };
         let connection = self.connection_of_fd(script_fd);
-        let bytes = match given {
-            Some(mut bytes) => {
+        let payload = match given {
+            Buffer::Text(mut bytes) => {
                 bytes.resize(len, 0);
                 if let Some(connection) = connection {
                     connection.free_form = true;
                 }
-                bytes
+                Payload::Bytes(bytes)
             }
-            None => {
+            Buffer::Null if len > 0 => Payload::Nowhere,
+            Buffer::Stream | Buffer::Null => {
                 let index = connection.map_or(0, |c| if c.udp { 0 } else { c.written });
-                patterned(index, len)
+                Payload::Bytes(patterned(index, len))
             }
         };
-        Ok(Call::Send { fd, bytes, flags, to, control })
+        Ok(Call::Send { fd, payload, flags, to, control })
     }
 
     fn readiness_call(&mut self, name: &str, args: &[Expr]) -> Result<Call, Refused> {
@@ -227,6 +229,11 @@ impl Player<'_> {
             },
         })
     }
+}
+
+/// The address is one of AF_UNSPEC.
+fn is_unspecified(expr: &Expr) -> bool {
+    *expr == Expr::Word("AF_UNSPEC".into())
 }
 
 /// The value that setsockopt is given, as bytes.
