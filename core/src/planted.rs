@@ -402,6 +402,8 @@ bugs! {
     ShortTimeWait "short-time-wait",
     /// No SYN ends TIME-WAIT (RFC 6191).
     TimeWaitNeverReopens "time-wait-never-reopens",
+    /// A port is taken from TIME-WAIT at once, whatever is said of how long it keeps it.
+    TimeWaitReusedAtOnce "time-wait-reused-at-once",
     /// Nobody listens where a connection is in TIME-WAIT, SO_REUSEADDR or not.
     ReuseIgnored "reuse-ignored",
     /// Data for a socket that is closed is acknowledged (RFC 9293 §3.6.1, RFC 2525 §2.17).

@@ -25,7 +25,7 @@ use crate::rng::Stream;
 use crate::socket::{EphemeralPorts, PortSequence, ReadyQueue, Table};
 use crate::tcp::congestion::CongestionFigures;
 use crate::tcp::{ChallengeBudget, FastOpenCache, ReceiveMemory, SharedConfig};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::wheel::TimerWheel;
 
 /// What the stack needs to know of an interface.
@@ -66,6 +66,7 @@ pub struct Stack {
     pub(super) flow_labels: KeyedHash,
     pub(super) udp: Demux,
     pub(super) ports: EphemeralPorts,
+    pub(super) time_wait_reuse: Option<Duration>,
     pub(super) port_sequence: PortSequence,
     /// For what a peer need not be unable to guess: source ports are chosen with it, keyed by the secret.
     pub(super) random: Stream,
@@ -133,6 +134,7 @@ impl Stack {
             flow_labels: KeyedHash::new(low ^ high, 0x666c_6f77),
             udp: Demux::new(low.rotate_left(29) ^ high),
             ports: EphemeralPorts::default(),
+            time_wait_reuse: None,
             port_sequence: PortSequence::new(high ^ low.rotate_left(13)),
             random: Stream::new(low ^ high.rotate_left(32), 0x706f_7274),
             wheel: TimerWheel::new(),
@@ -184,6 +186,13 @@ impl Stack {
     /// Command: the ports that sockets without one get from now on. Default 32768 to 60999.
     pub const fn set_ephemeral_ports(&mut self, ports: EphemeralPorts) {
         self.ports = ports;
+    }
+
+    /// Command: how long after its beginning TIME-WAIT gives way to a connection that is opened here from the same port to the same
+    /// peer, from now on. Only where both ends had timestamps, and the next one goes on with them: what may still come of the
+    /// old one is told by its timestamp (RFC 6191 §2; Linux's tcp_tw_reuse and tcp_tw_reuse_delay). Default `None`: never.
+    pub const fn set_time_wait_reuse(&mut self, after: Option<Duration>) {
+        self.time_wait_reuse = after;
     }
 
     /// Getter: the congestion control of a connection and what it tells of itself; of a listener, what its connections begin

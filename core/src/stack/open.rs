@@ -6,14 +6,17 @@ use core::net::{IpAddr, SocketAddr};
 use super::composition::Stack;
 use super::lookup::NewSocket;
 use super::routing::Hop;
-use super::sock::{Kind, Listener};
+use super::sock::{Kind, Listener, Sockets};
 use crate::error::CommandError;
 use crate::event::DropReason;
 use crate::machnet::Flow;
 use crate::nic::IfIndex;
+use crate::planted::{self, Bug};
 use crate::port::{AppPort, ChannelId, Completion, SocketId, Transport};
 use crate::socket::FourTuple;
-use crate::tcp::{Connection, IsnSecret, SeqNumber, State, initial_sequence, timestamp_offset};
+use crate::tcp::{
+    Before, Connection, IsnSecret, SeqNumber, State, initial_sequence, timestamp_offset,
+};
 use crate::time::Instant;
 use crate::wire::machnet::{MTU_MIN, MachnetHeader};
 use crate::wire::tcp::TcpHeader;
@@ -122,11 +125,16 @@ impl Stack {
             return Err(CommandError::MtuTooSmall);
         }
         let local = self.source_address(asked, hop)?;
-        let tuple = self.choose_tuple(asked, local)?;
+        let tuple = self.choose_tuple(now, asked, local)?;
         let kind = match asked.transport {
             Transport::Tcp => {
                 let (iss, ts_offset) = self.sequence_start(now, &tuple);
+                let before = self.end_time_wait(now, &tuple, port);
+                let iss = before.map_or(iss, |before| (before.last + BEYOND_TIME_WAIT).0);
                 let mut connection = Connection::connect(now, &config, iss, ts_offset);
+                if let Some(before) = before {
+                    connection.go_on(before);
+                }
                 self.try_fast_open(now, &config, &tuple, &mut connection);
                 Kind::Tcp { connection }
             }
@@ -203,9 +211,33 @@ impl Stack {
         }
     }
 
-    /// A port that makes the four-tuple unique, connections in TIME-WAIT included.
-    fn choose_tuple(&mut self, asked: &Asked, local: IpAddr) -> Result<FourTuple, CommandError> {
-        let Self { sockets, port_sequence, ports, .. } = self;
+    /// A connection in TIME-WAIT that has this four-tuple makes room for the next one, which [`Stack::choose_tuple`] saw that it may.
+    fn end_time_wait<P: AppPort>(
+        &mut self,
+        now: Instant,
+        tuple: &FourTuple,
+        port: &mut P,
+    ) -> Option<Before> {
+        let id = self.tcp.connection(&self.sockets, tuple)?;
+        let before = before(&self.sockets, id)?;
+        self.forget(now, id, port);
+        Some(before)
+    }
+
+    /// A port that makes the four-tuple unique, connections in TIME-WAIT included unless they give way.
+    fn choose_tuple(
+        &mut self,
+        now: Instant,
+        asked: &Asked,
+        local: IpAddr,
+    ) -> Result<FourTuple, CommandError> {
+        let Self { sockets, port_sequence, ports, time_wait_reuse, .. } = self;
+        let over = |id: SocketId| {
+            let since = before(sockets, id).map(|before| before.since);
+            since.zip(*time_wait_reuse).is_some_and(|(since, after)| {
+                now >= since + after || planted::is(Bug::TimeWaitReusedAtOnce)
+            })
+        };
         let demux = match asked.transport {
             Transport::Tcp => &self.tcp,
             Transport::Machnet => &self.machnet,
@@ -218,7 +250,7 @@ impl Stack {
             let tuple = tuple_with(port);
             // A socket cannot be its own peer: the machine has one end.
             tuple.local != tuple.remote
-                && demux.connection(sockets, &tuple).is_none()
+                && demux.connection(sockets, &tuple).is_none_or(over)
                 && udp.is_none_or(|udp| udp.overlapping(sockets, tuple.local).next().is_none())
         };
         let port = ports.choose_towards(port_sequence, &tuple_with(0), is_free);
@@ -239,6 +271,14 @@ impl Stack {
             self.stats.sockets_closed += 1;
             self.unbind(id, &socket);
         }
+    }
+}
+
+/// What is known of the connection in TIME-WAIT, if `id` is one whose place another may take.
+fn before(sockets: &Sockets, id: SocketId) -> Option<Before> {
+    match &sockets.get(id)?.kind {
+        Kind::Tcp { connection } => connection.before(),
+        Kind::Listener(_) | Kind::Udp(_) | Kind::Machnet { .. } => None,
     }
 }
 

@@ -75,6 +75,7 @@ pub use seq::{Anchor, SeqNumber};
 pub use shared_config::SharedConfig;
 pub use state::State;
 pub use syn_cookie::{COOKIE_LIFE, CookieTuple, MSS_TABLE};
+pub use time_wait::Before;
 pub use timer::TimerReason;
 pub use transition::Trigger;
 pub use write_out::{STATE_VERSION, StateError};

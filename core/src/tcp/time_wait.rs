@@ -4,6 +4,7 @@ use super::connection::{Connection, millis};
 use super::disposition::Disposition;
 use super::input::SegmentIn;
 use super::seq::SeqNumber;
+use super::state::State;
 use super::timer::TimerReason;
 use crate::error::EndReason;
 use crate::planted::{self, Bug};
@@ -11,7 +12,41 @@ use crate::port::StreamIo;
 use crate::time::Instant;
 use crate::wire::tcp::TcpFlags;
 
+/// What a connection in TIME-WAIT leaves to the one that takes its place.
+#[derive(Clone, Copy, Debug)]
+pub struct Before {
+    /// When TIME-WAIT began.
+    pub since: Instant,
+    /// The highest sequence number that was used.
+    pub last: SeqNumber,
+    ts_recent: u32,
+    ts_recent_s: u32,
+}
+
 impl Connection {
+    /// Getter: what the next connection with this four-tuple goes on from; `None` unless in TIME-WAIT, and with timestamps, by
+    /// which segments of this one can be told from the next one's (RFC 6191 §2).
+    pub fn before(&self) -> Option<Before> {
+        if self.state != State::TimeWait || !self.options.timestamps {
+            return None;
+        }
+        let begun = Instant::ZERO + millis(self.config.time_wait_ms);
+        let since = self.timers.deadline(TimerReason::TimeWait).saturating_since(begun);
+        Some(Before {
+            since: Instant::ZERO + since,
+            last: self.snd.snd_max,
+            ts_recent: self.rcv.ts_recent,
+            ts_recent_s: self.rcv.ts_recent_s,
+        })
+    }
+
+    /// Command, before anything is sent: this connection takes the place of one in TIME-WAIT: segments older than the newest of
+    /// that one are stale.
+    pub fn go_on(&mut self, before: Before) {
+        let Before { since: _, last: _, ts_recent, ts_recent_s } = before;
+        (self.rcv.ts_recent, self.rcv.ts_recent_s) = (ts_recent, ts_recent_s);
+    }
+
     pub(in crate::tcp) fn enter_time_wait(&mut self, now: Instant) {
         self.timers.stop_all();
         self.recovery.let_go();

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
 use causeway_core::engine::Engine;
 use causeway_core::ip::{InterfaceAddress, Route};
@@ -73,12 +74,20 @@ impl Machine {
     pub(super) fn follow(&mut self, sysctl: &Sysctl) {
         let port = self.engine.port_mut();
         (port.tx_limit, port.window) = (sysctl.tx_limit(), sysctl.rx_window());
-        let ports = EphemeralPorts::new(sysctl.local_ports()).expect("`Sysctl::set` saw to it");
+        self.limit_ports(sysctl.local_ports(), sysctl.time_wait_reuse());
         let stack = self.engine.stack_mut();
         stack.set_tcp_config(sysctl.tcp());
         stack.set_syn_cookies(sysctl.syn_cookies());
         stack.set_challenges_per_second(sysctl.challenges());
-        stack.set_ephemeral_ports(ports);
+    }
+
+    /// Command: what the ports of sockets are chosen from, and after how long from those in TIME-WAIT. An empty range says nothing.
+    pub(super) fn limit_ports(&mut self, ports: RangeInclusive<u16>, reuse: Option<Duration>) {
+        let stack = self.engine.stack_mut();
+        if let Ok(ports) = EphemeralPorts::new(ports) {
+            stack.set_ephemeral_ports(ports);
+        }
+        stack.set_time_wait_reuse(reuse);
     }
 
     fn nic(&mut self) -> &mut MemNic {

@@ -34,6 +34,8 @@ pub(super) const NUMBERS: &[(&str, &str, u64, u64)] = &[
     ("net.ipv4.tcp_notsent_lowat", "4294967295", 1, U32_MAX),
     ("net.ipv4.tcp_min_tso_segs", "2", 1, 65_535),
     ("net.ipv4.ip_no_pmtu_disc", "0", 0, 1),
+    ("net.ipv4.tcp_tw_reuse", "2", 0, 2),
+    ("net.ipv4.tcp_tw_reuse_delay", "1000", 1, 60_000),
     ("net.ipv4.ip_local_port_range", "32768 60999", 1, 65_535),
     ("net.core.somaxconn", "4096", 0, INT_MAX),
     ("net.core.rmem_max", "212992", 2_304, INT_MAX),

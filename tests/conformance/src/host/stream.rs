@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 
 use causeway_core::port::{Completion, Op, SocketId, Transport};
 use causeway_core::time::Duration;
@@ -10,6 +11,7 @@ use super::call::{CallResult, Progress, Reply};
 use super::errno::Errno;
 use super::file::{File, Role, TcpFile};
 use super::host::Host;
+use super::values::IP_LOCAL_PORT_RANGE;
 use causeway_core::planted::{self, Bug};
 
 /// An IPv4 address in IPv6's clothes is an IPv4 address to the stack.
@@ -221,8 +223,12 @@ impl Host {
             return Err(Errno::EAFNOSUPPORT);
         }
         let local = tcp.bound.map(|bound| bound.ip());
+        let (ports, reuse) = self.connect_ports(fd)?;
         self.stage_options(fd)?;
-        match self.ask(Op::Connect { transport: Transport::Tcp, local, remote }) {
+        self.machine.limit_ports(ports, reuse);
+        let answer = self.ask(Op::Connect { transport: Transport::Tcp, local, remote });
+        self.machine.limit_ports(self.sysctl.local_ports(), self.sysctl.time_wait_reuse());
+        match answer {
             Some(Completion::Connecting { socket, .. }) => {
                 if let Some(endpoint) = self.endpoints.get_mut(&socket) {
                     endpoint.remote = remote;
@@ -238,6 +244,24 @@ impl Host {
             Some(Completion::Failed { error, .. }) => Err(error.into()),
             _ => Err(Errno::EIO),
         }
+    }
+
+    /// What the port of a connection is chosen from, and after how long from one in TIME-WAIT. Of whoever is bound to a port it is
+    /// that one, and at once (tcp_twsk_unique).
+    fn connect_ports(&mut self, fd: i32) -> Result<(RangeInclusive<u16>, Option<Duration>), Errno> {
+        let all = self.sysctl.local_ports();
+        let tcp = self.tcp(fd)?;
+        if let Some(port) = tcp.bound.map(|bound| bound.port()).filter(|port| *port > 0) {
+            return Ok((port..=port, Some(Duration::ZERO)));
+        }
+        // A bound that is not in the range of all does not count (inet_sk_get_local_port_range).
+        let own = tcp.values.int((libc::IPPROTO_IP, IP_LOCAL_PORT_RANGE)).unwrap_or(0);
+        let bound = |port: i32, other: u16| {
+            let port = port as u16;
+            if all.contains(&port) { port } else { other }
+        };
+        let ports = bound(own & 0xffff, *all.start())..=bound((own >> 16) & 0xffff, *all.end());
+        Ok((ports, self.sysctl.time_wait_reuse()))
     }
 
     /// The SYN waits for data to carry (TCP Fast Open): nothing has left yet.

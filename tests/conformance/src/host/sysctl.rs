@@ -218,6 +218,13 @@ impl Sysctl {
         port(0)..=port(1)
     }
 
+    /// Getter: after how long a connection that is opened may take the port of one in TIME-WAIT. 2 means by way of the loopback
+    /// only, which is no way out of this host.
+    pub(super) fn time_wait_reuse(&self) -> Option<Duration> {
+        let delay = Duration::from_millis(self.number("net.ipv4.tcp_tw_reuse_delay"));
+        (self.number("net.ipv4.tcp_tw_reuse") == 1).then_some(delay)
+    }
+
     /// Getter: new sockets do not ask for the path MTU (IP_PMTUDISC_DONT).
     pub(super) fn no_pmtu_disc(&self) -> bool {
         self.number("net.ipv4.ip_no_pmtu_disc") != 0

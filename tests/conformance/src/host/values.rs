@@ -23,6 +23,7 @@ const SO_PREFER_BUSY_POLL: i32 = 69;
 const SO_BUSY_POLL_BUDGET: i32 = 70;
 const SO_TXREHASH: i32 = 74;
 pub(super) const TCP_THIN_DUPACK: i32 = 17;
+pub(super) const IP_LOCAL_PORT_RANGE: i32 = 51;
 const IPV6_FLOWINFO_SEND: i32 = 33;
 const IPV6_AUTOFLOWLABEL: i32 = 70;
 const IPV6_ADDR_PREFERENCES: i32 = 72;
@@ -60,6 +61,7 @@ const KEPT: &[Key] = &[
     (IP, libc::IP_PKTINFO),
     (IP, libc::IP_FREEBIND),
     (IP, libc::IP_BIND_ADDRESS_NO_PORT),
+    (IP, IP_LOCAL_PORT_RANGE),
     (IPV6, libc::IPV6_V6ONLY),
     (IPV6, libc::IPV6_RECVERR),
     (IPV6, libc::IPV6_RECVTCLASS),
@@ -160,6 +162,7 @@ pub(super) fn checked(key: Key, value: &[u8], udp: bool) -> Result<Vec<u8>, Errn
     match key {
         key if flag.contains(&key) && !matches!(int(value)?, 0 | 1) => Err(Errno::EINVAL),
         (TCP, TCP_THIN_DUPACK) => number(0),
+        (IP, IP_LOCAL_PORT_RANGE) if !is_port_range(int(value)?) => Err(Errno::EINVAL),
         (TCP, libc::TCP_SAVE_SYN) if !matches!(int(value)?, 0..=2) => Err(Errno::EINVAL),
         // Without checksums: the stack always has them (IPv4; RFC 768 leaves it to the application).
         (SOCKET, SO_NO_CHECK) if udp && int(value)? != 0 => Err(Errno::ENOPROTOOPT),
@@ -175,6 +178,12 @@ pub(super) fn checked(key: Key, value: &[u8], udp: bool) -> Result<Vec<u8>, Errn
         key if FLAGS.contains(&key) => number(i32::from(int(value)? != 0)),
         _ => Ok(value.to_vec()),
     }
+}
+
+/// The first port is in the lower half, the last in the upper one; 0 says nothing.
+const fn is_port_range(range: i32) -> bool {
+    let (first, last) = (range.cast_unsigned() & 0xffff, range.cast_unsigned() >> 16);
+    first == 0 || last == 0 || first <= last
 }
 
 /// The one interface of a host, under the name that packetdrill gives it.

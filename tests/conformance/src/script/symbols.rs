@@ -145,6 +145,7 @@ const OURS: &[(&str, i64)] = &[
     ("SO_TXTIME", 61),
     ("MSG_ZEROCOPY", 0x400_0000),
     ("TCP_TX_DELAY", 37),
+    ("IP_LOCAL_PORT_RANGE", 51),
     ("TCP_REPAIR_OPTIONS", 22),
     ("TCP_REPAIR_QUEUE", 20),
     ("SO_EE_ORIGIN_NONE", 0),
