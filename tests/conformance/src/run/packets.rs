@@ -365,6 +365,11 @@ fn shift(blocks: &mut [(u32, u32)], by: u32) {
 fn inbound_tcp(connection: &mut Connection, spec: &TcpSpec, scaled: bool) -> Result<Tcp, Refused> {
     let (syn, acks) = (spec.flags.has(Flags::SYN), spec.flags.has(Flags::ACK));
     match connection.phase {
+        // The listener is back where it was: another SYN begins another connection, with numbers of its own.
+        Phase::SynAckSent if spec.flags.has(Flags::RST) => {
+            connection.phase = Phase::PacketReceived;
+        }
+        Phase::PacketReceived if syn && !acks => connection.remote_isn = spec.seq,
         Phase::SynAckSent if acks => connection.phase = Phase::SynAckAcked,
         Phase::SynSent if syn && acks => {
             connection.phase = Phase::SynAcked;

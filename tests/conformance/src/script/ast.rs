@@ -237,6 +237,8 @@ impl Flags {
     ];
     /// ACK.
     pub const ACK: u16 = 0x10;
+    /// RST.
+    pub const RST: u16 = 0x04;
     /// SYN.
     pub const SYN: u16 = 0x02;
     /// ECE, CWR and AE: what a SYN says about ECN.
