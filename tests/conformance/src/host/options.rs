@@ -27,6 +27,9 @@ const fn len_min(key: Key, kept: bool) -> usize {
     }
 }
 
+/// The least TCP_WINDOW_CLAMP: half of SOCK_MIN_RCVBUF.
+const WINDOW_CLAMP_MIN: i32 = 1_152;
+
 /// What the stack is told of an option; `None` where it need not know.
 fn for_stack(key: Key, value: &[u8]) -> Result<Option<SocketOption>, Errno> {
     if key == (TCP, libc::TCP_CONGESTION) {
@@ -144,7 +147,7 @@ impl Host {
             (TCP, libc::TCP_FASTOPEN_CONNECT) => self.may_open_fast(fd)?,
             _ => {}
         }
-        let bounded = self.bounded(key, value)?;
+        let bounded = self.bounded(fd, key, value)?;
         let (key, value) = bounded.as_ref().map_or((key, value), |(key, value)| (*key, value));
         let value = &checked(key, value, udp)?;
         let option = for_stack(key, value)?;
@@ -211,8 +214,16 @@ impl Host {
 
     /// Sizes of buffers as the kernel takes them: SO_RCVBUFFORCE and SO_SNDBUFFORCE are SO_RCVBUF and SO_SNDBUF beyond what
     /// all sockets may have.
-    fn bounded(&self, key: Key, value: &[u8]) -> Result<Option<(Key, Vec<u8>)>, Errno> {
+    fn bounded(
+        &mut self,
+        fd: i32,
+        key: Key,
+        value: &[u8],
+    ) -> Result<Option<(Key, Vec<u8>)>, Errno> {
         let (name, most) = match key {
+            (TCP, libc::TCP_WINDOW_CLAMP) if value.len() >= 4 => {
+                return Ok(Some((key, self.window_clamp(fd, int(value)?)?.to_ne_bytes().to_vec())));
+            }
             (SOCKET, libc::SO_RCVBUF) => (libc::SO_RCVBUF, Some(self.sysctl.rmem_max())),
             (SOCKET, libc::SO_SNDBUF) => (libc::SO_SNDBUF, Some(self.sysctl.wmem_max())),
             (SOCKET, libc::SO_RCVBUFFORCE) => (libc::SO_RCVBUF, None),
@@ -226,6 +237,21 @@ impl Host {
             None => u32::try_from(asked).unwrap_or(0),
         };
         Ok(Some(((SOCKET, name), bytes.to_ne_bytes().to_vec())))
+    }
+
+    /// TCP_WINDOW_CLAMP, as tcp_set_window_clamp takes it: none only where there is no connection, and no less than half of the
+    /// least receive buffer.
+    fn window_clamp(&mut self, fd: i32, bytes: i32) -> Result<i32, Errno> {
+        let socket = match self.tcp(fd)?.role {
+            Role::Fresh => None,
+            Role::Listener { socket, .. } | Role::Stream { socket } => Some(socket),
+        };
+        let ended = |socket| self.endpoints.get(&socket).is_some_and(|endpoint| endpoint.ended);
+        match bytes {
+            0 if socket.is_some_and(|socket| !ended(socket)) => Err(Errno::EINVAL),
+            0 => Ok(0),
+            bytes => Ok(bytes.max(WINDOW_CLAMP_MIN)),
+        }
     }
 
     /// The options that were set before there was a connection or listener go to the next one.
