@@ -37,6 +37,9 @@ impl Connection {
                 self.update_send_window(header.seq, self.snd.snd_una, header.window);
                 self.rcv.ts_recent = header.options.timestamps.map_or(0, |t| t.value);
             }
+            if self.config.acks_as_linux && self.state == State::Established {
+                return Err(Disposition::Ignore);
+            }
             // "If the ACK acks something not yet sent, then send an ACK, drop the segment, and return."
             return Err(self.challenge(now));
         }

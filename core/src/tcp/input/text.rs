@@ -57,7 +57,8 @@ impl Connection {
             if planted::is(Bug::FinBeforeItsTurn) {
                 self.events.raise(Events::PEER_CLOSED);
             }
-            if self.rcv.ack_due != AckDue::Now {
+            let in_turn = self.rcv.fin_offset.known() == Some(self.rcv.anchor.offset);
+            if self.rcv.ack_due != AckDue::Now && !in_turn {
                 self.rcv.acknowledge_out_of_order();
             }
         }
@@ -146,6 +147,15 @@ impl Connection {
         }
     }
 
+    /// Linux: an application that has got something will most likely answer (pingpong mode): its FIN, if nothing else, carries the
+    /// acknowledgement.
+    fn acknowledge_fin(&mut self) {
+        let answers = self.state == State::Established && self.rcv.rcv_mss > 0;
+        let late = self.config.acks_as_linux && answers && self.rcv.ack_due != AckDue::Now;
+        let late = late || planted::is(Bug::FinAckedLate);
+        self.rcv.ack_due = if late { AckDue::Delayed } else { AckDue::Now };
+    }
+
     /// The peer's FIN, once everything before it is here.
     pub(in crate::tcp) fn take_fin(&mut self, now: Instant) {
         if self.rcv.fin_offset.known() != Some(self.rcv.anchor.offset)
@@ -157,8 +167,7 @@ impl Connection {
         // A duplicate that came with it is of no use any more: nothing follows that could be sent again in vain.
         self.rcv.forget_duplicate();
         self.rcv.rcv_adv = self.rcv.rcv_adv.max(self.rcv.rcv_nxt);
-        let late = planted::is(Bug::FinAckedLate);
-        self.rcv.ack_due = if late { AckDue::Delayed } else { AckDue::Now };
+        self.acknowledge_fin();
         self.events.raise(Events::PEER_CLOSED);
         self.advance(now, Trigger::RecvFin);
     }

@@ -150,6 +150,7 @@ impl Sysctl {
         let max = most.max(self.short("net.core.rmem_max"));
         let scale = u8::try_from(max.ilog2().saturating_sub(15).min(14)).unwrap_or(14);
         Config::builder()
+            .acks_as_linux(true)
             .congestion(self.congestion)
             .timestamps(self.number("net.ipv4.tcp_timestamps") != 0)
             .sack(self.number("net.ipv4.tcp_sack") != 0)
