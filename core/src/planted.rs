@@ -294,6 +294,8 @@ bugs! {
     PmtuForEver "pmtu-for-ever",
     /// What a connection learns of a path is lost with it.
     PmtuOfNobody "pmtu-of-nobody",
+    /// What no socket sends is as long as the link allows, whatever is known of the path (RFC 8201 §4).
+    RepliesOfAnySize "replies-of-any-size",
     /// An address comes into use without a word (RFC 5227 §2.3).
     UnannouncedAddress "unannounced-address",
     /// An address is not defended (RFC 5227 §2.4).

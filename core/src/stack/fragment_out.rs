@@ -8,6 +8,7 @@ use super::composition::Stack;
 use super::datagram::{Datagram, ip_header_len};
 use super::replies::{LinkTarget, Reply};
 use super::routing::Hop;
+use crate::nic::IfIndex;
 use crate::planted::{self, Bug};
 use crate::time::Instant;
 use crate::wire::ethernet::EtherType;
@@ -35,32 +36,44 @@ pub(super) const fn headers_of_piece(dst: IpAddr, fragment: bool) -> usize {
 }
 
 impl Stack {
-    /// Like [`Stack::send_ip`], and what is too long for its path goes in pieces.
+    /// Like [`Stack::send_ip`], and what is too long for its path, or its first link, goes in pieces (RFC 8201 §4).
     pub(super) fn send_ip_or_pieces(
         &mut self,
         now: Instant,
         datagram: &Datagram,
         bytes: Vec<u8>,
     ) -> bool {
-        match self.next_hop_on(datagram.dst, datagram.link) {
-            Some(hop) if bytes.len() > usize::from(self.links[hop.interface.index()].mtu) => {
-                self.send_in_pieces(now, datagram, hop, bytes)
+        if let Some(hop) = self.next_hop_on(datagram.dst, datagram.link) {
+            let mtu = self.path_mtu_to(now, datagram.dst, hop.interface);
+            if bytes.len() > usize::from(mtu) {
+                return self.send_in_pieces(datagram, (hop, mtu), bytes);
             }
-            _ => self.send_ip(datagram, bytes),
         }
+        self.send_ip(datagram, bytes)
+    }
+
+    /// The longest datagram, in bytes, that goes to `dst` through `interface` in one piece.
+    fn path_mtu_to(&mut self, now: Instant, dst: IpAddr, interface: IfIndex) -> u16 {
+        let link_mtu = match dst {
+            IpAddr::V4(_) => self.links[interface.index()].mtu,
+            // A router may have said less than the link carries (RFC 4861 §6.3.4).
+            IpAddr::V6(_) => self.ipv6[interface.index()].mtu(),
+        };
+        if planted::is(Bug::RepliesOfAnySize) {
+            return link_mtu;
+        }
+        self.paths.mtu(now, || dst, link_mtu)
     }
 
     /// Queues the datagram in `bytes`, whose header is not written yet, in pieces. False when some found no buffer.
     fn send_in_pieces(
         &mut self,
-        now: Instant,
         datagram: &Datagram,
-        hop: Hop,
+        (hop, mtu): (Hop, u16),
         bytes: Vec<u8>,
     ) -> bool {
         let header_len = datagram.header_len();
         let room = headers_of_piece(datagram.dst, true);
-        let mtu = self.paths.mtu(now, || datagram.dst, self.links[hop.interface.index()].mtu);
         let number = self.identifications.next(datagram.src, datagram.dst, datagram.protocol);
         let payload_len = bytes.len() - header_len;
         let mut complete = true;

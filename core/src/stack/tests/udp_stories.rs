@@ -138,6 +138,30 @@ fn over_ipv6_too_datagrams_of_every_length_arrive_cut_by_their_sender_alone() {
 }
 
 #[test]
+fn a_datagram_that_waited_for_its_neighbour_and_an_echo_s_reply_fit_their_path_too() {
+    let mut duo = Duo::over_ipv6(256 << 10, &|_| {}, &|config| config);
+    let (b, remote) = (Host::address_v6(2), SocketAddr::new(Host::address_v6(2), 53));
+    let a = bind(&mut duo, false, SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)));
+    let to = bind(&mut duo, true, remote);
+    // Nobody has asked for the station of `b` yet, but a router has spoken of the way there.
+    let now = duo.now;
+    duo.a.engine.stack_mut().paths.learn(now, b, 1_280, 1_500, 1_500);
+    let bytes = [7; 1_400];
+    let mut fragments = 0;
+    for _ in 0..2 {
+        send(&mut duo.a, a, &bytes, Some(remote));
+        duo.settle();
+        assert_eq!(receive(&mut duo.b, to).expect("it arrives").0, bytes);
+        fragments += 2;
+        assert_eq!(duo.a.engine.stack().stats().fragments_out, fragments);
+    }
+    duo.b.ask(Op::Ping { remote: Host::address_v6(1), sequence: 1, len: 1_300 });
+    duo.settle();
+    assert_eq!(duo.a.engine.stack().stats().fragments_out, fragments + 2, "the reply");
+    assert_eq!(duo.b.engine.stack().stats().fragments_out, 0, "the way back is another");
+}
+
+#[test]
 fn a_datagram_that_is_too_long_or_for_nobody_is_refused() {
     let mut duo = Duo::new(256 << 10);
     let (a, _) = pair(&mut duo);
