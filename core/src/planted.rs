@@ -302,6 +302,8 @@ bugs! {
     UndefendedAddress "undefended-address",
     /// Every claim is answered: two that defend flood the link (RFC 5227 §2.4 c).
     EndlessDefence "endless-defence",
+    /// An answer counts only in the states that wait for one (RFC 4861 §7.2.5).
+    AnswersDoubted "answers-doubted",
     /// What is said to all changes no entry (RFC 826 merges).
     GratuitousIgnored "gratuitous-ignored",
     /// Neighbour discovery is believed from beyond the link (RFC 4861 §6.1, §7.1).

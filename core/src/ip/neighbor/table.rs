@@ -376,7 +376,8 @@ impl NeighborTable {
     /// discovery shares. `answers`: it was said to us, in answer to a request. `learn`: make an entry if
     /// there is none.
     ///
-    /// An answer confirms only while a question is open: nobody can keep a wrong entry alive by talking.
+    /// An answer confirms only while a question is open, in IPv6 until its time for an answer is over (RFC 4861 §7.2.5, RetransTimer):
+    /// nobody can keep a wrong entry alive by talking.
     pub fn handle_heard(
         &mut self,
         now: Instant,
@@ -391,18 +392,17 @@ impl NeighborTable {
             }
             return;
         };
+        let asked = self.was_asked(now, slot);
         let next = match self.entry_mut(slot).state {
             State::Permanent { .. } => return,
+            State::Reachable { mac: known } if known == mac => return,
             State::Incomplete { .. } | State::Delay { .. } | State::Probe { .. } if answers => {
                 State::Reachable { mac }
             }
-            State::Reachable { mac: known }
-            | State::Delay { mac: known }
-            | State::Probe { mac: known, .. }
-                if known == mac =>
-            {
-                return;
+            State::Stale { .. } | State::Reachable { .. } | State::Failed if answers && asked => {
+                State::Reachable { mac }
             }
+            State::Delay { mac: known } | State::Probe { mac: known, .. } if known == mac => return,
             State::Incomplete { .. }
             | State::Delay { .. }
             | State::Probe { .. }
@@ -451,6 +451,14 @@ impl NeighborTable {
         let Some(slot) = self.find(&key).or_else(|| self.create(key, state)) else { return false };
         self.enter(Instant::ZERO, slot, state);
         true
+    }
+
+    /// A neighbour of IPv6 was solicited so lately that what it says may be the answer.
+    fn was_asked(&self, now: Instant, slot: u32) -> bool {
+        let entry = self.entries[slot as usize].as_ref().expect(LIVE);
+        let (_, retrans) = self.times(&entry.key);
+        let lately = entry.asked_at.is_some_and(|at| now < at + retrans);
+        entry.key.address.is_ipv6() && lately && !planted::is(Bug::AnswersDoubted)
     }
 
     /// Sets a state in which a request is outstanding, and has it sent.

@@ -320,6 +320,27 @@ fn an_advertisement_changes_what_is_known_only_as_its_flags_allow() {
     assert_eq!(table.lookup(secs(20), other), Lookup::Pending);
 }
 
+#[test]
+fn an_answer_confirms_while_it_may_be_one_and_talk_does_not() {
+    // The neighbour asked for us while we asked for it: its station is known before it answers.
+    let mut table = table();
+    assert_eq!(table.lookup(secs(0), V6), Lookup::Pending);
+    table.handle_heard(secs(0), V6, OTHER_MAC, false, true);
+    assert_eq!(table.poll_timeout(), Some(secs(600)), "STALE");
+    let half = secs(0) + Duration::from_millis(500);
+    table.handle_advertised(half, V6, heard(Some(OTHER_MAC), true, true));
+    assert_eq!(table.poll_timeout(), Some(half + Duration::from_secs(30)), "REACHABLE");
+    // Another station that overrides, within the time: the answer is believed, as the flags say.
+    table.handle_advertised(half, V6, heard(Some(THEIR_MAC), true, true));
+    assert_eq!(table.poll_timeout(), Some(half + Duration::from_secs(30)), "REACHABLE");
+    // RetransTimer after the question nobody answers it any more.
+    table.handle_advertised(secs(1), V6, heard(Some(OTHER_MAC), true, true));
+    assert_eq!(table.poll_timeout(), Some(secs(601)), "STALE");
+    table.handle_advertised(secs(2), V6, heard(None, true, true));
+    assert_eq!(table.lookup(secs(2), V6), Lookup::Resolved(OTHER_MAC));
+    assert_eq!(table.poll_timeout(), Some(secs(7)), "DELAY");
+}
+
 proptest! {
     #[test]
     fn whatever_happens_it_stays_bounded_and_wakes_all_who_park(
