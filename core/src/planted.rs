@@ -304,6 +304,8 @@ bugs! {
     EndlessDefence "endless-defence",
     /// An answer counts only in the states that wait for one (RFC 4861 §7.2.5).
     AnswersDoubted "answers-doubted",
+    /// Fragments that cannot be are dropped without a word (RFC 8200 §4.5).
+    BadFragmentsUntold "bad-fragments-untold",
     /// What is said to all changes no entry (RFC 826 merges).
     GratuitousIgnored "gratuitous-ignored",
     /// Neighbour discovery is believed from beyond the link (RFC 4861 §6.1, §7.1).

@@ -14,7 +14,7 @@ use crate::wire::icmpv4::{
     CODE_PORT_UNREACHABLE, CODE_PROTOCOL_UNREACHABLE, CODE_REASSEMBLY, ICMP_HEADER_LEN,
     Icmpv4Header,
 };
-use crate::wire::icmpv6::{self, Icmpv6Header};
+use crate::wire::icmpv6::{self, CODE_HEADERS_IN_PIECES, Icmpv6Header};
 
 /// The longest error of IPv4, its IP header included (RFC 1812 §4.3.2.3).
 const ERROR_BYTES_MAX_V4: usize = 576;
@@ -35,6 +35,8 @@ pub(super) enum Complaint {
     /// An option that is not known says that its sender is to be told, `to_groups` even where the packet went to a group
     /// (RFC 8200 §4.2).
     UnknownOption { at: u16, to_groups: bool },
+    /// A first fragment of IPv6 does not hold all headers (RFC 7112 §5).
+    HeadersInPieces,
 }
 
 impl Complaint {
@@ -47,6 +49,8 @@ impl Complaint {
                 Icmpv4Header::Unreachable { code: CODE_PROTOCOL_UNREACHABLE, next_hop_mtu: 0 }
             }
             Self::ReassemblyTimeExceeded => Icmpv4Header::TimeExceeded { code: CODE_REASSEMBLY },
+            // Of IPv6 alone.
+            Self::HeadersInPieces => Icmpv4Header::ParameterProblem { code: 0, pointer: 0 },
             // The pointer has one byte: no IPv4 header is longer than 60.
             Self::ParameterProblem { at } | Self::UnknownOption { at, .. } => {
                 Icmpv4Header::ParameterProblem { code: 0, pointer: at as u8 }
@@ -66,6 +70,7 @@ impl Complaint {
             Self::ProtocolUnreachable { at } => problem(1, at),
             Self::ParameterProblem { at } => problem(0, at),
             Self::UnknownOption { at, .. } => problem(2, at),
+            Self::HeadersInPieces => problem(CODE_HEADERS_IN_PIECES, 0),
         }
     }
 }

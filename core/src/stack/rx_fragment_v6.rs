@@ -1,6 +1,7 @@
 //! Fragments of IPv6 datagrams (RFC 8200 §4.5): what must be in the first one, and what a datagram put together is like.
 
 use super::composition::Stack;
+use super::icmp_out::Complaint;
 use super::rx::Packet;
 use super::rx_fragment::WholeFrame;
 use super::rx_ipv6::is_upper_layer;
@@ -12,10 +13,13 @@ use crate::port::AppPort;
 use crate::wire::IpProtocol;
 use crate::wire::ipv6::{IPV6_HEADER_LEN, Ipv6Header};
 use crate::wire::ipv6_ext::{
-    ExtensionEnd, FRAGMENT_HEADER_LEN, Ipv6Fragment, find_upper, walk_extensions,
+    ExtensionEnd, FRAGMENT, FRAGMENT_HEADER_LEN, Ipv6Fragment, find_upper, walk_extensions,
 };
 use crate::wire::tcp::TCP_HEADER_LEN;
 
+/// Where the fixed header says how long the payload is, and the fragment header where the fragment belongs.
+const PAYLOAD_LENGTH_AT: usize = 4;
+const OFFSET_AT: usize = 2;
 /// The least of a transport header that all decisions are made by: UDP's and ICMPv6's whole ones.
 const UPPER_HEADER_MIN: usize = 8;
 
@@ -33,6 +37,7 @@ impl Stack {
         // RFC 7112 §5: all headers are in the first fragment.
         let whole_chain = has_whole_chain(whole) || planted::is(Bug::ChainInPieces);
         if fragment.offset == 0 && !whole_chain {
+            self.tell_of_fragment(frame, packet, whole, &fragment, Complaint::HeadersInPieces);
             return Err(DropReason::Fragment);
         }
         let key = FragmentKey {
@@ -44,9 +49,13 @@ impl Stack {
             identification: fragment.identification,
         };
         let start = usize::from(fragment.offset);
-        let Some(whole) = self.add_fragment(frame, packet, key, start, fragment.more)? else {
-            return Ok(());
-        };
+        let added = self.add_fragment(frame, packet, key, start, fragment.more);
+        if let Err(DropReason::Malformed) = added
+            && let Some(complaint) = wrong_field(packet, &fragment)
+        {
+            self.tell_of_fragment(frame, packet, whole, &fragment, complaint);
+        }
+        let Some(whole) = added? else { return Ok(()) };
         let Whole { mut bytes, header_len, ecn } = whole;
         make_atomic(&mut bytes, header_len);
         let (ip, _) = Ipv6Header::parse(&bytes)?;
@@ -62,6 +71,43 @@ impl Stack {
         let packet = Packet { ecn, ip_at: 0, at, len, verified: false, ..*packet };
         self.handle_ipv6_payload(&WholeFrame::new(bytes), &packet, protocol, port)
     }
+
+    /// RFC 8200 §4.5: the sender of a fragment that cannot be is told. What a later fragment of ICMPv6 is about nobody knows, and
+    /// no error is about an error (RFC 4443 §2.4 e.1).
+    fn tell_of_fragment<F: Frame>(
+        &mut self,
+        frame: &F,
+        packet: &Packet,
+        whole: &[u8],
+        fragment: &Ipv6Fragment,
+        complaint: Complaint,
+    ) {
+        let later = fragment.offset != 0;
+        let untold = (later && fragment.next_header == IpProtocol::ICMPV6)
+            || planted::is(Bug::BadFragmentsUntold);
+        if untold {
+            return;
+        }
+        let first = Ipv6Header::parse_prefix(whole, usize::MAX).ok();
+        let upper = first.and_then(|(ip, _)| find_upper(whole, ip.next_header));
+        // Without the header of the upper layer the complaint is about the fragment as such.
+        let (protocol, skipped) = upper.map_or((FRAGMENT, 0), |(protocol, at)| {
+            (protocol, (packet.ip_at + at).saturating_sub(packet.at).min(packet.len))
+        });
+        let about = Packet { at: packet.at + skipped, len: packet.len - skipped, ..*packet };
+        self.complain(frame, &about, protocol, complaint);
+    }
+}
+
+/// Which field of a fragment cannot be: the length that its header says, if more are to follow and it is no multiple of 8 bytes;
+/// else the place at which it would end. `None` for one that only holds nothing.
+fn wrong_field(packet: &Packet, fragment: &Ipv6Fragment) -> Option<Complaint> {
+    let at = if fragment.more && !packet.len.is_multiple_of(8) {
+        PAYLOAD_LENGTH_AT
+    } else {
+        packet.at - packet.ip_at - FRAGMENT_HEADER_LEN + OFFSET_AT
+    };
+    (packet.len > 0).then_some(Complaint::ParameterProblem { at: at as u16 })
 }
 
 /// The fragment holds every header up to and including the upper layer's.

@@ -10,6 +10,9 @@ use super::{IpProtocol, WireError};
 /// Code of [`Icmpv6Header::Unreachable`]: nothing listens on that port.
 pub const CODE_PORT_UNREACHABLE: u8 = 4;
 
+/// Code of [`Icmpv6Header::ParameterProblem`]: a first fragment without all headers (RFC 7112 §5, RFC 8200 §4.5).
+pub const CODE_HEADERS_IN_PIECES: u8 = 3;
+
 /// The header of an ICMPv6 message. The bytes behind it are the echoed data or the message's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Icmpv6Header {
@@ -44,7 +47,7 @@ pub enum Icmpv6Header {
     },
     /// The quoted packet was not understood (RFC 4443 §3.4).
     ParameterProblem {
-        /// 0: a field has a wrong value; 1: unknown next header; 2: unknown option.
+        /// 0: a field has a wrong value; 1: unknown next header; 2: unknown option; 3: a first fragment without all headers.
         code: u8,
         /// What is wrong, from the start of the quoted packet.
         pointer: u32,

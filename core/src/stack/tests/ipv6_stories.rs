@@ -375,6 +375,47 @@ fn a_datagram_in_pieces_is_put_together_unless_its_headers_are_spread_over_them(
 }
 
 #[test]
+fn the_sender_of_a_fragment_that_cannot_be_is_told_which_field_is_wrong() {
+    let (peer, us) = (v6(Host::address_v6(1)), v6(Host::address_v6(2)));
+    let piece = |next_header, offset, more, len: usize, dst| {
+        let mut payload = std::vec![0; 8 + len];
+        Ipv6Fragment { next_header, offset, more, identification: 7 }.emit(&mut payload);
+        frame(peer, dst, FRAGMENT, &payload)
+    };
+    let (udp, icmp) = (IpProtocol::UDP, IpProtocol::ICMPV6);
+    let all_nodes = crate::ip::ALL_NODES;
+    let cases = [
+        ("a length that is no multiple of 8", piece(udp, 8, true, 13, us), Some((0, 4))),
+        ("the first one as well", piece(udp, 0, true, 13, us), Some((0, 4))),
+        ("the last one has any length", piece(udp, 8, false, 13, us), None),
+        ("an end beyond 65,535", piece(udp, 65_528, false, 9, us), Some((0, 42))),
+        ("a first one without all headers", piece(udp, 0, true, 0, us), Some((3, 0))),
+        ("nothing at all", piece(udp, 8, true, 0, us), None),
+        ("perhaps an error", piece(icmp, 8, true, 13, us), None),
+        ("certainly an error", piece(icmp, 0, true, 13, us), None),
+        ("to a group", piece(udp, 8, true, 13, all_nodes), None),
+    ];
+    for (what, bytes, expected) in cases {
+        let mut duo = duo();
+        duo.a.ask(Op::Ping { remote: Host::address_v6(2), sequence: 1, len: 8 });
+        duo.settle();
+        let refused = dropped(&duo, &Drops::default());
+        duo.b.nic().inject(&bytes);
+        let sent = answers(&mut duo);
+        let told = sent.iter().map(|(ip, message)| {
+            assert_eq!((ip.src, ip.dst), (us, peer), "{what}");
+            assert_eq!(message[8..], bytes[IP_AT..], "{what}: all of it is quoted");
+            Icmpv6Header::parse(message, us, peer).unwrap().0
+        });
+        let problem = |(code, pointer)| Icmpv6Header::ParameterProblem { code, pointer };
+        assert_eq!(told.collect::<Vec<_>>(), Vec::from_iter(expected.map(problem)), "{what}");
+        let drops = dropped(&duo, &refused);
+        let kept = what == "the last one has any length";
+        assert_eq!(drops.malformed + drops.fragment, u64::from(!kept), "{what}");
+    }
+}
+
+#[test]
 fn an_echo_that_came_in_pieces_goes_back_in_pieces() {
     let (peer, us) = (v6(Host::address_v6(1)), v6(Host::address_v6(2)));
     let mut message = pattern(4_000);
