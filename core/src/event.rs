@@ -1,6 +1,6 @@
 //! What happened inside the stack, as typed values. `tracing` begins above: in the daemon and the simulator.
 
-use core::net::{Ipv6Addr, SocketAddr};
+use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -95,12 +95,12 @@ pub enum Event {
         /// Why.
         reason: EndReason,
     },
-    /// An IPv6 address of ours has another state.
+    /// An address of ours has another state: of IPv6, or one of IPv4 that everybody is asked for before it is used.
     Address {
         /// Of which interface.
         interface: IfIndex,
         /// Which.
-        address: Ipv6Addr,
+        address: IpAddr,
         /// Its state; `None` when it is none of ours any more.
         state: Option<AddressState>,
     },

@@ -298,6 +298,10 @@ bugs! {
     RepliesOfAnySize "replies-of-any-size",
     /// An address comes into use without a word (RFC 5227 §2.3).
     UnannouncedAddress "unannounced-address",
+    /// An IPv4 address is used at once, though everybody was to be asked first (RFC 5227 §2.1).
+    Ipv4Unprobed "ipv4-unprobed",
+    /// An IPv4 address is used though somebody else has it (RFC 5227 §2.1.1).
+    Ipv4DuplicateUsed "ipv4-duplicate-used",
     /// An address is not defended (RFC 5227 §2.4).
     UndefendedAddress "undefended-address",
     /// Every claim is answered: two that defend flood the link (RFC 5227 §2.4 c).

@@ -112,7 +112,10 @@ fn stack_config(config: &Config) -> Result<StackConfig, AssemblyError> {
         .announce_addresses(true)
         .events_max(events);
     for interface in config.interfaces() {
-        builder = builder.interface(interface.addresses()).ipv6(interface.ipv6());
+        builder = builder
+            .interface(interface.addresses())
+            .ipv6(interface.ipv6())
+            .probe_addresses(interface.probe_addresses());
         if let Some(id) = interface.vlan() {
             builder = builder.vlan(id);
         }

@@ -17,7 +17,7 @@ pub use address::{
     AddressError, InterfaceAddress, is_group_or_broadcast, is_martian_destination,
     is_martian_source,
 };
-pub use announce::Announcer;
+pub use announce::{Announcer, Claim, ClaimAction};
 pub use autoconf::{AddressState, Ipv6Config, Ipv6Interface, Ipv6Mode};
 pub use identification::Identifications;
 pub use multicast::{ALL_NODES, ALL_ROUTERS, group_station, solicited_node};

@@ -1,8 +1,8 @@
-//! IPv6 addresses and routes that come and go: what the machines of [`crate::ip::autoconf`] want sent, and what their changes
+//! Addresses that come into use, and IPv6 ones and routes that come and go: what the machines of [`crate::ip::autoconf`] and [`crate::ip::announce`] want sent, and what their changes
 //! mean to routing.
 
 use alloc::vec::Vec;
-use core::net::{IpAddr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::composition::Stack;
 use super::config::StackConfig;
@@ -13,10 +13,12 @@ use crate::event::{DropReason, Event};
 use crate::ip::autoconf::Action;
 use crate::ip::neighbor::{Heard, NeighborKey};
 use crate::ip::{
-    ALL_ROUTERS, AddressState, Announcer, Ipv6Config, Ipv6Interface, group_station, solicited_node,
+    ALL_ROUTERS, AddressState, Announcer, Claim, ClaimAction, Ipv6Config, Ipv6Interface,
+    group_station, solicited_node,
 };
 use crate::nic::{IfIndex, MacAddr, Medium, NicCaps};
 use crate::planted::{self, Bug};
+use crate::rng::Stream;
 use crate::time::{Duration, Instant};
 use crate::wire::ipv6_ext::HOP_BY_HOP;
 use crate::wire::mld::{MLD_HOP_LIMIT, MLD_ROUTERS, MldQuery, MldRecord, emit_report, report_len};
@@ -29,25 +31,29 @@ impl Stack {
             let mode = config.ipv6_mode(index);
             let dad_transmits = config.dad_transmits();
             let secret = *config.stable_secret();
-            let addresses = index.checked_sub(1).and_then(|index| config.interfaces().get(index));
-            let addresses = addresses.map_or(&[][..], Vec::as_slice);
+            let addresses = config.addresses(IfIndex(index as u8));
             let own = Ipv6Config { mode, dad_transmits, secret };
             Ipv6Interface::new(own, caps.mac, caps.mtu, addresses, config.seed())
         };
         caps.iter().enumerate().map(machine).collect()
     }
 
-    /// The announcers of all interfaces: those without stations, like the loopback, announce nothing.
+    /// The announcers of all interfaces: those without stations, like the loopback, ask and announce nothing.
     pub(super) fn ipv4_announcers(config: &StackConfig, caps: &[NicCaps]) -> Vec<Announcer> {
         let announcer = |(index, caps): (usize, &NicCaps)| {
-            let addresses = index.checked_sub(1).and_then(|index| config.interfaces().get(index));
-            let addresses = addresses.map_or(&[][..], Vec::as_slice).iter();
-            let ipv4 = addresses.filter_map(|own| match own.addr() {
-                IpAddr::V4(v4) => Some(v4),
-                IpAddr::V6(_) => None,
-            });
-            let has_stations = caps.medium == Medium::Ethernet;
-            Announcer::new(ipv4, has_stations && config.announce_addresses())
+            let ipv4 =
+                config.addresses(IfIndex(index as u8)).iter().filter_map(|own| match own.addr() {
+                    IpAddr::V4(v4) => Some(v4),
+                    IpAddr::V6(_) => None,
+                });
+            let claim = match caps.medium {
+                Medium::Ethernet if config.probe_addresses(IfIndex(index as u8)) => Claim::Probed,
+                Medium::Ethernet if config.announce_addresses() => Claim::Announced,
+                Medium::Ethernet | Medium::Ip => Claim::Silent,
+            };
+            let entity =
+                caps.mac.0.iter().fold(0x6172_7070, |sum, byte| sum << 8 | u64::from(*byte));
+            Announcer::new(ipv4, claim, Stream::new(config.seed(), entity))
         };
         caps.iter().enumerate().map(announcer).collect()
     }
@@ -56,11 +62,32 @@ impl Stack {
     pub(super) fn handle_autoconf_timeouts(&mut self, now: Instant) -> u32 {
         for index in 1..self.ipv6.len() {
             self.announcers[index].handle_timeout(now);
-            self.queue_announcements(IfIndex(index as u8));
+            self.settle_ipv4(now, IfIndex(index as u8));
             self.ipv6[index].handle_timeout(now);
             self.settle_ipv6(now, IfIndex(index as u8));
         }
         1
+    }
+
+    /// To be called after every input to the announcer of `interface`.
+    pub(super) fn settle_ipv4(&mut self, now: Instant, interface: IfIndex) {
+        while let Some(action) = self.announcers[interface.index()].poll_action() {
+            match action {
+                ClaimAction::Probe(address) => {
+                    self.queue_arp_claim(interface, Ipv4Addr::UNSPECIFIED, address);
+                }
+                ClaimAction::Announce(address) => self.queue_arp_claim(interface, address, address),
+                ClaimAction::State(address, state) => {
+                    self.stats.address_conflicts += u64::from(state == AddressState::Duplicate);
+                    let configured = self.config.addresses(interface);
+                    let announcer = &self.announcers[interface.index()];
+                    self.routing.renew_ipv4(interface, configured, announcer);
+                    let (address, state) = (IpAddr::V4(address), Some(state));
+                    self.events.push(now, Event::Address { interface, address, state });
+                }
+            }
+        }
+        self.autoconf_at = autoconf_deadline(&self.ipv6, &self.announcers);
     }
 
     /// To be called after every input to the machine of `interface`.
@@ -97,10 +124,11 @@ impl Stack {
             Action::Leave(group) => self.queue_report(interface, MldRecord::Ceases, group),
             Action::State(address, state) => {
                 self.stats.address_conflicts += u64::from(state == AddressState::Duplicate);
-                let state = Some(state);
+                let (address, state) = (IpAddr::V6(address), Some(state));
                 self.events.push(now, Event::Address { interface, address, state });
             }
             Action::Gone(address) => {
+                let address = IpAddr::V6(address);
                 self.events.push(now, Event::Address { interface, address, state: None });
             }
             Action::Resolver(server, lifetime_s) => {
@@ -230,9 +258,11 @@ impl Stack {
 
     /// An address that the configuration gives us, usable or still being asked for: it may be listened on.
     pub(super) fn is_ours_soon(&self, address: IpAddr) -> bool {
-        let IpAddr::V6(address) = address else { return false };
-        let state = |own: &Ipv6Interface| own.state_of(address);
-        self.ipv6.iter().filter_map(state).any(|state| state == AddressState::Tentative)
+        let tentative = Some(AddressState::Tentative);
+        match address {
+            IpAddr::V4(v4) => self.announcers.iter().any(|own| own.state_of(v4) == tentative),
+            IpAddr::V6(v6) => self.ipv6.iter().any(|own| own.state_of(v6) == tentative),
+        }
     }
 
     /// Getter: IPv6 on `interface`: its addresses and their states. `None` for an interface that does not exist.

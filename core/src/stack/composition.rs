@@ -118,6 +118,10 @@ impl Stack {
             routing.renew(IfIndex(index as u8), interface);
         }
         let announcers = Self::ipv4_announcers(&config, caps);
+        for (index, announcer) in announcers.iter().enumerate() {
+            let interface = IfIndex(index as u8);
+            routing.renew_ipv4(interface, config.addresses(interface), announcer);
+        }
         Ok(Self {
             links: caps.iter().enumerate().map(link).collect(),
             autoconf_at: autoconf_deadline(&ipv6, &announcers),

@@ -80,6 +80,8 @@ pub struct StackConfig {
     echo_groups: bool,
     /// What was asked for of each interface.
     ipv6: Vec<Ipv6Mode>,
+    /// Of each interface: whether IPv4 addresses are asked for first.
+    probes: Vec<bool>,
     announce_addresses: bool,
     dad_transmits: u8,
     stable_secret: [u8; 16],
@@ -129,6 +131,7 @@ impl StackConfig {
             unreachables: true,
             echo_groups: false,
             ipv6: Vec::new(),
+            probes: Vec::new(),
             announce_addresses: false,
             dad_transmits: 1,
             stable_secret: secret,
@@ -146,6 +149,11 @@ impl StackConfig {
     /// Getter: addresses of each interface; interface 1 is the first.
     pub fn interfaces(&self) -> &[Vec<InterfaceAddress>] {
         &self.interfaces
+    }
+    /// Getter: the addresses of an interface; the loopback has none of its own.
+    pub fn addresses(&self, interface: IfIndex) -> &[InterfaceAddress] {
+        let own = interface.index().checked_sub(1).and_then(|at| self.interfaces.get(at));
+        own.map_or(&[], Vec::as_slice)
     }
     /// Getter: the VLAN of an interface, if it is one's.
     pub fn vlan(&self, interface: IfIndex) -> Option<u16> {
@@ -236,6 +244,11 @@ impl StackConfig {
             .is_some_and(|addresses| addresses.iter().any(|address| address.addr().is_ipv6()));
         if asked == Ipv6Mode::Off && has_address { Ipv6Mode::Static } else { asked }
     }
+    /// Getter: whether the IPv4 addresses of an interface are asked for before they are used.
+    pub fn probe_addresses(&self, interface: IfIndex) -> bool {
+        let at = interface.index().checked_sub(1);
+        at.and_then(|at| self.probes.get(at)).copied().unwrap_or_default()
+    }
     /// Getter: whether IPv4 addresses are announced at the start.
     pub const fn announce_addresses(&self) -> bool {
         self.announce_addresses
@@ -295,6 +308,7 @@ impl StackConfigBuilder {
     pub fn interface(mut self, addresses: &[InterfaceAddress]) -> Self {
         self.0.interfaces.push(addresses.to_vec());
         self.0.ipv6.push(Ipv6Mode::Off);
+        self.0.probes.push(false);
         self
     }
     /// IPv6 on the interface that the last call of [`Self::interface`] described. Default: [`Ipv6Mode::Static`] if it has an IPv6
@@ -303,6 +317,16 @@ impl StackConfigBuilder {
     pub fn ipv6(mut self, mode: Ipv6Mode) -> Self {
         if let Some(last) = self.0.ipv6.last_mut() {
             *last = mode;
+        }
+        self
+    }
+    /// Whether each IPv4 address of the interface that the last call of [`Self::interface`] described is asked for on the link before
+    /// it is used, three times within four to seven seconds, and not used if somebody else has it (RFC 5227 §2.1). It is announced
+    /// then in any case. Default false, as Linux does it: it is used at once. Without effect where there are no stations.
+    #[must_use]
+    pub fn probe_addresses(mut self, on: bool) -> Self {
+        if let Some(last) = self.0.probes.last_mut() {
+            *last = on;
         }
         self
     }

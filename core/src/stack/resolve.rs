@@ -121,18 +121,22 @@ impl Stack {
         self.queue_arp(interface, unicast.unwrap_or(MacAddr::BROADCAST), &request);
     }
 
-    /// RFC 5227 §2.3: a request for an address of ours from itself, which all who know it take note of.
-    pub(super) fn queue_announcements(&mut self, interface: IfIndex) {
-        while let Some(address) = self.announcers[interface.index()].poll_announcement() {
-            let announcement = ArpPacket {
-                operation: ArpOperation::Request,
-                sender_mac: self.links[interface.index()].mac,
-                sender_ip: address,
-                target_mac: MacAddr::default(),
-                target_ip: address,
-            };
-            self.queue_arp(interface, MacAddr::BROADCAST, &announcement);
-        }
+    /// A request for an address of ours from itself, which all who know it take note of (RFC 5227 §2.3), or from no address,
+    /// to which only who has it objects (RFC 5227 §2.1.1).
+    pub(super) fn queue_arp_claim(
+        &mut self,
+        interface: IfIndex,
+        sender_ip: Ipv4Addr,
+        target_ip: Ipv4Addr,
+    ) {
+        let claim = ArpPacket {
+            operation: ArpOperation::Request,
+            sender_mac: self.links[interface.index()].mac,
+            sender_ip,
+            target_mac: MacAddr::default(),
+            target_ip,
+        };
+        self.queue_arp(interface, MacAddr::BROADCAST, &claim);
     }
 
     fn queue_arp(&mut self, interface: IfIndex, station: MacAddr, packet: &ArpPacket) {
@@ -162,7 +166,10 @@ impl Stack {
         if outcome.conflict {
             self.stats.address_conflicts += 1;
             self.announcers[interface.index()].handle_conflict(now, packet.sender_ip);
-            self.queue_announcements(interface);
+        }
+        let given_up = self.announcers[interface.index()].handle_arp(&packet, our_mac);
+        if outcome.conflict || given_up {
+            self.settle_ipv4(now, interface);
         }
         if let Some(reply) = outcome.reply {
             self.queue_arp(interface, reply.target_mac, &reply);

@@ -7,7 +7,7 @@ use core::net::{IpAddr, Ipv6Addr};
 use super::composition::Stack;
 use super::config::{ConfigError, ROUTES_MAX, StackConfig};
 use crate::ip::{
-    AddressState, InterfaceAddress, Ipv6Interface, Route, RouteTable, SourceCandidate,
+    AddressState, Announcer, InterfaceAddress, Ipv6Interface, Route, RouteTable, SourceCandidate,
     select_source,
 };
 use crate::nic::IfIndex;
@@ -123,6 +123,26 @@ impl Routing {
         }
     }
 
+    /// Of the IPv4 addresses that `interface` was given, others may be used now (RFC 5227 §2.1). Their routes stay: who may not send
+    /// from an address finds no source, or another one.
+    pub(super) fn renew_ipv4(
+        &mut self,
+        interface: IfIndex,
+        configured: &[InterfaceAddress],
+        announcer: &Announcer,
+    ) {
+        self.epoch = self.epoch.wrapping_add(1);
+        if let Some(own) = self.addresses.get_mut(interface.index()) {
+            let usable = configured.iter().copied().filter(|given| match given.addr() {
+                IpAddr::V4(v4) => announcer.state_of(v4) == Some(AddressState::Preferred),
+                IpAddr::V6(_) => false,
+            });
+            own.retain(|address| address.addr().is_ipv6());
+            own.splice(0..0, usable);
+        }
+        self.collect_local();
+    }
+
     /// `neighbor` does not answer: what was redirected to it goes the usual way again (RFC 4861 §7.3.3).
     pub(super) fn forget_redirects(&mut self, interface: IfIndex, neighbor: IpAddr) {
         let through = |route: &Route| {
@@ -234,6 +254,7 @@ impl Stack {
         let of_family =
             || addresses.iter().filter(|own| own.addr().is_ipv4() == hop.address.is_ipv4());
         hop.source
+            .filter(|source| self.is_local(*source))
             .or_else(|| of_family().find(|own| own.contains(hop.address)).map(|own| own.addr()))
             .or_else(|| of_family().next().map(InterfaceAddress::addr))
     }

@@ -101,7 +101,7 @@ pub struct Stats {
     pub path_mtus_lowered: u64,
     /// ICMP errors, and messages of other types, that were received and had no effect.
     pub icmp_ignored: u64,
-    /// ARP packets whose sender claims an address of ours (RFC 5227 §2.4).
+    /// ARP packets whose sender claims an address of ours (RFC 5227 §2.4), and addresses that are not used because somebody has them.
     pub address_conflicts: u64,
     /// Echo requests answered.
     pub echo_replies_out: u64,

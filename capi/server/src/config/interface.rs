@@ -23,6 +23,7 @@ pub(super) struct RawInterface {
     vlan: Option<Spanned<i128>>,
     addresses: Spanned<Vec<Spanned<String>>>,
     ipv6: Option<Spanned<String>>,
+    probe_addresses: Option<bool>,
     fault: Option<RawFault>,
 }
 
@@ -46,6 +47,7 @@ pub struct InterfaceConfig {
     vlan: Option<u16>,
     addresses: Vec<InterfaceAddress>,
     ipv6: Ipv6Mode,
+    probe_addresses: bool,
     fault: Option<FaultConfig>,
 }
 
@@ -89,6 +91,11 @@ impl InterfaceConfig {
     /// is no IPv6.
     pub fn ipv6(&self) -> Ipv6Mode {
         self.ipv6
+    }
+
+    /// Getter: whether everybody on the link is asked for an IPv4 address before it is used, default false.
+    pub fn probe_addresses(&self) -> bool {
+        self.probe_addresses
     }
 
     /// Getter: what the fault decorator does to the frames, if anything.
@@ -239,6 +246,7 @@ impl RawInterface {
             },
             addresses,
             ipv6,
+            probe_addresses: self.probe_addresses.unwrap_or(false),
             fault: self.fault.map(|raw| raw.build(source)).transpose()?,
         })
     }

@@ -238,6 +238,14 @@ fn ipv6_is_taken_where_it_makes_sense_and_refused_by_its_reason_elsewhere() {
 }
 
 #[test]
+fn addresses_of_ipv4_are_probed_only_where_the_configuration_says_so() {
+    for (line, probes) in [("", false), ("probe_addresses = true\n", true)] {
+        let config = Config::parse("c.toml", &format!("{INTERFACE}{line}")).unwrap();
+        assert_eq!(config.interfaces()[0].probe_addresses(), probes);
+    }
+}
+
+#[test]
 fn a_route_to_an_interfaces_own_network_is_superfluous() {
     assert_after_interface(
         "[[route]]\ndestination = \"10.0.1.0/24\"\ninterface = \"lo0\"\n",

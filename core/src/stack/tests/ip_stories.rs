@@ -4,9 +4,11 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::vec::Vec;
 
 use crate::error::CommandError;
-use crate::nic::{Frame, MacAddr};
+use crate::event::Event;
+use crate::ip::AddressState;
+use crate::nic::{Frame, IfIndex, MacAddr};
 use crate::port::{Completion, Op, Transport};
-use crate::stack::Drops;
+use crate::stack::{Drops, StackConfigBuilder};
 use crate::testing::{Duo, Host};
 use crate::time::Duration;
 use crate::wire::{
@@ -201,6 +203,98 @@ fn addresses_are_announced_at_the_start_and_defended_once_in_a_while() {
             assert_eq!(announced(&mut duo), defended);
         }
         assert_eq!(duo.b.engine.stack().stats().address_conflicts, 3);
+    }
+}
+
+/// An ARP packet of station 9 as a frame to all.
+fn arp_of_another(operation: ArpOperation, sender_ip: Ipv4Addr, target_ip: Ipv4Addr) -> Vec<u8> {
+    let mut bytes = std::vec![0; 60];
+    let (dst, src) = (MacAddr::BROADCAST, MacAddr([2, 0, 0, 0, 0, 9]));
+    let at = EthernetHeader { dst, src, ethertype: EtherType::ARP }.emit(&mut bytes);
+    let target_mac = MacAddr::default();
+    ArpPacket { operation, sender_mac: src, sender_ip, target_mac, target_ip }
+        .emit(&mut bytes[at..]);
+    bytes
+}
+
+/// The probes and announcements of `b` on the wire, each with the sender's address, after a step.
+fn claims_of_b(duo: &mut Duo) -> Vec<Ipv4Addr> {
+    let now = duo.now;
+    duo.b.engine.step(now);
+    let sent = core::mem::take(&mut duo.b.nic().outbound);
+    let arp = |frame: &crate::testing::MemFrame| {
+        let (header, at) = EthernetHeader::parse(frame.bytes()).unwrap();
+        assert_eq!((header.dst, header.ethertype), (MacAddr::BROADCAST, EtherType::ARP));
+        let packet = ArpPacket::parse(&frame.bytes()[at..]).unwrap().0;
+        assert_eq!(packet.target_ip, Ipv4Addr::new(10, 0, 0, 2));
+        packet.sender_ip
+    };
+    sent.iter().map(arp).collect()
+}
+
+#[test]
+fn an_address_that_is_to_be_probed_is_used_and_answered_for_once_nobody_has_objected() {
+    let (ours, nobody) = (Ipv4Addr::new(10, 0, 0, 2), Ipv4Addr::UNSPECIFIED);
+    let asks = arp_of_another(ArpOperation::Request, Ipv4Addr::new(10, 0, 0, 9), ours);
+    let mut duo = Duo::with(4_096, &|_| {}, &|config| config.probe_addresses(true));
+    let local = SocketAddr::new(Host::address(2), 80);
+    duo.b.ask(Op::Listen { transport: Transport::Tcp, local, backlog: 4 });
+    let mut claims = Vec::new();
+    for _ in 0..100 {
+        assert_eq!(duo.b.engine.stack().is_local(Host::address(2)), claims.len() > 3);
+        if claims.len() < 3 {
+            duo.b.nic().inject(&asks);
+            duo.b.ask(Op::Ping { remote: Host::address(1), sequence: 1, len: 8 });
+        }
+        claims.append(&mut claims_of_b(&mut duo));
+        duo.now += Duration::from_millis(100);
+    }
+    assert_eq!(claims, [nobody, nobody, nobody, ours, ours]);
+    duo.settle();
+    let listens = duo.b.take(|news| matches!(news, Completion::Listening { .. }).then_some(()));
+    assert!(listens.is_some(), "a listener may be there before its address");
+    duo.b.nic().inject(&asks);
+    let now = duo.now;
+    duo.b.engine.step(now);
+    assert_eq!(duo.b.nic().outbound.len(), 1, "the question is answered now");
+    assert_eq!(duo.b.engine.stack().stats().address_conflicts, 0);
+}
+
+#[test]
+fn an_ipv4_address_that_another_station_has_or_probes_too_is_never_used() {
+    let (ours, nobody) = (Ipv4Addr::new(10, 0, 0, 2), Ipv4Addr::UNSPECIFIED);
+    let other = Ipv4Addr::new(10, 0, 0, 9);
+    for claim in [
+        arp_of_another(ArpOperation::Reply, ours, other),
+        arp_of_another(ArpOperation::Request, nobody, ours),
+    ] {
+        let probes = |config: StackConfigBuilder| config.probe_addresses(true).events_max(16);
+        let mut duo = Duo::with(4_096, &|_| {}, &probes);
+        let mut claims = Vec::new();
+        while claims.is_empty() {
+            claims.append(&mut claims_of_b(&mut duo));
+            duo.now += Duration::from_millis(100);
+        }
+        duo.b.nic().inject(&claim);
+        for _ in 0..100 {
+            claims.append(&mut claims_of_b(&mut duo));
+            duo.now += Duration::from_millis(100);
+            // Neither is it defended.
+            duo.b.nic().inject(&claim);
+        }
+        assert_eq!(claims, [nobody], "nothing follows the first probe");
+        let stack = duo.b.engine.stack_mut();
+        assert!(!stack.is_local(Host::address(2)));
+        assert_eq!(stack.stats().address_conflicts, 1);
+        let told = core::iter::from_fn(|| stack.poll_event());
+        let state = Some(AddressState::Duplicate);
+        let address = Host::address(2);
+        let expected = Event::Address { interface: IfIndex(1), address, state };
+        assert!({ told }.any(|stamped| stamped.event == expected));
+        duo.b.ask(Op::Ping { remote: Host::address(1), sequence: 1, len: 8 });
+        let now = duo.now;
+        duo.b.engine.step(now);
+        assert_eq!(duo.b.nic().outbound.len(), 0, "there is no address to ask from");
     }
 }
 
