@@ -299,6 +299,37 @@ fn an_ipv4_address_that_another_station_has_or_probes_too_is_never_used() {
 }
 
 #[test]
+fn nobody_here_is_in_a_group_of_ipv4_so_a_query_for_members_is_not_answered() {
+    let mut duo = Duo::new(4_096);
+    duo.a.ask(Op::Ping { remote: Host::address(2), sequence: 7, len: 8 });
+    duo.settle();
+    let before = *duo.b.engine.stack().stats();
+    // RFC 3376 §4.1: a general query to 224.0.0.1, and one about a group to that group.
+    for (dst, group) in [([224, 0, 0, 1], [0; 4]), ([239, 1, 2, 3], [239, 1, 2, 3])] {
+        let mut query = [0x11, 100, 0, 0, group[0], group[1], group[2], group[3], 2, 125, 0, 0];
+        let sum = crate::wire::checksum::finish(crate::wire::checksum::sum(&query));
+        query[2..4].copy_from_slice(&sum.to_be_bytes());
+        let mut bytes = std::vec![0; ETHERNET_HEADER_LEN + IPV4_HEADER_LEN];
+        let station = MacAddr([0x01, 0x00, 0x5e, dst[1] & 0x7f, dst[2], dst[3]]);
+        let src = MacAddr([2, 0, 0, 0, 0, 1]);
+        EthernetHeader { dst: station, src, ethertype: EtherType::IPV4 }.emit(&mut bytes);
+        let router = Ipv4Addr::new(10, 0, 0, 1);
+        let ip = Ipv4Header::new(router, Ipv4Addr::from(dst), IpProtocol(2), 12);
+        Ipv4Header { ttl: 1, ..ip }.emit(&mut bytes[ETHERNET_HEADER_LEN..]);
+        bytes.extend_from_slice(&query);
+        duo.b.nic().inject(&bytes);
+    }
+    // The longest delay that the query allows is 10 s.
+    for _ in 0..12 {
+        duo.now += Duration::from_secs(1);
+        let now = duo.now;
+        duo.b.engine.step(now);
+    }
+    assert_eq!(duo.b.nic().outbound.len(), 0, "neither a report nor an error");
+    assert_eq!(duo.b.engine.stack().stats().drops.not_ours, before.drops.not_ours + 2);
+}
+
+#[test]
 fn an_echo_request_that_was_damaged_is_not_answered() {
     let mut duo = Duo::new(4_096);
     duo.a.ask(Op::Ping { remote: Host::address(2), sequence: 7, len: 100 });
