@@ -518,6 +518,8 @@ bugs! {
     ThresholdOfNothing "threshold-of-nothing",
     /// A duplicate that the network made undoes a reduction (RFC 3708 §2).
     AnyDsackUndoes "any-dsack-undoes",
+    /// The next window probe goes by when the last one went, not by its answer.
+    ProbesInHaste "probes-in-haste",
     /// A loss that was none takes back what an echo of congestion reduced (RFC 4015 §3.2).
     EchoUndone "echo-undone",
     /// The probe of several small segments waits as that of a lone one (RFC 8985 §7.2).

@@ -385,8 +385,12 @@ impl Connection {
         }
         let worth = wnd >= self.snd.snd_wnd_max / 2 || planted::is(Bug::SillySender);
         self.limited_by_window(now);
-        if worth || core::mem::take(&mut self.flags.override_due) {
+        if worth {
             return Some(Sendable { last: true, ..Sendable::part(room) });
+        }
+        if core::mem::take(&mut self.flags.override_due) {
+            // Nothing follows before the peer has made room (tcp_write_wakeup of Linux pushes it, too).
+            return Some(Sendable { last: true, push: true, ..Sendable::part(room) });
         }
         self.wait_for_window(now)
     }

@@ -128,6 +128,17 @@ impl Connection {
         self.start_persist(now);
     }
 
+    /// Input: the peer answers a probe, and its window is shut still: the next one goes so much later than the answer (as Linux's
+    /// tcp_ack_probe has it). Once for each probe, so that no chatter puts the next one off for ever.
+    #[cold]
+    pub(in crate::tcp) fn probe_answered(&mut self, now: Instant) {
+        let shut = self.snd.snd_wnd == 0 && self.snd.outstanding() == 0;
+        if shut && self.timers.is_set(TimerReason::Persist) && !planted::is(Bug::ProbesInHaste) {
+            let at = self.within_user_timeout(now, self.rto());
+            self.timers.set(TimerReason::Persist, at);
+        }
+    }
+
     pub(in crate::tcp) fn start_persist(&mut self, now: Instant) {
         if !self.timers.is_set(TimerReason::Persist) && !planted::is(Bug::NoPersist) {
             if self.rtt.backoff() == 0 {

@@ -481,7 +481,11 @@ pub(crate) unsafe extern "C" fn poll(
         count => unsafe { std::slice::from_raw_parts_mut(fds, count as usize) },
     };
     let polled = locked().and_then(|state| {
-        let fd = |fd: c_int| state.fds.get(&fd).copied().unwrap_or(i32::MAX);
+        let fd = |fd: c_int| match fd {
+            // Passed over, as poll(2) says.
+            ..0 => fd,
+            fd => state.fds.get(&fd).copied().unwrap_or(i32::MAX),
+        };
         let asked = entries
             .iter()
             .map(|entry| PollFd { fd: fd(entry.fd), events: entry.events, revents: 0 })

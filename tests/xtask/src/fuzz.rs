@@ -9,10 +9,10 @@ use anyhow::{Context, Result, bail};
 
 use crate::run::{self, command, root};
 
-/// Runs each target (or only `target`) for `seconds`, all side by side.
+/// Runs each target (or only `target`) for `seconds` by the clock, all side by side: they share the processors.
 ///
 /// # Errors
-/// When a target does not build or finds something; libFuzzer's own report names the input.
+/// When a target does not build, has run nothing, or finds something; libFuzzer's own report names the input.
 pub fn run_targets(seconds: u32, target: Option<&str>) -> Result<u64> {
     let names: Vec<String> = match target {
         Some(name) => vec![name.to_owned()],
@@ -31,7 +31,7 @@ pub fn run_targets(seconds: u32, target: Option<&str>) -> Result<u64> {
         let text = std::fs::read_to_string(&log).unwrap_or_default();
         let runs = text.lines().rev().find(|l| l.starts_with("Done ")).unwrap_or("no closing line");
         println!("{name}: {runs}");
-        if !status.success() {
+        if !status.success() || !has_run(runs) {
             println!("{text}");
             failed.push(name.as_str());
         }
@@ -40,6 +40,12 @@ pub fn run_targets(seconds: u32, target: Option<&str>) -> Result<u64> {
         bail!("fuzzing found something in: {}", failed.join(", "));
     }
     Ok(names.len() as u64)
+}
+
+/// `Done N runs in S second(s)`: N is not 0.
+fn has_run(line: &str) -> bool {
+    let count = line.strip_prefix("Done ").and_then(|rest| rest.split(' ').next());
+    count.and_then(|count| count.parse::<u64>().ok()).is_some_and(|count| count > 0)
 }
 
 /// Where fuzzing writes what it finds.

@@ -83,6 +83,9 @@ impl Connection {
             }
         }
         self.receive_echo(now);
+        if self.counters.probes > 0 {
+            self.probe_answered(now);
+        }
         if !planted::is(Bug::AnsweredProbesCount) {
             self.counters.probes = 0;
         }

@@ -1,6 +1,7 @@
 //! A script, event by event.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 use causeway_core::time::{Duration, Instant};
@@ -66,6 +67,8 @@ pub(super) struct Player<'a> {
     /// The event before: its time, and whether it was an inbound packet.
     last: Option<(Micros, bool)>,
     names: Names,
+    /// Those of them that are figures of the connection under test.
+    figures: BTreeSet<String>,
 }
 
 /// The script's time of a moment of the host.
@@ -130,6 +133,7 @@ impl<'a> Player<'a> {
             timeline: Vec::new(),
             last: None,
             names: symbols_of_info(),
+            figures: BTreeSet::new(),
         }
     }
 
@@ -394,16 +398,19 @@ impl<'a> Player<'a> {
 
     /// Code sees the figures of the connection under test.
     fn code(&mut self, code: &str) -> Result<(), Refused> {
+        // Those of a connection that has no descriptor any more are not known: the last ones say nothing.
+        self.names.retain(|name, _| !self.figures.contains(name));
+        self.figures.clear();
         let fd = self.under_test.and_then(|index| self.connections[index].fd);
         if let Some(fd) = fd.and_then(|fd| self.fds.get(&fd)).copied() {
-            for (name, value) in tcp_info_fields(&self.option(fd, libc::TCP_INFO, TCP_INFO_LEN)?) {
-                self.names.insert(name.to_owned(), Value::Int(value.into()));
-            }
+            let mut known = tcp_info_fields(&self.option(fd, libc::TCP_INFO, TCP_INFO_LEN)?);
             let algorithm = self.option(fd, libc::TCP_CONGESTION, 16)?;
             let name = algorithm.split(|byte| *byte == 0).next().unwrap_or(&[]);
             let figures = self.option(fd, libc::TCP_CC_INFO, TCP_CC_INFO_LEN)?;
             let name = std::str::from_utf8(name).unwrap_or("");
-            for (name, value) in tcp_cc_info_fields(name, &figures) {
+            known.extend(tcp_cc_info_fields(name, &figures));
+            for (name, value) in known {
+                self.figures.insert(name.to_owned());
                 self.names.insert(name.to_owned(), Value::Int(value.into()));
             }
         }

@@ -139,11 +139,14 @@ impl Player<'_> {
         self.translate(&mut live, spec, index);
         while payload_len(&live) < wanted && payload_len(&live) > 0 && !self.options.strict_segments
         {
-            let Some((_, mut more)) = self.next_packet(spec, index, slot)? else { break };
+            let Some((then, mut more)) = self.next_packet(spec, index, slot)? else { break };
             self.translate(&mut more, spec, index);
             if !join(&mut live, more) {
                 break;
             }
+            // One segment, cut in pieces, leaves at the time that the line says, if it says one.
+            self.check_time(slot, then, "the rest of the packet")
+                .map_err(|refused| Mismatch::new(shown_packet(&live, Some(spec)), refused))?;
         }
         let actual = shown_packet(&live, Some(spec));
         let mut wrong =
@@ -342,11 +345,15 @@ fn payload_len(packet: &Packet) -> usize {
     }
 }
 
-/// Joins `more` to `live`, which it follows directly: as a device would have cut one long segment. As packetdrill does it, CWR is the
-/// first one's, each other flag the last one's.
+/// Joins `more` to `live`, which it follows directly: as a device would have cut one long segment, with the same headers. As
+/// packetdrill does it, CWR is the first one's, each other flag the last one's.
 fn join(live: &mut Packet, more: Packet) -> bool {
+    if (live.tos, live.ttl, live.flow_label) != (more.tos, more.ttl, more.flow_label) {
+        return false;
+    }
     let (Body::Tcp(first), Body::Tcp(next)) = (&mut live.body, more.body) else { return false };
-    if first.seq.wrapping_add(first.payload.len() as u32) != next.seq || first.ack != next.ack {
+    let follows = first.seq.wrapping_add(first.payload.len() as u32) == next.seq;
+    if !follows || (first.ack, first.window) != (next.ack, next.window) {
         return false;
     }
     first.flags = Flags((first.flags.0 & Flags::CWR) | (next.flags.0 & !Flags::CWR));
