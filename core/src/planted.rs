@@ -470,6 +470,16 @@ bugs! {
     FinAckedLate "fin-acked-late",
     /// The first segments wait for the second, or the timer (Linux acknowledges them at once).
     NoQuickAcks "no-quick-acks",
+    /// A pause does not bring quick acknowledgements back (Linux's tcp_event_data_recv).
+    PausesForgotten "pauses-forgotten",
+    /// What came before does not bring quick acknowledgements back (Linux's tcp_enter_quickack_mode).
+    DuplicatesAckedOnce "duplicates-acked-once",
+    /// The delayed-acknowledgement timer does not end an interactive phase (Linux's tcp_delack_timer_handler).
+    AlwaysInteractive "always-interactive",
+    /// The delay of acknowledgements is always the least (Linux adapts it).
+    DelayStands "delay-stands",
+    /// An acknowledgement waits however soon its timer expires (Linux's tcp_send_delayed_ack).
+    NearTimerWaits "near-timer-waits",
     /// A closed window is probed at one pace (RFC 9293 SHLD-30).
     SteadyProbes "steady-probes",
     /// A closed window ends a connection, though its probes are answered (RFC 9293 MUST-37, RFC 6429).

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{CommandError, EndReason};
 use crate::time::{Duration, Instant};
 
-pub use crate::socket::{SocketInfo, SocketOption};
+pub use crate::socket::{QuickAck, SocketInfo, SocketOption};
 
 /// One application's channel. The port checks that it is alive; the generation makes reuse safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -163,9 +163,9 @@ figures! {
     pacing_rate: u64,
     /// tcpi_max_pacing_rate in bytes a second.
     max_pacing_rate: u64,
-    /// tcpi_bytes_acked: payload bytes acknowledged by the peer.
+    /// tcpi_bytes_acked: sequence numbers acknowledged by the peer: payload bytes, FIN, and the SYN of an active open.
     bytes_acked: u64,
-    /// tcpi_bytes_received: payload bytes received in order.
+    /// tcpi_bytes_received: payload bytes received in order, and FIN.
     bytes_received: u64,
     /// tcpi_segs_out.
     segs_out: u32,

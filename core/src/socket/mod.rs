@@ -13,7 +13,7 @@ mod table;
 pub use demux::{ConnectionDemux, DemuxError, LISTENERS_PER_ENDPOINT_MAX, ListenerDemux};
 pub use info::{INFO_WORDS, SocketInfo};
 pub use key::{Address, Endpoint, FourTuple};
-pub use option::{MtuDiscover, SocketOption};
+pub use option::{MtuDiscover, QuickAck, SocketOption};
 pub(crate) use ports::PortSequence;
 pub use ports::{EphemeralPorts, PROBES_MAX, PortRangeError};
 pub use ready::ReadyQueue;

@@ -69,6 +69,36 @@ impl MtuDiscover {
     }
 }
 
+/// TCP_QUICKACK: whether acknowledgements wait for company. Not permanent: what the connection does decides from then on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum QuickAck {
+    /// 0: they wait until the delayed-acknowledgement timer has expired once.
+    Off,
+    /// An odd value: what waits is sent, once everything was read, and the next ones follow at once as long as quick ones are left.
+    On,
+    /// An even value: what waits is sent, and the next ones wait.
+    Once,
+}
+
+impl QuickAck {
+    /// What `value` of Linux's option stands for.
+    pub const fn from_value(value: i32) -> Self {
+        match (value, value & 1) {
+            (0, _) => Self::Off,
+            (_, 1) => Self::On,
+            (_, _) => Self::Once,
+        }
+    }
+
+    const fn code(self) -> u8 {
+        match self {
+            Self::Off => 0,
+            Self::On => 1,
+            Self::Once => 2,
+        }
+    }
+}
+
 /// One option of a TCP socket and the value that it shall have. Options of a listener are inherited by what it accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SocketOption {
@@ -76,8 +106,8 @@ pub enum SocketOption {
     NoDelay(bool),
     /// TCP_CORK: only full segments leave, for at most 200 ms. Switching it off sends what waits.
     Cork(bool),
-    /// TCP_QUICKACK: acknowledge at once from now on, or (false) delay acknowledgements again. Not permanent.
-    QuickAck(bool),
+    /// TCP_QUICKACK: acknowledge at once, or delay acknowledgements.
+    QuickAck(QuickAck),
     /// TCP_MAXSEG: most payload bytes of a segment, in both directions; 0 for no limit of its own, else 88 to 32,767.
     MaxSegment(u16),
     /// SO_KEEPALIVE: probe a silent peer.
@@ -197,7 +227,7 @@ impl SocketOption {
         match self {
             Self::NoDelay(on) => (1, on.into()),
             Self::Cork(on) => (2, on.into()),
-            Self::QuickAck(on) => (3, on.into()),
+            Self::QuickAck(quick) => (3, quick.code().into()),
             Self::MaxSegment(bytes) => (4, bytes.into()),
             Self::KeepAlive(on) => (5, on.into()),
             Self::KeepIdle(s) => (6, s.into()),
@@ -239,7 +269,7 @@ impl SocketOption {
         let option = match number {
             1 => Self::NoDelay(on()?),
             2 => Self::Cork(on()?),
-            3 => Self::QuickAck(on()?),
+            3 if value <= 2 => Self::QuickAck(QuickAck::from_value(value as i32)),
             4 => Self::MaxSegment(short.ok()?),
             5 => Self::KeepAlive(on()?),
             6 => Self::KeepIdle(bits.ok()?),
@@ -281,6 +311,24 @@ const CONGESTION: u16 = 13;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn quick_acknowledgements_are_off_on_or_asked_for_once_by_the_lowest_bit_of_the_value() {
+        for (value, quick) in [
+            (0, QuickAck::Off),
+            (1, QuickAck::On),
+            (2, QuickAck::Once),
+            (3, QuickAck::On),
+            (-1, QuickAck::On),
+            (-2, QuickAck::Once),
+        ] {
+            assert_eq!(QuickAck::from_value(value), quick);
+            let option = SocketOption::QuickAck(quick);
+            let (number, value) = option.to_parts();
+            assert_eq!(SocketOption::from_parts(number, value, None), Some(option));
+        }
+        assert_eq!(SocketOption::from_parts(3, 3, None), None);
+    }
 
     #[test]
     fn a_value_outside_its_range_is_refused() {

@@ -5,7 +5,7 @@ use super::composition::Link;
 use crate::nic::{Frame, Medium, RxChecksum};
 use crate::port::SocketId;
 use crate::socket::FourTuple;
-use crate::tcp::{PlainHeader, SeqNumber};
+use crate::tcp::{Ecn, PlainHeader, SeqNumber};
 use crate::wire::ETHERNET_HEADER_LEN;
 use crate::wire::checksum::fold;
 use crate::wire::ethernet::EtherType;
@@ -103,6 +103,12 @@ impl Recent {
         };
         let (src, dst) = (array(h, 12), array(h, 16));
         Some((recent, FourTuple::from_wire_v4(dst, be16(h, 22), src, be16(h, 20))))
+    }
+
+    /// Getter: the ECN field.
+    #[inline(always)]
+    pub(super) const fn ecn(&self) -> Ecn {
+        Ecn::from_bits(self.head[HEAD_LEN - 1])
     }
 
     /// Getter: both look the same.

@@ -55,7 +55,7 @@ impl Stack {
             return 0;
         }
         let Kind::Tcp { connection, .. } = &mut socket.kind else { return 0 };
-        let Some(mut run) = connection.begin_run() else { return 0 };
+        let Some(mut run) = connection.begin_run(recent.ecn()) else { return 0 };
         let mut io = rings(port, socket.stream.of(socket.channel));
         let (mut taken, mut bytes) = (0, 0);
         for frame in frames {

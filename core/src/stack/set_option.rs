@@ -31,6 +31,9 @@ impl Stack {
                     connection.push_corked(&io);
                 }
                 connection.set_option(now, option)?;
+                if let SocketOption::QuickAck(quick) = option {
+                    connection.set_quick_ack(quick, &rings(port, socket.stream.of(socket.channel)));
+                }
             }
             Kind::Udp(udp) => return udp.set_option(option),
             Kind::Machnet { .. } => return Err(CommandError::WrongState),

@@ -350,7 +350,8 @@ impl ConfigBuilder {
         self
     }
 
-    /// How long an acknowledgement may wait for company. Default 40 ms, 0 (none waits) to 500 ms.
+    /// How long an acknowledgement waits for company, at least: where that is in vain the wait grows, to a round trip and 199 ms at
+    /// most. Default 40 ms, 0 (none waits) to 500 ms.
     #[must_use]
     pub fn delayed_ack(mut self, span: Duration) -> Self {
         self.config.delayed_ack_ms = self.millis(span);

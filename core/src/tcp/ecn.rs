@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::congestion::{Algorithm, LossEvent};
 use super::connection::Connection;
+use super::delayed_ack::QUICK_ACKS_OF_ECN;
 use super::event::Events;
 use super::input::SegmentIn;
 use super::recovery::Phase;
@@ -79,6 +80,8 @@ impl EcnState {
     const EXACT: u8 = 8;
     /// The acknowledgement that is being handled carries ECE.
     const ECHOED: u8 = 16;
+    /// The peer has sent data that is ECN-capable.
+    const SEEN: u8 = 32;
 
     fn set(&mut self, bit: u8, on: bool) {
         self.0 = if on { self.0 | bit } else { self.0 & !bit };
@@ -99,9 +102,16 @@ impl EcnState {
         self.is_agreed() && marked != self.has(Self::ECHO) && (marked || self.has(Self::EXACT))
     }
 
-    /// Getter: the next data segment without a mark is news.
-    pub(in crate::tcp) const fn follows_every_mark(self) -> bool {
-        self.0 & (Self::EXACT | Self::ECHO) == Self::EXACT | Self::ECHO
+    /// Getter: a data segment with this field leads to something here.
+    #[inline]
+    pub(in crate::tcp) const fn is_looked_at(self, field: Ecn) -> bool {
+        self.is_agreed()
+            && (self.is_news(field) || self.has(Self::SEEN) == matches!(field, Ecn::NotEct))
+    }
+
+    /// Getter: the peer has sent ECN-capable data.
+    pub(in crate::tcp) const fn has_seen(self) -> bool {
+        self.has(Self::SEEN)
     }
 
     /// Getter: our acknowledgements carry ECE.
@@ -172,7 +182,17 @@ impl Connection {
             // The sender reduced and waits for what follows, as tcp_ecn_accept_cwr of Linux has it.
             self.rcv.ack_due = AckDue::Now;
         }
+        if segment.ecn != Ecn::NotEct {
+            self.ecn.set(EcnState::SEEN, true);
+        } else if self.ecn.has_seen() && !planted::is(Bug::MarksToldLate) {
+            // What is sent again is not ECN-capable (RFC 3168 §6.1.5): something was lost.
+            self.enter_quick(QUICK_ACKS_OF_ECN);
+        }
         if self.ecn.is_news(segment.ecn) {
+            if !self.ecn.has(EcnState::EXACT) && !planted::is(Bug::MarksToldLate) {
+                // The sender may have a very small window.
+                self.enter_quick(QUICK_ACKS_OF_ECN);
+            }
             self.ecn.set(EcnState::ECHO, segment.ecn == Ecn::Ce);
             // RFC 8257 §3.2: a change is told at once. The first mark likewise: the sooner the sender knows the better.
             if !planted::is(Bug::MarksToldLate) {

@@ -6,7 +6,7 @@ use super::mtu_probing::MtuSearch;
 use super::output::SegmentOut;
 use super::state::State;
 use crate::port::{SocketInfo, StreamIo};
-use crate::time::{Duration, Instant};
+use crate::time::Instant;
 use crate::wire::tcp::TCP_HEADER_LEN;
 
 impl State {
@@ -87,11 +87,7 @@ impl Connection {
             snd_wscale: self.options.snd_wscale,
             rcv_wscale: self.options.rcv_wscale,
             rto: self.rto(),
-            ato: if self.counters.data_segs_in > 0 {
-                millis(self.config.delayed_ack_ms)
-            } else {
-                Duration::ZERO
-            },
+            ato: self.ato(),
             snd_mss: self.mss_of_syn_data().map_or(mss, u32::from),
             rcv_mss: u32::from(self.rcv.rcv_mss).max(RCV_MSS_INITIAL.min(mss)),
             unacked: segments(self.snd.outstanding()),
@@ -107,8 +103,8 @@ impl Connection {
             ssthresh_bytes: ssthresh,
             advmss: self.advmss(),
             bytes_sent: self.counters.bytes_sent,
-            bytes_acked: self.snd.anchor.offset,
-            bytes_received: self.rcv.anchor.offset,
+            bytes_acked: self.sequence_acked(),
+            bytes_received: self.sequence_received(),
             pacing_rate: self.congestion.pacing_rate(),
             max_pacing_rate: self.config.max_pacing_rate,
             snd_wnd: self.snd.snd_wnd,
@@ -133,7 +129,20 @@ impl Connection {
             | u8::from(self.options.sack) << 1
             | u8::from(self.options.window_scaling) << 2
             | u8::from(self.ecn.is_agreed()) << 3
+            | u8::from(self.ecn.has_seen()) << 4
             | u8::from(self.fast_open_figures().0) << 5
+    }
+
+    /// Getter: tcpi_bytes_acked counts sequence numbers: with the bytes the SYN of an active open, and FIN.
+    fn sequence_acked(&self) -> u64 {
+        // A passive open sends its SYN,ACK before there is anything that counts.
+        let syn = self.flags.active && self.snd.snd_una != self.snd.iss;
+        self.snd.anchor.offset + u64::from(syn) + u64::from(self.snd.fin_acked())
+    }
+
+    /// Getter: tcpi_bytes_received: the bytes, and FIN once it was taken.
+    fn sequence_received(&self) -> u64 {
+        self.rcv.anchor.offset + u64::from(self.rcv.rcv_nxt != self.rcv.anchor.seq)
     }
 
     /// Getter: the congestion control that is at work, and what it tells of itself (TCP_CC_INFO).

@@ -14,6 +14,7 @@ mod chrono;
 mod config;
 mod connection;
 mod cork;
+mod delayed_ack;
 mod disposition;
 mod ecn;
 mod event;

@@ -1,6 +1,6 @@
 //! What to send next (RFC 9293 §3.8.6.2.1, RFC 5681): `poll_transmit`.
 
-use super::connection::{Connection, millis};
+use super::connection::Connection;
 use super::ecn::Ecn;
 use super::more::More;
 use super::recovery::{Flight, Marks, Phase, Resend};
@@ -172,7 +172,7 @@ impl Connection {
     #[inline]
     pub fn transmit_bare_ack(&mut self, now: Instant, io: &impl StreamIo) -> BareAck {
         let window = self.rcv.advertise(self.options.rcv_wscale, io);
-        self.rcv.last_ack_sent = self.rcv.rcv_nxt;
+        self.acknowledge_all();
         self.rcv.duplicate_acks = 0;
         self.acknowledged();
         self.counters.segs_out = self.counters.segs_out.wrapping_add(1);
@@ -565,10 +565,8 @@ impl Connection {
     /// payload: a full segment has none.
     #[inline]
     fn acknowledged_by_data(&mut self, now: Instant, len: u32) {
-        if !self.rcv.interactive && len > 0 && self.rcv.rcv_mss > 0 {
-            // Data soon after data came: the application answers, and its answers will carry acknowledgements.
-            let ato = millis(self.config.delayed_ack_ms);
-            self.rcv.interactive = self.since_data(now) < ato;
+        if len > 0 {
+            self.note_answer(now);
         }
         if self.rcv.duplicate_acks == 0 {
             self.acknowledged();
@@ -578,7 +576,7 @@ impl Connection {
     #[inline]
     fn acknowledged(&mut self) {
         self.rcv.ack_due = AckDue::No;
-        self.rcv.pushed = 0;
+        self.rcv.pace.pushed = 0;
         self.timers.stop(TimerReason::DelayedAck);
     }
 
@@ -604,7 +602,7 @@ impl Connection {
     #[inline(always)]
     fn header(&mut self, now: Instant, seq: SeqNumber, io: &impl StreamIo) -> TcpHeader {
         let window = self.rcv.advertise(self.options.rcv_wscale, io);
-        self.rcv.last_ack_sent = self.rcv.rcv_nxt;
+        self.acknowledge_all();
         let mut header = TcpHeader {
             seq,
             ack: self.rcv.rcv_nxt,

@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 use serde::{Deserialize, Serialize};
 
 use super::assembler::Assembler;
+use super::delayed_ack::AckPace;
 use super::options::{MSS_DEFAULT, Negotiated};
 use super::receive_autotune::Autotune;
 use super::seq::{Anchor, SeqNumber, StreamEnd};
@@ -12,8 +13,6 @@ use crate::planted::{self, Bug};
 use crate::port::{RingError, StreamIo};
 use crate::wire::tcp::SackBlocks;
 
-/// Segments at the beginning of a connection that are acknowledged at once.
-const QUICK_ACKS: u8 = 16;
 /// Most duplicate acknowledgements that wait to be sent.
 const DUPLICATE_ACKS_MAX: u8 = 64;
 /// A window of so many bytes is enough for whatever the peer begins with.
@@ -34,7 +33,6 @@ pub(in crate::tcp) enum AckDue {
 /// RCV.* of RFC 9293 §3.3.1.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::tcp) struct RecvBuffer {
-    pub(in crate::tcp) irs: SeqNumber,
     pub(in crate::tcp) rcv_nxt: SeqNumber,
     /// The right window edge as last advertised; never goes back (RFC 9293 §3.8.6).
     pub(in crate::tcp) rcv_adv: SeqNumber,
@@ -54,12 +52,9 @@ pub(in crate::tcp) struct RecvBuffer {
     pub(in crate::tcp) ack_due: AckDue,
     /// Duplicate acknowledgements due, one for each segment out of order (RFC 5681 §4.2).
     pub(in crate::tcp) duplicate_acks: u8,
-    pub(in crate::tcp) quick_acks: u8,
-    /// Segments smaller than the peer's full ones since the last acknowledgement, up to two.
-    pub(in crate::tcp) pushed: u8,
-    /// What we send answers what we receive, so that it carries acknowledgements (Linux's pingpong mode).
-    pub(in crate::tcp) interactive: bool,
-    /// When data last came, by `chrono::coarse`.
+    /// How soon the others leave.
+    pub(in crate::tcp) pace: AckPace,
+    /// When data last came in order, by `chrono::coarse`.
     pub(in crate::tcp) last_data: u32,
     /// SO_RCVBUF and TCP_WINDOW_CLAMP, or what autotuning has come to: most bytes between what was consumed and the right window
     /// edge.
@@ -87,7 +82,6 @@ impl RecvBuffer {
     pub(in crate::tcp) fn new() -> Self {
         let zero = SeqNumber(0);
         Self {
-            irs: zero,
             rcv_nxt: zero,
             rcv_adv: zero,
             last_ack_sent: zero,
@@ -99,9 +93,7 @@ impl RecvBuffer {
             rcv_mss: 0,
             ack_due: AckDue::No,
             duplicate_acks: 0,
-            quick_acks: QUICK_ACKS,
-            pushed: 0,
-            interactive: false,
+            pace: AckPace::default(),
             last_data: 0,
             buffer_max: u32::MAX,
             autotune: None,
@@ -113,11 +105,15 @@ impl RecvBuffer {
     pub(in crate::tcp) fn begin(&mut self, irs: SeqNumber) {
         // What the window field of our own SYN promised, if it was sent already.
         let promised = self.rcv_wnd();
-        self.irs = irs;
         self.rcv_nxt = irs + 1;
         self.rcv_adv = self.rcv_nxt + promised;
         self.last_ack_sent = self.rcv_nxt;
         self.anchor = Anchor::after_syn(irs);
+    }
+
+    /// Getter: IRS, the peer's initial sequence number: its SYN lies in front of the stream.
+    pub(in crate::tcp) const fn irs(&self) -> SeqNumber {
+        SeqNumber(self.anchor.seq_of(0).0.wrapping_sub(1))
     }
 
     /// Getter: RCV.WND: what the peer was promised and has not used.
@@ -254,8 +250,8 @@ impl RecvBuffer {
         io.rx_commit(self.anchor.offset);
     }
 
-    /// Input: an in-order payload of `len` bytes was taken: RFC 9293 §3.8.6.3, and at once at the
-    /// beginning of a connection. `mss` bounds what is believed to be one segment: LRO joins several.
+    /// Input: an in-order payload of `len` bytes was taken: RFC 9293 §3.8.6.3, and at once while acknowledgements
+    /// are quick. `mss` bounds what is believed to be one segment: LRO joins several.
     #[inline]
     pub(in crate::tcp) fn acknowledge_in_order(&mut self, len: u32, mss: impl FnOnce() -> u32) {
         // As long as the longest: nothing to learn.
@@ -263,26 +259,19 @@ impl RecvBuffer {
             let segment = u16::try_from(len.min(mss())).unwrap_or(u16::MAX);
             self.rcv_mss = self.rcv_mss.max(segment);
             if segment < self.rcv_mss.max(MSS_DEFAULT) {
-                self.pushed = (self.pushed + 1).min(2);
+                self.pace.pushed = (self.pace.pushed + 1).min(2);
             }
         }
         let unacknowledged = match planted::is(Bug::AckByTimerOnly) {
             true => 0,
             false => self.rcv_nxt.0.wrapping_sub(self.last_ack_sent.0),
         };
-        if self.quick_acks > 0 && !self.interactive && !planted::is(Bug::NoQuickAcks) {
-            self.quick_acks -= 1;
-            self.ack_due = AckDue::Now;
-        } else if unacknowledged >= 2 * u32::from(self.rcv_mss.max(MSS_DEFAULT)) {
+        let second = unacknowledged >= 2 * u32::from(self.rcv_mss.max(MSS_DEFAULT));
+        if second || self.pace.is_quick() {
             self.ack_due = AckDue::Now;
         } else if self.ack_due == AckDue::No {
             self.ack_due = AckDue::Delayed;
         }
-    }
-
-    /// Command: TCP_QUICKACK.
-    pub(in crate::tcp) fn set_quick(&mut self, on: bool) {
-        self.quick_acks = if on { QUICK_ACKS } else { 0 };
     }
 
     /// Input: a segment out of order arrived: an acknowledgement for each (RFC 5681 §4.2).
@@ -299,7 +288,8 @@ impl RecvBuffer {
     /// that nothing will carry: one way writes must not wait for the delayed one each.
     pub(in crate::tcp) fn read_asks_for_ack(&self, io: &impl StreamIo) -> bool {
         let unacknowledged = self.rcv_nxt.0.wrapping_sub(self.last_ack_sent.0);
-        let pushed = self.pushed == 2 || (self.pushed == 1 && !self.interactive);
+        let AckPace { pushed, interactive, .. } = self.pace;
+        let pushed = pushed == 2 || (pushed == 1 && !interactive);
         (pushed || unacknowledged > u32::from(self.rcv_mss.max(MSS_DEFAULT)))
             && io.rx_consumed() >= self.anchor.offset
     }
@@ -461,6 +451,7 @@ impl RecvBuffer {
             && self.assembler.as_ref().is_none_or(|a| a.is_valid(self.anchor.offset))
             && self.autotune.as_ref().is_none_or(|tune| tune.is_valid())
             && (self.autotune.is_some() || !self.choked)
+            && self.pace.is_valid()
     }
 }
 

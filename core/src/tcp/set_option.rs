@@ -2,7 +2,6 @@
 
 use super::config::Config;
 use super::connection::Connection;
-use super::recv_buffer::AckDue;
 use super::shared_config::SharedConfig;
 use super::timer::TimerReason;
 use crate::error::CommandError;
@@ -98,15 +97,10 @@ impl Connection {
                 self.follow_receive_setting();
             }
             SocketOption::More(on) => self.announce_more(on),
-            SocketOption::QuickAck(on) => {
-                if on && self.rcv.ack_due == AckDue::Delayed {
-                    self.rcv.ack_due = AckDue::Now;
-                }
-                self.rcv.set_quick(on);
-                self.rcv.interactive = !on;
-            }
+            // What is read decides as well: `set_quick_ack`.
+            SocketOption::QuickAck(_)
             // The setting is all: it is read where it counts.
-            SocketOption::KeepAlive(true)
+            | SocketOption::KeepAlive(true)
             | SocketOption::KeepIdle(_)
             | SocketOption::KeepInterval(_)
             | SocketOption::KeepCount(_)

@@ -2,7 +2,6 @@
 
 use super::connection::{Connection, millis};
 use super::recovery::Trouble;
-use super::recv_buffer::AckDue;
 use super::state::State;
 use super::timer::TimerReason;
 use super::transition::Trigger;
@@ -32,13 +31,7 @@ impl Connection {
         match timer {
             TimerReason::Retransmit => self.retransmission_timeout(now),
             TimerReason::Persist => self.persist_timeout(now, io),
-            TimerReason::DelayedAck => {
-                if self.rcv.ack_due == AckDue::Delayed {
-                    self.rcv.ack_due = AckDue::Now;
-                    // Nothing was there to carry it along: the application does not answer what it reads.
-                    self.rcv.interactive = false;
-                }
-            }
+            TimerReason::DelayedAck => self.delayed_ack_timeout(),
             TimerReason::Keepalive => self.keepalive_timeout(now),
             TimerReason::TimeWait => self.expire_quietly(now),
             TimerReason::Orphan => self.orphan_timeout(now),

@@ -257,7 +257,7 @@ fn converse(algorithm: Algorithm) {
     for (side, end) in world.ends.iter().flatten().enumerate() {
         assert_eq!(end.rings.committed, TOTAL[1 - side], "everything came");
         assert_eq!(end.tcp.bytes_received(), TOTAL[1 - side]);
-        assert_eq!(end.tcp.info().bytes_acked, TOTAL[side]);
+        assert_eq!(end.tcp.bytes_acked(), TOTAL[side]);
         assert_eq!(end.urgent, Some(TOTAL[1 - side] - 1), "the latest urgent byte");
         assert!(end.rings.beyond.is_empty());
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use causeway_core::error::EndReason;
-use causeway_core::port::SocketOption;
+use causeway_core::port::{QuickAck, SocketOption};
 use causeway_core::tcp::attachments::Attachment;
 use causeway_core::tcp::congestion::Algorithm;
 use causeway_core::tcp::{Config, ConfigBuilder, EcnMode, IcmpError, MtuProbing};
@@ -254,7 +254,7 @@ fn option() -> impl Strategy<Value = SocketOption> {
         any::<bool>().prop_map(SocketOption::NoDelay),
         any::<bool>().prop_map(SocketOption::Cork),
         any::<bool>().prop_map(SocketOption::KeepAlive),
-        any::<bool>().prop_map(SocketOption::QuickAck),
+        any::<i32>().prop_map(QuickAck::from_value).prop_map(SocketOption::QuickAck),
         (100_000u64..10_000_000).prop_map(SocketOption::MaxPacingRate),
         proptest::sample::select(Algorithm::ALL.to_vec()).prop_map(SocketOption::Congestion),
     ]

@@ -98,13 +98,13 @@ fn send_stdin(stream: Arc<TcpStream>) -> JoinHandle<anyhow::Result<u64>> {
 /// The end of this process ends the channel and what is still on its way in it: wait for the acknowledgements.
 fn linger(stream: &TcpStream, sent: u64) {
     let until = Instant::now() + LINGER;
-    // No figures any more: the connection is at its end.
+    // No figures any more: the connection is at its end. They count the SYN of an active open, and FIN.
     while let Ok(info) = stream.info(Wait::Forever)
-        && info.bytes_acked < sent
+        && info.bytes_acked <= sent
         && Instant::now() < until
     {
         thread::sleep(LINGER_STEP);
     }
-    // The FIN is not in the figures. It left with the last bytes; this is for its acknowledgement.
+    // The FIN left with the last bytes; this is for its acknowledgement, where that was not waited for.
     thread::sleep(LINGER_STEP);
 }

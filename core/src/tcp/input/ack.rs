@@ -4,7 +4,6 @@ use super::super::congestion::LossEvent;
 use super::super::connection::{Connection, clock_ms};
 use super::super::disposition::Disposition;
 use super::super::recovery::Delivery;
-use super::super::recv_buffer::AckDue;
 use super::super::state::State;
 use super::super::timer::TimerReason;
 use super::super::transition::Trigger;
@@ -238,14 +237,6 @@ impl Connection {
             mss: self.options.mss(),
             snd_una: self.snd.snd_una,
             snd_max: self.snd.snd_max,
-        }
-    }
-
-    pub(super) fn delay_ack(&mut self, now: Instant) {
-        if self.rcv.ack_due == AckDue::Delayed && !self.timers.is_set(TimerReason::DelayedAck) {
-            let late = 1 + 24 * u64::from(planted::is(Bug::AckAfterASecond));
-            let delay = Duration::from_millis(u64::from(self.config.delayed_ack_ms) * late);
-            self.timers.set(TimerReason::DelayedAck, now + delay);
         }
     }
 }

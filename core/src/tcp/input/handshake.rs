@@ -62,7 +62,7 @@ impl Connection {
             self.take_syn_ack_data(now, segment, io);
             self.rcv.ack_due = AckDue::Now;
             // Somebody waits with more than the SYN carried: what is sent with the acknowledgement begins a conversation.
-            self.rcv.interactive = self.has_more_than_syn_data(io);
+            self.rcv.pace.interactive = self.has_more_than_syn_data(io);
         } else {
             // Simultaneous open: our SYN goes out again, with an acknowledgement.
             self.snd.snd_nxt = self.snd.iss;
@@ -139,7 +139,7 @@ impl Connection {
         let opening = header.flags.0 & (TcpFlags::SYN.0 | TcpFlags::ACK.0 | TcpFlags::RST.0);
         let again = self.state == State::SynReceived
             && opening == TcpFlags::SYN.0
-            && header.seq == self.rcv.irs;
+            && header.seq == self.rcv.irs();
         if !again {
             return None;
         }
@@ -155,7 +155,7 @@ impl Connection {
         self.state == State::SynReceived
             && header.flags.contains(TcpFlags::SYN.union(TcpFlags::ACK))
             && !header.flags.contains(TcpFlags::RST)
-            && header.seq == self.rcv.irs
+            && header.seq == self.rcv.irs()
             // What our SYN carried may be acknowledged with it.
             && header.ack > self.snd.iss
             && header.ack <= self.snd.snd_max

@@ -236,6 +236,12 @@ impl Connection {
             self.rcv.note_duplicate(segment.header.seq, end);
         }
         self.rcv.ack_due = AckDue::Now;
+        // What came again, or data right behind the window's edge: a probe.
+        let len = segment_len(flags, segment.payload_len);
+        let edge = self.rcv.rcv_nxt + self.rcv.rcv_wnd();
+        if len > 0 && (segment.header.seq < self.rcv.rcv_nxt || segment.header.seq == edge) {
+            self.told_nothing_new(segment.header.seq + len);
+        }
         Disposition::SendAck
     }
 

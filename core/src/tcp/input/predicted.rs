@@ -2,7 +2,6 @@
 
 use causeway_checksum::Implementation;
 
-use super::super::chrono::coarse;
 use super::super::connection::{Connection, clock_s};
 use super::super::disposition::Disposition;
 use super::super::ecn::Ecn;
@@ -49,7 +48,7 @@ impl Connection {
         io: &mut impl StreamIo,
     ) -> Option<Disposition> {
         let header = segment.header;
-        if header.options.sack.len > 0 || segment.ecn == Ecn::Ce {
+        if header.options.sack.len > 0 {
             return None;
         }
         let plain = PlainHeader {
@@ -59,7 +58,7 @@ impl Connection {
             window: header.window,
             timestamps: header.options.timestamps,
         };
-        let mut run = self.begin_run()?;
+        let mut run = self.begin_run(segment.ecn)?;
         if !self.fits(&run, &plain, segment.payload_len) {
             return None;
         }
@@ -68,10 +67,10 @@ impl Connection {
         Some(if taken { Disposition::Accept } else { Disposition::Ignore })
     }
 
-    /// Getter: segments of this connection may come in a run: it is in ESTABLISHED, and nothing is out of the ordinary. `None`:
-    /// each goes the long way.
+    /// Getter: segments of this connection whose ECN field is `ecn` may come in a run: it is in ESTABLISHED, and nothing is out of the
+    /// ordinary. `None`: each goes the long way.
     #[inline(always)]
-    pub fn begin_run(&self) -> Option<SegmentRun> {
+    pub fn begin_run(&self, ecn: Ecn) -> Option<SegmentRun> {
         if planted::is(Bug::WaitsForPush) {
             return None;
         }
@@ -79,7 +78,7 @@ impl Connection {
             || self.snd.snd_wnd == 0
             || self.recovery.phase != Phase::Open
             || self.snd.more == More::Held
-            || self.ecn.follows_every_mark()
+            || self.ecn.is_looked_at(ecn)
         {
             return None;
         }
@@ -210,7 +209,7 @@ impl Connection {
             self.rcv.ts_recent_s = clock_s(now);
         }
         if run.stored {
-            self.rcv.last_data = coarse(now);
+            self.data_arrived(now, run.data_segments);
             self.events.raise(Events::READABLE);
             self.delay_ack(now);
             // The last one's length; none, if that was a bare acknowledgement.

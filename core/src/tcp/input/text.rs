@@ -1,6 +1,5 @@
 //! Segment text and FIN (RFC 9293 §3.10.7.4, seventh and eighth).
 
-use super::super::chrono::coarse;
 use super::super::connection::Connection;
 use super::super::disposition::Disposition;
 use super::super::event::Events;
@@ -40,9 +39,6 @@ impl Connection {
             self.advance(now, Trigger::Abort);
             self.end(EndReason::Aborted);
             return Disposition::SendRst(reset);
-        }
-        if segment.payload_len > 0 {
-            self.rcv.last_data = coarse(now);
         }
         let disposition = self.store_text(now, segment, seq, io);
         if fin {
@@ -102,11 +98,7 @@ impl Connection {
             len = len.min(u32::try_from(end.saturating_sub(start)).unwrap_or(u32::MAX));
         }
         if len == 0 {
-            if segment.payload_len > 0 {
-                self.rcv.ack_due = AckDue::Now;
-                return Disposition::SendAck;
-            }
-            return Disposition::Accept;
+            return self.nothing_to_store(segment.payload_len, skip, seq);
         }
         if self.rcv.choked && start + u64::from(len) > self.receive_floor_end(io) {
             // The next look may find room. The peer has to know that somebody is there all the same.
@@ -119,6 +111,7 @@ impl Connection {
             Stored::InOrder { filled } => {
                 self.events.raise(Events::READABLE);
                 self.rcv.acknowledge_in_order(len, || self.options.mss());
+                self.data_arrived(now, 1);
                 if filled && !planted::is(Bug::GapFillWaits) {
                     self.rcv.ack_due = AckDue::Now;
                 }
@@ -154,6 +147,18 @@ impl Connection {
         let late = self.config.acks_as_linux && answers && self.rcv.ack_due != AckDue::Now;
         let late = late || planted::is(Bug::FinAckedLate);
         self.rcv.ack_due = if late { AckDue::Delayed } else { AckDue::Now };
+    }
+
+    /// A FIN alone; or `payload_len` bytes from `seq` on, of which the first `skip` were received before and the others have no place.
+    fn nothing_to_store(&mut self, payload_len: u32, skip: u32, seq: SeqNumber) -> Disposition {
+        if payload_len == 0 {
+            return Disposition::Accept;
+        }
+        self.rcv.ack_due = AckDue::Now;
+        if payload_len > skip {
+            self.told_nothing_new(seq + payload_len);
+        }
+        Disposition::SendAck
     }
 
     /// The peer's FIN, once everything before it is here.

@@ -175,7 +175,7 @@ fn acknowledgements_that_come_together_come_to_what_they_come_to_one_by_one() {
     let end = &mut pair.ends[CLIENT];
     let mut one_by_one = end.tcp.clone().unwrap();
     let together = end.tcp.as_mut().unwrap();
-    let mut run = together.begin_run().unwrap();
+    let mut run = together.begin_run(crate::tcp::Ecn::NotEct).unwrap();
     let (una, seq) = (together.snd.snd_una, together.rcv.rcv_nxt);
     let timestamps = Some(Timestamps { value: together.rcv.ts_recent + 20, echo: 0 });
     for count in 1..=4 {

@@ -295,7 +295,7 @@ impl Pair {
 
 impl End {
     fn peer_iss(&self) -> u32 {
-        self.tcp.as_ref().map_or(0, |t| t.rcv.irs.0)
+        self.tcp.as_ref().map_or(0, |t| t.rcv.irs().0)
     }
 }
 

@@ -22,6 +22,11 @@ pub fn info(pair: &Pair) -> SocketInfo {
     pair.ends[CLIENT].tcp.as_ref().unwrap().info()
 }
 
+/// Payload bytes.
+pub fn acked(pair: &Pair) -> u64 {
+    pair.ends[CLIENT].tcp.as_ref().unwrap().bytes_acked()
+}
+
 pub fn phase(pair: &Pair) -> Phase {
     pair.ends[CLIENT].tcp.as_ref().unwrap().recovery.phase
 }
@@ -264,7 +269,7 @@ fn without_timestamps_a_backed_off_timeout_stays_until_something_that_was_sent_o
     pair.link.loss_ppm = 1_000_000;
     pair.run_until(|p| timeouts(p) == 2);
     pair.link.loss_ppm = 0;
-    pair.run_until(|p| info(p).bytes_acked == u64::from(3 * MSS));
+    pair.run_until(|p| acked(p) == u64::from(3 * MSS));
     assert!(info(&pair).backoff >= 2, "Karn");
     pair.write(CLIENT, &[1; 100]);
     pair.run_until(|p| p.ends[SERVER].io.committed == u64::from(3 * MSS) + 100);
@@ -279,7 +284,7 @@ fn with_timestamps_a_retransmission_that_is_acknowledged_gives_a_sample() {
     pair.link.queue.clear();
     pair.run_until(|p| timeouts(p) == 1);
     assert_eq!(info(&pair).backoff, 1);
-    pair.run_until(|p| info(p).bytes_acked == 100);
+    pair.run_until(|p| acked(p) == 100);
     assert_eq!(info(&pair).backoff, 0);
 }
 
@@ -299,7 +304,7 @@ fn an_echo_of_the_future_or_of_more_than_the_longest_timeout_ago_is_no_round_tri
         (header.flags, header.seq, header.ack) = (TcpFlags::ACK, header.seq + 1, ack);
         header.options.timestamps.as_mut().unwrap().echo = clock.wrapping_sub(age_ms);
         pair.deliver(CLIENT, &header, &[]);
-        assert_eq!(info(&pair).bytes_acked, 100);
+        assert_eq!(acked(&pair), 100);
         assert_eq!(info(&pair).srtt != before, counts, "an echo of {age_ms} ms ago");
     }
 }
@@ -309,7 +314,7 @@ fn time_wait_keeps_nothing_of_recovery() {
     let mut pair = Pair::established(Config::default());
     pair.link.drop_data = [2].into();
     pair.write(CLIENT, &[5; 14_480]);
-    pair.run_until(|p| info(p).bytes_acked == 14_480);
+    pair.run_until(|p| acked(p) == 14_480);
     pair.shutdown(CLIENT);
     pair.run_until(|p| p.states() == [State::FinWait2, State::CloseWait]);
     assert!(pair.ends[CLIENT].tcp().recovery.flight.is_some());
@@ -323,7 +328,7 @@ fn recovery_keeps_nothing_for_a_connection_that_is_idle_and_its_figures_stay() {
     let mut pair = Pair::established(Config::default());
     pair.link.drop_data = [2].into();
     pair.write(CLIENT, &[5; 14_480]);
-    pair.run_until(|p| info(p).bytes_acked == 14_480);
+    pair.run_until(|p| acked(p) == 14_480);
     assert!(pair.ends[CLIENT].tcp().recovery.flight.is_some());
     let before = info(&pair);
     pair.run_for(Duration::from_secs(12));
@@ -334,7 +339,7 @@ fn recovery_keeps_nothing_for_a_connection_that_is_idle_and_its_figures_stay() {
     assert_eq!((after.delivered, after.min_rtt), (before.delivered, before.min_rtt));
     assert_eq!(after.delivered, 11, "the SYN and ten segments");
     pair.write(CLIENT, &[5; 14_480]);
-    pair.run_until(|p| info(p).bytes_acked == 28_960);
+    pair.run_until(|p| acked(p) == 28_960);
     assert_eq!(info(&pair).delivered, 21);
 }
 

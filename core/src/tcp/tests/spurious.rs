@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::pair::{CLIENT, Pair, SERVER};
-use super::recovery::{acknowledge, info, lost_flight, phase, plain, sent_now, timeouts};
+use super::recovery::{acked, acknowledge, info, lost_flight, phase, plain, sent_now, timeouts};
 use crate::tcp::Config;
 use crate::tcp::recovery::Phase;
 use crate::time::Duration;
@@ -20,7 +20,7 @@ fn delay(pair: &mut Pair, span: Duration) {
 fn warm(config: Config) -> Pair {
     let mut pair = Pair::established(config);
     pair.write(CLIENT, &[5; 100_000]);
-    pair.run_until(|p| info(p).bytes_acked == 100_000);
+    pair.run_until(|p| acked(p) == 100_000);
     pair
 }
 

@@ -1,6 +1,6 @@
 //! getsockopt and setsockopt.
 
-use causeway_core::port::{Op, SocketId, SocketOption};
+use causeway_core::port::{Op, QuickAck, SocketId, SocketOption};
 use causeway_core::tcp::congestion::{Algorithm, CongestionFigures};
 use causeway_core::tcp::fast_open_setting;
 
@@ -61,7 +61,7 @@ fn for_stack(key: Key, value: &[u8]) -> Result<Option<SocketOption>, Errno> {
     Ok(Some(match key {
         (TCP, libc::TCP_NODELAY) => SocketOption::NoDelay(on),
         (TCP, libc::TCP_CORK) => SocketOption::Cork(on),
-        (TCP, libc::TCP_QUICKACK) => SocketOption::QuickAck(on),
+        (TCP, libc::TCP_QUICKACK) => SocketOption::QuickAck(QuickAck::from_value(value)),
         (TCP, libc::TCP_MAXSEG) => {
             SocketOption::MaxSegment(u16::try_from(value).map_err(|_| Errno::EINVAL)?)
         }
