@@ -4,7 +4,6 @@
 
 use super::composition::{Link, Stack};
 use super::lifecycle::arm;
-use super::no_stream::rings;
 use super::recent::Recent;
 use super::sock::Kind;
 use crate::nic::{Frame, IfIndex};
@@ -51,12 +50,11 @@ impl Stack {
             return 0;
         };
         // Its addresses were judged when it was opened; they are right on its own interface.
-        if socket.interface != interface || socket.stream.is_none() {
-            return 0;
-        }
+        let here = socket.interface == interface;
+        let Some(stream) = socket.stream.of(socket.channel).filter(|_| here) else { return 0 };
         let Kind::Tcp { connection, .. } = &mut socket.kind else { return 0 };
         let Some(mut run) = connection.begin_run(recent.ecn()) else { return 0 };
-        let mut io = rings(port, socket.stream.of(socket.channel));
+        let mut io = port.stream(stream);
         let (mut taken, mut bytes) = (0, 0);
         for frame in frames {
             let Some(parsed) = recent.parse(link, frame) else { break };

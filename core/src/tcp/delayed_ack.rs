@@ -43,8 +43,8 @@ pub(in crate::tcp) struct AckPace {
 
 impl AckPace {
     /// Getter: the next acknowledgement does not wait (tcp_in_quickack_mode).
-    #[inline]
-    pub(in crate::tcp) fn is_quick(self) -> bool {
+    #[inline(always)]
+    pub(in crate::tcp) fn is_quick(&self) -> bool {
         self.quick > 0 && !self.interactive && !planted::is(Bug::NoQuickAcks)
     }
 
@@ -168,34 +168,47 @@ impl Connection {
     /// Output: data leaves. Soon after data came it is an answer, and answers will carry acknowledgements (tcp_event_data_sent).
     #[inline]
     pub(in crate::tcp) fn note_answer(&mut self, now: Instant) {
-        let pace = self.rcv.pace;
-        if !pace.interactive && pace.ato_ms > 0 {
-            self.rcv.pace.interactive = self.since_data(now) < millis(pace.ato_ms.into());
+        let ato_ms = self.rcv.pace.ato_ms;
+        if ato_ms > 0 && !self.rcv.pace.interactive {
+            self.rcv.pace.interactive = self.since_data(now) < millis(ato_ms.into());
         }
     }
 
-    /// Input: an acknowledgement may be due. If it waits, the timer runs; one that would be sent in a moment is sent
-    /// now (tcp_send_delayed_ack).
+    /// Input: an acknowledgement may be due. If it waits, the timer runs.
+    #[inline]
     pub(in crate::tcp) fn delay_ack(&mut self, now: Instant) {
         if self.rcv.ack_due != AckDue::Delayed {
             return;
         }
+        if self.timers.is_set(TimerReason::DelayedAck) {
+            return self.delay_ack_again(now);
+        }
         let late = 1 + 24 * u64::from(planted::is(Bug::AckAfterASecond));
+        let delay = Duration::from_millis(u64::from(self.ack_delay_ms()) * late);
+        self.timers.set(TimerReason::DelayedAck, now + delay);
+    }
+
+    /// The acknowledgement of something else waits already. One that would be sent in a moment is sent now
+    /// (tcp_send_delayed_ack).
+    #[cold]
+    #[inline(never)]
+    fn delay_ack_again(&mut self, now: Instant) {
         let ms = self.ack_delay_ms();
         let soon = self.timers.deadline(TimerReason::DelayedAck) <= now + millis(ms / 4);
         if soon && !planted::is(Bug::NearTimerWaits) {
             self.rcv.ack_due = AckDue::Now;
             return;
         }
-        let delay = Duration::from_millis(u64::from(ms) * late);
-        self.timers.set_no_later(TimerReason::DelayedAck, now + delay);
+        self.timers.set_no_later(TimerReason::DelayedAck, now + millis(ms));
     }
 
     /// Getter: how long the next acknowledgement waits: not longer than the round trip, where one is known.
     #[inline]
     fn ack_delay_ms(&self) -> u32 {
-        let pace = self.rcv.pace;
-        if pace.calm > 0 { pace.ato_ms.into() } else { self.adapted_delay_ms() }
+        match self.rcv.pace.calm {
+            0 => self.adapted_delay_ms(),
+            _ => self.rcv.pace.ato_ms.into(),
+        }
     }
 
     #[cold]

@@ -250,10 +250,10 @@ impl RecvBuffer {
         io.rx_commit(self.anchor.offset);
     }
 
-    /// Input: an in-order payload of `len` bytes was taken: RFC 9293 §3.8.6.3, and at once while acknowledgements
-    /// are quick. `mss` bounds what is believed to be one segment: LRO joins several.
+    /// Input: an in-order payload of `len` bytes was taken; [`RecvBuffer::acknowledge_in_order`] says what is due. `mss` bounds what
+    /// is believed to be one segment: LRO joins several.
     #[inline]
-    pub(in crate::tcp) fn acknowledge_in_order(&mut self, len: u32, mss: impl FnOnce() -> u32) {
+    pub(in crate::tcp) fn note_in_order(&mut self, len: u32, mss: impl FnOnce() -> u32) {
         // As long as the longest: nothing to learn.
         if len != u32::from(self.rcv_mss) || self.rcv_mss < MSS_DEFAULT {
             let segment = u16::try_from(len.min(mss())).unwrap_or(u16::MAX);
@@ -262,6 +262,11 @@ impl RecvBuffer {
                 self.pace.pushed = (self.pace.pushed + 1).min(2);
             }
         }
+    }
+
+    /// Command: what was taken in order is to be acknowledged: RFC 9293 §3.8.6.3, and at once while acknowledgements are quick.
+    #[inline]
+    pub(in crate::tcp) fn acknowledge_in_order(&mut self) {
         let unacknowledged = match planted::is(Bug::AckByTimerOnly) {
             true => 0,
             false => self.rcv_nxt.0.wrapping_sub(self.last_ack_sent.0),

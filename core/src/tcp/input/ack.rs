@@ -61,25 +61,7 @@ impl Connection {
             );
             self.update_send_window(header.seq, header.ack, header.window);
         } else {
-            let outstanding = self.snd.outstanding() > 0;
-            let window_changed = self.update_send_window(header.seq, header.ack, header.window);
-            let bare = segment.payload_len == 0 && !header.flags.contains(TcpFlags::FIN);
-            // RFC 5681 §2, the definition of a duplicate acknowledgement.
-            let same = header.ack == self.snd.snd_una;
-            let duplicate = same && bare && outstanding && !window_changed;
-            // Selective acknowledgements tell something whatever they come with, late ones too.
-            let tells =
-                header.options.sack.len > 0 && (same || !planted::is(Bug::LateBlocksIgnored));
-            if duplicate || tells {
-                self.take_ack(
-                    now,
-                    header.ack,
-                    header.options.timestamps,
-                    &header.options.sack,
-                    duplicate,
-                    io,
-                );
-            }
+            self.take_ack_of_nothing_new(now, segment, io);
         }
         self.receive_echo(now);
         if self.counters.probes > 0 {
@@ -90,6 +72,28 @@ impl Connection {
         }
         self.after_fin_acked(now);
         if self.state == State::Closed { Err(Disposition::Accept) } else { Ok(()) }
+    }
+
+    /// Nothing is acknowledged that was not before: the window may be news, what it tells selectively, or that it came at all.
+    fn take_ack_of_nothing_new(
+        &mut self,
+        now: Instant,
+        segment: &SegmentIn<'_>,
+        io: &mut impl StreamIo,
+    ) {
+        let header = segment.header;
+        let outstanding = self.snd.outstanding() > 0;
+        let window_changed = self.update_send_window(header.seq, header.ack, header.window);
+        let bare = segment.payload_len == 0 && !header.flags.contains(TcpFlags::FIN);
+        // RFC 5681 §2, the definition of a duplicate acknowledgement.
+        let same = header.ack == self.snd.snd_una;
+        let duplicate = same && bare && outstanding && !window_changed;
+        let TcpOptions { timestamps, sack, .. } = &header.options;
+        // Selective acknowledgements tell something whatever they come with, late ones too.
+        let tells = sack.len > 0 && (same || !planted::is(Bug::LateBlocksIgnored));
+        if duplicate || tells {
+            self.take_ack(now, header.ack, *timestamps, sack, duplicate, io);
+        }
     }
 
     /// In SYN-RECEIVED.

@@ -144,7 +144,7 @@ impl Connection {
         let stored = self.rcv.store_next(payload, payload_len, io).is_ok();
         if stored {
             run.stored = true;
-            self.rcv.acknowledge_in_order(payload_len, || self.options.mss());
+            self.rcv.note_in_order(payload_len, || self.options.mss());
         }
         stored
     }
@@ -170,7 +170,7 @@ impl Connection {
         run.stored = true;
         let payload_len = payload.len() as u32;
         self.rcv.advance(u64::from(payload_len), io);
-        self.rcv.acknowledge_in_order(payload_len, || self.options.mss());
+        self.rcv.note_in_order(payload_len, || self.options.mss());
         true
     }
 
@@ -209,6 +209,7 @@ impl Connection {
             self.rcv.ts_recent_s = clock_s(now);
         }
         if run.stored {
+            self.rcv.acknowledge_in_order();
             self.data_arrived(now, run.data_segments);
             self.events.raise(Events::READABLE);
             self.delay_ack(now);

@@ -110,7 +110,8 @@ impl Connection {
         match self.rcv.store(start, payload, io) {
             Stored::InOrder { filled } => {
                 self.events.raise(Events::READABLE);
-                self.rcv.acknowledge_in_order(len, || self.options.mss());
+                self.rcv.note_in_order(len, || self.options.mss());
+                self.rcv.acknowledge_in_order();
                 self.data_arrived(now, 1);
                 if filled && !planted::is(Bug::GapFillWaits) {
                     self.rcv.ack_due = AckDue::Now;
