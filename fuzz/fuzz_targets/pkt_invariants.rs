@@ -137,15 +137,13 @@ impl World {
         world.react();
         if !setup.passive {
             let (answer, _) = world.peer.syn(now, cookie());
-            // What it does not acknowledge never left.
-            world.snd_nxt = answer.ack;
             world.take(&answer, &[], 0, 0);
         }
         Some(world)
     }
 
     fn view(&self) -> View {
-        View::of(&self.first.tcp, self.peer.irs, self.snd_nxt)
+        View::of(&self.first.tcp, &self.peer, self.snd_nxt)
     }
 
     fn react(&mut self) -> Reaction {
@@ -218,7 +216,7 @@ impl World {
     /// Their windows may differ by what they have acknowledged: what lies beyond one of them is cut off there.
     fn fits_both(&self, header: &TcpHeader, len: u32) -> bool {
         [&self.first, &self.second].into_iter().all(|subject| {
-            let view = View::of(&subject.tcp, self.peer.irs, self.snd_nxt);
+            let view = View::of(&subject.tcp, &self.peer, self.snd_nxt);
             header.seq + len <= view.rcv_nxt + view.rcv_wnd
         })
     }

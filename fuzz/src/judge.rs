@@ -4,6 +4,8 @@
 use causeway_core::tcp::{Connection, Disposition, SegmentOut, SeqNumber, State};
 use causeway_core::wire::tcp::{TcpFlags, TcpHeader};
 
+use crate::peer::Peer;
+
 /// What is known of a connection from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct View {
@@ -17,11 +19,13 @@ pub struct View {
     pub snd_una: SeqNumber,
     /// SND.NXT.
     pub snd_nxt: SeqNumber,
+    /// The greatest right edge that a SACK block has told.
+    pub told: Option<SeqNumber>,
 }
 
 impl View {
-    /// Getter: what `tcp` looks like. `irs` is the peer's initial sequence number, `snd_nxt` one past the highest number seen.
-    pub fn of(tcp: &Connection, irs: SeqNumber, snd_nxt: SeqNumber) -> Self {
+    /// Getter: what `tcp` looks like to `peer`. `snd_nxt` is one past the highest number seen.
+    pub fn of(tcp: &Connection, peer: &Peer, snd_nxt: SeqNumber) -> Self {
         let info = tcp.info();
         let fin = matches!(
             tcp.state(),
@@ -29,23 +33,24 @@ impl View {
         );
         Self {
             state: tcp.state(),
-            rcv_nxt: irs + 1 + tcp.bytes_received() as u32 + u32::from(fin),
+            rcv_nxt: peer.irs + 1 + tcp.bytes_received() as u32 + u32::from(fin),
             rcv_wnd: info.rcv_wnd,
             snd_una: snd_nxt - tcp.flight_bytes(),
             snd_nxt,
+            told: peer.told,
         }
     }
 
-    /// Getter: the four cases of SEG.LEN and RCV.WND (RFC 9293 §3.4).
+    /// Getter: the four cases of SEG.LEN and RCV.WND (RFC 9293 §3.4); empty segments at the right edge as well, from where a peer
+    /// that has filled the window acknowledges.
     fn takes(&self, seq: SeqNumber, len: u32) -> bool {
         let first = i64::from(seq.distance_from(self.rcv_nxt));
         let (len, wnd) = (i64::from(len), i64::from(self.rcv_wnd));
         if wnd == 0 {
             return first == 0;
         }
-        let holds = |at: i64| (0..wnd).contains(&at);
         match len {
-            0 => holds(first),
+            0 => (0..=wnd).contains(&first),
             _ => first < wnd && first + len > 0,
         }
     }
@@ -81,6 +86,8 @@ pub fn judge(view: &View, header: &TcpHeader, len: u32) -> Verdict {
     if !view.takes(header.seq, seg_len) {
         return match (rst, len > 0 || fin) {
             (true, _) => Verdict::Nothing,
+            // RFC 5961 §4.2, whatever it carries.
+            (false, _) if syn && !time_wait => Verdict::Challenge,
             (false, true) => Verdict::Acknowledge,
             (false, false) => Verdict::Challenge,
         };
@@ -90,6 +97,8 @@ pub fn judge(view: &View, header: &TcpHeader, len: u32) -> Verdict {
         return match (time_wait, header.seq == view.rcv_nxt) {
             (true, _) => Verdict::Nothing,
             (false, true) => Verdict::End,
+            // One past all that it knows to have arrived (RFC 5961 §3.2 as Linux has it: no easier to guess).
+            (false, false) if view.told == Some(header.seq) => Verdict::End,
             (false, false) => Verdict::Challenge,
         };
     }

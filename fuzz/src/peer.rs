@@ -47,6 +47,10 @@ pub struct Peer {
     window: u16,
     /// The stack's SYN may have data, of which so many bytes were there.
     syn_data: Option<u32>,
+    /// The greatest right edge of the stack's SACK blocks.
+    pub told: Option<SeqNumber>,
+    /// One past what the SYN carried.
+    syn_end: SeqNumber,
     /// The SYN was seen more than once.
     syn_again: bool,
     /// A SYN with other numbers was sent: what answers it is another connection's.
@@ -78,6 +82,8 @@ impl Peer {
             window_max: u32::from(setup.window),
             window: setup.window,
             syn_data: None,
+            told: None,
+            syn_end: SeqNumber(0),
             syn_again: false,
             other_syn: false,
             records: Vec::new(),
@@ -118,10 +124,8 @@ impl Peer {
             let bytes = cookie.bytes();
             header.options.fast_open = FastOpenCookie::new(bytes, fast_open.experimental);
         }
-        // What is not acknowledged counts as never sent (RFC 7413 §4.2.2).
         let sent = self.seen.distance_from(iss + 1).cast_unsigned();
         header.ack = iss + 1 + u32::from(fast_open.taken).min(sent);
-        self.seen = header.ack;
         0
     }
 
@@ -253,8 +257,10 @@ impl Peer {
         }
         let scale = if syn { 0 } else { self.scales.1 };
         self.window_max = self.window_max.max(u32::from(header.window) << scale);
-        if header.flags.contains(TcpFlags::ACK) && header.ack <= self.seen {
-            self.acked = self.acked.max(header.ack);
+        // By distances from what was acknowledged: a number may be just as far behind as ahead.
+        let ahead = header.ack.0.wrapping_sub(self.acked.0);
+        if header.flags.contains(TcpFlags::ACK) && ahead <= self.seen.0.wrapping_sub(self.acked.0) {
+            self.acked = header.ack;
         }
     }
 
@@ -290,7 +296,7 @@ impl Peer {
             return;
         }
         self.iss = Some(header.seq);
-        (self.seen, self.acked) = (header.seq, header.seq);
+        (self.seen, self.acked, self.syn_end) = (header.seq, header.seq, header.seq);
         let offered = header.options.window_scale.filter(|_| self.setup.peer_scale.is_some());
         if let Some(scale) = offered {
             assert!(scale <= SCALE_MAX);
@@ -307,12 +313,14 @@ impl Peer {
         let end = header.seq + len + controls;
         if header.flags.contains(TcpFlags::SYN) && len > 0 {
             self.see_syn_data(header, payload, len);
+            self.syn_end = end;
         } else if len > 0 {
             let first = header.seq.0.wrapping_sub(iss.0).wrapping_sub(1);
             assert!(first < 1 << 31, "bytes from before the stream");
             assert!(content::is_there(Way::Out, first.into(), payload), "other bytes were sent");
             self.texts.push((first, first + len));
-            let limit = self.acked.max(iss + 1) + self.window_max;
+            // What the SYN carried was sent before there was a window, and may come again (RFC 7413 §4.2.2).
+            let limit = (self.acked.max(iss + 1) + self.window_max).max(self.syn_end);
             assert!(
                 header.seq + len <= limit,
                 "{len} bytes at {:?} beyond the peer's window, which ends at {limit:?}",
@@ -337,6 +345,9 @@ impl Peer {
 
     fn see_acknowledgement(&mut self, header: &TcpHeader) {
         let syn = header.flags.contains(TcpFlags::SYN);
+        for (_, right) in header.options.sack.as_slice() {
+            self.told = Some(self.told.map_or(*right, |told| told.max(*right)));
+        }
         assert!(header.ack >= self.expected, "an acknowledgement was taken back");
         let taken = header.ack.0.wrapping_sub(self.irs.0);
         assert!(taken <= self.highest, "acknowledged what was never sent");

@@ -411,11 +411,14 @@ impl RecvBuffer {
         }
     }
 
-    /// Getter: `seq` is one past all that arrived: where a peer that knows of a gap from our SACK blocks would begin its RST. No
-    /// easier to guess than RCV.NXT.
+    /// Getter: `seq` is one past all that arrived, FIN among it: where a peer that knows of a gap from our SACK blocks would begin
+    /// its RST. No easier to guess than RCV.NXT.
     pub(in crate::tcp) fn is_sacked_edge(&self, seq: SeqNumber) -> bool {
         let last = self.assembler.as_deref().and_then(|a| a.intervals().last());
-        last.is_some_and(|last| self.anchor.seq_of(last.end) == seq)
+        last.is_some_and(|last| {
+            let fin = self.fin_offset.known() == Some(last.end);
+            self.anchor.seq_of(last.end) + u32::from(fin) == seq
+        })
     }
 
     /// Output: SACK blocks for the next segment (RFC 2018 §4), for which it has `room` bytes: a duplicate first, told once
