@@ -111,14 +111,8 @@ impl Stack {
         };
         let hop = Hop { interface, address: target, source: None };
         let Some(IpAddr::V4(sender_ip)) = self.source_for(hop, target) else { return };
-        let request = ArpPacket {
-            operation: ArpOperation::Request,
-            sender_mac: self.links[interface.index()].mac,
-            sender_ip,
-            target_mac: MacAddr::default(),
-            target_ip,
-        };
-        self.queue_arp(interface, unicast.unwrap_or(MacAddr::BROADCAST), &request);
+        let station = unicast.unwrap_or(MacAddr::BROADCAST);
+        self.queue_arp_request(interface, station, sender_ip, target_ip);
     }
 
     /// A request for an address of ours from itself, which all who know it take note of (RFC 5227 §2.3), or from no address,
@@ -129,14 +123,24 @@ impl Stack {
         sender_ip: Ipv4Addr,
         target_ip: Ipv4Addr,
     ) {
-        let claim = ArpPacket {
+        self.queue_arp_request(interface, MacAddr::BROADCAST, sender_ip, target_ip);
+    }
+
+    fn queue_arp_request(
+        &mut self,
+        interface: IfIndex,
+        station: MacAddr,
+        sender_ip: Ipv4Addr,
+        target_ip: Ipv4Addr,
+    ) {
+        let request = ArpPacket {
             operation: ArpOperation::Request,
             sender_mac: self.links[interface.index()].mac,
             sender_ip,
             target_mac: MacAddr::default(),
             target_ip,
         };
-        self.queue_arp(interface, MacAddr::BROADCAST, &claim);
+        self.queue_arp(interface, station, &request);
     }
 
     fn queue_arp(&mut self, interface: IfIndex, station: MacAddr, packet: &ArpPacket) {

@@ -23,7 +23,9 @@ fn config() -> impl Strategy<Value = Config> {
     let algorithm = proptest::sample::select(Algorithm::ALL.to_vec());
     (any::<[bool; 3]>(), algorithm).prop_map(|([timestamps, sack, pacing], algorithm)| {
         let builder = Config::builder().timestamps(timestamps).sack(sack).pacing(pacing);
-        builder.congestion(algorithm).retries_max(100).build().expect("a right configuration")
+        // Nobody gives up: what is written is to arrive.
+        let builder = builder.retries_max(100).syn_retries_max(50).syn_ack_retries_max(50);
+        builder.congestion(algorithm).build().expect("a right configuration")
     })
 }
 

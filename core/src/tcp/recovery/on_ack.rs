@@ -393,8 +393,8 @@ impl Connection {
             return;
         }
         let restores = flight.undo.may_restore();
-        // Once may be chance. Who is told again that nothing of it was lost takes it for reordering, which nothing else shows
-        // to a connection without timestamps.
+        // One segment that was sent again for nothing may be chance. More of them, now or before, are taken for reordering, which
+        // nothing else shows to a connection without timestamps.
         if let Some(trouble) = self.recovery.trouble.as_deref_mut()
             && !flight.undo.is_of_timeout()
             && trouble.dsack_dups > 1
