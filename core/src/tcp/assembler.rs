@@ -3,6 +3,7 @@
 //! The bytes themselves go straight into the ring at their stream offset; this is bookkeeping only.
 
 use alloc::vec::Vec;
+use core::ops::RangeBounds;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,8 +11,9 @@ use super::seq::SeqNumber;
 use crate::planted::{self, Bug};
 
 /// The most intervals kept. A segment that would need one more is dropped and sent again by the peer
-/// (CVE-2018-5390: the cost of a hostile order of arrival is bounded).
-pub const INTERVALS_MAX: usize = 64;
+/// (CVE-2018-5390: the cost of a hostile order of arrival is bounded). As many as a sender's scoreboard keeps: what the one can tell,
+/// the other can hold.
+pub const INTERVALS_MAX: usize = 1024;
 /// How many intervals room is made for at first.
 const INTERVALS_FIRST: usize = 32;
 /// How many recent arrivals are remembered for SACK (RFC 2018 §4).
@@ -26,6 +28,12 @@ pub struct Interval {
     pub end: u64,
 }
 
+impl Interval {
+    const fn len(&self) -> u64 {
+        self.end - self.start
+    }
+}
+
 /// No room for another interval; nothing was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
@@ -34,6 +42,8 @@ pub struct Full;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Assembler {
     intervals: Vec<Interval>,
+    /// Bytes in all of them.
+    bytes: u64,
     /// Start offsets of the latest arrivals, newest first.
     recent: [u64; RECENT_MAX],
     /// What arrived for the second time, to be reported once (RFC 2883 §4); empty: nothing did.
@@ -45,6 +55,7 @@ impl Assembler {
     pub const fn new() -> Self {
         Self {
             intervals: Vec::new(),
+            bytes: 0,
             recent: [0; RECENT_MAX],
             duplicate: (SeqNumber(0), SeqNumber(0)),
         }
@@ -104,10 +115,13 @@ impl Assembler {
                 self.intervals.reserve_exact(max.min(INTERVALS_FIRST));
             }
             self.intervals.insert(first, Interval { start, end });
+            self.bytes += end - start;
         } else if let Some(touched) = self.intervals.get(first..last)
             && let (Some(head), Some(tail)) = (touched.first(), touched.last())
         {
             let merged = Interval { start: start.min(head.start), end: end.max(tail.end) };
+            self.bytes -= touched.iter().map(Interval::len).sum::<u64>();
+            self.bytes += merged.len();
             self.intervals.drain(first + 1..last);
             if let Some(slot) = self.intervals.get_mut(first) {
                 *slot = merged;
@@ -132,28 +146,33 @@ impl Assembler {
         let reached = self.intervals.partition_point(|i| i.start <= edge);
         let edge =
             self.intervals.get(..reached).and_then(<[_]>::last).map_or(edge, |i| edge.max(i.end));
-        self.intervals.drain(..reached);
+        self.forget(..reached);
         edge
     }
 
     /// Command: forgets what lies below `edge`, and nothing else.
     pub fn discard_below(&mut self, edge: u64) {
         let below = self.intervals.partition_point(|i| i.end <= edge);
-        self.intervals.drain(..below);
-        if let Some(first) = self.intervals.first_mut() {
-            first.start = first.start.max(edge);
+        self.forget(..below);
+        if let Some(first) = self.intervals.first_mut().filter(|i| i.start < edge) {
+            self.bytes -= edge - first.start;
+            first.start = edge;
         }
     }
 
     /// Getter: bytes in the set.
-    pub fn bytes(&self) -> u64 {
-        self.intervals.iter().map(|i| i.end - i.start).sum()
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Command: forgets the intervals that begin at `offset` or beyond.
     pub fn discard_from(&mut self, offset: u64) {
         let before = self.intervals.partition_point(|i| i.start < offset);
-        self.intervals.truncate(before);
+        self.forget(before..);
+    }
+
+    fn forget(&mut self, which: impl RangeBounds<usize>) {
+        self.bytes -= self.intervals.drain(which).map(|i| i.len()).sum::<u64>();
     }
 
     /// Output: up to `max` intervals for the SACK option: first the one that holds the latest arrival,
@@ -181,7 +200,11 @@ impl Assembler {
     /// Getter: true when what was read back is a set that this code could have made beyond `edge`.
     pub fn is_valid(&self, edge: u64) -> bool {
         let beyond = self.intervals.first().is_none_or(|i| i.start > edge);
-        beyond && self.is_ordered() && self.intervals.len() <= INTERVALS_MAX
+        let whole = self.intervals.iter().try_fold(0u64, |sum, i| sum.checked_add(i.len()));
+        beyond
+            && self.is_ordered()
+            && self.intervals.len() <= INTERVALS_MAX
+            && whole == Some(self.bytes)
     }
 
     /// Getter: true when the intervals are what they are said to be: disjoint, not adjacent, ascending.
@@ -218,7 +241,8 @@ mod tests {
             assert_eq!(set.insert(i * 10 + 1, i * 10 + 2), Ok(()));
         }
         let before = set.clone();
-        assert_eq!(set.insert(100_000, 100_001), Err(Full));
+        let beyond = INTERVALS_MAX as u64 * 10 + 1;
+        assert_eq!(set.insert(beyond, beyond + 1), Err(Full));
         assert_eq!(set, before);
         assert_eq!(set.insert(2, 3), Ok(()), "what touches an interval needs no room");
     }
@@ -254,6 +278,7 @@ mod tests {
                 let held: BTreeSet<u64> =
                     set.intervals().iter().flat_map(|i| i.start..i.end).collect();
                 prop_assert_eq!(&held, &model);
+                prop_assert_eq!(set.bytes(), model.len() as u64);
             }
         }
     }

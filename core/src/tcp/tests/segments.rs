@@ -2,6 +2,7 @@
 
 use super::pair::{CLIENT, Pair, SERVER};
 use crate::error::EndReason;
+use crate::tcp::assembler::INTERVALS_MAX;
 use crate::tcp::{Config, Disposition, State};
 use crate::time::Duration;
 use crate::wire::tcp::{TcpFlags, TcpHeader};
@@ -250,15 +251,18 @@ fn a_fin_below_bytes_that_were_received_is_no_end_of_the_stream() {
 #[test]
 fn what_is_next_in_order_is_taken_however_many_gaps_there_are() {
     let (mut pair, good) = next_in_order();
-    // Of a hundred segments every second one arrives: the set of gaps is full.
-    for number in 0..100 {
-        let header = TcpHeader { seq: good.seq + 100 + 200 * number, ..good };
-        pair.deliver(SERVER, &header, &[7; 100]);
+    // Beyond the first hundred every second byte arrives: the set of gaps is full.
+    let gaps = u32::try_from(INTERVALS_MAX).expect("a small number") + 36;
+    for number in 0..gaps {
+        let header = TcpHeader { seq: good.seq + 100 + 2 * number, ..good };
+        pair.deliver(SERVER, &header, &[7; 1]);
     }
+    let taken = pair.ends[SERVER].tcp().info().rcv_ooopack;
+    assert_eq!(taken as usize, INTERVALS_MAX, "the rest is refused");
     // This one touches none of them.
     pair.deliver(SERVER, &good, &[7; 50]);
     assert_eq!(pair.ends[SERVER].io.committed, 5 + 50);
     let rest = TcpHeader { seq: good.seq + 50, ..good };
     pair.deliver(SERVER, &rest, &[7; 50]);
-    assert_eq!(pair.ends[SERVER].io.committed, 5 + 200);
+    assert_eq!(pair.ends[SERVER].io.committed, 5 + 101);
 }
