@@ -588,6 +588,8 @@ bugs! {
     PawsForRst "paws-for-rst",
     /// TS.Recent is believed however old it is (RFC 7323 §5.5).
     PawsForEver "paws-for-ever",
+    /// A timestamp of 0 on the SYN is compared with what follows.
+    ZeroIsATime "zero-is-a-time",
     /// All timestamps are of one clock, which tells how long the host is up (RFC 7323 §5.4).
     OffsetForAll "offset-for-all",
     /// A RST carries no timestamps (RFC 7323 §3.2: it should).

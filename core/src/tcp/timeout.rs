@@ -78,7 +78,8 @@ impl Connection {
         if !again {
             self.events.soft_error = None;
         }
-        self.recovery.retries += 1;
+        // With a user timeout no number ends it.
+        self.recovery.retries = self.recovery.retries.saturating_add(1);
         Trouble::of(&mut self.recovery.trouble).timed_out(now, !again);
         self.rtt.back_off();
         if handshake {
@@ -113,7 +114,7 @@ impl Connection {
             self.advance(now, Trigger::GiveUp);
             return self.end(EndReason::TimedOut);
         }
-        self.counters.probes += 1;
+        self.counters.probes = self.counters.probes.saturating_add(1);
         self.flags.probe_due = true;
         if !planted::is(Bug::SteadyProbes) {
             self.rtt.back_off();
@@ -182,7 +183,7 @@ impl Connection {
             self.flags.rst_due = true;
             return;
         }
-        self.counters.probes += 1;
+        self.counters.probes = self.counters.probes.saturating_add(1);
         self.flags.probe_due = true;
         let interval = millis(self.config.keepalive_interval_ms);
         self.timers.set(TimerReason::Keepalive, now + interval);

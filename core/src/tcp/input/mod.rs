@@ -199,9 +199,11 @@ impl Connection {
         let Some(timestamps) = header.options.timestamps else {
             return self.config.timestamps_required || planted::is(Bug::TimestampsDemanded);
         };
+        // Some say 0 in a SYN and the truth from then on: it is no time to compare with (tcp_paws_check).
+        let known = self.rcv.ts_recent != 0 || planted::is(Bug::ZeroIsATime);
         let age = timestamps.value.wrapping_sub(self.rcv.ts_recent).cast_signed();
         let recent = clock_s(now).wrapping_sub(self.rcv.ts_recent_s) < PAWS_EXPIRE_S;
-        age < 0 && (recent || planted::is(Bug::PawsForEver))
+        known && age < 0 && (recent || planted::is(Bug::PawsForEver))
     }
 
     /// RFC 7323 §4.3 (2): only by a segment that the last acknowledgement asked for.
