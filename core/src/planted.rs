@@ -418,6 +418,14 @@ bugs! {
     ReuseIgnored "reuse-ignored",
     /// Data for a socket that is closed is acknowledged (RFC 9293 §3.6.1, RFC 2525 §2.17).
     LateDataTaken "late-data-taken",
+    /// Without SACK, what is acknowledged along with a retransmission counts as the original's arrival.
+    HeldTakenForOriginal "held-taken-for-original",
+    /// Data in TIME-WAIT gets no answer.
+    LateDataInSilence "late-data-in-silence",
+    /// A tail loss probe goes out beyond a window that was taken back.
+    ProbesBeyondTheWindow "probes-beyond-the-window",
+    /// A peer that shows a stale connection on our port makes us wait for the timer of the SYN.
+    StalePeerWaits "stale-peer-waits",
     /// close returns at once, SO_LINGER or not.
     LingerDoesNotWait "linger-does-not-wait",
     /// close in SYN-SENT sends RST (RFC 9293 §3.10.4: nothing).

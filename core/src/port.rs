@@ -157,6 +157,12 @@ pub enum Op {
         /// The connection.
         socket: SocketId,
     },
+    /// No more bytes will be read (SHUT_RD). What still comes is acknowledged; once both directions are shut it is answered by RST,
+    /// as on Linux (RFC 9293 §3.6.1).
+    ShutdownRead {
+        /// The connection.
+        socket: SocketId,
+    },
     /// The application is done with the socket: deliver what is queued, then close.
     Close {
         /// Listener, connection or flow.

@@ -91,6 +91,12 @@ impl Stack {
             }
             Op::MarkUrgent { .. } | Op::EndRecord { .. } => self.mark(now, channel, &op, port),
             Op::ShutdownWrite { socket } => self.shutdown_write(now, channel, socket, port),
+            Op::ShutdownRead { socket } => {
+                self.with_connection(now, channel, socket, port, |connection, _| {
+                    connection.shutdown_read();
+                    Ok(())
+                })
+            }
             Op::Close { socket } => {
                 self.close(now, channel, socket, port);
                 Ok(())

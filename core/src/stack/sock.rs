@@ -252,7 +252,7 @@ impl Listener {
     pub(super) fn may_begin(&self) -> bool {
         match self.transport {
             Transport::Tcp if planted::is(Bug::EndlessHalfOpen) => true,
-            Transport::Tcp => self.half_open < self.backlog && self.handed_over < self.backlog,
+            Transport::Tcp => self.half_open < self.backlog && self.handed_over < self.queue_max(),
             // Nobody listens for datagrams: a UDP socket is bound.
             Transport::Udp => false,
             Transport::Machnet => self.half_open.saturating_add(self.handed_over) < self.backlog,
@@ -266,7 +266,15 @@ impl Listener {
 
     /// Getter: the application's queue has room.
     pub(super) fn may_hand_over(&self) -> bool {
-        self.handed_over < self.backlog || planted::is(Bug::EndlessBacklog)
+        self.handed_over < self.queue_max() || planted::is(Bug::EndlessBacklog)
+    }
+
+    /// Getter: most that wait to be accepted. Linux's sockets hold one more than was asked for (sk_acceptq_is_full).
+    const fn queue_max(&self) -> u32 {
+        match self.transport {
+            Transport::Tcp => self.backlog.saturating_add(1),
+            Transport::Udp | Transport::Machnet => self.backlog,
+        }
     }
 
     /// A half-open connection was completed and handed to the application.
@@ -298,7 +306,9 @@ mod tests {
         listener.hand_over();
         assert!(listener.begin() && listener.may_hand_over());
         listener.hand_over();
-        assert!(!listener.may_hand_over(), "two handed over fill the other queue");
+        assert!(listener.begin() && listener.may_hand_over(), "one more than was asked for");
+        listener.hand_over();
+        assert!(!listener.may_hand_over(), "three handed over fill the other queue");
         assert!(!listener.begin(), "and then nothing begins");
         listener.accepted(1_000);
         assert!(listener.begin());

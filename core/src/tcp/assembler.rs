@@ -200,11 +200,11 @@ impl Assembler {
     /// Getter: true when what was read back is a set that this code could have made beyond `edge`.
     pub fn is_valid(&self, edge: u64) -> bool {
         let beyond = self.intervals.first().is_none_or(|i| i.start > edge);
-        let whole = self.intervals.iter().try_fold(0u64, |sum, i| sum.checked_add(i.len()));
+        let lengths = || self.intervals.iter().try_fold(0u64, |sum, i| sum.checked_add(i.len()));
         beyond
             && self.is_ordered()
             && self.intervals.len() <= INTERVALS_MAX
-            && whole == Some(self.bytes)
+            && lengths() == Some(self.bytes)
     }
 
     /// Getter: true when the intervals are what they are said to be: disjoint, not adjacent, ascending.

@@ -167,7 +167,7 @@ impl Connection {
             }
             Attachment::Persist => timer(TimerReason::Persist),
             Attachment::SoftError => self.events.soft_error.is_some(),
-            Attachment::Orphan => self.flags.orphan && timer(TimerReason::Orphan),
+            Attachment::Orphan => self.flags.reader.is_gone() && timer(TimerReason::Orphan),
             Attachment::TimeWait => self.state == State::TimeWait,
         }
     }

@@ -28,7 +28,7 @@ pub struct Config {
     pub(in crate::tcp) syn_retries_max: u8,
     pub(in crate::tcp) syn_ack_retries_max: u8,
     pub(in crate::tcp) timestamps_required: bool,
-    pub(in crate::tcp) acks_as_linux: bool,
+    pub(in crate::tcp) fin_ack_delayed: bool,
     pub(in crate::tcp) window_scale: u8,
     pub(in crate::tcp) window_scaling: bool,
     pub(in crate::tcp) timestamps: bool,
@@ -118,7 +118,7 @@ impl Default for Config {
             syn_retries_max: 6,
             syn_ack_retries_max: 5,
             timestamps_required: false,
-            acks_as_linux: false,
+            fin_ack_delayed: false,
             window_scale: 8,
             window_scaling: true,
             timestamps: true,
@@ -492,13 +492,12 @@ impl ConfigBuilder {
         self
     }
 
-    /// Whether acknowledgements are left out where Linux does so and RFC 9293 does not. The peer's FIN, once it has sent data, waits
-    /// for what the application sends in return, or for the delayed acknowledgement; what acknowledges bytes that were never sent
-    /// goes unanswered while ESTABLISHED. Default false: both are acknowledged at once. True suits hosts that are compared with
-    /// Linux ones, packet by packet; a peer learns later then that all of its stream has arrived.
+    /// Whether the peer's FIN, once it has sent data, waits to be acknowledged for what the application sends in return, or for the
+    /// delayed acknowledgement, as it does on Linux. Default false: it is acknowledged at once. True suits hosts that are compared
+    /// with Linux ones, packet by packet; a peer learns later then that all of its stream has arrived.
     #[must_use]
-    pub const fn acks_as_linux(mut self, on: bool) -> Self {
-        self.config.acks_as_linux = on;
+    pub const fn fin_ack_delayed(mut self, on: bool) -> Self {
+        self.config.fin_ack_delayed = on;
         self
     }
 

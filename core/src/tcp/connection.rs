@@ -46,13 +46,32 @@ pub struct Connection {
     pub(in crate::tcp) seldom: Seldom,
 }
 
+/// What becomes of what the peer sends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::tcp) enum Reader {
+    /// The application reads it.
+    #[default]
+    Here,
+    /// The application reads no more (SHUT_RD).
+    Shut,
+    /// The application is gone.
+    Gone,
+}
+
+impl Reader {
+    /// Getter: nobody has the connection any more.
+    pub(in crate::tcp) const fn is_gone(self) -> bool {
+        matches!(self, Self::Gone)
+    }
+}
+
 /// What is either so or not.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::tcp) struct Flags {
     /// We sent the first SYN.
     pub(in crate::tcp) active: bool,
-    /// The application is gone: data that still comes is answered with RST (RFC 9293 §3.6.1).
-    pub(in crate::tcp) orphan: bool,
+    /// Who reads.
+    pub(in crate::tcp) reader: Reader,
     /// A RST is to be sent.
     pub(in crate::tcp) rst_due: bool,
     /// A probe that asks for an acknowledgement is to be sent.
@@ -112,6 +131,7 @@ impl Connection {
     ) -> Self {
         let mut connection = Self::new(now, config.into(), iss, ts_offset, State::SynReceived);
         connection.take_syn(now, syn);
+        connection.counters.segs_in = 1;
         connection
     }
 
@@ -155,6 +175,22 @@ impl Connection {
         }
     }
 
+    /// Command: no more bytes will be read (SHUT_RD). Alone it changes nothing on the wire.
+    pub const fn shutdown_read(&mut self) {
+        if matches!(self.flags.reader, Reader::Here) {
+            self.flags.reader = Reader::Shut;
+        }
+    }
+
+    /// Getter: data that still comes is answered with RST (RFC 9293 §3.6.1): nobody will read it, and the peer must know.
+    pub(in crate::tcp) const fn resets_late_data(&self) -> bool {
+        match self.flags.reader {
+            Reader::Here => false,
+            Reader::Shut => matches!(self.state, State::FinWait1 | State::FinWait2),
+            Reader::Gone => true,
+        }
+    }
+
     /// Command: the application is done with the connection. What is queued is delivered, then FIN.
     /// With `unread` bytes in the RX ring the peer is reset instead: it must not believe that they were
     /// read (RFC 2525 §2.17).
@@ -170,7 +206,7 @@ impl Connection {
         if unread && (opening || self.state.may_receive() || self.state == State::CloseWait) {
             return self.abort(now);
         }
-        self.flags.orphan = true;
+        self.flags.reader = Reader::Gone;
         self.shutdown_write(now);
         if self.state == State::FinWait2 {
             self.timers.set_no_later(TimerReason::Orphan, now + millis(self.config.fin_wait2_ms));
@@ -299,7 +335,7 @@ impl Connection {
         let next = if no_closing { State::TimeWait } else { next };
         self.state = next;
         match next {
-            State::FinWait2 if self.flags.orphan => {
+            State::FinWait2 if self.flags.reader.is_gone() => {
                 self.timers
                     .set_no_later(TimerReason::Orphan, now + millis(self.config.fin_wait2_ms));
             }

@@ -17,7 +17,7 @@ impl Connection {
     /// Getter: how often something is sent again without an answer.
     pub(in crate::tcp) fn retries_max(&self) -> u8 {
         let max = self.config.retries_max;
-        if self.flags.orphan && !planted::is(Bug::EndlessOrphan) {
+        if self.flags.reader.is_gone() && !planted::is(Bug::EndlessOrphan) {
             max.min(RETRIES_MAX)
         } else {
             max
@@ -28,7 +28,7 @@ impl Connection {
     /// peer that lives and reads nothing could hold a closed connection for ever otherwise (RFC 6429).
     pub(in crate::tcp) fn is_shut_out(&self) -> bool {
         let longest = RTO_MAX.min(millis(self.config.rto_ms_max));
-        self.flags.orphan && self.rto() >= longest && !planted::is(Bug::EndlessOrphan)
+        self.flags.reader.is_gone() && self.rto() >= longest && !planted::is(Bug::EndlessOrphan)
     }
 
     /// Command: the application is gone, and will neither read nor write any more. A connection that owes the peer
@@ -50,7 +50,7 @@ impl Connection {
             | State::Closing
             | State::LastAck => {}
         }
-        if !self.flags.orphan {
+        if !self.flags.reader.is_gone() {
             self.close(now, self.rcv.anchor.offset > io.rx_consumed());
         }
         if self.state != State::Closed {

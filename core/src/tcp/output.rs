@@ -114,7 +114,10 @@ impl Connection {
             Some(_) => self.searched_mss_ip(limits.mss_ip),
         };
         let segment = self.next_segment(now, limits, io)?;
-        self.counters.count_sent(&segment);
+        // Linux's SYN,ACKs are a request's, not the connection's.
+        if !(self.is_half_open() && segment.header.flags.contains(TcpFlags::SYN)) {
+            self.counters.count_sent(&segment);
+        }
         Some(segment)
     }
 

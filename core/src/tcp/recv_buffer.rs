@@ -289,14 +289,18 @@ impl RecvBuffer {
         self.duplicate_acks = self.duplicate_acks.saturating_add(1).min(DUPLICATE_ACKS_MAX);
     }
 
+    /// Getter: more than a segment is unacknowledged.
+    pub(in crate::tcp) fn has_more_than_a_segment(&self) -> bool {
+        let unacknowledged = self.rcv_nxt.0.wrapping_sub(self.last_ack_sent.0);
+        unacknowledged > u32::from(self.rcv_mss.max(MSS_DEFAULT))
+    }
+
     /// Getter: the application has read everything, and the peer, who sends small segments, waits for an acknowledgement
     /// that nothing will carry: one way writes must not wait for the delayed one each.
     pub(in crate::tcp) fn read_asks_for_ack(&self, io: &impl StreamIo) -> bool {
-        let unacknowledged = self.rcv_nxt.0.wrapping_sub(self.last_ack_sent.0);
         let AckPace { pushed, interactive, .. } = self.pace;
         let pushed = pushed == 2 || (pushed == 1 && !interactive);
-        (pushed || unacknowledged > u32::from(self.rcv_mss.max(MSS_DEFAULT)))
-            && io.rx_consumed() >= self.anchor.offset
+        (pushed || self.has_more_than_a_segment()) && io.rx_consumed() >= self.anchor.offset
     }
 
     /// Getter: what may be promised: what the rings hold, within the application's limits.

@@ -113,7 +113,7 @@ impl Connection {
     /// sequence number of the first payload byte.
     #[cold]
     pub(in crate::tcp) fn handle_urgent(&mut self, segment: &SegmentIn<'_>, seq: SeqNumber) {
-        if !self.state.may_receive() || self.flags.orphan {
+        if !self.state.may_receive() || self.flags.reader.is_gone() {
             return;
         }
         if segment.header.flags.contains(TcpFlags::URG) {

@@ -98,8 +98,19 @@ fn every_script_says_the_same_over_ipv6_but_those_that_are_listed() {
     });
     let over_ipv6 =
         |text: String| format!("--ip_version=ipv6\n{}", text.replace("mss 1460", "mss 1440"));
-    let (_, mut failures) = play_all(&root, &scripts, over_ipv6);
-    for line in DIFFERENT.lines().filter(|line| !line.starts_with('#')) {
+    say_the_same(&root, &scripts, over_ipv6, DIFFERENT);
+}
+
+/// Plays `scripts`, each as `change` makes it: those of `listed`, a line a script with its path and why, say something else, and no
+/// other does.
+fn say_the_same(
+    root: &Path,
+    scripts: &[PathBuf],
+    change: impl Fn(String) -> String + Sync,
+    listed: &str,
+) {
+    let (_, mut failures) = play_all(root, scripts, change);
+    for line in listed.lines().filter(|line| !line.starts_with('#')) {
         let (script, why) = line.split_once(": ").expect("a path and why");
         assert!(why.len() > 10, "{line}");
         assert!(failures.remove(script).is_some(), "{script} is listed, and says the same");
@@ -110,4 +121,28 @@ fn every_script_says_the_same_over_ipv6_but_those_that_are_listed() {
         scripts.len(),
         told(&failures)
     );
+}
+
+/// Where a connection with the default configuration differs from the scripts' host.
+const AS_SHIPPED: &str = include_str!("../scripts/not-as-shipped.txt");
+
+/// What makes the scripts' host go by the defaults.
+const SHIPPED: &str = "net.causeway.fin_ack_delayed=0";
+
+/// The host of the scripts acknowledges as Linux does; what runs elsewhere goes by the defaults.
+#[test]
+fn every_script_says_the_same_of_the_default_configuration_but_those_that_are_listed() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
+    let as_shipped = |text: String| {
+        let begins = |line: &str| {
+            !(line.starts_with("--") || line.starts_with("//") || line.trim().is_empty())
+        };
+        let at = text.lines().take_while(|line| !begins(line)).map(|line| line.len() + 1).sum();
+        let (head, body) = text.split_at(at);
+        match body.strip_prefix('`') {
+            Some(settings) => format!("{head}`sysctl -q {SHIPPED}\n{settings}"),
+            None => format!("{head}`sysctl -q {SHIPPED}`\n{body}"),
+        }
+    };
+    say_the_same(&root, &scripts(&root), as_shipped, AS_SHIPPED);
 }

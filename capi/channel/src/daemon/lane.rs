@@ -503,6 +503,7 @@ fn socket_of(op: &Op) -> Option<SocketId> {
         | Op::MarkUrgent { socket, .. }
         | Op::EndRecord { socket, .. }
         | Op::ShutdownWrite { socket }
+        | Op::ShutdownRead { socket }
         | Op::Close { socket }
         | Op::Abort { socket }
         | Op::Info { socket } => Some(*socket),

@@ -31,6 +31,7 @@ const CONNECT_UDP: u8 = 14;
 const SEND_DATAGRAM: u8 = 15;
 const MARK_URGENT: u8 = 16;
 const END_RECORD: u8 = 17;
+const SHUTDOWN_READ: u8 = 18;
 
 /// What an application can say: a command for the stack, or word about its channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,6 +102,7 @@ pub fn encode_command(tag: u64, op: &Op, slot: Option<u32>) -> Option<Entry> {
             [head(END_RECORD).pack(), tag, socket.to_bits(), offset, 0, 0, 0, 0]
         }
         Op::ShutdownWrite { socket } => plain(SHUTDOWN_WRITE, socket),
+        Op::ShutdownRead { socket } => plain(SHUTDOWN_READ, socket),
         Op::Close { socket } => plain(CLOSE, socket),
         Op::Abort { socket } => plain(ABORT, socket),
         Op::Ping { remote, sequence, len } => {
@@ -157,7 +159,9 @@ pub fn decode_command(entry: &Entry) -> Result<DecodedCommand, ProtoError> {
             })
         }
         SET_OPTION => AppCommand::Op(set_option(head, entry)?),
-        KICK | SHUTDOWN_WRITE | CLOSE | ABORT | INFO | RELEASE => plain(head, entry)?,
+        KICK | SHUTDOWN_WRITE | SHUTDOWN_READ | CLOSE | ABORT | INFO | RELEASE => {
+            plain(head, entry)?
+        }
         _ => return Err(ProtoError::Kind),
     };
     Ok(DecodedCommand { tag: entry[1], slot: head.stream(), command })
@@ -175,6 +179,7 @@ fn plain(head: Head, entry: &Entry) -> Result<AppCommand, ProtoError> {
     Ok(AppCommand::Op(match head.kind {
         KICK => Op::Kick { socket },
         SHUTDOWN_WRITE => Op::ShutdownWrite { socket },
+        SHUTDOWN_READ => Op::ShutdownRead { socket },
         CLOSE => Op::Close { socket },
         ABORT => Op::Abort { socket },
         INFO => Op::Info { socket },

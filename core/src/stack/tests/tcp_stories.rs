@@ -73,13 +73,13 @@ fn a_syn_that_a_full_queue_has_no_room_for_does_not_end_time_wait() {
     close_listener_of_b(&mut duo);
     duo.b.ask(Op::Listen { transport: Transport::Tcp, local: theirs.local, backlog: 1 });
     duo.settle();
-    for port in [40_001, 40_000] {
+    for port in [40_001, 40_002, 40_000] {
         let only = EphemeralPorts::new(port..=port).unwrap();
         duo.a.engine.stack_mut().set_ephemeral_ports(only);
         let remote = theirs.local;
         duo.a.ask(Op::Connect { transport: Transport::Tcp, local: None, remote });
         duo.settle();
-        // Nobody accepts the first, and there is room for no other.
+        // Nobody accepts the first two, and there is room for no other.
         assert_eq!(time_waits(&duo), 1, "from {port}");
     }
 }

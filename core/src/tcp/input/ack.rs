@@ -36,9 +36,6 @@ impl Connection {
                 self.update_send_window(header.seq, self.snd.snd_una, header.window);
                 self.rcv.ts_recent = header.options.timestamps.map_or(0, |t| t.value);
             }
-            if self.config.acks_as_linux && self.state == State::Established {
-                return Err(Disposition::Ignore);
-            }
             // "If the ACK acks something not yet sent, then send an ACK, drop the segment, and return."
             return Err(self.challenge(now));
         }
@@ -115,6 +112,8 @@ impl Connection {
         self.snd.acknowledge(syn, io);
         self.settle_syn_data(header);
         self.establish(now, header, Trigger::RecvAckOfSyn);
+        // The greatest window so far is none of a SYN, which could not be scaled.
+        self.snd.snd_wnd_max = 0;
         self.update_send_window(header.seq, header.ack, header.window);
         match child {
             true => self.acknowledge_child(now, header, io),

@@ -14,8 +14,11 @@ use super::SegmentIn;
 use crate::error::EndReason;
 use crate::planted::{self, Bug};
 use crate::port::StreamIo;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::wire::tcp::{TcpFlags, TcpHeader, Timestamps};
+
+/// How long the RST gets before the SYN follows it (TCP_TIMEOUT_MIN).
+const TRY_AGAIN: Duration = Duration::from_millis(2);
 
 impl Connection {
     /// RFC 9293 §3.10.7.3, in its order.
@@ -30,11 +33,15 @@ impl Connection {
         let reset = flags.contains(TcpFlags::RST);
         let acks = flags.contains(TcpFlags::ACK);
         let bad = header.ack <= self.snd.iss || header.ack > self.snd.snd_max;
+        let old = bad && acks && !reset;
         let bad = bad || self.echoes_no_syn_of_ours(now, header.options.timestamps);
         if acks && bad && !planted::is(Bug::AnyAckInSynSent) {
             return match reset && !planted::is(Bug::ResetOfAReset) {
                 true => Disposition::Ignore,
-                false => Disposition::SendRst(reset_for(header)),
+                false => {
+                    self.try_again_soon(now, old);
+                    Disposition::SendRst(reset_for(header))
+                }
             };
         }
         if reset {
@@ -69,6 +76,14 @@ impl Connection {
             self.advance(now, Trigger::RecvSyn);
         }
         Disposition::Accept
+    }
+
+    /// The peer had a connection of long ago, which our RST ends: the SYN need not wait for its timer (tcp_rcv_synsent_state_process).
+    /// Only the first, so that the two do not answer each other for ever.
+    fn try_again_soon(&mut self, now: Instant, old: bool) {
+        if old && self.recovery.retries == 0 && !planted::is(Bug::StalePeerWaits) {
+            self.timers.set_no_later(TimerReason::Retransmit, now + TRY_AGAIN);
+        }
     }
 
     /// Getter: of SYN-SENT: the echo is of nothing that we can have sent since the connection was begun: an old connection's, or a

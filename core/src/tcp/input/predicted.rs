@@ -93,7 +93,7 @@ impl Connection {
             segments: 0,
             data_segments: 0,
             acks: 0,
-            takes_data: !self.flags.orphan
+            takes_data: !self.flags.reader.is_gone()
                 && !self.rcv.choked
                 && !self.rcv.has_gap()
                 && !self.rcv.fin_offset.is_known(),

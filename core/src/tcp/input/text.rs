@@ -31,14 +31,18 @@ impl Connection {
         }
         let deaf = planted::is(Bug::DeafAfterShutdown) && self.snd.fin_queued;
         if !self.state.may_receive() || deaf {
-            return self.text_after_fin(now, fin);
+            return self.text_after_fin(now, fin, segment.payload_len);
         }
-        if self.flags.orphan && segment.payload_len > 0 && !planted::is(Bug::LateDataTaken) {
-            // RFC 9293 §3.6.1: nobody will read it, and the peer must know.
+        // A FIN beyond what is here says that there is some.
+        let more = segment.payload_len > 0 || seq > self.rcv.rcv_nxt;
+        if more && self.resets_late_data() && !planted::is(Bug::LateDataTaken) {
             let reset = reset_for(segment.header);
             self.advance(now, Trigger::Abort);
             self.end(EndReason::Aborted);
             return Disposition::SendRst(reset);
+        }
+        if fin && segment.payload_len > 0 {
+            self.expect_answer_to_end(seq);
         }
         let disposition = self.store_text(now, segment, seq, io);
         if fin {
@@ -63,12 +67,14 @@ impl Connection {
         disposition
     }
 
-    /// After the peer's FIN nothing more can come; the same FIN can.
-    fn text_after_fin(&mut self, now: Instant, fin: bool) -> Disposition {
+    /// After the peer's FIN nothing more can come; the same FIN can. In TIME-WAIT text is answered, whatever it is, so that a peer that
+    /// is not done learns that we are (as on Linux).
+    fn text_after_fin(&mut self, now: Instant, fin: bool, payload_len: u32) -> Disposition {
         if self.state == State::TimeWait && fin {
             self.restart_time_wait(now);
         }
-        if fin {
+        let late = self.state == State::TimeWait && payload_len > 0;
+        if fin || (late && !planted::is(Bug::LateDataInSilence)) {
             self.rcv.ack_due = AckDue::Now;
             return Disposition::SendAck;
         }
@@ -142,12 +148,22 @@ impl Connection {
     }
 
     /// Linux: an application that has got something will most likely answer (pingpong mode): its FIN, if nothing else, carries the
-    /// acknowledgement.
+    /// acknowledgement. More than one segment does not wait.
     fn acknowledge_fin(&mut self) {
         let answers = self.state == State::Established && self.rcv.rcv_mss > 0;
-        let late = self.config.acks_as_linux && answers && self.rcv.ack_due != AckDue::Now;
+        let waits =
+            answers && self.rcv.ack_due != AckDue::Now && !self.rcv.has_more_than_a_segment();
+        let late = self.config.fin_ack_delayed && waits;
         let late = late || planted::is(Bug::FinAckedLate);
         self.rcv.ack_due = if late { AckDue::Delayed } else { AckDue::Now };
+    }
+
+    /// Linux: the FIN that comes with the last data counts before the acknowledgement of that data does (tcp_fin).
+    fn expect_answer_to_end(&mut self, seq: SeqNumber) {
+        let in_order = seq <= self.rcv.rcv_nxt && !self.rcv.has_gap();
+        if self.config.fin_ack_delayed && in_order && self.state == State::Established {
+            self.rcv.pace.interactive = true;
+        }
     }
 
     /// A FIN alone; or `payload_len` bytes from `seq` on, of which the first `skip` were received before and the others have no place.

@@ -23,12 +23,15 @@ impl Flight {
         advanced: bool,
         duplicate: bool,
         may_send_new: bool,
+        sack: bool,
     ) -> Verdict {
         self.prefer_new = false;
         if !self.frto || planted::is(Bug::NoFRto) {
             return Verdict::None;
         }
-        if delivery.original {
+        // Without SACK what lies behind the retransmission may have been there, held until it came (RFC 5682 §2.1).
+        let certain = sack || !delivery.resent || planted::is(Bug::HeldTakenForOriginal);
+        if delivery.original && certain {
             return Verdict::Spurious;
         }
         if self.max > self.recover {
@@ -78,20 +81,20 @@ mod tests {
     fn new_data_goes_out_after_the_first_acknowledgement_and_an_original_decides() {
         let mut flight = after_timeout();
         let delivery = acknowledge(&mut flight, 100);
-        assert_eq!(flight.frto_on_ack(&delivery, true, false, true), Verdict::SendNew);
+        assert_eq!(flight.frto_on_ack(&delivery, true, false, true, true), Verdict::SendNew);
         assert!(flight.prefer_new);
         flight.push(Instant::ZERO, 1_100, false);
         let delivery = acknowledge(&mut flight, 200);
-        assert_eq!(flight.frto_on_ack(&delivery, true, false, true), Verdict::Spurious);
+        assert_eq!(flight.frto_on_ack(&delivery, true, false, true, true), Verdict::Spurious);
     }
 
     #[test]
     fn a_duplicate_after_new_data_means_that_the_loss_was_real() {
         let mut flight = after_timeout();
         let delivery = acknowledge(&mut flight, 100);
-        flight.frto_on_ack(&delivery, true, false, true);
+        flight.frto_on_ack(&delivery, true, false, true, true);
         flight.push(Instant::ZERO, 1_100, false);
-        let verdict = flight.frto_on_ack(&Delivery::default(), false, true, true);
+        let verdict = flight.frto_on_ack(&Delivery::default(), false, true, true, true);
         assert_eq!((verdict, flight.frto, flight.prefer_new), (Verdict::None, false, false));
     }
 
@@ -99,7 +102,7 @@ mod tests {
     fn without_new_data_it_gives_up() {
         let mut flight = after_timeout();
         let delivery = acknowledge(&mut flight, 100);
-        assert_eq!(flight.frto_on_ack(&delivery, true, false, false), Verdict::None);
+        assert_eq!(flight.frto_on_ack(&delivery, true, false, false, true), Verdict::None);
         assert!(!flight.frto);
     }
 }

@@ -303,7 +303,8 @@ impl Connection {
         let Some(flight) = self.recovery.flight.as_deref_mut() else { return 0 };
         let late = timestamps && flight.undo.is_older(ack.echo());
         let duplicate = ack.duplicate && ack.delivery.bytes == 0;
-        let verdict = flight.frto_on_ack(ack.delivery, ack.advanced, duplicate, ack.may_send_new);
+        let may_send_new = ack.may_send_new;
+        let verdict = flight.frto_on_ack(ack.delivery, ack.advanced, duplicate, may_send_new, sack);
         let spurious = verdict == Verdict::Spurious
             || (ack.advanced && (late || flight.undo.all_duplicates()));
         if !sack {

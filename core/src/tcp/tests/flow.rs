@@ -203,8 +203,8 @@ fn acknowledgements_are_prompt_at_first_then_every_second_segment_or_40_ms() {
 
 #[test]
 fn a_fin_after_data_is_acknowledged_at_once_or_as_linux_does_with_the_delayed_acknowledgement() {
-    for as_linux in [false, true] {
-        let config = Config::builder().acks_as_linux(as_linux).build().unwrap();
+    for delayed in [false, true] {
+        let config = Config::builder().fin_ack_delayed(delayed).build().unwrap();
         let mut pair = Pair::established(config);
         pair.write(CLIENT, &[1; 1_448]);
         pair.run_until(|p| p.ends[SERVER].io.committed == 1_448 && p.link.queue.is_empty());
@@ -212,7 +212,7 @@ fn a_fin_after_data_is_acknowledged_at_once_or_as_linux_does_with_the_delayed_ac
         pair.shutdown(CLIENT);
         pair.run_for(Duration::from_millis(45));
         assert_eq!(pair.ends[SERVER].tcp().state(), State::CloseWait);
-        assert_eq!(pair.ends[SERVER].sent.len() - before, usize::from(!as_linux));
+        assert_eq!(pair.ends[SERVER].sent.len() - before, usize::from(!delayed));
         pair.run_for(Duration::from_millis(10));
         assert_eq!(pair.ends[SERVER].sent.len() - before, 1);
     }

@@ -170,9 +170,9 @@ fn the_figures_count_what_went_over_the_wire() {
     assert_eq!((client.state, server.state), (1, 1));
     assert_eq!((client.data_segs_out, server.data_segs_in), (4, 4));
     let sent = |who: usize| pair.ends[who].sent.len() as u32;
-    assert_eq!((client.segs_out, server.segs_out), (sent(CLIENT), sent(SERVER)));
-    // The SYN of a passive open came before there was a connection.
-    assert_eq!((client.segs_in, server.segs_in), (sent(SERVER), sent(CLIENT) - 1));
+    // The SYN,ACK of a passive open is its request's.
+    assert_eq!((client.segs_out, server.segs_out), (sent(CLIENT), sent(SERVER) - 1));
+    assert_eq!((client.segs_in, server.segs_in), (sent(SERVER), sent(CLIENT)));
     assert_eq!((client.advmss, client.snd_mss, client.rcv_mss), (1_448, 1_448, 536));
     assert_eq!((server.rcv_mss, server.rcv_ooopack), (1_448, 0));
     assert_eq!(client.snd_ssthresh, 0x7fff_ffff, "never set");

@@ -106,18 +106,6 @@ fn an_ack_of_what_was_never_sent_or_of_long_ago_takes_nothing_in() {
 }
 
 #[test]
-fn linux_leaves_an_ack_of_what_was_never_sent_unanswered_while_established() {
-    let (mut pair, good) =
-        next_in_order_with(Config::builder().acks_as_linux(true).build().unwrap());
-    let header = TcpHeader { ack: good.ack + 1, window: 1, ..good };
-    assert_eq!(pair.deliver(SERVER, &header, b"evil"), Some(Disposition::Ignore));
-    assert_eq!(pair.ends[SERVER].io.committed, 5);
-    assert_ne!(pair.ends[SERVER].tcp().snd.snd_wnd, 256);
-    pair.ends[SERVER].tcp().state = State::CloseWait;
-    assert_eq!(pair.deliver(SERVER, &header, b"evil"), Some(Disposition::ChallengeAck));
-}
-
-#[test]
 fn a_segment_without_the_agreed_timestamp_is_taken_unless_one_is_required() {
     let (mut pair, mut bare) = next_in_order();
     bare.options.timestamps = None;

@@ -6,6 +6,7 @@ const U32_MAX: u64 = 0xffff_ffff;
 
 /// Settings of numbers: name, value at first, the least and the greatest that each number may be.
 pub(super) const NUMBERS: &[(&str, &str, u64, u64)] = &[
+    ("net.causeway.fin_ack_delayed", "1", 0, 1),
     ("net.ipv4.tcp_timestamps", "1", 0, 2),
     ("net.ipv4.tcp_sack", "1", 0, 1),
     ("net.ipv4.tcp_window_scaling", "1", 0, 1),

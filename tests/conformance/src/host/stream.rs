@@ -187,11 +187,8 @@ impl Host {
     ) -> CallResult {
         let endpoint = self.endpoints.get_mut(&socket).ok_or(Errno::EIO)?;
         if address.is_none() {
-            // connect(AF_UNSPEC): the connection is cut, the socket may be used again.
-            self.tell(Op::Abort { socket })?;
-            let tcp = self.tcp(fd)?;
-            (tcp.role, tcp.shut_read, tcp.shut_write) = (Role::Fresh, false, false);
-            return Ok(Reply::Number(0));
+            // connect(AF_UNSPEC)
+            return self.disconnect(fd, socket);
         }
         if let Some(error) = endpoint.error.take() {
             self.tcp(fd)?.role = Role::Fresh;
@@ -215,6 +212,14 @@ impl Host {
             (false, false, true) => Err(Errno::EINPROGRESS),
             (false, false, false) => Err(Errno::EALREADY),
         }
+    }
+
+    /// The connection is cut, the socket may be used again.
+    fn disconnect(&mut self, fd: i32, socket: SocketId) -> CallResult {
+        self.tell(Op::Abort { socket })?;
+        let tcp = self.tcp(fd)?;
+        (tcp.role, tcp.shut_read, tcp.shut_write) = (Role::Fresh, false, false);
+        Ok(Reply::Number(0))
     }
 
     pub(super) fn begin_connect(&mut self, fd: i32, remote: SocketAddr) -> CallResult {
@@ -312,13 +317,21 @@ impl Host {
                 if ended {
                     return Err(Errno::ENOTCONN);
                 }
+                if self.info(socket).is_some_and(|info| info.state == 2) {
+                    // Nobody knows of the connection yet (inet_shutdown; RFC 9293 §3.10.4 deletes it).
+                    return self.disconnect(fd, socket);
+                }
                 let tcp = self.tcp(fd)?;
+                let deaf = read && !tcp.shut_read;
                 tcp.shut_read |= read;
                 let first = write && !tcp.shut_write;
                 tcp.shut_write |= write;
                 if let Some(endpoint) = self.endpoints.get_mut(&socket) {
                     // Whoever waits for an edge is told of one's own doing as well.
                     endpoint.news.state += 1;
+                }
+                if deaf {
+                    self.tell(Op::ShutdownRead { socket })?;
                 }
                 if first {
                     self.tell(Op::ShutdownWrite { socket })?;
@@ -351,7 +364,11 @@ impl Host {
                 return Some(self.close_now(fd));
             }
         };
-        let lingers = |seconds: &u32| *seconds > 0 && !planted::is(Bug::LingerDoesNotWait);
+        // With unread bytes there is nothing to wait for: RST leaves at once.
+        let stream = self.endpoints.get(&socket).map(|endpoint| endpoint.stream);
+        let unread = stream.is_some_and(|s| self.machine.engine.port_mut().rings(s).readable() > 0);
+        let lingers =
+            |seconds: &u32| *seconds > 0 && !unread && !planted::is(Bug::LingerDoesNotWait);
         let Some(seconds) = linger.filter(lingers) else {
             return Some(self.close_now(fd));
         };

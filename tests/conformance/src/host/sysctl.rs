@@ -38,6 +38,9 @@ impl std::error::Error for SysctlError {}
 
 const CONGESTION: &str = "net.ipv4.tcp_congestion_control";
 
+/// A setting of ours: Linux has no choice. The default of the scripts' host is Linux's way, that of a connection is not.
+const FIN_ACK_DELAYED: &str = "net.causeway.fin_ack_delayed";
+
 const FAST_OPEN_KEY: &str = "net.ipv4.tcp_fastopen_key";
 
 /// One key, or two with a comma between, of four words in hexadecimal digits each; they lie in memory as on a little-endian
@@ -150,7 +153,7 @@ impl Sysctl {
         let max = most.max(self.short("net.core.rmem_max"));
         let scale = u8::try_from(max.ilog2().saturating_sub(15).min(14)).unwrap_or(14);
         Config::builder()
-            .acks_as_linux(true)
+            .fin_ack_delayed(self.number(FIN_ACK_DELAYED) != 0)
             .congestion(self.congestion)
             .timestamps(self.number("net.ipv4.tcp_timestamps") != 0)
             .sack(self.number("net.ipv4.tcp_sack") != 0)

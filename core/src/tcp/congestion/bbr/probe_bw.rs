@@ -220,12 +220,13 @@ impl Bbr {
         if !c.cwnd_limited || u64::from(c.cwnd) < self.model.inflight_hi {
             return;
         }
-        self.cycle.up_acks += u64::from(c.rs.newly_acked);
+        self.cycle.up_acks = self.cycle.up_acks.saturating_add(c.rs.newly_acked.into());
         if self.cycle.up_acks >= self.cycle.up_count {
-            let delta = self.cycle.up_acks / self.cycle.up_count;
-            self.cycle.up_acks -= delta * self.cycle.up_count;
+            let count = self.cycle.up_count.max(1);
+            let delta = self.cycle.up_acks / count;
+            self.cycle.up_acks %= count;
             self.model.inflight_hi =
-                self.model.inflight_hi.saturating_add(delta * u64::from(c.mss));
+                self.model.inflight_hi.saturating_add(delta.saturating_mul(c.mss.into()));
         }
         if self.model.round_start {
             self.raise_inflight_hi_slope(c);
@@ -234,8 +235,8 @@ impl Bbr {
 
     /// BBRRaiseInflightLongTermSlope: by one segment in the first round, by twice as many in each further one.
     fn raise_inflight_hi_slope(&mut self, c: &Context) {
-        let growth = 1u64 << self.cycle.up_rounds;
-        self.cycle.up_rounds = (self.cycle.up_rounds + 1).min(30);
+        let growth = 1u64 << self.cycle.up_rounds.min(30);
+        self.cycle.up_rounds = self.cycle.up_rounds.saturating_add(1).min(30);
         self.cycle.up_count = (u64::from(c.cwnd) / growth).max(u64::from(c.mss)).max(1);
     }
 }

@@ -114,12 +114,12 @@ impl RateEstimator {
 
     /// Input: a segment is lost. What its sending and its loss say, of a segment that is remembered.
     pub(super) fn on_lost(&mut self, lost: &Lost) -> Option<RateSample> {
-        self.lost += u64::from(lost.len);
+        self.lost = self.lost.saturating_add(lost.len.into());
         let index = self.log.partition_point(|s| s.end < lost.end);
         let stamp = self.log.get(index)?;
         Some(RateSample {
             tx_in_flight: stamp.tx_in_flight,
-            lost: self.lost - stamp.lost,
+            lost: self.lost.saturating_sub(stamp.lost),
             is_app_limited: stamp.app_limited,
             total_delivered: self.delivered,
             ..RateSample::default()
@@ -128,7 +128,7 @@ impl RateEstimator {
 
     /// Input: something was delivered. GenerateRateSample.
     pub(super) fn on_ack(&mut self, ack: &AckSample, min_rtt_us: u64) -> RateSample {
-        self.delivered += u64::from(ack.delivered_bytes);
+        self.delivered = self.delivered.saturating_add(ack.delivered_bytes.into());
         self.delivered_at = ack.now;
         let mut rs = RateSample {
             newly_acked: ack.delivered_bytes,
@@ -145,8 +145,8 @@ impl RateEstimator {
         rs.prior_delivered = stamp.delivered;
         rs.is_app_limited = stamp.app_limited;
         rs.tx_in_flight = stamp.tx_in_flight;
-        rs.lost = self.lost - stamp.lost;
-        rs.delivered = self.delivered - stamp.delivered;
+        rs.lost = self.lost.saturating_sub(stamp.lost);
+        rs.delivered = self.delivered.saturating_sub(stamp.delivered);
         if !stamp.again {
             rs.rtt = Some(ack.now.saturating_since(stamp.sent_at));
         }
