@@ -194,7 +194,9 @@ impl Stack {
 
     /// Command: how long after its beginning TIME-WAIT gives way to a connection that is opened here from the same port to the same
     /// peer, from now on. Only where both ends had timestamps, and the next one goes on with them: what may still come of the
-    /// old one is told by its timestamp (RFC 6191 §2; Linux's tcp_tw_reuse and tcp_tw_reuse_delay). Default `None`: never.
+    /// old one is told by its timestamp (RFC 6191 §2; Linux's tcp_tw_reuse and tcp_tw_reuse_delay). Zero is for a
+    /// port that was bound: the next one takes it over at once, beyond the numbers of the old one, and echoes nothing of it. Default
+    /// `None`: never.
     pub const fn set_time_wait_reuse(&mut self, after: Option<Duration>) {
         self.time_wait_reuse = after;
     }

@@ -17,7 +17,7 @@ use crate::socket::FourTuple;
 use crate::tcp::{
     Before, Connection, IsnSecret, SeqNumber, State, initial_sequence, timestamp_offset,
 };
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::wire::machnet::{MTU_MIN, MachnetHeader};
 use crate::wire::tcp::TcpHeader;
 
@@ -132,7 +132,11 @@ impl Stack {
                 let before = self.end_time_wait(now, &tuple, port);
                 let iss = before.map_or(iss, |before| (before.last + BEYOND_TIME_WAIT).0);
                 let mut connection = Connection::connect(now, &config, iss, ts_offset);
-                if let Some(before) = before {
+                // Who bound the port takes it over at once and begins anew: its SYN echoes nothing (RFC 7323 §3.2), and the peer's
+                // SYN,ACK brings the timestamp that what is older falls behind.
+                if let Some(before) = before
+                    && self.time_wait_reuse.is_some_and(|after| after > Duration::ZERO)
+                {
                     connection.go_on(before);
                 }
                 self.try_fast_open(now, &config, &tuple, &mut connection);
