@@ -368,6 +368,11 @@ pub enum RingError {
 pub trait StreamIo {
     /// Getter: one past the last byte that the application had written at the last snapshot.
     fn tx_end(&self) -> u64;
+    /// Getter: the application has written all that there is room for, and can write no more before bytes are released
+    /// ([`StreamIo::tx_release`]). For tcpi_sndbuf_limited alone; rings that do not know are never full.
+    fn tx_is_full(&self) -> bool {
+        false
+    }
     /// Output: copies the TX bytes from `offset` into `dst` and returns their partial Internet
     /// checksum (big-endian 16-bit words, not complemented, folded to 16 bits, counted from an even
     /// position). Bytes outside the stream come out as zero.

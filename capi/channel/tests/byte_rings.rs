@@ -147,6 +147,7 @@ fn apply(
             let m = &models[s];
             let stream = daemon.stream(slots[s]);
             assert_eq!(stream.tx_end(), m.written);
+            assert_eq!(stream.tx_is_full(), m.written - m.released == 12_288);
             let len = n.min((m.written - m.released) as usize);
             let mut out = vec![0; len];
             let sum = stream.tx_copy_out_sum(m.released, &mut out);

@@ -21,6 +21,10 @@ impl<S: StreamIo> StreamIo for MaybeStream<S> {
         self.0.as_ref().map_or(0, S::tx_end)
     }
 
+    fn tx_is_full(&self) -> bool {
+        self.0.as_ref().is_some_and(S::tx_is_full)
+    }
+
     fn tx_copy_out_sum(&self, offset: u64, dst: &mut [u8]) -> u16 {
         if let Some(stream) = &self.0 {
             return stream.tx_copy_out_sum(offset, dst);

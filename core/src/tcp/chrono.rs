@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 
 use super::connection::Connection;
 use super::recovery::{Flight, OFF, Trouble};
-use crate::port::SocketInfo;
+use crate::port::{SocketInfo, StreamIo};
 use crate::time::{Duration, Instant};
 
 /// Nanoseconds of a tick of the coarse clock, as a shift: about a millisecond, for one instruction.
@@ -20,6 +20,22 @@ pub(in crate::tcp) const fn coarse(now: Instant) -> u32 {
 /// The span since `then` of [`coarse`].
 const fn since(now: Instant, then: u32) -> Duration {
     Duration::from_nanos((coarse(now).wrapping_sub(then) as u64) << COARSE_SHIFT)
+}
+
+/// Adds what has passed since `since`, if that is a time, to `sum`.
+fn stop(since: &mut Instant, sum: &mut Duration, now: Instant) {
+    if *since != OFF {
+        *sum += now.saturating_since(*since);
+        *since = OFF;
+    }
+}
+
+impl Trouble {
+    /// Input: the send buffer has room.
+    #[inline]
+    pub(in crate::tcp) fn has_room(&mut self, now: Instant) {
+        stop(&mut self.sndbuf_since, &mut self.sndbuf_limited, now);
+    }
 }
 
 impl Connection {
@@ -39,12 +55,43 @@ impl Connection {
 
     /// Input: something new leaves: nothing holds it back.
     #[inline]
-    pub(in crate::tcp) fn not_limited_by_window(&mut self, now: Instant) {
-        if let Some(trouble) = self.recovery.trouble.as_deref_mut()
-            && trouble.rwnd_since != OFF
-        {
-            trouble.rwnd_limited += now.saturating_since(trouble.rwnd_since);
-            trouble.rwnd_since = OFF;
+    pub(in crate::tcp) fn not_limited(&mut self, now: Instant) {
+        if let Some(trouble) = self.recovery.trouble.as_deref_mut() {
+            stop(&mut trouble.rwnd_since, &mut trouble.rwnd_limited, now);
+            trouble.has_room(now);
+        }
+    }
+
+    /// Input: all that was written has left. What keeps the connection from sending is its send buffer if that is full and the
+    /// congestion window is not, by the rules of Linux's tcp_cwnd_validate: in slow start less than twice what is in flight
+    /// counts as full.
+    #[inline]
+    pub(in crate::tcp) fn all_has_left(&mut self, now: Instant, io: &impl StreamIo) {
+        let (in_flight, buffer) = (self.snd.outstanding(), self.config.snd_buffer);
+        // Nothing waits, so that all which the buffer holds is in flight.
+        let full = io.tx_is_full() || (buffer > 0 && in_flight >= buffer);
+        if full && !self.snd.fin_queued {
+            self.limited_by_send_buffer(now, in_flight);
+        }
+    }
+
+    /// Input: bytes were acknowledged, so that there is room for more.
+    #[inline]
+    pub(in crate::tcp) fn has_room(&mut self, now: Instant) {
+        if let Some(trouble) = self.recovery.trouble.as_deref_mut() {
+            trouble.has_room(now);
+        }
+    }
+
+    #[cold]
+    fn limited_by_send_buffer(&mut self, now: Instant, in_flight: u32) {
+        let (cwnd, ssthresh) = (self.congestion.cwnd(), self.congestion.ssthresh());
+        let window = if cwnd < ssthresh { cwnd / 2 } else { cwnd };
+        if in_flight <= window {
+            let trouble = Trouble::of(&mut self.recovery.trouble);
+            if trouble.sndbuf_since == OFF {
+                trouble.sndbuf_since = now;
+            }
         }
     }
 
@@ -86,6 +133,7 @@ impl Connection {
         }
         if let Some(trouble) = self.recovery.trouble.as_deref() {
             info.rwnd_limited = trouble.rwnd_limited + running(trouble.rwnd_since);
+            info.sndbuf_limited = trouble.sndbuf_limited + running(trouble.sndbuf_since);
         }
     }
 }

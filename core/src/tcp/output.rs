@@ -459,7 +459,7 @@ impl Connection {
         let seq = self.snd.snd_max;
         let start = self.snd.offset_of(seq);
         let next = seq + len + u32::from(fin);
-        self.not_limited_by_window(now);
+        self.not_limited(now);
         // In urgent mode each goes alone.
         let last = sendable.last || start + u64::from(len) >= self.snd.end(io) || self.is_urgent();
         let ends = self.ends_burst(len, mss, start, last);
@@ -488,6 +488,7 @@ impl Connection {
         self.schedule_probe(now);
         if start + u64::from(len) >= self.snd.end(io) {
             self.note_app_limited(mss);
+            self.all_has_left(now, io);
         }
         segment
     }

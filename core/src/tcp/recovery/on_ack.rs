@@ -67,6 +67,9 @@ impl Connection {
         if advanced {
             flight.acknowledge(una, mss, &mut delivery);
             self.recovery.retries = 0;
+            if let Some(trouble) = self.recovery.trouble.as_deref_mut() {
+                trouble.has_room(now);
+            }
         }
         let mut phase = AckPhase::Open;
         let before = self.congestion.window();

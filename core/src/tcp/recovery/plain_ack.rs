@@ -87,6 +87,7 @@ impl Connection {
         flight.rate.deliver(now, delivered.bytes, newest, min_rtt);
         let in_flight = flight.outstanding();
         self.tell_plain_ack(now, (acked, acks), &delivered, path, in_flight_before, in_flight);
+        self.has_room(now);
         self.events.raise(Events::WRITABLE);
         self.restart_timers(now);
         true

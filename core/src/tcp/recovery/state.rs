@@ -52,6 +52,9 @@ pub(in crate::tcp) struct Trouble {
     /// How long the peer's window held data back, and since when it does; `OFF`: it does not.
     pub(in crate::tcp) rwnd_limited: Duration,
     pub(in crate::tcp) rwnd_since: Instant,
+    /// The same of the send buffer: all that it has room for has left, and the application has more.
+    pub(in crate::tcp) sndbuf_limited: Duration,
+    pub(in crate::tcp) sndbuf_since: Instant,
     /// Segments that arrived beyond a gap (tcpi_rcv_ooopack).
     pub(in crate::tcp) out_of_order: u32,
     /// Since when what is outstanding, or what waits for a window, made no progress; kept while a timer backs off, in ms.
@@ -76,6 +79,8 @@ impl Default for Trouble {
             reordering: REORDERING,
             rwnd_limited: Duration::ZERO,
             rwnd_since: OFF,
+            sndbuf_limited: Duration::ZERO,
+            sndbuf_since: OFF,
             out_of_order: 0,
             stalled_ms: 0,
             timeouts: 0,

@@ -206,6 +206,10 @@ impl StreamIo for HostStream<'_> {
         self.0.as_ref().map_or(0, |stream| stream.tx_end())
     }
 
+    fn tx_is_full(&self) -> bool {
+        self.0.as_ref().is_some_and(|stream| stream.tx_room() == 0)
+    }
+
     fn tx_copy_out_sum(&self, offset: u64, dst: &mut [u8]) -> u16 {
         dst.fill(0);
         let Some(stream) = &self.0 else { return 0 };
