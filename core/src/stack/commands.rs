@@ -91,12 +91,7 @@ impl Stack {
             }
             Op::MarkUrgent { .. } | Op::EndRecord { .. } => self.mark(now, channel, &op, port),
             Op::ShutdownWrite { socket } => self.shutdown_write(now, channel, socket, port),
-            Op::ShutdownRead { socket } => {
-                self.with_connection(now, channel, socket, port, |connection, _| {
-                    connection.shutdown_read();
-                    Ok(())
-                })
-            }
+            Op::ShutdownRead { socket } => self.shutdown_read(now, channel, socket, port),
             Op::Close { socket } => {
                 self.close(now, channel, socket, port);
                 Ok(())
@@ -255,6 +250,19 @@ impl Stack {
         self.with_connection(now, channel, id, port, |connection, io| {
             connection.handle_app(now, io);
             connection.shutdown_write(now);
+            Ok(())
+        })
+    }
+
+    fn shutdown_read<P: AppPort>(
+        &mut self,
+        now: Instant,
+        channel: ChannelId,
+        id: SocketId,
+        port: &mut P,
+    ) -> Result<(), CommandError> {
+        self.with_connection(now, channel, id, port, |connection, _| {
+            connection.shutdown_read();
             Ok(())
         })
     }

@@ -154,7 +154,7 @@ const GOALS: [Goal; 18] = {
             Case::Rpc1,
             Instructions,
             AtMost(3_700.0),
-            Some(11_250.0),
+            Some(11_300.0),
         ),
         goal("G5", "... instructions x smoltcp", Case::Rpc1, InstructionRatio, AtMost(0.67), None),
         goal(
@@ -190,8 +190,7 @@ const IDLE_BYTES_MUST: f64 = 512.0;
 const IDLE_BYTES_GATE: f64 = 512.0;
 
 /// The cases that the gate needs.
-pub const GATED: [Case; 4] =
-    [Case::Bulk1500, Case::BulkIdle10k, Case::BulkIdle100k, Case::Rpc1];
+pub const GATED: [Case; 4] = [Case::Bulk1500, Case::BulkIdle10k, Case::BulkIdle100k, Case::Rpc1];
 
 /// One line for each goal that was measured.
 pub fn table(rows: &[Row], idle_bytes: f64) -> String {
@@ -252,7 +251,8 @@ mod tests {
         vec![
             row(Case::Bulk1500, Peer::Causeway, alone),
             row(Case::Bulk1500, Peer::Smoltcp, 6_100.0),
-            row(Case::BulkIdle10k, Peer::Causeway, beside),
+            row(Case::BulkIdle10k, Peer::Causeway, alone),
+            row(Case::BulkIdle100k, Peer::Causeway, beside),
             row(Case::Rpc1, Peer::Causeway, 3_000.0),
         ]
     }
@@ -281,7 +281,7 @@ mod tests {
         );
         assert!(
             text.lines()
-                .any(|l| l.contains("beside 10,000 idle, own instr") && l.ends_with("FAIL"))
+                .any(|l| l.contains("beside 100,000 idle, own instr") && l.ends_with("FAIL"))
         );
         assert!(text.lines().any(|l| l.starts_with("G9") && l.ends_with("FAIL")));
     }
