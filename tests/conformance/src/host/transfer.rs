@@ -120,6 +120,7 @@ impl Host {
             return self.receive_urgent(fd, len, flags);
         }
         let mut ahead = self.mark_ahead(fd);
+        let may_wait = self.block(fd, flags).is_none();
         let tcp = self.tcp(fd)?;
         let Role::Stream { socket } = tcp.role else { return Err(Errno::ENOTCONN) };
         let (shut, low_water) = (tcp.shut_read, tcp.values.low_water());
@@ -140,7 +141,7 @@ impl Host {
             ahead.map_or(usize::MAX, |ahead| usize::try_from(ahead.distance).unwrap_or(usize::MAX));
         let len = len.min(mark);
         let target = if flags & libc::MSG_WAITALL != 0 { len } else { low_water.min(len) };
-        let waits = flags & libc::MSG_DONTWAIT == 0 && readable < target && !over;
+        let waits = may_wait && readable < target && !over;
         if readable > 0 && len > 0 && !waits {
             return Ok(self.take(socket, len, flags, hole));
         }
