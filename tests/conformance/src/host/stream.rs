@@ -75,23 +75,28 @@ impl Host {
     }
 
     pub(super) fn listen(&mut self, fd: i32, backlog: i32) -> CallResult {
+        let most = self.sysctl.somaxconn();
+        let asked = u32::try_from(backlog).map_or(most, |backlog| backlog.min(most));
         let tcp = self.tcp(fd)?;
-        match tcp.role {
-            Role::Listener { .. } => return Ok(Reply::Number(0)),
+        match &mut tcp.role {
+            // Shown from now on. The stack has no word for another backlog of a listener: its queue stays as long as it was.
+            Role::Listener { backlog, .. } => {
+                *backlog = asked;
+                return Ok(Reply::Number(0));
+            }
             Role::Stream { .. } => return Err(Errno::EINVAL),
             Role::Fresh => {}
         }
         let unbound = SocketAddr::new(unspecified(tcp.v6), 0);
         let local = tcp.bound.unwrap_or(unbound);
         self.stage_options(fd)?;
-        let most = self.sysctl.somaxconn();
-        let backlog = u32::try_from(backlog).map_or(most, |backlog| backlog.min(most)).max(1);
+        let backlog = asked.max(1);
         let answer = self.ask(Op::Listen { transport: Transport::Tcp, local, backlog });
         match answer {
             Some(Completion::Listening { socket, local, .. }) => {
                 let tcp = self.tcp(fd)?;
                 tcp.bound = Some(local);
-                tcp.role = Role::Listener { socket, queue: VecDeque::new(), backlog };
+                tcp.role = Role::Listener { socket, queue: VecDeque::new(), backlog: asked };
                 Ok(Reply::Number(0))
             }
             Some(Completion::Failed { error, .. }) => Err(error.into()),
