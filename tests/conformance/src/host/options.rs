@@ -11,8 +11,8 @@ use super::host::Host;
 use super::info::{tcp_cc_info, tcp_info};
 use super::port::RxWindow;
 use super::values::{
-    IP, IPV6, Key, SO_COOKIE, SO_MAX_PACING_RATE, SOCKET, TCP, checked, default_of, int, is_kept,
-    older,
+    IP, IPV6, Key, SO_COOKIE, SO_MAX_PACING_RATE, SOCKET, TCP, checked, default_of_tcp,
+    default_of_udp, int, is_buffer, is_kept, older, shown_buffer,
 };
 use causeway_core::planted::{self, Bug};
 
@@ -353,8 +353,13 @@ impl Host {
             }
             _ => match udp.values.set.get(&key) {
                 Some(value) if value.len() > 4 => return Ok(value.clone()),
-                Some(_) => udp.values.int(key).unwrap_or_else(|| default_of(key)),
-                None if is_kept(key) || for_stack(key, &[1, 0, 0, 0]).is_ok() => default_of(key),
+                Some(_) => {
+                    let value = udp.values.int(key).unwrap_or_else(|| default_of_udp(key));
+                    if is_buffer(key) { shown_buffer(key, value) } else { value }
+                }
+                None if is_kept(key) || for_stack(key, &[1, 0, 0, 0]).is_ok() => {
+                    default_of_udp(key)
+                }
                 None => return Err(Errno::ENOPROTOOPT),
             },
         };
@@ -384,6 +389,7 @@ impl Host {
     }
 
     fn int_option(&mut self, fd: i32, key: Key) -> Result<i32, Errno> {
+        let at_first = default_of_tcp(key, &self.sysctl);
         let tcp = self.tcp(fd)?;
         let socket = match tcp.role {
             Role::Stream { socket } => Some(socket),
@@ -408,18 +414,11 @@ impl Host {
                 }
             }
             (SOCKET, libc::SO_ACCEPTCONN) => i32::from(listening),
-            // Linux doubles what is set, for its own bookkeeping, and says so.
-            (SOCKET, libc::SO_SNDBUF | libc::SO_RCVBUF) => match set {
-                Some(bytes) => bytes.saturating_mul(2).max(if key.1 == libc::SO_SNDBUF {
-                    4_608
-                } else {
-                    2_304
-                }),
-                None => default_of(key),
-            },
+            key if is_buffer(key) => set.map_or(at_first, |bytes| shown_buffer(key, bytes)),
+            (TCP, libc::TCP_LINGER2) => set.filter(|seconds| *seconds != 0).unwrap_or(at_first),
             (TCP, libc::TCP_MAXSEG) => match socket.and_then(|socket| self.info(socket)) {
                 Some(info) => i32::try_from(info.snd_mss).unwrap_or(i32::MAX),
-                None => set.unwrap_or_else(|| default_of(key)),
+                None => set.unwrap_or(at_first),
             },
             (IP, libc::IP_MTU) | (IPV6, libc::IPV6_MTU) => {
                 let info = socket.and_then(|socket| self.info(socket)).ok_or(Errno::ENOTCONN)?;
@@ -428,7 +427,7 @@ impl Host {
             _ => match set {
                 Some(value) => value,
                 None if key.0 == IPV6 && !v6 => return Err(Errno::ENOPROTOOPT),
-                None if is_kept(key) || for_stack(key, &[1, 0, 0, 0]).is_ok() => default_of(key),
+                None if is_kept(key) || for_stack(key, &[1, 0, 0, 0]).is_ok() => at_first,
                 None => return Err(Errno::ENOPROTOOPT),
             },
         })

@@ -264,6 +264,36 @@ impl Sysctl {
         self.numbers("net.ipv4.tcp_wmem").get(2).copied().unwrap_or(0).max(4_096)
     }
 
+    /// Getter: what a new socket may hold of data to be sent.
+    pub(super) fn send_buffer(&self) -> u64 {
+        self.numbers("net.ipv4.tcp_wmem").get(1).copied().unwrap_or(0)
+    }
+
+    /// Getter: TCP_KEEPIDLE of sockets that do not set it, in seconds.
+    pub(super) fn keepalive_time(&self) -> u64 {
+        self.number("net.ipv4.tcp_keepalive_time")
+    }
+
+    /// Getter: TCP_KEEPINTVL of sockets that do not set it, in seconds.
+    pub(super) fn keepalive_interval(&self) -> u64 {
+        self.number("net.ipv4.tcp_keepalive_intvl")
+    }
+
+    /// Getter: TCP_KEEPCNT of sockets that do not set it.
+    pub(super) fn keepalive_probes(&self) -> u64 {
+        self.number("net.ipv4.tcp_keepalive_probes")
+    }
+
+    /// Getter: TCP_SYNCNT of sockets that do not set it.
+    pub(super) fn syn_retries(&self) -> u64 {
+        self.number("net.ipv4.tcp_syn_retries")
+    }
+
+    /// Getter: TCP_LINGER2 of sockets that do not set it, in seconds.
+    pub(super) fn fin_timeout(&self) -> u64 {
+        self.number("net.ipv4.tcp_fin_timeout")
+    }
+
     /// Getter: what a new socket may hold of received data.
     pub(super) fn receive_buffer(&self) -> u64 {
         self.rmem()[1].into()

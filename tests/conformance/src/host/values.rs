@@ -4,6 +4,7 @@ use causeway_core::time::Duration;
 
 use super::errno::Errno;
 use super::file::Values;
+use super::sysctl::Sysctl;
 
 /// A level and a name.
 pub(super) type Key = (i32, i32);
@@ -99,18 +100,11 @@ const FLAGS: &[Key] = &[
     (IPV6, libc::IPV6_RECVPKTINFO),
 ];
 
-/// What an option is before it is set.
+/// What an option is before it is set, where no setting of the host says so.
 const DEFAULTS: &[(Key, i32)] = &[
-    ((SOCKET, libc::SO_SNDBUF), 16_384),
-    ((SOCKET, libc::SO_RCVBUF), 131_072),
     ((SOCKET, libc::SO_RCVLOWAT), 1),
     ((SOCKET, libc::SO_INCOMING_CPU), -1),
     ((SOCKET, SO_MAX_PACING_RATE), -1),
-    ((TCP, libc::TCP_KEEPIDLE), 7_200),
-    ((TCP, libc::TCP_KEEPINTVL), 75),
-    ((TCP, libc::TCP_KEEPCNT), 9),
-    ((TCP, libc::TCP_SYNCNT), 6),
-    ((TCP, libc::TCP_LINGER2), 60),
     ((TCP, libc::TCP_QUICKACK), 1),
     ((TCP, libc::TCP_MAXSEG), 536),
     ((IP, libc::IP_TTL), 64),
@@ -121,8 +115,44 @@ const DEFAULTS: &[(Key, i32)] = &[
     ((IPV6, IPV6_ADDR_PREFERENCES), 0x500),
 ];
 
-/// Getter: what `key` is before it is set.
-pub(super) fn default_of(key: Key) -> i32 {
+/// Buffers of a socket of UDP at first: net.core.rmem_default and net.core.wmem_default.
+const UDP_BUFFER: i32 = 212_992;
+
+/// Getter: what `key` of a socket of UDP is before it is set.
+pub(super) fn default_of_udp(key: Key) -> i32 {
+    match key {
+        (SOCKET, libc::SO_SNDBUF | libc::SO_RCVBUF) => UDP_BUFFER,
+        key => constant(key),
+    }
+}
+
+/// Getter: what `key` of a socket of TCP is before it is set.
+pub(super) fn default_of_tcp(key: Key, sysctl: &Sysctl) -> i32 {
+    let all = match key {
+        (SOCKET, libc::SO_SNDBUF) => sysctl.send_buffer(),
+        (SOCKET, libc::SO_RCVBUF) => sysctl.receive_buffer(),
+        (TCP, libc::TCP_KEEPIDLE) => sysctl.keepalive_time(),
+        (TCP, libc::TCP_KEEPINTVL) => sysctl.keepalive_interval(),
+        (TCP, libc::TCP_KEEPCNT) => sysctl.keepalive_probes(),
+        (TCP, libc::TCP_SYNCNT) => sysctl.syn_retries(),
+        (TCP, libc::TCP_LINGER2) => sysctl.fin_timeout(),
+        key => return constant(key),
+    };
+    i32::try_from(all).unwrap_or(i32::MAX)
+}
+
+/// Getter: SO_SNDBUF and SO_RCVBUF.
+pub(super) fn is_buffer(key: Key) -> bool {
+    matches!(key, (SOCKET, libc::SO_SNDBUF | libc::SO_RCVBUF))
+}
+
+/// Getter: the size of a buffer as it is shown. Linux doubles what is set, for its own bookkeeping, and says so.
+pub(super) fn shown_buffer(key: Key, bytes: i32) -> i32 {
+    let least = if key == (SOCKET, libc::SO_SNDBUF) { 4_608 } else { 2_304 };
+    bytes.saturating_mul(2).max(least)
+}
+
+fn constant(key: Key) -> i32 {
     let fixed = FIXED.iter().find(|(known, _)| *known == key).map(|(_, values)| values[0]);
     let known = DEFAULTS.iter().find(|(known, _)| *known == key).map(|(_, value)| *value);
     fixed.or(known).unwrap_or(0)
@@ -167,6 +197,8 @@ pub(super) fn checked(key: Key, value: &[u8], udp: bool) -> Result<Vec<u8>, Errn
         // Without checksums: the stack always has them (IPv4; RFC 768 leaves it to the application).
         (SOCKET, SO_NO_CHECK) if udp && int(value)? != 0 => Err(Errno::ENOPROTOOPT),
         (SOCKET, libc::SO_BINDTODEVICE) => device(value),
+        // TCP_FIN_TIMEOUT_MAX.
+        (TCP, libc::TCP_LINGER2) => number(int(value)?.clamp(-1, 120)),
         (IP, libc::IP_TTL) if int(value)? == -1 => number(-1),
         (IP, libc::IP_TTL) if byte()? == 0 => Err(Errno::EINVAL),
         (IPV6, libc::IPV6_UNICAST_HOPS) if int(value)? == -1 => number(-1),
