@@ -234,17 +234,16 @@ pub(crate) unsafe extern "C" fn recvmsg(
             .and_then(|parts| receive_parts(fd, &parts, flags))
     };
     number(received.map(|(count, received)| {
-        let control = control_bytes(&received.control);
         // SAFETY: as above; each copy stays within the length that the field beside the pointer says.
         unsafe {
             let message = &mut *message;
             address::write(received.from, message.msg_name.cast(), &raw mut message.msg_namelen);
             let room = if message.msg_control.is_null() { 0 } else { message.msg_controllen };
-            // What does not fit is left out, and the caller is told.
-            let fits =
-                control.len() <= room && copy_out(&control, message.msg_control.cast::<u8>(), room);
-            message.msg_controllen = if fits { control.len() } else { 0 };
-            message.msg_flags = received.flags | if fits { 0 } else { libc::MSG_CTRUNC };
+            let (control, cut) = control_bytes(&received.control, room);
+            // Where that leads nowhere there is none: the call itself is done.
+            let there = copy_out(&control, message.msg_control.cast::<u8>(), room);
+            message.msg_controllen = if there { control.len() } else { 0 };
+            message.msg_flags = received.flags | if cut { libc::MSG_CTRUNC } else { 0 };
         }
         count
     }))

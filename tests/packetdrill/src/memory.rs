@@ -167,17 +167,26 @@ pub(crate) fn control_messages(mut bytes: &[u8]) -> Vec<ControlMessage> {
     out
 }
 
-/// The bytes of ancillary data.
-pub(crate) fn control_bytes(messages: &[ControlMessage]) -> Vec<u8> {
+/// The bytes of ancillary data for `room` of them, and whether that was too little (MSG_CTRUNC). As the kernel's put_cmsg does it:
+/// what fits is there; of the first message that does not the beginning is, and its length says so.
+pub(crate) fn control_bytes(messages: &[ControlMessage], room: usize) -> (Vec<u8>, bool) {
     let mut out = Vec::new();
+    let mut cut = false;
     for message in messages {
-        out.extend((CMSG_HEADER + message.data.len()).to_ne_bytes());
+        let (begin, left) = (out.len(), room - out.len());
+        let whole = CMSG_HEADER + message.data.len();
+        cut |= left < whole;
+        if left < CMSG_HEADER {
+            break;
+        }
+        let len = whole.min(left);
+        out.extend(len.to_ne_bytes());
         out.extend(message.level.to_ne_bytes());
         out.extend(message.kind.to_ne_bytes());
-        out.extend_from_slice(&message.data);
-        out.resize(out.len().next_multiple_of(CMSG_ALIGN), 0);
+        out.extend_from_slice(&message.data[..len - CMSG_HEADER]);
+        out.resize(begin + whole.next_multiple_of(CMSG_ALIGN).min(left), 0);
     }
-    out
+    (out, cut)
 }
 
 #[cfg(test)]
@@ -203,9 +212,32 @@ mod tests {
     #[test]
     fn ancillary_data_comes_back_from_its_bytes_and_nonsense_ends_it() {
         let message = ControlMessage { level: 6, kind: 36, data: vec![1, 2, 3, 4] };
-        let bytes = control_bytes(&[message.clone(), message.clone()]);
-        assert_eq!(control_messages(&bytes), [message.clone(), message.clone()]);
+        let both = [message.clone(), message.clone()];
+        let (bytes, cut) = control_bytes(&both, 100);
+        assert_eq!((bytes.len(), cut), (48, false));
+        assert_eq!(control_messages(&bytes), both);
         assert_eq!(control_messages(&bytes[..30]), [message]);
         assert_eq!(control_messages(&[0; 40]), []);
+    }
+
+    #[test]
+    fn what_fits_of_ancillary_data_is_there_and_what_does_not_is_cut() {
+        let message = |len| ControlMessage { level: 1, kind: 29, data: vec![7; len] };
+        let both = [message(16), message(4)];
+        for (room, len, cut, told) in [
+            (56, 56, false, vec![message(16), message(4)]),
+            // Nothing follows the last message, not even what would bring it into line.
+            (52, 52, false, vec![message(16), message(4)]),
+            (51, 51, true, vec![message(16), message(3)]),
+            (48, 48, true, vec![message(16), message(0)]),
+            (47, 32, true, vec![message(16)]),
+            (32, 32, true, vec![message(16)]),
+            (20, 20, true, vec![message(4)]),
+            (15, 0, true, vec![]),
+        ] {
+            let (bytes, was_cut) = control_bytes(&both, room);
+            assert_eq!((bytes.len(), was_cut), (len, cut), "{room}");
+            assert_eq!(control_messages(&bytes), told, "{room}");
+        }
     }
 }
