@@ -11,6 +11,7 @@ use causeway_core::time::{Duration, Instant};
 use super::ancillary::Beside;
 use super::call::{Call, CallResult, Payload, Progress, Reply, TaskId};
 use super::datagram::{Inbox, UdpFile};
+use super::descriptor::Flags;
 use super::errno::Errno;
 use super::file::{Endpoint, File, News, Role, TcpFile};
 use super::machine::{Datagram, Machine};
@@ -22,6 +23,11 @@ use super::sysctl::{Sysctl, SysctlError};
 const FILES_MAX: usize = 65_536;
 /// The first descriptor, after those of standard streams.
 const FIRST_FD: i32 = 3;
+/// The bits of a socket's type, and how many types Linux has; the rest are flags.
+const SOCK_TYPE_MASK: i32 = 15;
+const SOCK_MAX: i32 = 11;
+/// One more than the last number of a protocol (that of MPTCP).
+const IPPROTO_MAX: i32 = 263;
 
 /// The addresses of a host, with their prefix lengths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +73,8 @@ struct Task {
 pub struct Host {
     pub(super) machine: Machine,
     pub(super) files: Vec<Option<File>>,
+    /// Of descriptors, where a call set any.
+    pub(super) flags: BTreeMap<i32, Flags>,
     pub(super) endpoints: BTreeMap<SocketId, Endpoint>,
     pub(super) inboxes: BTreeMap<SocketId, Inbox>,
     /// Of the interface.
@@ -97,6 +105,7 @@ impl Host {
         Self {
             machine,
             files: Vec::new(),
+            flags: BTreeMap::new(),
             endpoints: BTreeMap::new(),
             inboxes: BTreeMap::new(),
             mtu: config.mtu,
@@ -303,22 +312,29 @@ impl Host {
     }
 
     fn socket(&mut self, domain: i32, kind: i32, protocol: i32) -> CallResult {
-        let v6 = match domain {
-            libc::AF_INET => false,
-            libc::AF_INET6 => true,
-            _ => return Err(Errno::EAFNOSUPPORT),
-        };
-        let flags = libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
-        let nonblocking = kind & libc::SOCK_NONBLOCK != 0;
-        let mut file = match (kind & !flags, protocol) {
-            (libc::SOCK_STREAM, 0 | libc::IPPROTO_TCP) => {
+        let flags = kind & !SOCK_TYPE_MASK;
+        let nonblocking = flags & libc::SOCK_NONBLOCK != 0;
+        if flags & !(libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC) != 0 {
+            return Err(Errno::EINVAL);
+        }
+        let (kind, v6) = (kind & SOCK_TYPE_MASK, domain == libc::AF_INET6);
+        let mut file = match (domain, kind, protocol) {
+            (libc::AF_INET | libc::AF_INET6, SOCK_MAX.., _)
+            | (libc::AF_INET | libc::AF_INET6, _, ..0 | IPPROTO_MAX..) => {
+                return Err(Errno::EINVAL);
+            }
+            (libc::AF_INET | libc::AF_INET6, libc::SOCK_STREAM, 0 | libc::IPPROTO_TCP) => {
                 File::Tcp(Box::new(TcpFile::new(v6, nonblocking)))
             }
-            (libc::SOCK_DGRAM, 0 | libc::IPPROTO_UDP) => {
+            (libc::AF_INET | libc::AF_INET6, libc::SOCK_DGRAM, 0 | libc::IPPROTO_UDP) => {
                 File::Udp(Box::new(UdpFile::new(v6, nonblocking)))
             }
-            (libc::SOCK_STREAM | libc::SOCK_DGRAM, _) => return Err(Errno::EPROTONOSUPPORT),
-            _ => return Err(Errno::ESOCKTNOSUPPORT),
+            (libc::AF_INET | libc::AF_INET6, libc::SOCK_STREAM | libc::SOCK_DGRAM, _)
+            | (libc::AF_INET | libc::AF_INET6, libc::SOCK_RAW, 0) => {
+                return Err(Errno::EPROTONOSUPPORT);
+            }
+            (libc::AF_INET | libc::AF_INET6, ..) => return Err(Errno::ESOCKTNOSUPPORT),
+            _ => return Err(Errno::EAFNOSUPPORT),
         };
         if self.sysctl.no_pmtu_disc()
             && let Some(values) = file.values_mut()
@@ -326,7 +342,9 @@ impl Host {
             let key = (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER);
             values.set.insert(key, libc::IP_PMTUDISC_DONT.to_ne_bytes().to_vec());
         }
-        Ok(Reply::Number(i64::from(self.install(file)?)))
+        let fd = self.install(file)?;
+        self.note_close_on_exec(fd, flags & libc::SOCK_CLOEXEC != 0);
+        Ok(Reply::Number(i64::from(fd)))
     }
 
     /// Takes the lowest free descriptor.
@@ -355,6 +373,7 @@ impl Host {
     }
 
     pub(super) fn remove_file(&mut self, fd: i32) -> Result<File, Errno> {
+        self.flags.remove(&fd);
         self.files.get_mut(Self::index(fd)).and_then(Option::take).ok_or(Errno::EBADF)
     }
 

@@ -7,6 +7,7 @@
 mod ancillary;
 mod call;
 mod datagram;
+mod descriptor;
 pub mod errno;
 mod errors;
 mod fast_open_key;
@@ -32,6 +33,7 @@ pub use call::{
     Call, CallResult, ControlMessage, Destination, EpollEvent, Payload, PollFd, Received, Reply,
     TaskId,
 };
+pub use descriptor::DescriptorKind;
 pub use errno::Errno;
 pub use host::{Addresses, Host, HostConfig};
 pub use info::{

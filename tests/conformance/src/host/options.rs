@@ -320,6 +320,7 @@ impl Host {
 
     pub(super) fn read_option(&mut self, fd: i32, level: i32, name: i32, len: usize) -> CallResult {
         let (level, name) = older((level, name));
+        self.may_have(fd, level)?;
         let cookie = (level, name) == (SOCKET, SO_COOKIE);
         let mut value = match self.file(fd)? {
             File::Tcp(_) | File::Udp(_) if cookie && len < 8 => return Err(Errno::EINVAL),
@@ -337,6 +338,24 @@ impl Host {
         Ok(Reply::Option(value))
     }
 
+    /// Of a level that a socket does not have getsockopt says so, by the word of IPv4 or that of IPv6 (ip_getsockopt,
+    /// ipv6_getsockopt).
+    fn may_have(&mut self, fd: i32, level: i32) -> Result<(), Errno> {
+        let (own, v6) = match self.file(fd)? {
+            File::Tcp(tcp) => (TCP, tcp.v6),
+            File::Udp(udp) => (libc::IPPROTO_UDP, udp.v6),
+            File::Epoll(_) | File::PipeRead(..) | File::PipeWrite(..) => {
+                return Err(Errno::ENOTSOCK);
+            }
+        };
+        match level {
+            SOCKET | IP => Ok(()),
+            level if level == own || (level == IPV6 && v6) => Ok(()),
+            _ if v6 => Err(Errno::ENOPROTOOPT),
+            _ => Err(Errno::EOPNOTSUPP),
+        }
+    }
+
     fn udp_option(&mut self, fd: i32, key: Key) -> Result<Vec<u8>, Errno> {
         let error = if key == (SOCKET, libc::SO_ERROR) { self.udp_error(fd)? } else { 0 };
         let udp = self.udp(fd)?;
@@ -350,6 +369,9 @@ impl Host {
             (IPV6, _) if !udp.v6 => return Err(Errno::ENOPROTOOPT),
             (SOCKET, libc::SO_BINDTODEVICE) => {
                 return Ok(udp.values.set.get(&key).cloned().unwrap_or_default());
+            }
+            (SOCKET, libc::SO_RCVTIMEO | libc::SO_SNDTIMEO) => {
+                return Ok(udp.values.shown_span(key));
             }
             _ => match udp.values.set.get(&key) {
                 Some(value) if value.len() > 4 => return Ok(value.clone()),
@@ -379,10 +401,12 @@ impl Host {
             (SOCKET, libc::SO_BINDTODEVICE) => {
                 self.tcp(fd)?.values.set.get(&(level, name)).cloned().unwrap_or_default()
             }
-            (SOCKET, libc::SO_LINGER | libc::SO_RCVTIMEO | libc::SO_SNDTIMEO) => {
-                let len = if name == libc::SO_LINGER { 8 } else { 16 };
-                let tcp = self.tcp(fd)?;
-                tcp.values.set.get(&(level, name)).cloned().unwrap_or_else(|| vec![0; len])
+            (SOCKET, libc::SO_LINGER) => {
+                let values = &self.tcp(fd)?.values;
+                values.set.get(&(level, name)).cloned().unwrap_or_else(|| vec![0; 8])
+            }
+            (SOCKET, libc::SO_RCVTIMEO | libc::SO_SNDTIMEO) => {
+                self.tcp(fd)?.values.shown_span((level, name))
             }
             _ => self.int_option(fd, (level, name))?.to_ne_bytes().to_vec(),
         })

@@ -18,6 +18,9 @@ impl Host {
         let buffer = Rc::new(RefCell::new(buffer));
         let read = self.install(File::PipeRead(Rc::clone(&buffer), nonblocking))?;
         let write = self.install(File::PipeWrite(buffer, nonblocking))?;
+        for fd in [read, write] {
+            self.note_close_on_exec(fd, flags & libc::O_CLOEXEC != 0);
+        }
         Ok(Reply::Pipe(read, write))
     }
 

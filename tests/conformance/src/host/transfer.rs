@@ -1,4 +1,4 @@
-//! Sending and receiving: read, write and their many forms; fcntl and ioctl.
+//! Sending and receiving: read, write and their many forms.
 
 use causeway_core::port::{Op, SocketId, SocketOption};
 use causeway_core::tcp::fast_open_setting;
@@ -11,11 +11,6 @@ use super::host::Host;
 use super::values::SO_ZEROCOPY;
 use causeway_core::planted::{self, Bug};
 
-/// SIOCATMARK and SIOCOUTQNSD, which the C library's headers lack.
-const SIOCATMARK: u64 = 0x8905;
-const SIOCOUTQNSD: u64 = 0x894b;
-const SIOCINQ: u64 = 0x541b;
-const SIOCOUTQ: u64 = 0x5411;
 /// Bytes of a burst that a device cuts, without its headers.
 const BURST_MAX: u32 = 65_536 - 1 - 320;
 const MSG_ZEROCOPY: i32 = 0x400_0000;
@@ -35,7 +30,8 @@ impl Host {
             Ok(File::PipeRead(..)) => self.read_pipe(fd, len),
             Ok(File::Tcp(_)) => self.try_receive(fd, len, flags),
             Ok(File::Udp(_)) => self.receive_udp(fd, len, flags),
-            Ok(File::Epoll(_) | File::PipeWrite(..)) => return Some(Err(Errno::EBADF)),
+            Ok(File::PipeWrite(..)) => return Some(Err(Errno::EBADF)),
+            Ok(File::Epoll(_)) => return Some(Err(Errno::EINVAL)),
         };
         match result {
             // Urgent data is never waited for.
@@ -218,7 +214,8 @@ impl Host {
                 };
             }
             Ok(File::Tcp(_)) => {}
-            Ok(File::Epoll(_) | File::PipeRead(..)) => return Some(Err(Errno::EBADF)),
+            Ok(File::PipeRead(..)) => return Some(Err(Errno::EBADF)),
+            Ok(File::Epoll(_)) => return Some(Err(Errno::EINVAL)),
         }
         loop {
             if progress.on_syn {
@@ -412,62 +409,5 @@ impl Host {
         }
         // The success of a connect that did not wait is told by this.
         if std::mem::take(&mut self.tcp(fd)?.connecting) { Ok(()) } else { Err(Errno::EISCONN) }
-    }
-
-    pub(super) fn fcntl(&mut self, fd: i32, command: i32, argument: i64) -> CallResult {
-        let file = self.file(fd)?;
-        let nonblocking = match file {
-            File::Tcp(tcp) => &mut tcp.nonblocking,
-            File::Udp(udp) => &mut udp.nonblocking,
-            File::PipeRead(_, on) | File::PipeWrite(_, on) => on,
-            File::Epoll(_) => return Err(Errno::EINVAL),
-        };
-        match command {
-            libc::F_GETFL => {
-                let flag = if *nonblocking { libc::O_NONBLOCK } else { 0 };
-                Ok(Reply::Number(i64::from(libc::O_RDWR | flag)))
-            }
-            libc::F_SETFL => {
-                *nonblocking = argument & i64::from(libc::O_NONBLOCK) != 0;
-                Ok(Reply::Number(0))
-            }
-            libc::F_GETFD | libc::F_SETFD => Ok(Reply::Number(0)),
-            _ => Err(Errno::EINVAL),
-        }
-    }
-
-    pub(super) fn ioctl(&mut self, fd: i32, request: u64) -> CallResult {
-        if let File::PipeRead(buffer, _) | File::PipeWrite(buffer, _) = self.file(fd)? {
-            return match request {
-                SIOCINQ => {
-                    Ok(Reply::Ioctl(i32::try_from(buffer.borrow().bytes.len()).unwrap_or(0)))
-                }
-                _ => Err(Errno::ENOTTY),
-            };
-        }
-        if let File::Udp(_) = self.file(fd)? {
-            let value = match request {
-                SIOCINQ | SIOCOUTQ => self.udp_waiting(fd, request == SIOCINQ)?,
-                _ => return Err(Errno::ENOTTY),
-            };
-            return Ok(Reply::Ioctl(i32::try_from(value).unwrap_or(i32::MAX)));
-        }
-        let tcp = self.tcp(fd)?;
-        let socket = match tcp.role {
-            Role::Stream { socket } => socket,
-            Role::Listener { .. } => return Err(Errno::EINVAL),
-            Role::Fresh => return Ok(Reply::Ioctl(0)),
-        };
-        let stream = self.endpoints.get(&socket).map(|e| e.stream).ok_or(Errno::EIO)?;
-        let rings = self.machine.engine.port_mut().rings(stream);
-        let (readable, queued) = (rings.readable(), rings.tx_queued());
-        let value = match request {
-            SIOCINQ => self.mark_ahead(fd).map_or(readable, |ahead| ahead.counted(readable)),
-            SIOCOUTQ => queued + u64::from(self.fin_waits(socket)),
-            SIOCOUTQNSD => self.info(socket).map_or(0, |info| u64::from(info.notsent_bytes)),
-            SIOCATMARK => u64::from(self.at_mark(fd)),
-            _ => return Err(Errno::ENOTTY),
-        };
-        Ok(Reply::Ioctl(i32::try_from(value).unwrap_or(i32::MAX)))
     }
 }

@@ -197,6 +197,14 @@ pub(super) fn checked(key: Key, value: &[u8], udp: bool) -> Result<Vec<u8>, Errn
         // Without checksums: the stack always has them (IPv4; RFC 768 leaves it to the application).
         (SOCKET, SO_NO_CHECK) if udp && int(value)? != 0 => Err(Errno::ENOPROTOOPT),
         (SOCKET, libc::SO_BINDTODEVICE) => device(value),
+        (SOCKET, libc::SO_RCVTIMEO | libc::SO_SNDTIMEO) if value.len() >= 16 => {
+            let micros = word(value, 8).unwrap_or(0);
+            if (0..1_000_000).contains(&micros) {
+                Ok(value[..16].to_vec())
+            } else {
+                Err(Errno::EDOM)
+            }
+        }
         // TCP_FIN_TIMEOUT_MAX.
         (TCP, libc::TCP_LINGER2) => number(int(value)?.clamp(-1, 120)),
         (IP, libc::IP_TTL) if int(value)? == -1 => number(-1),
@@ -274,17 +282,23 @@ impl Values {
         (on != 0).then_some(u32::try_from(seconds).unwrap_or(0))
     }
 
-    /// A struct timeval, where it is not zero.
+    /// A struct timeval, where it is not zero. Below zero it is no time at all: who would wait gives up at once
+    /// (sock_set_timeout).
     pub(super) fn span(&self, key: Key) -> Option<Duration> {
         let value = self.set.get(&key)?;
-        let word = |at: usize| {
-            value
-                .get(at..)?
-                .first_chunk::<8>()
-                .map(|b| i64::from_ne_bytes(*b))
-                .map(i64::unsigned_abs)
-        };
-        let micros = word(0)?.saturating_mul(1_000_000).saturating_add(word(8)?);
+        let (seconds, micros) = (word(value, 0)?, word(value, 8)?);
+        let Ok(seconds) = u64::try_from(seconds) else { return Some(Duration::ZERO) };
+        let micros = seconds.saturating_mul(1_000_000).saturating_add(micros.unsigned_abs());
         (micros > 0).then_some(Duration::from_micros(micros))
     }
+
+    /// SO_RCVTIMEO and SO_SNDTIMEO as they are shown: what is no time at all looks like none.
+    pub(super) fn shown_span(&self, key: Key) -> Vec<u8> {
+        let value = self.set.get(&key).filter(|value| word(value, 0).is_some_and(|s| s >= 0));
+        value.cloned().unwrap_or_else(|| vec![0; 16])
+    }
+}
+
+fn word(value: &[u8], at: usize) -> Option<i64> {
+    value.get(at..)?.first_chunk::<8>().map(|bytes| i64::from_ne_bytes(*bytes))
 }
