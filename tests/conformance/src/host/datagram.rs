@@ -154,13 +154,13 @@ impl Host {
     }
 
     pub(super) fn bind_udp(&mut self, fd: i32, address: SocketAddr) -> CallResult {
-        let address = unmapped(address);
         let udp = self.udp(fd)?;
+        if address.is_ipv6() != udp.v6 {
+            return Err(Errno::EAFNOSUPPORT);
+        }
+        let address = unmapped(address);
         if udp.is_open() {
             return Err(Errno::EINVAL);
-        }
-        if address.is_ipv6() && !udp.v6 {
-            return Err(Errno::EAFNOSUPPORT);
         }
         self.open_udp(fd, address)?;
         Ok(Reply::Number(0))

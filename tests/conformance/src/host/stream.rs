@@ -32,13 +32,13 @@ impl Host {
         if let File::Udp(_) = self.file(fd)? {
             return self.bind_udp(fd, address);
         }
-        let address = unmapped(address);
         let tcp = self.tcp(fd)?;
+        if address.is_ipv6() != tcp.v6 {
+            return Err(Errno::EAFNOSUPPORT);
+        }
+        let address = unmapped(address);
         if tcp.bound.is_some() || !matches!(tcp.role, Role::Fresh) {
             return Err(Errno::EINVAL);
-        }
-        if address.is_ipv6() && !tcp.v6 {
-            return Err(Errno::EAFNOSUPPORT);
         }
         tcp.bound = Some(address);
         let known =
@@ -132,6 +132,7 @@ impl Host {
         tcp.role = Role::Stream { socket };
         tcp.values = values;
         let accepted = self.install(File::Tcp(Box::new(tcp)))?;
+        self.note_close_on_exec(accepted, flags & libc::SOCK_CLOEXEC != 0);
         Ok(Reply::Accepted(accepted, shown(remote, v6)))
     }
 
@@ -177,6 +178,7 @@ impl Host {
             Role::Listener { .. } => Err(Errno::EISCONN),
             Role::Stream { socket } => self.connect_again(fd, socket, address, begun),
             Role::Fresh => match address {
+                Some(address) if address.is_ipv6() != tcp.v6 => Err(Errno::EAFNOSUPPORT),
                 Some(address) => self.begin_connect(fd, unmapped(address)),
                 None => Ok(Reply::Number(0)),
             },
