@@ -6,8 +6,9 @@ use causeway_conformance::host::Errno;
 
 use crate::memory::{copy_in, copy_out};
 
-/// Bytes of `struct sockaddr_in`, and the most of any address.
+/// Bytes of `struct sockaddr_in`, of `struct sockaddr_in6` as RFC 2133 had it (without a scope), and the most of any address.
 const SOCKADDR_IN: usize = 16;
+pub(crate) const SIN6_LEN_RFC2133: usize = 24;
 const SOCKADDR_MAX: usize = 128;
 
 /// Reads an address; `None` for AF_UNSPEC.
@@ -18,11 +19,44 @@ pub(crate) unsafe fn read(
     address: *const libc::sockaddr,
     len: libc::socklen_t,
 ) -> Result<Option<SocketAddr>, Errno> {
+    // SAFETY: the caller's promise.
+    parsed(&unsafe { copied(address, len) }?)
+}
+
+/// Reads what a socket is bound to. A socket of IPv4 takes no family for its own, where the address is none, too (__inet_bind).
+///
+/// # Safety
+/// As [`read`].
+pub(crate) unsafe fn read_to_bind(
+    address: *const libc::sockaddr,
+    len: libc::socklen_t,
+    ipv6: bool,
+) -> Result<SocketAddr, Errno> {
+    // SAFETY: the caller's promise.
+    let bytes = unsafe { copied(address, len) }?;
+    if bytes.len() < if ipv6 { SIN6_LEN_RFC2133 } else { SOCKADDR_IN } {
+        return Err(Errno::EINVAL);
+    }
+    match (parsed(&bytes)?, bytes.as_slice()) {
+        (Some(address), _) => Ok(address),
+        (None, [_, _, high, low, 0, 0, 0, 0, ..]) if !ipv6 => {
+            Ok((Ipv4Addr::UNSPECIFIED, u16::from_be_bytes([*high, *low])).into())
+        }
+        (None, _) => Err(Errno::EAFNOSUPPORT),
+    }
+}
+
+/// # Safety
+/// As [`read`].
+unsafe fn copied(address: *const libc::sockaddr, len: libc::socklen_t) -> Result<Vec<u8>, Errno> {
     if len as usize > SOCKADDR_MAX {
         return Err(Errno::EINVAL);
     }
     // SAFETY: the caller's promise.
-    let bytes = unsafe { copy_in(address.cast::<u8>(), len as usize) }.ok_or(Errno::EFAULT)?;
+    unsafe { copy_in(address.cast::<u8>(), len as usize) }.ok_or(Errno::EFAULT)
+}
+
+fn parsed(bytes: &[u8]) -> Result<Option<SocketAddr>, Errno> {
     let half = |at: usize| bytes.get(at..)?.first_chunk::<2>().copied();
     let family = half(0).map(u16::from_ne_bytes).ok_or(Errno::EINVAL)?;
     let port = half(2).map(u16::from_be_bytes).unwrap_or(0);

@@ -1,11 +1,12 @@
 //! The system calls, with the C library's arguments.
 
 use causeway_conformance::host::{
-    Call, CallResult, Destination, EpollEvent, Errno, Payload, PollFd, Received, Reply,
+    Call, CallResult, DescriptorKind, Destination, EpollEvent, Errno, Payload, PollFd, Received,
+    Reply,
 };
 use libc::{c_int, c_long, c_void, size_t, sockaddr, socklen_t, ssize_t};
 
-use crate::address;
+use crate::address::{self, SIN6_LEN_RFC2133};
 use crate::memory::{
     Part, control_bytes, control_messages, copy_in, copy_out, gather, is_writable, read_u32,
     scatter, vector,
@@ -69,6 +70,22 @@ fn on(fd: c_int, make: impl FnOnce(i32) -> Call) -> CallResult {
     state.call(make(host_fd)).1
 }
 
+/// What `fd` stands for.
+fn kind_of(fd: c_int) -> Result<DescriptorKind, Errno> {
+    let mut state = locked()?;
+    let host_fd = state.fd(fd)?;
+    state.host().kind_of(host_fd).ok_or(Errno::EBADF)
+}
+
+/// Whether `fd` is a socket of IPv6. Calls of sockets ask for the socket before they look at anything else (sockfd_lookup).
+fn socket_is_ipv6(fd: c_int) -> Result<bool, Errno> {
+    match kind_of(fd)? {
+        DescriptorKind::Ipv4Socket => Ok(false),
+        DescriptorKind::Ipv6Socket => Ok(true),
+        DescriptorKind::Pipe | DescriptorKind::Epoll => Err(Errno::ENOTSOCK),
+    }
+}
+
 fn reply_number(result: CallResult) -> Result<i64, Errno> {
     result.map(|reply| reply.number())
 }
@@ -89,10 +106,11 @@ pub(crate) unsafe extern "C" fn bind(
     to: *const sockaddr,
     len: socklen_t,
 ) -> c_int {
-    // SAFETY: packetdrill gives an address of `len` bytes.
-    let address = match unsafe { address::read(to, len) } {
-        Ok(Some(address)) => address,
-        Ok(None) => return fail(Errno::EAFNOSUPPORT),
+    let address = socket_is_ipv6(fd)
+        // SAFETY: packetdrill gives an address of `len` bytes.
+        .and_then(|ipv6| unsafe { address::read_to_bind(to, len, ipv6) });
+    let address = match address {
+        Ok(address) => address,
         Err(errno) => return fail(errno),
     };
     if let Some(mut state) = lock() {
@@ -130,11 +148,18 @@ pub(crate) unsafe extern "C" fn connect(
     to: *const sockaddr,
     len: socklen_t,
 ) -> c_int {
-    // SAFETY: packetdrill gives an address of `len` bytes.
-    match unsafe { address::read(to, len) } {
-        Ok(address) => small(reply_number(on(fd, |fd| Call::Connect { fd, address }))),
-        Err(errno) => fail(errno),
-    }
+    let connected = socket_is_ipv6(fd).and_then(|ipv6| {
+        // SAFETY: packetdrill gives an address of `len` bytes.
+        let address = unsafe { address::read(to, len) }?;
+        match reply_number(on(fd, |fd| Call::Connect { fd, address })) {
+            // The length is looked at before the family.
+            Err(Errno::EAFNOSUPPORT) if ipv6 && (len as usize) < SIN6_LEN_RFC2133 => {
+                Err(Errno::EINVAL)
+            }
+            result => result,
+        }
+    });
+    small(connected)
 }
 
 /// A receiving call into one buffer.
@@ -184,7 +209,8 @@ pub(crate) unsafe extern "C" fn recv(
     flags: c_int,
 ) -> ssize_t {
     // SAFETY: packetdrill gives a buffer of `len` bytes.
-    number(unsafe { receive(fd, to, len, flags) }.map(|(count, _)| count))
+    let received = socket_is_ipv6(fd).and_then(|_| unsafe { receive(fd, to, len, flags) });
+    number(received.map(|(count, _)| count))
 }
 
 pub(crate) unsafe extern "C" fn recvfrom(
@@ -197,7 +223,7 @@ pub(crate) unsafe extern "C" fn recvfrom(
     from_len: *mut socklen_t,
 ) -> ssize_t {
     // SAFETY: packetdrill gives a buffer of `len` bytes.
-    let received = unsafe { receive(fd, to, len, flags) };
+    let received = socket_is_ipv6(fd).and_then(|_| unsafe { receive(fd, to, len, flags) });
     number(received.map(|(count, received)| {
         // SAFETY: packetdrill gives null, or a buffer and its length.
         unsafe { address::write(received.from, from, from_len) };
@@ -224,6 +250,9 @@ pub(crate) unsafe extern "C" fn recvmsg(
     message: *mut libc::msghdr,
     flags: c_int,
 ) -> ssize_t {
+    if let Err(errno) = socket_is_ipv6(fd) {
+        return fail(errno) as ssize_t;
+    }
     // SAFETY: the kernel checks the address.
     if !unsafe { is_writable(message.cast(), size_of::<libc::msghdr>()) } {
         return fail(Errno::EFAULT) as ssize_t;
@@ -282,6 +311,9 @@ pub(crate) unsafe extern "C" fn send(
     len: size_t,
     flags: c_int,
 ) -> ssize_t {
+    if let Err(errno) = socket_is_ipv6(fd) {
+        return fail(errno) as ssize_t;
+    }
     // SAFETY: packetdrill gives a buffer of `len` bytes.
     transmit(fd, unsafe { copy_in(from.cast::<u8>(), len) }, flags, Destination::Peer, Vec::new())
 }
@@ -295,6 +327,9 @@ pub(crate) unsafe extern "C" fn sendto(
     to: *const sockaddr,
     to_len: socklen_t,
 ) -> ssize_t {
+    if let Err(errno) = socket_is_ipv6(fd) {
+        return fail(errno) as ssize_t;
+    }
     let to = if to.is_null() {
         Ok(Destination::Peer)
     } else {
@@ -328,6 +363,9 @@ pub(crate) unsafe extern "C" fn sendmsg(
     message: *const libc::msghdr,
     flags: c_int,
 ) -> ssize_t {
+    if let Err(errno) = socket_is_ipv6(fd) {
+        return fail(errno) as ssize_t;
+    }
     // SAFETY: the kernel checks the address.
     if unsafe { copy_in(message.cast(), size_of::<libc::msghdr>()) }.is_none() {
         return fail(Errno::EFAULT) as ssize_t;
@@ -405,6 +443,9 @@ pub(crate) unsafe extern "C" fn getsockopt_hook(
     value: *mut c_void,
     len: *mut socklen_t,
 ) -> c_int {
+    if let Err(errno) = socket_is_ipv6(fd) {
+        return fail(errno);
+    }
     // SAFETY: `len` is the address of the length of `value`.
     let room = match unsafe { read_u32(len) }.map(u32::cast_signed) {
         Ok(room) => usize::try_from(room).map_err(|_| Errno::EINVAL),
@@ -455,6 +496,9 @@ pub(crate) unsafe extern "C" fn setsockopt(
     value: *const c_void,
     len: socklen_t,
 ) -> c_int {
+    if let Err(errno) = socket_is_ipv6(fd) {
+        return fail(errno);
+    }
     if len.cast_signed() < 0 {
         return fail(Errno::EINVAL);
     }
@@ -517,13 +561,15 @@ pub(crate) unsafe extern "C" fn epoll_ctl(
     fd: c_int,
     event: *const libc::epoll_event,
 ) -> c_int {
-    let event = if event.is_null() {
-        EpollEvent { events: 0, data: 0 }
-    } else {
-        // SAFETY: not null: packetdrill gives an epoll_event, packed as Linux has it.
-        let event = unsafe { event.read_unaligned() };
-        EpollEvent { events: event.events, data: event.u64 }
+    // SAFETY: the kernel checks the address.
+    let bytes = unsafe { copy_in(event.cast::<u8>(), size_of::<libc::epoll_event>()) };
+    let event = match bytes {
+        // SAFETY: these are the bytes of an epoll_event, packed as Linux has it.
+        Some(bytes) => unsafe { bytes.as_ptr().cast::<libc::epoll_event>().read_unaligned() },
+        None if operation == libc::EPOLL_CTL_DEL => libc::epoll_event { events: 0, u64: 0 },
+        None => return fail(Errno::EFAULT),
     };
+    let event = EpollEvent { events: event.events, data: event.u64 };
     let result = locked().and_then(|state| {
         let (epfd, fd) = (state.fd(epfd)?, state.fd(fd)?);
         state.call(Call::EpollCtl { epfd, operation, fd, event }).1
@@ -574,16 +620,35 @@ pub(crate) unsafe extern "C" fn pipe(_: *mut c_void, ends: *mut c_int) -> c_int 
     }
 }
 
+/// SPLICE_F_MOVE, SPLICE_F_NONBLOCK, SPLICE_F_MORE and SPLICE_F_GIFT.
+const SPLICE_F_ALL: libc::c_uint = 15;
+
 pub(crate) unsafe extern "C" fn splice(
     _: *mut c_void,
     from: c_int,
-    _from_offset: *mut libc::loff_t,
+    from_offset: *mut libc::loff_t,
     to: c_int,
-    _to_offset: *mut libc::loff_t,
+    to_offset: *mut libc::loff_t,
     len: size_t,
     flags: libc::c_uint,
 ) -> ssize_t {
-    let result = locked().and_then(|state| {
+    if len == 0 {
+        return 0;
+    }
+    if flags & !SPLICE_F_ALL != 0 {
+        return fail(Errno::EINVAL) as ssize_t;
+    }
+    let result = kind_of(from).and_then(|from_kind| {
+        let ends = [(from_kind, from_offset), (kind_of(to)?, to_offset)];
+        let mut with_offset = ends.iter().filter(|(_, offset)| !offset.is_null());
+        if with_offset.clone().any(|(kind, _)| *kind == DescriptorKind::Pipe) {
+            return Err(Errno::ESPIPE);
+        }
+        // Nothing else here has a position either.
+        if with_offset.next().is_some() {
+            return Err(Errno::EINVAL);
+        }
+        let state = locked()?;
         let (from, to) = (state.fd(from)?, state.fd(to)?);
         state.call(Call::Splice { from, to, len, flags: flags.cast_signed() }).1
     });

@@ -255,6 +255,32 @@ static void blocking(int fd, uint32_t isn) {
     CHECK(receive().ack == 1011);
 }
 
+/* A time stamp (32 bytes) and TCP_INQ (20) beside what is read: all that there is room for. */
+static void ancillary_data(int fd, struct msghdr message) {
+    static const struct {
+        size_t room, len, last;
+        int flags;
+    } cases[] = {{56, 56, 20, 0}, {52, 52, 20, 0}, {50, 50, 18, MSG_CTRUNC}, {40, 32, 0, MSG_CTRUNC}, {20, 20, 0, MSG_CTRUNC}};
+    union {
+        struct cmsghdr first;
+        char bytes[64];
+    } control;
+    int on = 1, off = 0;
+    CHECK(ifc.setsockopt(ifc.ud, fd, SOL_SOCKET, SO_TIMESTAMP, &on, sizeof on) == 0);
+    CHECK(ifc.setsockopt(ifc.ud, fd, IPPROTO_TCP, TCP_INQ, &on, sizeof on) == 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        message.msg_control = &control;
+        message.msg_controllen = cases[i].room;
+        CHECK(ifc.recvmsg(ifc.ud, fd, &message, MSG_PEEK) == 4);
+        CHECK(message.msg_controllen == cases[i].len && message.msg_flags == cases[i].flags);
+        CHECK(control.first.cmsg_len == (cases[i].room < 32 ? cases[i].room : 32) && control.first.cmsg_type == SO_TIMESTAMP);
+        struct cmsghdr *last = (struct cmsghdr *)(control.bytes + 32);
+        CHECK(cases[i].last == 0 || (last->cmsg_len == cases[i].last && last->cmsg_type == TCP_CM_INQ));
+    }
+    CHECK(ifc.setsockopt(ifc.ud, fd, SOL_SOCKET, SO_TIMESTAMP, &off, sizeof off) == 0);
+    CHECK(ifc.setsockopt(ifc.ud, fd, IPPROTO_TCP, TCP_INQ, &off, sizeof off) == 0);
+}
+
 /* A connection of IPv6 that this side opens, through each way to read and to write. */
 static void over_ipv6(void) {
     struct sockaddr_in6 own = {.sin6_family = AF_INET6}, peer = {.sin6_family = AF_INET6, .sin6_port = htons(5000)}, from;
@@ -296,6 +322,7 @@ static void over_ipv6(void) {
     CHECK(ifc.recvfrom(ifc.ud, fd, b, 3, 0, (struct sockaddr *)&from, &from_len) == 3 && memcmp(b, "456", 3) == 0);
     struct msghdr message = {.msg_iov = into, .msg_iovlen = 2};
     CHECK(ifc.recvmsg(ifc.ud, fd, &message, MSG_PEEK) == 4 && memcmp(a, "78", 2) == 0 && memcmp(b, "9A", 2) == 0);
+    ancillary_data(fd, message);
     CHECK(ifc.recvmsg(ifc.ud, fd, &message, 0) == 4 && message.msg_flags == 0 && message.msg_controllen == 0);
 
     /* What is left goes through a pipe and back to the peer. */
@@ -316,6 +343,84 @@ static void over_ipv6(void) {
     CHECK(receive6().ack == 7018);
     CHECK(ifc.read(ifc.ud, fd, b, sizeof b) == 0);
     CHECK(ifc.close(ifc.ud, fd) == 0);
+}
+
+/* What a call on a wrong descriptor or with a wrong address ends with. */
+#define FAILS(call, error)                  \
+    do {                                    \
+        errno = 0;                          \
+        CHECK((call) == -1 && errno == error); \
+    } while (0)
+
+static void on_wrong_descriptors(void) {
+    char data[10] = {0};
+    int ends[2], value = 0, socket = ifc.socket(ifc.ud, AF_INET, SOCK_STREAM, 0);
+    socklen_t len = sizeof value;
+    struct msghdr message = {0};
+    struct sockaddr_in peer = {.sin_family = AF_INET, .sin_port = htons(9)};
+    struct sockaddr *to = (struct sockaddr *)&peer;
+    CHECK(ifc.pipe(ifc.ud, ends) == 0);
+    CHECK(ifc.write(ifc.ud, ends[1], data, 5) == 5);
+    FAILS(ifc.send(ifc.ud, ends[1], data, 5, 0), ENOTSOCK);
+    FAILS(ifc.sendto(ifc.ud, ends[1], data, 5, 0, to, sizeof peer), ENOTSOCK);
+    FAILS(ifc.sendmsg(ifc.ud, ends[1], &message, 0), ENOTSOCK);
+    FAILS(ifc.recv(ifc.ud, ends[0], data, 5, 0), ENOTSOCK);
+    FAILS(ifc.recvfrom(ifc.ud, ends[0], data, 5, 0, NULL, NULL), ENOTSOCK);
+    FAILS(ifc.recvmsg(ifc.ud, ends[0], &message, 0), ENOTSOCK);
+    FAILS(ifc.bind(ifc.ud, ends[0], to, sizeof peer), ENOTSOCK);
+    FAILS(ifc.connect(ifc.ud, ends[0], to, sizeof peer), ENOTSOCK);
+    /* Whether there is such a socket comes before what its call is given. */
+    FAILS(ifc.recvmsg(ifc.ud, 999, NULL, 0), EBADF);
+    FAILS(ifc.sendmsg(ifc.ud, 999, NULL, 0), EBADF);
+    FAILS(ifc.bind(ifc.ud, 999, NULL, 16), EBADF);
+    FAILS(ifc.connect(ifc.ud, 999, NULL, 16), EBADF);
+    FAILS(ifc.getsockopt(ifc.ud, 999, SOL_SOCKET, SO_TYPE, &value, NULL), EBADF);
+    FAILS(ifc.getsockopt(ifc.ud, ends[0], SOL_SOCKET, SO_TYPE, &value, &len), ENOTSOCK);
+    FAILS(ifc.setsockopt(ifc.ud, 999, SOL_SOCKET, SO_REUSEADDR, NULL, 4), EBADF);
+    CHECK(ifc.read(ifc.ud, ends[0], data, 3) == 3);
+
+    /* Neither end has a position. */
+    loff_t offset = 0;
+    CHECK(ifc.splice(ifc.ud, 999, NULL, 999, NULL, 0, 0) == 0);
+    FAILS(ifc.splice(ifc.ud, ends[0], NULL, socket, NULL, 2, 64), EINVAL);
+    FAILS(ifc.splice(ifc.ud, ends[0], &offset, socket, NULL, 2, 0), ESPIPE);
+    FAILS(ifc.splice(ifc.ud, socket, NULL, ends[1], &offset, 2, 0), ESPIPE);
+    FAILS(ifc.splice(ifc.ud, ends[0], NULL, socket, &offset, 2, 0), EINVAL);
+    FAILS(ifc.splice(ifc.ud, ends[1], NULL, socket, NULL, 2, 0), EBADF);
+    FAILS(ifc.splice(ifc.ud, socket, NULL, ends[0], NULL, 2, 0), EBADF);
+
+    int epoll = ifc.epoll_create(ifc.ud, 1);
+    struct epoll_event event = {.events = EPOLLIN};
+    FAILS(ifc.epoll_ctl(ifc.ud, epoll, EPOLL_CTL_ADD, socket, NULL), EFAULT);
+    FAILS(ifc.epoll_ctl(ifc.ud, epoll, EPOLL_CTL_ADD, socket, (void *)16), EFAULT);
+    CHECK(ifc.epoll_ctl(ifc.ud, epoll, EPOLL_CTL_ADD, socket, &event) == 0);
+    FAILS(ifc.epoll_ctl(ifc.ud, epoll, EPOLL_CTL_MOD, socket, NULL), EFAULT);
+    FAILS(ifc.epoll_ctl(ifc.ud, epoll, 9, socket, &event), EINVAL);
+    CHECK(ifc.epoll_ctl(ifc.ud, epoll, EPOLL_CTL_DEL, socket, NULL) == 0);
+}
+
+static void to_wrong_addresses(void) {
+    struct sockaddr_in6 own6 = {.sin6_family = AF_INET6, .sin6_port = htons(77)};
+    struct sockaddr_in own = {.sin_family = AF_INET, .sin_port = htons(78)};
+    struct sockaddr *v6 = (struct sockaddr *)&own6, *v4 = (struct sockaddr *)&own;
+    union {
+        struct sockaddr_in in;
+        char bytes[sizeof own6];
+    } padded = {own};
+    int socket4 = ifc.socket(ifc.ud, AF_INET, SOCK_STREAM, 0), socket6 = ifc.socket(ifc.ud, AF_INET6, SOCK_STREAM, 0);
+    FAILS(ifc.bind(ifc.ud, socket6, v4, sizeof own), EINVAL);
+    FAILS(ifc.bind(ifc.ud, socket6, (struct sockaddr *)&padded, sizeof padded), EAFNOSUPPORT);
+    FAILS(ifc.connect(ifc.ud, socket6, v4, sizeof own), EINVAL);
+    FAILS(ifc.connect(ifc.ud, socket6, (struct sockaddr *)&padded, sizeof padded), EAFNOSUPPORT);
+    FAILS(ifc.bind(ifc.ud, socket6, v6, 20), EINVAL);
+    CHECK(ifc.bind(ifc.ud, socket6, v6, 24) == 0);
+    FAILS(ifc.bind(ifc.ud, socket4, v6, sizeof own6), EAFNOSUPPORT);
+    own.sin_family = AF_UNSPEC;
+    own.sin_addr.s_addr = 1;
+    FAILS(ifc.bind(ifc.ud, socket4, v4, sizeof own), EAFNOSUPPORT);
+    own.sin_addr.s_addr = INADDR_ANY;
+    FAILS(ifc.bind(ifc.ud, socket4, v4, 8), EINVAL);
+    CHECK(ifc.bind(ifc.ud, socket4, v4, sizeof own) == 0);
 }
 
 int main(int argc, char **argv) {
@@ -406,6 +511,10 @@ int main(int argc, char **argv) {
     ifc.free(ifc.ud);
     init("", &ifc);
     over_ipv6();
+    ifc.free(ifc.ud);
+    init("", &ifc);
+    on_wrong_descriptors();
+    to_wrong_addresses();
     ifc.free(ifc.ud);
     printf("%d failed\n", failures);
     return failures != 0;

@@ -71,14 +71,16 @@ impl Host {
         let room = match self.file(to)? {
             File::PipeWrite(buffer, _) => Some(PIPE_BYTES - buffer.borrow().bytes.len()),
             File::Tcp(_) => None,
-            File::Udp(_) | File::Epoll(_) | File::PipeRead(..) => return Err(Errno::EINVAL),
+            File::PipeRead(..) => return Err(Errno::EBADF),
+            File::Udp(_) | File::Epoll(_) => return Err(Errno::EINVAL),
         };
         let waiting: Option<Vec<u8>> = match self.file(from)? {
             File::PipeRead(buffer, _) => {
                 Some(buffer.borrow().bytes.iter().take(len).copied().collect())
             }
             File::Tcp(_) => None,
-            File::Udp(_) | File::Epoll(_) | File::PipeWrite(..) => return Err(Errno::EINVAL),
+            File::PipeWrite(..) => return Err(Errno::EBADF),
+            File::Udp(_) | File::Epoll(_) => return Err(Errno::EINVAL),
         };
         match (waiting, room) {
             (None, None) | (Some(_), Some(_)) => Err(Errno::EINVAL),
