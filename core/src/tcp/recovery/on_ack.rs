@@ -58,7 +58,8 @@ impl Connection {
         let acked = if advanced { self.snd.acknowledge(ack, io) } else { 0 };
         let una = self.snd.offset_of(self.snd.snd_una);
         let Some(flight) = self.recovery.flight.as_deref_mut() else { return };
-        let in_flight_before = flight.pipe(mss);
+        // A tail loss probe makes no use of the window.
+        let in_flight_before = flight.pipe(mss).min(flight.outstanding());
         let lost_before = flight.rate.lost;
         let sack = blocks.len > 0 && self.options.sack;
         let plain = self.recovery.phase == Phase::Open && !duplicate && !sack && flight.is_plain();
