@@ -200,17 +200,15 @@ impl Assembler {
     /// Getter: true when what was read back is a set that this code could have made beyond `edge`.
     pub fn is_valid(&self, edge: u64) -> bool {
         let beyond = self.intervals.first().is_none_or(|i| i.start > edge);
-        let lengths = || self.intervals.iter().try_fold(0u64, |sum, i| sum.checked_add(i.len()));
-        beyond
-            && self.is_ordered()
-            && self.intervals.len() <= INTERVALS_MAX
-            && lengths() == Some(self.bytes)
+        beyond && self.is_ordered() && self.intervals.len() <= INTERVALS_MAX
     }
 
-    /// Getter: true when the intervals are what they are said to be: disjoint, not adjacent, ascending.
+    /// Getter: true when the intervals are what they are said to be: disjoint, not adjacent, ascending, and of so many bytes.
     pub fn is_ordered(&self) -> bool {
         self.intervals.iter().all(|i| i.start < i.end)
             && self.intervals.windows(2).all(|w| w[0].end < w[1].start)
+            // Disjoint, so that the sum fits.
+            && self.intervals.iter().map(Interval::len).sum::<u64>() == self.bytes
     }
 }
 

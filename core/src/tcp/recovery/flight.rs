@@ -376,8 +376,7 @@ impl Flight {
             && max - una <= 1 << 30
             && self.sent.is_valid(una, max)
             && self.sacked.is_ordered()
-            && self.sacked.intervals().iter().map(|i| i.end - i.start).sum::<u64>()
-                == u64::from(self.sacked_bytes)
+            && self.sacked.bytes() == u64::from(self.sacked_bytes)
             && self.sent.iter().all(|r| {
                 let held = self.sacked.first_gap(r.start(), r.end).is_none();
                 held == r.marks.has(Marks::SACKED)
