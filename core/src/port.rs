@@ -76,7 +76,7 @@ pub enum Op {
         transport: Transport,
         /// Address and port.
         local: SocketAddr,
-        /// Most connections handed over and not yet taken by the application.
+        /// Most connections handed over and not yet taken by the application. TCP holds one more, as Linux does.
         backlog: u32,
     },
     /// Open a connection or flow.

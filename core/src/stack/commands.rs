@@ -90,8 +90,9 @@ impl Stack {
                 self.send_udp(now, channel, socket, (offset, len), remote, port)
             }
             Op::MarkUrgent { .. } | Op::EndRecord { .. } => self.mark(now, channel, &op, port),
-            Op::ShutdownWrite { socket } => self.shutdown_write(now, channel, socket, port),
-            Op::ShutdownRead { socket } => self.shutdown_read(now, channel, socket, port),
+            Op::ShutdownWrite { .. } | Op::ShutdownRead { .. } => {
+                self.shutdown(now, channel, &op, port)
+            }
             Op::Close { socket } => {
                 self.close(now, channel, socket, port);
                 Ok(())
@@ -240,29 +241,24 @@ impl Stack {
         })
     }
 
-    fn shutdown_write<P: AppPort>(
+    fn shutdown<P: AppPort>(
         &mut self,
         now: Instant,
         channel: ChannelId,
-        id: SocketId,
+        op: &Op,
         port: &mut P,
     ) -> Result<(), CommandError> {
-        self.with_connection(now, channel, id, port, |connection, io| {
-            connection.handle_app(now, io);
-            connection.shutdown_write(now);
-            Ok(())
-        })
-    }
-
-    fn shutdown_read<P: AppPort>(
-        &mut self,
-        now: Instant,
-        channel: ChannelId,
-        id: SocketId,
-        port: &mut P,
-    ) -> Result<(), CommandError> {
-        self.with_connection(now, channel, id, port, |connection, _| {
-            connection.shutdown_read();
+        let (Op::ShutdownWrite { socket } | Op::ShutdownRead { socket }) = *op else {
+            return Err(CommandError::InvalidArgument);
+        };
+        let write = matches!(op, Op::ShutdownWrite { .. });
+        self.with_connection(now, channel, socket, port, |connection, io| {
+            if write {
+                connection.handle_app(now, io);
+                connection.shutdown_write(now);
+            } else {
+                connection.shutdown_read();
+            }
             Ok(())
         })
     }

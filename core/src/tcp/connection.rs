@@ -160,7 +160,8 @@ impl Connection {
     /// Ignored where it was said before.
     pub fn shutdown_write(&mut self, now: Instant) {
         match self.state {
-            // The handshake comes first; FIN follows it (RFC 9293 §3.10.4 queues the CLOSE).
+            // The handshake comes first; FIN follows it. RFC 9293 §3.10.4 queues the CLOSE of SYN-RECEIVED so; that of SYN-SENT is
+            // `close` here, and half of it waits likewise: what was written is to arrive.
             State::SynSent | State::SynReceived => self.snd.fin_queued = true,
             State::Established | State::CloseWait => {
                 self.snd.fin_queued = true;

@@ -129,7 +129,8 @@ const AS_SHIPPED: &str = include_str!("../scripts/not-as-shipped.txt");
 /// What makes the scripts' host go by the defaults.
 const SHIPPED: &str = "net.causeway.fin_ack_delayed=0";
 
-/// The host of the scripts acknowledges as Linux does; what runs elsewhere goes by the defaults.
+/// The host of the scripts acknowledges as Linux does; what runs elsewhere goes by the defaults. In what else the two differ, a test
+/// beside the host's settings says.
 #[test]
 fn every_script_says_the_same_of_the_default_configuration_but_those_that_are_listed() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");

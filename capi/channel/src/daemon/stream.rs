@@ -74,7 +74,7 @@ impl StreamIo for LaneStream<'_> {
     fn tx_is_full(&self) -> bool {
         let Some((lane, slot)) = &self.0 else { return false };
         let window = lane.mapping.geometry.window_bytes_max();
-        lane.state(*slot).is_some_and(|s| s.tx_written - s.tx_released >= window)
+        lane.state(*slot).is_some_and(|s| s.tx_written.saturating_sub(s.tx_released) >= window)
     }
 
     fn tx_copy_out_sum(&self, offset: u64, dst: &mut [u8]) -> u16 {

@@ -271,3 +271,29 @@ fn ping(head: Head, entry: &Entry) -> Result<Op, ProtoError> {
     let remote = unpack_ip([entry[2], entry[3]], head.flags & REMOTE_V6 != 0)?;
     Ok(Op::Ping { remote, sequence: head.small, len: narrow16(entry[4])? })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_that_name_nothing_but_a_socket_read_back_as_they_were_written_and_take_no_more() {
+        let socket = SocketId::from_bits(0x0000_0003_0000_0007);
+        for op in [
+            Op::Kick { socket },
+            Op::ShutdownWrite { socket },
+            Op::ShutdownRead { socket },
+            Op::Close { socket },
+            Op::Abort { socket },
+            Op::Info { socket },
+        ] {
+            let entry = encode_command(9, &op, Some(4)).expect("an application says it");
+            let read = decode_command(&entry).expect("it is whole");
+            assert_eq!((read.tag, read.slot), (9, Some(4)), "{op:?}");
+            assert_eq!(read.command, AppCommand::Op(op.clone()));
+            let mut more = entry;
+            more[3] = 1;
+            assert!(decode_command(&more).is_err(), "{op:?}");
+        }
+    }
+}

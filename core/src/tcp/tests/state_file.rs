@@ -105,7 +105,7 @@ proptest! {
         let mut state = b"CWTC".to_vec();
         state.extend(crate::tcp::STATE_VERSION.to_le_bytes());
         state.extend(bytes);
-        let _ = Connection::read_state(&state);
+        prop_assert!(Connection::read_state(&state).is_err());
     }
 }
 

@@ -416,4 +416,18 @@ mod tests {
             assert_eq!(sysctl.set(&format!("net.ipv4.{name}"), value), Ok(()));
         }
     }
+
+    /// What the scripts show of this host they show of a connection with the default configuration: every script is played without
+    /// the late acknowledgement of FIN as well. The sizes of buffers are Linux's, where a default one has what its rings have, and
+    /// cookies have a key that does not change.
+    #[test]
+    fn the_host_begins_with_the_default_configuration_but_for_what_is_named_here() {
+        let mut sysctl = Sysctl::default();
+        sysctl.set(FIN_ACK_DELAYED, "0").expect("it is a setting");
+        let config = sysctl.builder().build().expect("a right configuration");
+        let named = Config::builder()
+            .tcp_rmem(4_096, 131_072, 15_728_640)
+            .fast_open_keys([Some([0; 16]), None]);
+        assert_eq!(config, named.build().expect("a right configuration"));
+    }
 }
