@@ -542,6 +542,34 @@ bugs! {
     EchoUndone "echo-undone",
     /// The probe of several small segments waits as that of a lone one (RFC 8985 §7.2).
     SmallOnesAreOne "small-ones-are-one",
+    /// A peer that takes its window back and answers is given up after so many retransmissions (RFC 9293 §3.8.6.1).
+    ShutWindowIsLoss "shut-window-is-loss",
+    /// SACK blocks do not put off the timeout of what was sent again.
+    SackedInVain "sacked-in-vain",
+    /// Duplicate acknowledgements of a peer without SACK deliver nothing (tcpi_delivered).
+    DuplicatesNotDelivered "duplicates-not-delivered",
+    /// The acknowledgement that ends a recovery lets the window grow by nothing.
+    LastGrowsNothing "last-grows-nothing",
+    /// After a timeout duplicates of a peer without SACK say nothing (RFC 5682 2.1 step 3a).
+    DeafInLoss "deaf-in-loss",
+    /// A segment that is acknowledged in part counts as delivered.
+    PartIsASegment "part-is-a-segment",
+    /// What comes after the peer took back what it held has overtaken something.
+    RenegedOvertaken "reneged-overtaken",
+    /// Of two duplicates in one segment the one beyond a gap is told (RFC 2883 4).
+    UpperDuplicateTold "upper-duplicate-told",
+    /// What comes beyond a gap again is not counted again (tcpi_rcv_ooopack).
+    LateTwiceCountsOnce "late-twice-counts-once",
+    /// The acknowledgement of the FIN that ended a connection is missing in its figures.
+    LastAckUncounted "last-ack-uncounted",
+    /// The figures of a connection are gone once it has ended.
+    FiguresForgotten "figures-forgotten",
+    /// A tail loss probe counts as a retransmission under way (tcpi_retrans).
+    ProbeIsRetransmission "probe-is-retransmission",
+    /// Without SACK duplicates count however few segments are in flight.
+    EveryDuplicateCounts "every-duplicate-counts",
+    /// Without SACK a recovery is over when all of its window is acknowledged, and nothing beyond (RFC 6582 §3.2).
+    OverTooSoon "over-too-soon",
     /// Duplicates of a window that was treated begin another recovery (RFC 6582 §3.2 step 1).
     TreatedAgain "treated-again",
     /// Two SACK blocks are told at most (RFC 2018 §4: as many as fit).

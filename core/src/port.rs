@@ -321,6 +321,14 @@ pub enum Completion {
         /// Which.
         socket: SocketId,
     },
+    /// The figures of a TCP connection as they were when it ended: [`Completion::Ended`] follows, and from then on the stack knows
+    /// nothing of it. Of them only the times since something happened go on.
+    LastInfo {
+        /// Which.
+        socket: SocketId,
+        /// The figures.
+        info: Box<SocketInfo>,
+    },
     /// The socket is at its end. What lies in the RX ring may still be read; nothing follows.
     Ended {
         /// Which.

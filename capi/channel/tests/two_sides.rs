@@ -128,7 +128,11 @@ fn socket_options_and_all_figures_cross_the_channel() {
     p.daemon.push_completion(&Completion::Info { tag: 9, info: info.clone() });
     p.daemon.flush();
     let (_, got) = p.app.pop_completion().unwrap().unwrap();
-    assert_eq!(got.completion, Completion::Info { tag: 9, info });
+    assert_eq!(got.completion, Completion::Info { tag: 9, info: info.clone() });
+    p.daemon.push_completion(&Completion::LastInfo { socket: SOCKET, info: info.clone() });
+    p.daemon.flush();
+    let (_, got) = p.app.pop_completion().unwrap().unwrap();
+    assert_eq!(got.completion, Completion::LastInfo { socket: SOCKET, info });
 }
 
 #[test]

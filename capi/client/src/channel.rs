@@ -223,12 +223,16 @@ impl Inner {
         });
     }
 
-    /// Asks the stack for a socket's figures.
+    /// Asks the stack for a socket's figures; of a connection that has ended they are those that it had then, its times as well.
     pub(crate) fn info(&self, id: SocketId, wait: Wait) -> Result<SocketInfo, InfoError> {
         let mut tag = None;
         let result = self.wait_for(ApiCall::Info, wait, |state| {
             let Some(tag) = tag else {
-                let lane = state.sockets.get(&id).map_or(0, |s| s.lane);
+                let socket = state.sockets.get(&id);
+                if let Some(info) = socket.and_then(|s| s.last_info.as_deref()) {
+                    return Ok(Some(*info));
+                }
+                let lane = socket.map_or(0, |s| s.lane);
                 tag = Some(state.request(lane, Asked::Info, &Op::Info { socket: id }, None)?);
                 return Ok(None);
             };

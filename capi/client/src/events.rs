@@ -64,6 +64,11 @@ impl State {
                     socket.peer_closed = true;
                 }
             }
+            Completion::LastInfo { socket, info } => {
+                if let Some(socket) = self.sockets.get_mut(&socket) {
+                    socket.last_info = Some(info);
+                }
+            }
             Completion::Ended { socket, reason } => return self.ended(socket, reason),
             Completion::EchoReply { tag, sequence, len, rtt, ttl } => {
                 self.answered(tag, Answer::Pong(Pong { sequence, len, rtt, ttl }));
@@ -187,6 +192,7 @@ impl State {
             write_shut: false,
             closed: false,
             ended: None,
+            last_info: None,
         };
         self.sockets.insert(id, socket);
         Ok(())

@@ -58,6 +58,8 @@ pub(crate) struct Socket {
     /// The application closed it; the daemon has not ended it yet.
     pub(crate) closed: bool,
     pub(crate) ended: Option<EndReason>,
+    /// The figures at its end.
+    pub(crate) last_info: Option<Box<SocketInfo>>,
 }
 
 /// A listener on one lane.

@@ -217,6 +217,20 @@ figures! {
     message_acked: u64,
 }
 
+impl SocketInfo {
+    /// Getter: the figures `span` after they were taken, of a connection to which nothing happened meanwhile: an idle one, or one
+    /// that has ended ([`Completion::LastInfo`](crate::port::Completion::LastInfo)).
+    #[must_use]
+    pub fn after(self, span: Duration) -> Self {
+        Self {
+            last_data_sent: self.last_data_sent + span,
+            last_data_recv: self.last_data_recv + span,
+            last_ack_recv: self.last_ack_recv + span,
+            ..self
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

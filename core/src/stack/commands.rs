@@ -374,18 +374,35 @@ impl Stack {
         port: &mut P,
     ) -> Result<(), CommandError> {
         let socket = self.owned(channel, id).ok_or(CommandError::UnknownSocket)?;
-        let ip_header = ip_header_len(socket.tuple.remote.address.ip()) as u32;
         let info = match &socket.kind {
-            Kind::Listener(_) | Kind::Udp(_) => return Err(CommandError::WrongState),
-            Kind::Tcp { connection, .. } => {
-                let info = connection.info_at(now, &rings(port, socket.stream.of(socket.channel)));
-                let rehash = u32::from(socket.label_turn);
-                SocketInfo { pmtu: info.pmtu + ip_header, rehash, ..info }
+            Kind::Machnet { flow, .. } => Some(Box::new(flow.info())),
+            Kind::Listener(_) | Kind::Udp(_) | Kind::Tcp { .. } => {
+                socket.tcp_info(now, false, port)
             }
-            Kind::Machnet { flow, .. } => flow.info(),
         };
-        port.complete(channel, Completion::Info { tag, info: Box::new(info) });
+        let info = info.ok_or(CommandError::WrongState)?;
+        port.complete(channel, Completion::Info { tag, info });
         Ok(())
+    }
+}
+
+impl Socket {
+    /// Getter: all figures of a TCP connection, `ended` or not; `None` for anything else.
+    pub(super) fn tcp_info<P: AppPort>(
+        &self,
+        now: Instant,
+        ended: bool,
+        port: &mut P,
+    ) -> Option<Box<SocketInfo>> {
+        let Kind::Tcp { connection, .. } = &self.kind else { return None };
+        let ip_header = ip_header_len(self.tuple.remote.address.ip()) as u32;
+        let io = rings(port, self.stream.of(self.channel));
+        let info = match ended {
+            true => connection.last_info_at(now, &io),
+            false => connection.info_at(now, &io),
+        };
+        let rehash = u32::from(self.label_turn);
+        Some(Box::new(SocketInfo { pmtu: info.pmtu + ip_header, rehash, ..info }))
     }
 }
 

@@ -7,6 +7,7 @@ use super::sock::{Kind, Socket};
 use crate::error::EndReason;
 use crate::event::{Event, RetransmitCause};
 use crate::machnet::FlowEvent;
+use crate::planted::{self, Bug};
 use crate::port::{AppPort, Completion, SocketId, Transport};
 use crate::tcp::{Connection, ConnectionEvent, State};
 use crate::time::Instant;
@@ -292,6 +293,10 @@ impl Stack {
         self.settle_fast_open(now, id, Some(reason));
         let Some(socket) = self.sockets.get_mut(id) else { return };
         let known = socket.announced || socket.listener.get().is_none();
+        let told = known && !planted::is(Bug::FiguresForgotten);
+        if told && let Some(info) = socket.tcp_info(now, true, port) {
+            port.complete(socket.channel, Completion::LastInfo { socket: id, info });
+        }
         if let Kind::Tcp { connection, .. } = &socket.kind {
             connection.release_memory(&mut self.receive_memory);
         }

@@ -176,23 +176,27 @@ impl Assembler {
     }
 
     /// Output: up to `max` intervals for the SACK option: first the one that holds the latest arrival,
-    /// then those of the arrivals before it (RFC 2018 §4), then the remaining ones.
-    pub fn sack_blocks(&self, max: usize, mut each: impl FnMut(Interval)) {
+    /// then those of the arrivals before it (RFC 2018 §4), then the remaining ones. `fin`: where the stream ends, beyond the edge;
+    /// an empty interval stands for it where it touches no other.
+    pub fn sack_blocks(&self, max: usize, fin: Option<u64>, mut each: impl FnMut(Interval)) {
         let mut told = [Interval { start: 0, end: 0 }; RECENT_MAX];
         let mut count = 0;
+        let end = self.intervals.last().map(|i| i.end);
+        let lone = fin.filter(|fin| end != Some(*fin)).map(|fin| Interval { start: fin, end: fin });
         let holding = |offset: u64| {
             let at = self.intervals.partition_point(|i| i.end <= offset);
-            self.intervals.get(at).filter(|i| i.start <= offset)
+            let lone = lone.filter(|fin| fin.start == offset);
+            lone.or(self.intervals.get(at).copied().filter(|i| i.start <= offset))
         };
         let recent = self.recent.iter().filter_map(|offset| holding(*offset));
-        for interval in recent.chain(self.intervals.iter()) {
+        for interval in recent.chain(self.intervals.iter().copied()).chain(lone) {
             if count >= max.min(RECENT_MAX) {
                 break;
             }
-            if !told[..count].contains(interval) {
-                told[count] = *interval;
+            if !told[..count].contains(&interval) {
+                told[count] = interval;
                 count += 1;
-                each(*interval);
+                each(interval);
             }
         }
     }
@@ -228,7 +232,7 @@ mod tests {
         }
         set.insert(35, 36).unwrap();
         let mut blocks = Vec::new();
-        set.sack_blocks(4, |i| blocks.push((i.start, i.end)));
+        set.sack_blocks(4, None, |i| blocks.push((i.start, i.end)));
         assert_eq!(blocks, [(30, 36), (90, 95), (70, 75), (50, 55)]);
     }
 

@@ -358,7 +358,7 @@ impl Connection {
         let reason = if reason == EndReason::TimedOut { self.timeout_reason() } else { reason };
         self.state = State::Closed;
         self.timers.stop_all();
-        self.recovery.let_go();
+        self.recovery.stop_timers();
         self.tell_end(reason);
     }
 

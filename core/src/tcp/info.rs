@@ -4,7 +4,9 @@ use super::congestion::{CWND_MAX, CongestionFigures};
 use super::connection::{Connection, Counters, millis};
 use super::mtu_probing::MtuSearch;
 use super::output::SegmentOut;
+use super::recv_buffer::AckDue;
 use super::state::State;
+use crate::planted::{self, Bug};
 use crate::port::{SocketInfo, StreamIo};
 use crate::time::Instant;
 use crate::wire::tcp::TCP_HEADER_LEN;
@@ -70,6 +72,16 @@ impl Connection {
         }
         self.chrono_info(now, &mut info);
         info
+    }
+
+    /// Getter: the figures of a connection that has just ended, as Linux keeps them until close: nothing waits for an
+    /// acknowledgement any more, and the peer's FIN, if that ended it, is acknowledged.
+    pub fn last_info_at(&self, now: Instant, io: &impl StreamIo) -> SocketInfo {
+        let info = self.info_at(now, io);
+        let counted = !planted::is(Bug::LastAckUncounted);
+        let acknowledgements = u32::from(self.rcv.ack_due != AckDue::No && counted);
+        let segs_out = info.segs_out.wrapping_add(acknowledgements);
+        SocketInfo { state: State::Closed.linux_number(), unacked: 0, backoff: 0, segs_out, ..info }
     }
 
     /// Getter: the figures that neither time nor the rings have a part in; the others are zero.

@@ -229,7 +229,12 @@ impl RecvBuffer {
         if let Some((from, to)) = again.filter(|_| !planted::is(Bug::DsackBelowOnly)) {
             // The block that holds it comes next (RFC 2883 §4 (3)).
             assembler.touch(from);
-            assembler.duplicate = (anchor.seq_of(from), anchor.seq_of(to));
+            // Of two the one below the edge is told, which is another's to say no more (RFC 2883 §4 (4)).
+            if assembler.duplicate.0 == assembler.duplicate.1
+                || planted::is(Bug::UpperDuplicateTold)
+            {
+                assembler.duplicate = (anchor.seq_of(from), anchor.seq_of(to));
+            }
         }
         let edge = assembler.advance(edge);
         match (edge > self.anchor.offset, stored, refused) {
@@ -408,6 +413,11 @@ impl RecvBuffer {
         }
     }
 
+    /// Input: the stream ends at `end`, with a FIN that came without what is before it.
+    pub(in crate::tcp) fn note_lone_fin(&mut self, end: u64) {
+        self.assembler.get_or_insert_default().touch(end);
+    }
+
     /// Command: no duplicate is to be told of.
     pub(in crate::tcp) fn forget_duplicate(&mut self) {
         if let Some(assembler) = self.assembler.as_mut() {
@@ -445,7 +455,8 @@ impl RecvBuffer {
             }
             // FIN takes the number behind the last byte.
             let fin = self.fin_offset.known().filter(|_| !planted::is(Bug::FinNotSacked));
-            assembler.sack_blocks(max, |interval| {
+            let beyond = fin.filter(|fin| *fin > self.anchor.offset);
+            assembler.sack_blocks(max, beyond, |interval| {
                 let end = interval.end + u64::from(fin == Some(interval.end));
                 blocks.push(self.anchor.seq_of(interval.start), self.anchor.seq_of(end));
             });

@@ -1,7 +1,7 @@
 //! What happens when a timer expires (RFC 6298 §5.4 to 5.7; RFC 9293 §3.8.3, §3.8.4, §3.8.6.1).
 
 use super::connection::{Connection, millis};
-use super::recovery::Trouble;
+use super::recovery::{Phase, Trouble};
 use super::state::State;
 use super::timer::TimerReason;
 use super::transition::Trigger;
@@ -49,6 +49,35 @@ impl Connection {
         self.end(EndReason::Closed);
     }
 
+    /// The peer took back its window, and nothing that is outstanding fits: what is sent again is a probe, and no number of them
+    /// ends the connection as long as they are answered (RFC 9293 §3.8.6.1, RFC 1122 §4.2.2.17). Congestion is not what they tell of,
+    /// but as on Linux the window shrinks all the same.
+    #[cold]
+    fn probe_with_outstanding(&mut self, now: Instant) {
+        if self.rtt.backoff() == 0 || self.recovery.phase != Phase::Loss {
+            self.begin_stall(now, self.rto());
+        }
+        if self.is_shut_for_good(now) {
+            self.advance(now, Trigger::GiveUp);
+            return self.end(EndReason::TimedOut);
+        }
+        self.rtt.back_off();
+        self.enter_loss(now, false);
+        let at = self.within_user_timeout(now, self.rto());
+        self.timers.set(TimerReason::Retransmit, at);
+    }
+
+    /// The user timeout has passed, or without one, nothing came from the peer for twice the longest RTO.
+    fn is_shut_for_good(&self, now: Instant) -> bool {
+        match self.user_timeout_left(now) {
+            Some(left) => left == Duration::ZERO,
+            None => {
+                let silence = now.saturating_since(self.counters.last_rx);
+                silence > millis(self.config.rto_ms_max.saturating_mul(2))
+            }
+        }
+    }
+
     fn retransmission_timeout(&mut self, now: Instant) {
         let beyond =
             planted::is(Bug::StrandedByTheWindow) && self.snd.outstanding() > self.snd.snd_wnd;
@@ -59,6 +88,10 @@ impl Connection {
             return;
         }
         let handshake = !self.state.is_synchronized();
+        let shut = !handshake && self.snd.snd_wnd == 0 && !self.flags.reader.is_gone();
+        if shut && !planted::is(Bug::ShutWindowIsLoss) {
+            return self.probe_with_outstanding(now);
+        }
         let max = match (handshake, self.is_half_open()) {
             (true, true) => self.config.syn_ack_retries_max,
             (true, false) => self.config.syn_retries_max,

@@ -527,6 +527,7 @@ fn completion_socket(completion: &Completion) -> Option<SocketId> {
         | Completion::DatagramRefused { socket, .. }
         | Completion::PeerClosed { socket }
         | Completion::Urgent { socket, .. }
+        | Completion::LastInfo { socket, .. }
         | Completion::Ended { socket, .. } => Some(*socket),
         Completion::Failed { .. }
         | Completion::Listening { .. }

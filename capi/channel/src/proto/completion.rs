@@ -28,6 +28,7 @@ const BOUND: u8 = 13;
 const DATAGRAM: u8 = 14;
 const DATAGRAM_REFUSED: u8 = 15;
 const URGENT: u8 = 16;
+const LAST_INFO: u8 = 17;
 
 /// The urgent byte is in the low eight bits beside this one.
 const URGENT_BYTE: u16 = 1 << 8;
@@ -109,6 +110,9 @@ pub fn encode_completion(completion: &Completion, slot: Option<u32>) -> EncodedC
             let head = head(URGENT).small(byte.map_or(0, |byte| URGENT_BYTE | u16::from(byte)));
             [head.pack(), 0, socket.to_bits(), offset, 0, 0, 0, 0]
         }
+        Completion::LastInfo { socket, ref info } => {
+            return info_entries(head(LAST_INFO), socket.to_bits(), info);
+        }
         Completion::Ended { socket, reason } => {
             about(ENDED, socket, u64::from(end_reason_code(reason)))
         }
@@ -136,14 +140,14 @@ fn incoming(slot: u32, ids: [SocketId; 2], local: SocketAddr, remote: SocketAddr
     [head, listener, socket, here[0], here[1], there[0], there[1], u64::from(remote.port())]
 }
 
-/// The figures, six words an entry.
-fn info_entries(head: Head, tag: u64, info: &SocketInfo) -> EncodedCompletion {
+/// The figures, six words an entry. `about`: a tag, or a socket.
+fn info_entries(head: Head, about: u64, info: &SocketInfo) -> EncodedCompletion {
     let mut entries = [[0; 8]; ENTRIES_MAX];
     let words = info.to_words();
     for (index, (entry, words)) in entries.iter_mut().zip(words.chunks(WORDS_EACH)).enumerate() {
-        let kind = if index == 0 { INFO } else { INFO_REST };
+        let kind = if index == 0 { head.kind } else { INFO_REST };
         entry[0] = Head { kind, ..head }.small(index as u16).pack();
-        entry[1] = tag;
+        entry[1] = about;
         entry[2..2 + words.len()].copy_from_slice(words);
     }
     EncodedCompletion(Entries::Figures(entries))
@@ -158,7 +162,9 @@ pub struct CompletionDecoder {
 /// Figures of which some entries have come.
 #[derive(Debug)]
 struct Part {
-    tag: u64,
+    /// Of the first entry: the kind, and the tag or the socket.
+    kind: u8,
+    about: u64,
     entries: u16,
     words: [u64; ENTRIES_MAX * WORDS_EACH],
 }
@@ -166,7 +172,7 @@ struct Part {
 impl Part {
     /// Input: the next entry; `Some` with the last.
     fn take(&mut self, head: Head, entry: &Entry) -> Result<Option<Completion>, ProtoError> {
-        if entry[1] != self.tag || head.small != self.entries {
+        if entry[1] != self.about || head.small != self.entries {
             return Err(ProtoError::Half);
         }
         let at = usize::from(self.entries) * WORDS_EACH;
@@ -177,7 +183,11 @@ impl Part {
         }
         let (words, rest) = self.words.split_first_chunk().ok_or(ProtoError::Half)?;
         zero_from_words(rest)?;
-        Ok(Some(Completion::Info { tag: self.tag, info: Box::new(SocketInfo::from_words(words)) }))
+        let info = Box::new(SocketInfo::from_words(words));
+        Ok(Some(match self.kind {
+            LAST_INFO => Completion::LastInfo { socket: SocketId::from_bits(self.about), info },
+            _ => Completion::Info { tag: self.about, info },
+        }))
     }
 }
 
@@ -195,8 +205,9 @@ impl CompletionDecoder {
     ) -> Result<Option<DecodedCompletion>, ProtoError> {
         let head = Head::unpack(entry[0]);
         let mut part = match (self.part.take(), head.kind) {
-            (None, INFO) => {
-                Part { tag: entry[1], entries: 0, words: [0; ENTRIES_MAX * WORDS_EACH] }
+            (None, kind @ (INFO | LAST_INFO)) => {
+                let words = [0; ENTRIES_MAX * WORDS_EACH];
+                Part { kind, about: entry[1], entries: 0, words }
             }
             (Some(part), INFO_REST) => part,
             (Some(_), _) | (None, INFO_REST) => return Err(ProtoError::Half),

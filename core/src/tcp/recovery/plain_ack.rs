@@ -40,13 +40,13 @@ impl Flight {
     #[inline]
     fn acknowledge_fresh(&mut self, una: u64, mss: u32) -> Delivered {
         let bytes = (una - self.una) as u32;
-        let mut newest = self.sent.take_below(una).unwrap_or_default();
+        let (mut newest, left) = self.sent.take_below(una).unwrap_or_default();
         let first = newest.xmit_time;
-        let mut segments = newest.segments(mss);
+        let mut segments = newest.segments_before(left, mss);
         while newest.end < una
-            && let Some(record) = self.sent.take_below(una)
+            && let Some((record, left)) = self.sent.take_below(una)
         {
-            segments += record.segments(mss);
+            segments += record.segments_before(left, mss);
             newest = record;
         }
         self.una = una;
@@ -159,7 +159,7 @@ mod tests {
             flight.push(Instant::from_nanos(at), end, false);
         }
         let delivered = flight.acknowledge_fresh(3_500, 1_000);
-        assert_eq!((delivered.bytes, delivered.segments), (3_500, 4));
+        assert_eq!((delivered.bytes, delivered.segments), (3_500, 3), "of the last one a half");
         assert_eq!(delivered.first, Instant::from_nanos(5));
         assert_eq!(delivered.newest.xmit_time, Instant::from_nanos(7));
         assert!(flight.is_valid(3_500, 4_000));

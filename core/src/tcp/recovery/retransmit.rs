@@ -128,9 +128,10 @@ impl Connection {
         self.events.retransmitted(seq, sendable.len, cause);
         if index == 0 || !self.timers.is_set(TimerReason::Retransmit) {
             // RFC 6298 §5.1, as RFC 6675 §5 (4.3) would have it: its acknowledgement is waited for from now on.
-            let at = match self.recovery.retries {
-                0 => now + self.rto(),
-                _ => self.within_user_timeout(now, self.rto()),
+            let repeats = self.recovery.retries > 0 || self.snd.snd_wnd == 0;
+            let at = match repeats {
+                false => now + self.rto(),
+                true => self.within_user_timeout(now, self.rto()),
             };
             self.timers.set(TimerReason::Retransmit, at);
         }
@@ -189,7 +190,12 @@ impl Connection {
         if sendable.len == 0 && !sendable.fin {
             return Resend::Nothing;
         }
-        Resend::Segment(self.retransmit(now, index, sendable, limits, io))
+        let segment = self.retransmit(now, index, sendable, limits, io);
+        let flight = self.recovery.flight.as_deref_mut();
+        if let Some(record) = flight.and_then(|flight| flight.sent.get_mut(index)) {
+            record.marks.set(Marks::PROBE);
+        }
+        Resend::Segment(segment)
     }
 }
 

@@ -58,7 +58,7 @@ impl Flight {
 
     fn mark_sacked(&mut self, index: usize, mss: u32, delivery: &mut Delivery) {
         let Some(record) = self.sent.get(index).copied() else { return };
-        self.deliver(&record, mss, delivery);
+        self.deliver(&record, record.segments(mss), delivery);
         if !record.marks.has(Marks::EVER) {
             let span = delivery.sacked.get_or_insert((record.xmit_time, record.xmit_time));
             span.1 = record.xmit_time;
@@ -80,6 +80,10 @@ impl Flight {
         self.sacked.discard_below(u64::MAX);
         self.sacked_bytes = 0;
         self.sacked_segments = 0;
+        // What comes late now has overtaken nothing.
+        if !planted::is(Bug::RenegedOvertaken) {
+            self.fack = self.una;
+        }
     }
 
     /// Getter: the peer holds what it does not acknowledge: it took something back.

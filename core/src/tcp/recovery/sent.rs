@@ -7,6 +7,7 @@ use alloc::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use crate::planted::{self, Bug};
 use crate::time::Instant;
 
 /// Most records that new data may fill; beyond, the window has to wait for an acknowledgement. Reached by peers or applications
@@ -36,6 +37,8 @@ impl Marks {
     pub(in crate::tcp) const UNTOLD: u16 = 128;
     /// It was the end of a burst of several segments.
     pub(in crate::tcp) const BURST: u16 = 256;
+    /// What is under way of it is a tail loss probe, not a retransmission of what is believed lost.
+    pub(in crate::tcp) const PROBE: u16 = 512;
 
     pub(in crate::tcp) const fn has(self, mark: u16) -> bool {
         self.0 & mark != 0
@@ -79,6 +82,17 @@ impl Sent {
     /// Getter: bytes of the stream, without FIN.
     const fn data(&self) -> u32 {
         self.len - self.marks.has(Marks::FIN) as u32
+    }
+
+    /// Getter: how many segments of at most `mss` fewer `left` positions are, that are left of the record which it was the beginning of:
+    /// a part that ends in the midst of a segment delivers none of it.
+    #[inline]
+    pub(in crate::tcp) fn segments_before(&self, left: u32, mss: u32) -> u32 {
+        match left {
+            _ if planted::is(Bug::PartIsASegment) => self.segments(mss),
+            0 => self.segments(mss),
+            left => (self.len + left).div_ceil(mss) - left.div_ceil(mss),
+        }
     }
 
     /// Getter: segments of at most `mss` that it was sent as.
@@ -172,12 +186,13 @@ impl SentQueue {
         self.records.partition_point(|r| r.end <= position)
     }
 
-    /// Output: takes out the first record if all of it lies below `una`; of one that `una` lies in, the part below.
+    /// Output: takes out the first record if all of it lies below `una`; of one that `una` lies in, the part below. With it, the
+    /// positions that are left of that record.
     #[inline]
-    pub(in crate::tcp) fn take_below(&mut self, una: u64) -> Option<Sent> {
+    pub(in crate::tcp) fn take_below(&mut self, una: u64) -> Option<(Sent, u32)> {
         let front = self.records.front_mut()?;
         if front.end <= una {
-            return self.records.pop_front();
+            return self.records.pop_front().map(|record| (record, 0));
         }
         let start = front.start();
         if start >= una {
@@ -188,7 +203,7 @@ impl SentQueue {
         part.len = (una - start) as u32;
         part.marks.clear(Marks::FIN);
         front.len -= part.len;
-        Some(part)
+        Some((part, front.len))
     }
 
     /// Command: makes two records of the one at `index`; the second begins at `at`, which lies inside.
@@ -250,11 +265,19 @@ mod tests {
     #[test]
     fn what_lies_below_an_edge_is_taken_out_record_by_record_and_then_in_part() {
         let mut queue = queue(&[10, 30]);
-        let part = |r: Sent| (r.start(), r.end);
-        assert_eq!(queue.take_below(14).map(part), Some((0, 10)));
-        assert_eq!(queue.take_below(14).map(part), Some((10, 14)));
+        let part = |(r, left): (Sent, u32)| (r.start(), r.end, left);
+        assert_eq!(queue.take_below(14).map(part), Some((0, 10, 0)));
+        assert_eq!(queue.take_below(14).map(part), Some((10, 14, 16)));
         assert_eq!(queue.take_below(14), None);
         assert!(queue.is_valid(14, 30));
+    }
+
+    #[test]
+    fn each_segment_counts_once_however_it_is_acknowledged_in_parts() {
+        let mut queue = queue(&[10, 35]);
+        let mut below = |una| queue.take_below(una).map(|(r, left)| r.segments_before(left, 10));
+        assert_eq!([below(4), below(10)], [Some(0), Some(1)]);
+        assert_eq!([below(15), below(30), below(31), below(35)], [1, 1, 0, 1].map(Some));
     }
 
     #[test]

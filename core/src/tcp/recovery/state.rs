@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use serde::{Deserialize, Serialize};
 
 use super::flight::Flight;
-use super::timers::OFF;
+use super::timers::{OFF, RecoveryTimers};
 use crate::tcp::Connection;
 use crate::tcp::connection::clock_ms;
 use crate::tcp::send_buffer::SendBuffer;
@@ -114,6 +114,13 @@ impl Recovery {
     pub(in crate::tcp) fn let_go(&mut self) {
         self.flight = None;
         self.phase = Phase::Open;
+    }
+
+    /// Command: the connection is over; what is known of its flight stays for the figures.
+    pub(in crate::tcp) fn stop_timers(&mut self) {
+        if let Some(flight) = self.flight.as_deref_mut() {
+            flight.timers = RecoveryTimers::new();
+        }
     }
 
     /// Getter: the network was seen to reorder.

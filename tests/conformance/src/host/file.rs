@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use causeway_core::port::{SocketId, StreamId};
+use causeway_core::port::{SocketId, SocketInfo, StreamId};
 use causeway_core::time::Instant;
 
 use super::datagram::UdpFile;
@@ -37,8 +37,8 @@ pub(super) struct Endpoint {
     pub(super) fast_open: bool,
     pub(super) peer_closed: bool,
     pub(super) ended: bool,
-    /// tcpi_options once it was connected: the stack forgets what has ended.
-    pub(super) options: u8,
+    /// The figures at its end, and when that was: the stack forgets what has ended.
+    pub(super) last_info: Option<(Instant, Box<SocketInfo>)>,
     /// SO_ERROR: told once.
     pub(super) error: Option<Errno>,
     pub(super) news: News,

@@ -410,7 +410,6 @@ impl Host {
     }
 
     fn absorb(&mut self) {
-        let mut opened = Vec::new();
         while let Some(completion) = self.machine.poll_completion() {
             match completion {
                 Completion::Failed { tag, .. }
@@ -429,12 +428,10 @@ impl Host {
                     let mut endpoint = Endpoint::new(stream, remote, true);
                     endpoint.saved_syn = self.syns.take(remote, local);
                     self.endpoints.insert(socket, endpoint);
-                    opened.push(socket);
                     self.queue_incoming(listener, socket);
                 }
                 Completion::Connected { socket } => {
                     self.changed(socket, |e| e.connected = true);
-                    opened.push(socket);
                 }
                 Completion::Ready { socket } => self.absorb_ready(socket),
                 Completion::Urgent { socket, offset, byte } => {
@@ -442,6 +439,12 @@ impl Host {
                 }
                 Completion::PeerClosed { socket } => {
                     self.changed(socket, |e| e.peer_closed = true);
+                }
+                Completion::LastInfo { socket, info } => {
+                    let now = self.now();
+                    if let Some(endpoint) = self.endpoints.get_mut(&socket) {
+                        endpoint.last_info = Some((now, info));
+                    }
                 }
                 Completion::Ended { socket, reason } => self.changed(socket, |endpoint| {
                     endpoint.ended = true;
@@ -454,12 +457,6 @@ impl Host {
                     self.absorb_refusal(socket, reason);
                 }
                 Completion::Message { .. } => {}
-            }
-        }
-        for socket in opened {
-            let options = self.info(socket).map_or(0, |info| info.options);
-            if let Some(endpoint) = self.endpoints.get_mut(&socket) {
-                endpoint.options = options;
             }
         }
     }
@@ -518,7 +515,7 @@ impl Endpoint {
             fast_open: false,
             peer_closed: false,
             ended: false,
-            options: 0,
+            last_info: None,
             error: None,
             news: News::default(),
             committed: 0,

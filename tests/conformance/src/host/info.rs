@@ -87,6 +87,9 @@ pub fn tcp_info_fields(bytes: &[u8]) -> Vec<(&'static str, u64)> {
     fields
 }
 
+/// Linux's number of the state in which nothing goes on.
+pub(super) const CLOSED: u8 = 7;
+
 /// The structure under construction.
 struct Writer([u8; TCP_INFO_LEN]);
 
@@ -230,8 +233,13 @@ pub fn tcp_cc_info_fields(algorithm: &str, bytes: &[u8]) -> Vec<(&'static str, u
 }
 
 impl Host {
-    /// Getter: the figures of a connection; `None` once the stack has forgotten it.
+    /// Getter: the figures of a connection, or those that it had at its end; `None` where there never was one.
     pub(super) fn info(&mut self, socket: SocketId) -> Option<SocketInfo> {
+        let now = self.now();
+        let last = self.endpoints.get(&socket).and_then(|endpoint| endpoint.last_info.as_ref());
+        if let Some((then, info)) = last {
+            return Some(info.after(now.saturating_since(*then)));
+        }
         match self.ask(Op::Info { socket }) {
             Some(Completion::Info { info, .. }) => Some(*info),
             _ => None,

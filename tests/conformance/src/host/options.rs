@@ -1,6 +1,6 @@
 //! getsockopt and setsockopt.
 
-use causeway_core::port::{Op, QuickAck, SocketId, SocketOption};
+use causeway_core::port::{Op, QuickAck, SocketId, SocketInfo, SocketOption};
 use causeway_core::tcp::congestion::{Algorithm, CongestionFigures};
 use causeway_core::tcp::fast_open_setting;
 
@@ -8,7 +8,7 @@ use super::call::{CallResult, Reply};
 use super::errno::Errno;
 use super::file::{File, Role, Values};
 use super::host::Host;
-use super::info::{tcp_cc_info, tcp_info};
+use super::info::{CLOSED, tcp_cc_info, tcp_info};
 use super::port::RxWindow;
 use super::values::{
     IP, IPV6, Key, SO_COOKIE, SO_MAX_PACING_RATE, SOCKET, TCP, checked, default_of_tcp,
@@ -473,15 +473,10 @@ impl Host {
         let info = match &self.tcp(fd)?.role {
             Role::Stream { socket } => {
                 let socket = *socket;
-                let options = self.endpoints.get(&socket).map_or(0, |e| e.options);
-                self.info(socket).unwrap_or(causeway_core::port::SocketInfo {
-                    state: 7,
-                    options,
-                    ..Default::default()
-                })
+                self.info(socket).unwrap_or_default()
             }
-            Role::Fresh => causeway_core::port::SocketInfo { state: 7, ..Default::default() },
-            Role::Listener { queue, backlog, .. } => causeway_core::port::SocketInfo {
+            Role::Fresh => SocketInfo { state: CLOSED, ..Default::default() },
+            Role::Listener { queue, backlog, .. } => SocketInfo {
                 state: 10,
                 unacked: u32::try_from(queue.len()).unwrap_or(u32::MAX),
                 sacked: *backlog,
