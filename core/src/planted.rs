@@ -564,6 +564,10 @@ bugs! {
     LastAckUncounted "last-ack-uncounted",
     /// The figures of a connection are gone once it has ended.
     FiguresForgotten "figures-forgotten",
+    /// Stragglers are waited for as long as what left with the newest that arrived (RFC 8985 6.2 step 5).
+    StragglersWaitLong "stragglers-wait-long",
+    /// Of a peer that took back what it held, only what had its time is lost (RFC 2018 8).
+    RenegedInPart "reneged-in-part",
     /// A tail loss probe counts as a retransmission under way (tcpi_retrans).
     ProbeIsRetransmission "probe-is-retransmission",
     /// Without SACK duplicates count however few segments are in flight.

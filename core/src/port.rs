@@ -322,7 +322,8 @@ pub enum Completion {
         socket: SocketId,
     },
     /// The figures of a TCP connection as they were when it ended: [`Completion::Ended`] follows, and from then on the stack knows
-    /// nothing of it. Of them only the times since something happened go on.
+    /// nothing of it. Of them only the times since something happened go on. A port may drop it for an application that does
+    /// not keep up.
     LastInfo {
         /// Which.
         socket: SocketId,

@@ -250,6 +250,30 @@ fn who_never_takes_its_completions_is_put_out() {
 }
 
 #[test]
+fn all_streams_may_end_with_their_figures_before_the_application_looks() {
+    let mut w = world();
+    let info = Box::<causeway_core::port::SocketInfo>::default();
+    for index in 0..65_536 {
+        let socket = socket(index);
+        w.daemon.push_completion(&Completion::LastInfo { socket, info: info.clone() });
+        let reason = causeway_core::error::EndReason::Reset;
+        w.daemon.push_completion(&Completion::Ended { socket, reason });
+    }
+    assert_eq!(w.daemon.poison(), None);
+    let (mut figures, mut ends) = (0, 0);
+    while ends < 65_536 {
+        w.daemon.flush();
+        while let Some((_, got)) = w.app.pop_completion().unwrap() {
+            match got.completion {
+                Completion::LastInfo { .. } => figures += 1,
+                _ => ends += 1,
+            }
+        }
+    }
+    assert!((1..65_536).contains(&figures), "{figures} of them were told");
+}
+
+#[test]
 fn what_is_committed_is_not_written_again() {
     let mut w = world();
     let slot = w.slots[0];

@@ -277,10 +277,17 @@ impl DaemonLane {
         self.inbox.pop_front()
     }
 
-    /// Input: an answer or news for the application. Kept when the ring is full; readiness of one stream is kept once.
+    /// Input: an answer or news for the application. Kept when the ring is full; readiness of one stream is kept once, and the
+    /// figures of what has ended only while the application keeps up.
     pub fn push_completion(&mut self, completion: &Completion) {
-        // Clients read urgent data in line, as RFC 6093 §6 recommends, and a peer may send a mark with each segment.
-        if self.poison().is_some() || matches!(completion, Completion::Urgent { .. }) {
+        let drops = match completion {
+            // Clients read urgent data in line, as RFC 6093 §6 recommends, and a peer may send a mark with each segment.
+            Completion::Urgent { .. } => true,
+            // Ends cannot be held back, and these take ten times their room.
+            Completion::LastInfo { .. } => self.outbox.len() >= OUTBOX_SOFT,
+            _ => false,
+        };
+        if drops || self.poison().is_some() {
             return;
         }
         let slot = completion_socket(completion)

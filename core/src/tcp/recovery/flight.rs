@@ -72,6 +72,14 @@ pub(in crate::tcp) struct Delivery {
     pub(in crate::tcp) segments: u32,
     /// Of what was newly delivered, the record that left last; `len` 0: nothing was.
     pub(in crate::tcp) newest: Sent,
+    /// What RACK goes by (RFC 8985 §6.2 step 2): the same of what was delivered for certain as what left last, and when the last of
+    /// that left, in the order of the stream, of what the number covers if it covers some.
+    pub(in crate::tcp) certain: Sent,
+    pub(in crate::tcp) certain_last: Instant,
+    certain_by_number: bool,
+    /// What is delivered this long after it was sent again was the original: nobody knows when that left.
+    min_rtt: Duration,
+    now: Instant,
     /// When the first and the last left of what was newly acknowledged, was never sent again and not selectively acknowledged
     /// before; and of what was newly selectively acknowledged.
     pub(in crate::tcp) acked: Option<(Instant, Instant)>,
@@ -87,6 +95,26 @@ pub(in crate::tcp) struct Delivery {
 }
 
 impl Delivery {
+    /// Of an acknowledgement that arrives at `now`, on a path whose least round trip is `min_rtt`.
+    pub(in crate::tcp) fn new(now: Instant, min_rtt: Duration) -> Self {
+        Self { now, min_rtt, ..Self::default() }
+    }
+
+    /// Input: `record` was delivered; `by_number`: the acknowledgement number covers it.
+    pub(super) fn ascertain(&mut self, record: &Sent, by_number: bool) {
+        let resent = record.marks.has(Marks::EVER);
+        if resent && self.now.saturating_since(record.xmit_time) < self.min_rtt {
+            return;
+        }
+        if self.certain.len == 0 || record.stamp().is_after(self.certain.stamp()) {
+            self.certain = *record;
+        }
+        if by_number || !self.certain_by_number {
+            self.certain_last = record.xmit_time;
+        }
+        self.certain_by_number |= by_number;
+    }
+
     /// Getter: bytes that made progress with this acknowledgement, not with an earlier one: what a window grows by. An
     /// acknowledgement that comes after duplicates is of the one segment that was missing (Linux's tcp_remove_reno_sacks). `forward`:
     /// its number advanced, or what came out of order is progress as well (tcp_may_raise_cwnd).
@@ -201,6 +229,7 @@ impl Flight {
     pub(in crate::tcp) fn acknowledge(&mut self, una: u64, mss: u32, delivery: &mut Delivery) {
         while let Some((record, left)) = self.sent.take_below(una) {
             if !record.marks.has(Marks::SACKED) {
+                delivery.ascertain(&record, true);
                 self.deliver(&record, record.segments_before(left, mss), delivery);
                 if !record.marks.has(Marks::EVER) {
                     widen(&mut delivery.acked, record.xmit_time);

@@ -38,10 +38,10 @@ impl Flight {
         self.dup_acks >= DUP_THRESHOLD + more && fresh
     }
 
-    /// Getter: all that was outstanding at the loss is acknowledged, and nothing beyond: without SACK it is not over yet, for
-    /// duplicates of what was sent again for nothing acknowledge as much (RFC 6582 §3.2, the definition of `recover`). They count
-    /// for nothing.
-    pub(super) fn is_held(&mut self, sack: bool) -> bool {
+    /// Input: all that was outstanding at the loss is acknowledged. Returns whether nothing beyond is: then without SACK it is not
+    /// over yet, for duplicates of what was sent again for nothing acknowledge as much (RFC 6582 §3.2, the definition of `recover`).
+    /// They count for nothing.
+    pub(super) fn holds_recovery(&mut self, sack: bool) -> bool {
         let held = !sack && self.una == self.recover && !planted::is(Bug::OverTooSoon);
         self.dup_acks = if held { 0 } else { self.dup_acks };
         held

@@ -64,7 +64,7 @@ impl Connection {
         let sack = blocks.len > 0 && self.options.sack;
         let plain = self.recovery.phase == Phase::Open && !duplicate && !sack && flight.is_plain();
         let reducing = flight.prr.is_of_echo() || self.ecn.is_echoed();
-        let mut delivery = Delivery::default();
+        let mut delivery = Delivery::new(now, self.rtt.min_rtt());
         if advanced {
             flight.acknowledge(una, mss, &mut delivery);
             self.recovery.retries = 0;
@@ -90,7 +90,10 @@ impl Connection {
             let delivery = &delivery;
             let ack =
                 Ack { timestamps, delivery, acked, advanced, duplicate, may_send_new, lost_before };
-            phase = self.judge(now, &ack, dsack_of_probe);
+            phase = match advanced && self.is_reneged() {
+                true => self.judge_reneging(now, &ack),
+                false => self.judge(now, &ack, dsack_of_probe),
+            };
         }
         if reducing && phase == AckPhase::Open {
             phase = self.judge_echo(now, delivery.bytes, advanced, lost_before);
@@ -105,7 +108,7 @@ impl Connection {
         if advanced {
             self.restart_timers(now);
             if !plain {
-                self.find_reneging(now);
+                self.wait_for_reneging(now);
             }
         } else if let Some((first, _)) = delivery.sacked {
             self.wait_for_retransmission(now, first);
@@ -216,17 +219,15 @@ impl Connection {
         let mss = self.options.mss();
         let min_rtt = self.rtt.min_rtt();
         let echo = ack.echo().filter(|_| self.options.timestamps);
-        let newest_sent = self.timestamp(ack.delivery.newest.xmit_time);
+        let newest_sent = self.timestamp(ack.delivery.certain.xmit_time);
         let Some(flight) = self.recovery.flight.as_deref_mut() else { return };
-        if ack.delivery.newest.len > 0 {
+        let newest = &ack.delivery.certain;
+        if newest.len > 0 {
             // What is acknowledged out of order is not what the echo is of (RFC 7323 §4.3).
-            let in_order = ack.delivery.newest.end <= flight.una;
+            let in_order = newest.end <= flight.una;
             let before = |echo: u32| echo.wrapping_sub(newest_sent).cast_signed() < 0;
             let older = in_order && echo.is_some_and(before);
-            let newest = &ack.delivery.newest;
-            let behind = ack.delivery.acked.filter(|_| newest.end != flight.una);
-            let last = behind.map_or(newest.xmit_time, |(_, last)| last);
-            flight.rack.delivered(now, newest, last, min_rtt, older);
+            flight.rack.delivered(now, newest, ack.delivery.certain_last, min_rtt, older);
         }
         if let Some(low) = ack.delivery.reordered {
             let distance = flight.fack - low;
@@ -309,7 +310,7 @@ impl Connection {
         if flight.una >= flight.recover {
             if spurious || late {
                 self.undo(now, true);
-            } else if flight.is_held(sack) {
+            } else if flight.holds_recovery(sack) {
                 return ack.delivery.progress(ack.advanced, mss);
             } else {
                 self.end_recovery(now);
@@ -355,7 +356,7 @@ impl Connection {
         }
         if verdict != Verdict::SendNew && flight.una >= flight.recover {
             flight.frto = false;
-            if flight.is_held(sack) {
+            if flight.holds_recovery(sack) {
                 return ack.delivery.bytes;
             }
             self.recovery.phase = Phase::Open;
@@ -468,10 +469,28 @@ impl Connection {
         self.events.raise(Events::CONGESTION);
     }
 
-    /// The peer holds what it does not acknowledge (RFC 2018 §8): it gets a moment to think, then everything again.
-    fn find_reneging(&mut self, now: Instant) {
-        let reneged = self.recovery.flight.as_deref().is_some_and(Flight::is_reneged);
-        if reneged {
+    /// The peer holds what it does not acknowledge (RFC 2018 §8): it took something back.
+    fn is_reneged(&self) -> bool {
+        self.recovery.flight.as_deref().is_some_and(Flight::is_reneged)
+    }
+
+    /// An acknowledgement of such a peer says nothing of losses: its blocks are not to be believed (as on Linux).
+    #[cold]
+    fn judge_reneging(&mut self, now: Instant, ack: &Ack<'_>) -> AckPhase {
+        self.note_delivery(now, ack);
+        match self.recovery.phase {
+            Phase::Open => AckPhase::Open,
+            Phase::Fast => {
+                self.reduce_proportionally(ack.delivery.bytes, true);
+                AckPhase::Recovery
+            }
+            Phase::Loss => AckPhase::Loss,
+        }
+    }
+
+    /// Such a peer gets a moment to think, then everything again.
+    fn wait_for_reneging(&mut self, now: Instant) {
+        if self.is_reneged() {
             let half = Duration::from_nanos(self.rtt.srtt().as_nanos() / 2);
             let soon = half.max(millis(RENEGED_MS));
             self.timers.set_no_later(TimerReason::Retransmit, now + soon);

@@ -89,7 +89,8 @@ impl Connection {
         let Some(flight) = self.recovery.flight.as_deref() else { return };
         if self.recovery.phase == Phase::Open && flight.lost_bytes > 0 && !self.mtu_probe_lost() {
             self.enter_recovery(now, 0);
-            self.reduce_proportionally(0, false);
+            // As if a segment had just been delivered: something has to clock the others out (tcp_rack_reo_timeout).
+            self.reduce_proportionally(self.options.mss(), false);
         }
         self.tell_losses(now);
     }
@@ -146,14 +147,16 @@ impl Connection {
 
 impl Flight {
     /// RACK_mark_losses_on_RTO (RFC 8985 §6.3): the first segment is lost, and each that had its time. What the peer holds it
-    /// keeps, unless it took something back (RFC 2018 §8): then nothing that it said is believed.
+    /// keeps, unless it took something back (RFC 2018 §8): then nothing that it said is believed, and all is lost.
     fn lose_all(&mut self, now: Instant) {
+        let reneged = self.is_reneged() && !planted::is(Bug::RenegedInPart);
         if self.is_reneged() || planted::is(Bug::SackForgotten) {
             self.forget_sacked();
         }
         self.dup_acks = 0;
         let una = self.una;
-        self.lose(|record, rack| record.start() == una || rack.had_its_time(record, now));
+        let all = |record: &Sent| record.start() == una || reneged;
+        self.lose(|record, rack| all(record) || rack.had_its_time(record, now));
     }
 
     /// Command: what is lost was too big, and no fault of the network's load: there will be nothing to undo.

@@ -29,6 +29,11 @@ pub(in crate::tcp) struct Rack {
     pub(in crate::tcp) judged: u64,
 }
 
+/// Marks of a record of which the original is not waited for.
+const DECIDED: u16 = Marks::SACKED | Marks::LOST | Marks::RETRANS;
+/// Most records looked at for the last of the stragglers.
+const LOOKS_MAX: usize = 64;
+
 /// What the reordering window depends on beside RACK's own state.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::tcp) struct Path {
@@ -138,19 +143,41 @@ impl Flight {
         let reo_wnd = self.rack.reo_wnd(path, self.sacked_segments);
         let originals = self.judge_originals(path, reo_wnd);
         let again = self.judge_retransmissions(path, reo_wnd);
-        let waiting = originals || again;
-        // One look for all stragglers: the last of them left with the newest delivered one at the latest.
-        waiting.then(|| {
-            let last = self.rack.newest.xmit_time + (self.rack.rtt + reo_wnd);
-            last.max(path.now + Duration::from_nanos(1))
-        })
+        // One look for all stragglers, when the last of them has had its time.
+        let last = match (originals, again) {
+            (false, false) => return None,
+            (true, false) => self.last_original(),
+            (false, true) => self.last_retransmission(),
+            (true, true) => self.last_original().max(self.last_retransmission()),
+        };
+        Some((last + (self.rack.rtt + reo_wnd)).max(path.now + Duration::from_nanos(1)))
+    }
+
+    /// When the last one left of the originals that are waited for; with the newest delivered one at the latest.
+    fn last_original(&self) -> Instant {
+        let latest = self.sent.iter().rev().take(LOOKS_MAX);
+        self.last_of(latest.filter(|record| !record.marks.has(DECIDED)))
+    }
+
+    /// The same of the retransmissions.
+    fn last_retransmission(&self) -> Instant {
+        let latest = self.again.iter().rev().take(LOOKS_MAX);
+        let records = latest.filter_map(|start| self.sent.get(self.sent.index_of(*start)));
+        self.last_of(records.filter(|record| record.marks.has(Marks::RETRANS)))
+    }
+
+    /// When that one of `records`, the latest first, left which is the first to have left before the newest delivered one.
+    fn last_of<'a>(&self, mut records: impl Iterator<Item = &'a Sent>) -> Instant {
+        let newest = self.rack.newest;
+        let last = records.find(|record| newest.is_after(record.stamp()));
+        let upper = planted::is(Bug::StragglersWaitLong);
+        last.filter(|_| !upper).map_or(newest.xmit_time, |record| record.xmit_time)
     }
 
     fn judge_originals(&mut self, path: &Path, reo_wnd: Duration) -> bool {
         let mut index = self.sent.index_of(self.rack.judged.max(self.una));
         while let Some(record) = self.sent.get(index).copied() {
-            let open = Marks::SACKED | Marks::LOST | Marks::RETRANS;
-            if !record.marks.has(open) {
+            if !record.marks.has(DECIDED) {
                 match self.rack.deadline(&record, reo_wnd) {
                     None => return false,
                     Some(at) if at > path.now => return true,

@@ -58,6 +58,7 @@ impl Flight {
 
     fn mark_sacked(&mut self, index: usize, mss: u32, delivery: &mut Delivery) {
         let Some(record) = self.sent.get(index).copied() else { return };
+        delivery.ascertain(&record, false);
         self.deliver(&record, record.segments(mss), delivery);
         if !record.marks.has(Marks::EVER) {
             let span = delivery.sacked.get_or_insert((record.xmit_time, record.xmit_time));
