@@ -388,6 +388,10 @@ bugs! {
     DeafInSynReceived "deaf-in-syn-received",
     /// A SYN that comes again is left to the timer (RFC 9293 §3.10.7.4, fourth).
     SynAgainIgnored "syn-again-ignored",
+    /// In SYN-RECEIVED of a passive open another SYN is challenged (RFC 9293 §3.10.7.4, fourth).
+    OtherSynChallenged "other-syn-challenged",
+    /// A SYN,ACK completes the handshake of a passive open (RFC 9293 §3.10.7.4, first: it is outside of the window).
+    SynAckCompletes "syn-ack-completes",
     /// Any empty segment is acceptable to a closed window (RFC 9293 table 6).
     EmptyAtAClosedWindow "empty-at-a-closed-window",
     /// Any empty segment is acceptable (RFC 9293 table 6).

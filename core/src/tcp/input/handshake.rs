@@ -5,6 +5,7 @@ use super::super::congestion::Congestion;
 use super::super::connection::{Connection, clock_ms, clock_s};
 use super::super::disposition::{Disposition, Rst};
 use super::super::event::Events;
+use super::super::listener::closed;
 use super::super::recv_buffer::AckDue;
 use super::super::seq::SeqNumber;
 use super::super::state::State;
@@ -165,9 +166,25 @@ impl Connection {
         Some(Disposition::SendAck)
     }
 
-    /// The SYN,ACK of a simultaneous open (RFC 9293 figure 8, line 6).
+    /// RFC 9293 §3.10.7.4, fourth, in SYN-RECEIVED of a passive open: a SYN in the window that is not the one that began the connection.
+    /// "Return this connection to the LISTEN state": the state is not synchronized yet, and a challenge (RFC 5961 §4) would ask a peer
+    /// that knows nothing of it. As on Linux the peer is told by a RST (tcp_check_req), and the connection stays in two cases: who
+    /// acknowledges what we did not send does not speak of it, and one that took data with its SYN has an application already.
+    pub(super) fn refuse_other_syn(&mut self, segment: &SegmentIn<'_>) -> Disposition {
+        let header = segment.header;
+        let of_another = header.flags.contains(TcpFlags::ACK) && header.ack != self.snd.iss + 1;
+        if !of_another && !self.is_fast_child() {
+            self.end(EndReason::Reset);
+        }
+        closed(header, segment.payload_len).map_or(Disposition::Ignore, Disposition::SendRst)
+    }
+
+    /// The SYN,ACK of a simultaneous open (RFC 9293 figure 8, line 6). Nobody answers a SYN,ACK with one: after a passive open it is
+    /// outside of the window.
     pub(super) fn is_answer_to_our_syn(&self, header: &TcpHeader) -> bool {
+        let ours_first = self.flags.active || planted::is(Bug::SynAckCompletes);
         self.state == State::SynReceived
+            && ours_first
             && header.flags.contains(TcpFlags::SYN.union(TcpFlags::ACK))
             && !header.flags.contains(TcpFlags::RST)
             && header.seq == self.rcv.irs()

@@ -109,6 +109,9 @@ impl Connection {
             if planted::is(Bug::SilentOnSyn) {
                 return Disposition::Ignore;
             }
+            if self.is_half_open() && !planted::is(Bug::OtherSynChallenged) {
+                return self.refuse_other_syn(segment);
+            }
             // RFC 5961 §4.2, whatever the sequence number.
             return self.challenge(now);
         }

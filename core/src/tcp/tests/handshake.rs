@@ -122,6 +122,26 @@ fn in_syn_received_an_unacceptable_ack_is_reset_and_a_reset_ends_it() {
 }
 
 #[test]
+fn in_syn_received_another_syn_in_the_window_is_reset_and_ends_a_passive_open_only() {
+    let mut pair = Pair::new(Config::default());
+    pair.connect();
+    pair.step();
+    let mut other = header(1_000 + 500, 0, SYN);
+    other.options.timestamps = pair.ends[CLIENT].sent[0].options.timestamps;
+    let answer = pair.deliver(SERVER, &other, b"data");
+    let Some(Disposition::SendRst(rst)) = answer else { panic!("{answer:?}") };
+    assert_eq!((rst.seq, rst.ack, rst.with_ack), (SeqNumber(0), SeqNumber(1_505), true));
+    assert_eq!(pair.ends[SERVER].state(), State::Closed);
+
+    let mut pair = syn_sent();
+    pair.deliver(CLIENT, &header(5, 0, SYN), &[]);
+    assert_eq!(pair.ends[CLIENT].state(), State::SynReceived);
+    let answer = pair.deliver(CLIENT, &header(505, 0, SYN), &[]);
+    assert_eq!(answer, Some(Disposition::ChallengeAck));
+    assert_eq!(pair.ends[CLIENT].state(), State::SynReceived);
+}
+
+#[test]
 fn data_that_comes_with_the_handshakes_last_ack_is_not_lost_while_there_are_no_rings() {
     let mut pair = Pair::new(Config::default());
     pair.connect();
