@@ -386,6 +386,10 @@ bugs! {
     ThirdAckDataLost "third-ack-data-lost",
     /// A half-open connection does not hear RST (RFC 9293 §3.10.7.4, second).
     DeafInSynReceived "deaf-in-syn-received",
+    /// A backlog of nothing is one of 1 (Linux's queue of listen(0) holds one).
+    BacklogOfOne "backlog-of-one",
+    /// listen() again leaves the backlog of a listener as it was.
+    FirstBacklogStays "first-backlog-stays",
     /// A SYN that comes again is left to the timer (RFC 9293 §3.10.7.4, fourth).
     SynAgainIgnored "syn-again-ignored",
     /// In SYN-RECEIVED of a passive open another SYN is challenged (RFC 9293 §3.10.7.4, fourth).

@@ -76,7 +76,16 @@ pub enum Op {
         transport: Transport,
         /// Address and port.
         local: SocketAddr,
-        /// Most connections handed over and not yet taken by the application. TCP holds one more, as Linux does.
+        /// Most connections handed over and not yet taken by the application, and most whose handshake is not done. TCP holds one
+        /// more of either, as Linux does: one where this is 0. Machnet has a backlog of at least 1.
+        backlog: u32,
+    },
+    /// Another backlog for a listener that is there (listen() again). Who waits already is not turned away. Answered only where it is
+    /// refused.
+    Backlog {
+        /// The listener.
+        listener: SocketId,
+        /// As of [`Op::Listen`].
         backlog: u32,
     },
     /// Open a connection or flow.

@@ -8,10 +8,11 @@ use super::no_stream::rings;
 use super::payload::Payload;
 use super::rx::Packet;
 use super::sock::{Kind, Listener, Socket};
+use crate::error::CommandError;
 use crate::event::DropReason;
 use crate::machnet::FlowState;
 use crate::planted::{self, Bug};
-use crate::port::{AppPort, SocketId, Transport};
+use crate::port::{AppPort, ChannelId, SocketId, Transport};
 use crate::socket::FourTuple;
 use crate::tcp::{COOKIE_LIFE, Connection, CookieTuple, IsnSecret, TxLimits};
 use crate::time::Instant;
@@ -22,6 +23,32 @@ use crate::wire::tcp::TcpHeader;
 const HALF_OPEN_SLACK: usize = 16;
 
 impl Stack {
+    /// Getter: the backlog of a listener that `asked` for one. A queue of TCP holds one more, so that nothing is enough there.
+    pub(super) fn backlog(&self, transport: Transport, asked: u32) -> u32 {
+        let least = match transport {
+            Transport::Tcp if !planted::is(Bug::BacklogOfOne) => 0,
+            Transport::Tcp | Transport::Udp | Transport::Machnet => 1,
+        };
+        asked.clamp(least, self.config.backlog_max())
+    }
+
+    /// Another backlog for a listener that is there.
+    pub(super) fn set_backlog(
+        &mut self,
+        channel: ChannelId,
+        id: SocketId,
+        asked: u32,
+    ) -> Result<(), CommandError> {
+        let socket = self.owned(channel, id).ok_or(CommandError::UnknownSocket)?;
+        let transport = socket.transport();
+        let backlog = self.backlog(transport, asked);
+        let listener = self.listener_mut(id).ok_or(CommandError::WrongState)?;
+        if !planted::is(Bug::FirstBacklogStays) {
+            listener.set_backlog(backlog);
+        }
+        Ok(())
+    }
+
     /// Rings for a connection whose handshake `header` completes, if the application's queue has room for it. Without either
     /// the segment is as good as lost: the SYN,ACK goes out again, and the peer acknowledges it again.
     pub(super) fn complete_handshake<P: AppPort>(

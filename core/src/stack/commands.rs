@@ -58,7 +58,7 @@ impl Stack {
         match op {
             Op::Listen { transport, local, backlog } => {
                 let config = self.take_staged(channel);
-                let backlog = backlog.clamp(1, self.config.backlog_max());
+                let backlog = self.backlog(transport, backlog);
                 let listener = Listener::new(transport, config, backlog);
                 let (socket, local) = self.listen(now, channel, listener, local, port)?;
                 port.complete(channel, Completion::Listening { tag, socket, local });
@@ -67,6 +67,7 @@ impl Stack {
             Op::Connect { transport, local, remote } => {
                 self.open_active(now, &Asked { channel, tag, transport, local, remote }, port)
             }
+            Op::Backlog { listener, backlog } => self.set_backlog(channel, listener, backlog),
             Op::Accepted { listener, count } => {
                 if self.owned(channel, listener).is_some()
                     && let Some(listener) = self.listener_mut(listener)

@@ -436,7 +436,7 @@ impl StackConfigBuilder {
         self.0.challenges_per_second = n;
         self
     }
-    /// Whether a listener with as many half-open connections as its backlog answers further SYNs with a cookie and keeps
+    /// Whether a listener with one more half-open connection than its backlog answers further SYNs with a cookie and keeps
     /// nothing (tcp_syncookies, RFC 4987 §3.6). Default true; false drops them.
     #[must_use]
     pub const fn syn_cookies(mut self, on: bool) -> Self {

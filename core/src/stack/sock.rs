@@ -252,7 +252,10 @@ impl Listener {
     pub(super) fn may_begin(&self) -> bool {
         match self.transport {
             Transport::Tcp if planted::is(Bug::EndlessHalfOpen) => true,
-            Transport::Tcp => self.half_open < self.backlog && self.handed_over < self.queue_max(),
+            Transport::Tcp => {
+                let most = self.queue_max();
+                self.half_open < most && self.handed_over < most
+            }
             // Nobody listens for datagrams: a UDP socket is bound.
             Transport::Udp => false,
             Transport::Machnet => self.half_open.saturating_add(self.handed_over) < self.backlog,
@@ -269,7 +272,13 @@ impl Listener {
         self.handed_over < self.queue_max() || planted::is(Bug::EndlessBacklog)
     }
 
-    /// Getter: most that wait to be accepted. Linux's sockets hold one more than was asked for (sk_acceptq_is_full).
+    /// Another backlog from now on; who is there stays.
+    pub(super) const fn set_backlog(&mut self, backlog: u32) {
+        self.backlog = backlog;
+    }
+
+    /// Getter: most that wait to be accepted, and most whose handshake is not done. Linux's sockets hold one more of either than was
+    /// asked for (sk_acceptq_is_full, inet_csk_reqsk_queue_is_full).
     const fn queue_max(&self) -> u32 {
         match self.transport {
             Transport::Tcp => self.backlog.saturating_add(1),
@@ -301,8 +310,8 @@ mod tests {
     #[test]
     fn a_listener_holds_no_more_than_its_backlog_until_the_application_takes_some() {
         let mut listener = Listener::new(Transport::Tcp, SharedConfig::default(), 2);
-        assert!(listener.begin() && listener.begin());
-        assert!(!listener.begin(), "two half-open ones fill a backlog of two");
+        assert!(listener.begin() && listener.begin() && listener.begin());
+        assert!(!listener.begin(), "three half-open ones are one more than was asked for");
         listener.hand_over();
         assert!(listener.begin() && listener.may_hand_over());
         listener.hand_over();
@@ -311,6 +320,22 @@ mod tests {
         assert!(!listener.may_hand_over(), "three handed over fill the other queue");
         assert!(!listener.begin(), "and then nothing begins");
         listener.accepted(1_000);
+        assert!(listener.begin());
+    }
+
+    #[test]
+    fn another_backlog_turns_nobody_away_and_counts_for_the_next_one() {
+        let mut listener = Listener::new(Transport::Tcp, SharedConfig::default(), 0);
+        assert!(listener.begin() && !listener.begin());
+        listener.hand_over();
+        assert!(!listener.may_hand_over(), "one waits where nobody was to");
+        listener.set_backlog(1);
+        assert!(listener.begin() && listener.may_hand_over());
+        listener.hand_over();
+        listener.set_backlog(0);
+        listener.accepted(1);
+        assert!(!listener.begin() && !listener.may_hand_over(), "the other one waits still");
+        listener.accepted(1);
         assert!(listener.begin());
     }
 

@@ -519,6 +519,7 @@ fn socket_of(op: &Op) -> Option<SocketId> {
         | Op::Connect { .. }
         | Op::BindUdp { .. }
         | Op::Accepted { .. }
+        | Op::Backlog { .. }
         | Op::Ping { .. }
         | Op::Detach { .. } => None,
     }

@@ -32,6 +32,7 @@ const SEND_DATAGRAM: u8 = 15;
 const MARK_URGENT: u8 = 16;
 const END_RECORD: u8 = 17;
 const SHUTDOWN_READ: u8 = 18;
+const BACKLOG: u8 = 19;
 
 /// What an application can say: a command for the stack, or word about its channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +61,10 @@ pub struct DecodedCommand {
 /// that the daemon finds the offsets to snapshot. `None` for [`Op::Detach`], which nobody sends.
 pub fn encode_command(tag: u64, op: &Op, slot: Option<u32>) -> Option<Entry> {
     let head = |kind| Head::new(kind, slot.unwrap_or(NO_SLOT));
-    let plain = |kind, socket: SocketId| [head(kind).pack(), tag, socket.to_bits(), 0, 0, 0, 0, 0];
+    let numbered = |kind, socket: SocketId, number: u64| {
+        [head(kind).pack(), tag, socket.to_bits(), number, 0, 0, 0, 0]
+    };
+    let plain = |kind, socket| numbered(kind, socket, 0);
     Some(match *op {
         Op::Listen { transport, local, backlog } => {
             let (ip, v6) = pack_ip(local.ip());
@@ -80,9 +84,8 @@ pub fn encode_command(tag: u64, op: &Op, slot: Option<u32>) -> Option<Entry> {
             let last = u64::from(scope(remote)) | u64::from(transport_code(transport)) << 32;
             [head, tag, from[0], from[1], to[0], to[1], last, 0]
         }
-        Op::Accepted { listener, count } => {
-            [head(ACCEPTED).pack(), tag, listener.to_bits(), u64::from(count), 0, 0, 0, 0]
-        }
+        Op::Accepted { listener, count } => numbered(ACCEPTED, listener, count.into()),
+        Op::Backlog { listener, backlog } => numbered(BACKLOG, listener, backlog.into()),
         Op::Kick { socket } => plain(KICK, socket),
         Op::SendMessage { socket, offset, len, message } => {
             let len = u64::from(len);
@@ -95,12 +98,8 @@ pub fn encode_command(tag: u64, op: &Op, slot: Option<u32>) -> Option<Entry> {
         Op::SendDatagram { socket, offset, len, remote } => {
             datagram::encode_send(head(SEND_DATAGRAM), tag, socket, (offset, len), remote)
         }
-        Op::MarkUrgent { socket, offset } => {
-            [head(MARK_URGENT).pack(), tag, socket.to_bits(), offset, 0, 0, 0, 0]
-        }
-        Op::EndRecord { socket, offset } => {
-            [head(END_RECORD).pack(), tag, socket.to_bits(), offset, 0, 0, 0, 0]
-        }
+        Op::MarkUrgent { socket, offset } => numbered(MARK_URGENT, socket, offset),
+        Op::EndRecord { socket, offset } => numbered(END_RECORD, socket, offset),
         Op::ShutdownWrite { socket } => plain(SHUTDOWN_WRITE, socket),
         Op::ShutdownRead { socket } => plain(SHUTDOWN_READ, socket),
         Op::Close { socket } => plain(CLOSE, socket),
@@ -139,11 +138,14 @@ pub fn decode_command(entry: &Entry) -> Result<DecodedCommand, ProtoError> {
         LISTEN => AppCommand::Op(listen(head, entry)?),
         CONNECT => AppCommand::Op(connect(head, entry)?),
         PING => AppCommand::Op(ping(head, entry)?),
-        ACCEPTED => {
+        ACCEPTED | BACKLOG => {
             plain_head(head)?;
             zero_from(entry, 4)?;
-            let listener = SocketId::from_bits(entry[2]);
-            AppCommand::Op(Op::Accepted { listener, count: narrow(entry[3])? })
+            let (listener, number) = (SocketId::from_bits(entry[2]), narrow(entry[3])?);
+            AppCommand::Op(match head.kind {
+                ACCEPTED => Op::Accepted { listener, count: number },
+                _ => Op::Backlog { listener, backlog: number },
+            })
         }
         SEND_MESSAGE => AppCommand::Op(send_message(head, entry)?),
         BIND_UDP => AppCommand::Op(datagram::decode_bind(head, entry)?),
@@ -294,6 +296,27 @@ mod tests {
             let mut more = entry;
             more[3] = 1;
             assert!(decode_command(&more).is_err(), "{op:?}");
+        }
+    }
+
+    #[test]
+    fn commands_that_name_a_listener_and_a_number_read_back_as_they_were_written_and_take_no_more()
+    {
+        let listener = SocketId::from_bits(0x0000_0003_0000_0007);
+        for op in [
+            Op::Accepted { listener, count: u32::MAX },
+            Op::Backlog { listener, backlog: 0 },
+            Op::Backlog { listener, backlog: u32::MAX },
+        ] {
+            let entry = encode_command(9, &op, None).expect("an application says it");
+            let read = decode_command(&entry).expect("it is whole");
+            assert_eq!((read.tag, read.slot), (9, None), "{op:?}");
+            assert_eq!(read.command, AppCommand::Op(op.clone()));
+            for word in 3..8 {
+                let mut more = entry;
+                more[word] |= 1 << 32;
+                assert!(decode_command(&more).is_err(), "{op:?} with more in word {word}");
+            }
         }
     }
 }

@@ -194,7 +194,7 @@ impl Stack {
             // The daemon of one page knows no datagrams.
             Op::BindUdp { .. } | Op::ConnectUdp { .. } | Op::SendDatagram { .. } => {}
             Op::Kick { .. } | Op::Accepted { .. } | Op::SetOption { .. } | Op::Detach { .. } => {}
-            Op::ShutdownRead { .. } => {}
+            Op::ShutdownRead { .. } | Op::Backlog { .. } => {}
             // Clients read in line, and mark nothing.
             Op::MarkUrgent { .. } | Op::EndRecord { .. } => {}
         }

@@ -194,7 +194,7 @@ fn the_death_of_a_channel_ends_its_sockets_and_tells_the_peers() {
 fn a_full_backlog_takes_nobody_until_the_application_accepts() {
     let mut duo = Duo::with(4_096, &|_| {}, &|config| config.syn_cookies(false));
     let local = SocketAddr::new(Host::address(2), PORT);
-    duo.b.ask(Op::Listen { transport: Transport::Tcp, local, backlog: 2 });
+    duo.b.ask(Op::Listen { transport: Transport::Tcp, local, backlog: 1 });
     for _ in 0..3 {
         duo.a.ask(Op::Connect { transport: Transport::Tcp, local: None, remote: local });
     }

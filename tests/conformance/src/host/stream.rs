@@ -79,9 +79,10 @@ impl Host {
         let asked = u32::try_from(backlog).map_or(most, |backlog| backlog.min(most));
         let tcp = self.tcp(fd)?;
         match &mut tcp.role {
-            // Shown from now on. The stack has no word for another backlog of a listener: its queue stays as long as it was.
-            Role::Listener { backlog, .. } => {
+            Role::Listener { socket, backlog, .. } => {
                 *backlog = asked;
+                let listener = *socket;
+                self.tell(Op::Backlog { listener, backlog: asked })?;
                 return Ok(Reply::Number(0));
             }
             Role::Stream { .. } => return Err(Errno::EINVAL),
@@ -90,8 +91,7 @@ impl Host {
         let unbound = SocketAddr::new(unspecified(tcp.v6), 0);
         let local = tcp.bound.unwrap_or(unbound);
         self.stage_options(fd)?;
-        let backlog = asked.max(1);
-        let answer = self.ask(Op::Listen { transport: Transport::Tcp, local, backlog });
+        let answer = self.ask(Op::Listen { transport: Transport::Tcp, local, backlog: asked });
         match answer {
             Some(Completion::Listening { socket, local, .. }) => {
                 let tcp = self.tcp(fd)?;
