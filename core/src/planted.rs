@@ -390,6 +390,8 @@ bugs! {
     BacklogOfOne "backlog-of-one",
     /// listen() again leaves the backlog of a listener as it was.
     FirstBacklogStays "first-backlog-stays",
+    /// TCP_DEFER_ACCEPT: whoever has acknowledged the SYN,ACK is asked again all the same.
+    DeferredIsAskedAgain "deferred-is-asked-again",
     /// A SYN that comes again is left to the timer (RFC 9293 §3.10.7.4, fourth).
     SynAgainIgnored "syn-again-ignored",
     /// In SYN-RECEIVED of a passive open another SYN is challenged (RFC 9293 §3.10.7.4, fourth).

@@ -134,7 +134,8 @@ pub enum SocketOption {
     NotSentLowWater(u32),
     /// TCP_WINDOW_CLAMP: most bytes of receive window; 0 for no limit.
     WindowClamp(u32),
-    /// TCP_DEFER_ACCEPT: seconds that a connection without data may wait before it is handed over; 0 for off.
+    /// TCP_DEFER_ACCEPT: seconds that a connection without data may wait before it is handed over, rounded up to whole spans of the
+    /// SYN,ACK's timer ([`crate::tcp::defer_accept_lasts`]), up to 2^20; 0 for off.
     DeferAccept(u32),
     /// SO_RCVBUF: bytes of receive buffer, at least 1; switches autotuning off. Linux's doubling is the caller's.
     ReceiveBuffer(u32),

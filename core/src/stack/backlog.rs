@@ -55,7 +55,6 @@ impl Stack {
         &mut self,
         id: SocketId,
         (header, payload_len): (&TcpHeader, usize),
-        now: Instant,
         port: &mut P,
     ) -> Result<(), DropReason> {
         let Some(socket) = self.sockets.get(id) else { return Ok(()) };
@@ -63,8 +62,9 @@ impl Stack {
         if socket.stream.is_some() || socket.ended || !connection.completes_handshake(header) {
             return Ok(());
         }
-        if payload_len == 0 && connection.defers_accept(now) {
-            return Err(DropReason::Limit);
+        if connection.defers_accept(header, payload_len as u32) {
+            // It counts for nothing yet, and needs no rings.
+            return Ok(());
         }
         let (channel, listener) = (socket.channel, socket.listener.get());
         if let Some(listener) = listener.and_then(|id| self.listener_mut(id))

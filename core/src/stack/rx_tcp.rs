@@ -69,7 +69,7 @@ impl Stack {
     ) -> Result<(), DropReason> {
         self.stats.tcp_segments_in += 1;
         self.stats.socket_visits += 1;
-        self.complete_handshake(id, (header, payload.len()), packet.now, port)?;
+        self.complete_handshake(id, (header, payload.len()), port)?;
         let Some(socket) = self.sockets.get_mut(id) else { return Err(DropReason::NoSocket) };
         let before = socket.tcp_state();
         let Kind::Tcp { connection, .. } = &mut socket.kind else {

@@ -52,6 +52,8 @@ pub(in crate::tcp) enum Reader {
     /// The application reads it.
     #[default]
     Here,
+    /// It will, once there is data: the SYN,ACK was acknowledged, and that counts for nothing yet (TCP_DEFER_ACCEPT).
+    Later,
     /// The application reads no more (SHUT_RD).
     Shut,
     /// The application is gone.
@@ -186,7 +188,7 @@ impl Connection {
     /// Getter: data that still comes is answered with RST (RFC 9293 §3.6.1): nobody will read it, and the peer must know.
     pub(in crate::tcp) const fn resets_late_data(&self) -> bool {
         match self.flags.reader {
-            Reader::Here => false,
+            Reader::Here | Reader::Later => false,
             Reader::Shut => matches!(self.state, State::FinWait1 | State::FinWait2),
             Reader::Gone => true,
         }
@@ -320,13 +322,6 @@ impl Connection {
         self.is_half_open()
             && header.flags.0 & relevant == expected
             && header.ack == self.snd.iss + 1
-    }
-
-    /// Getter: the application wants no connection without data yet (TCP_DEFER_ACCEPT): an acknowledgement that only
-    /// completes the handshake counts as lost until the time is over, and the SYN,ACK asks for another.
-    pub fn defers_accept(&self, now: Instant) -> bool {
-        let span = Duration::from_secs(u64::from(self.config.defer_accept_s));
-        now.saturating_since(self.counters.last_rx) < span
     }
 
     /// Command: makes the transition that the table has for `trigger`, if any, and what follows from it.

@@ -173,6 +173,8 @@ impl Connection {
         connection.snd.snd_max = cookie + 1;
         let promised = config.rcv_wnd_initial.min(connection.rcv.buffer_max);
         connection.rcv.rcv_adv = connection.rcv.rcv_nxt + promised;
+        // Nothing is remembered that could wait for data (TCP_DEFER_ACCEPT): the time for it is over.
+        connection.recovery.retries = connection.deferred_spans();
         Some(connection)
     }
 }

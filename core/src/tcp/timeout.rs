@@ -102,12 +102,13 @@ impl Connection {
         }
         let once = planted::is(Bug::OneSynAck) && self.is_half_open();
         let enough = once || (handshake && self.recovery.retries >= max);
-        let for_ever = handshake && planted::is(Bug::SynForEver);
-        if !for_ever && (enough || self.is_given_up(now, self.recovery.retries, max)) {
+        let patient = self.waits_for_data() || (handshake && planted::is(Bug::SynForEver));
+        if !patient && (enough || self.is_given_up(now, self.recovery.retries, max)) {
             self.advance(now, Trigger::GiveUp);
             return self.end(EndReason::TimedOut);
         }
         let again = self.recovery.retries > 0;
+        let rests = self.rests();
         if !again {
             self.events.soft_error = None;
         }
@@ -115,9 +116,11 @@ impl Connection {
         self.recovery.retries = self.recovery.retries.saturating_add(1);
         Trouble::of(&mut self.recovery.trouble).timed_out(now, !again);
         self.rtt.back_off();
-        if handshake {
+        if rests {
+            // Nothing is sent, and nothing was lost.
+        } else if handshake {
             self.snd.snd_nxt = self.snd.snd_una;
-            self.counters.syn_lost = true;
+            self.counters.syn_lost |= !self.is_deferred();
         } else {
             self.enter_loss(now, again);
             self.suspect_black_hole(now);

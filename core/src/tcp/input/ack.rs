@@ -1,7 +1,7 @@
 //! The ACK field (RFC 9293 §3.10.7.4, fifth): progress, duplicates, the send window, round-trip samples.
 
 use super::super::congestion::LossEvent;
-use super::super::connection::{Connection, clock_ms};
+use super::super::connection::{Connection, Reader, clock_ms};
 use super::super::disposition::Disposition;
 use super::super::recovery::Delivery;
 use super::super::state::State;
@@ -29,7 +29,7 @@ impl Connection {
             if planted::is(Bug::ThirdAckDataLost) && header.seq == self.rcv.rcv_nxt {
                 self.rcv.advance(u64::from(segment.payload_len), io);
             }
-            return self.complete_handshake(now, header, io);
+            return self.complete_handshake(now, segment, io);
         }
         if header.ack > self.snd.snd_max && !planted::is(Bug::AckOfTheFuture) {
             if planted::is(Bug::FutureAcksCount) {
@@ -97,12 +97,21 @@ impl Connection {
     fn complete_handshake(
         &mut self,
         now: Instant,
-        header: &TcpHeader,
+        segment: &SegmentIn<'_>,
         io: &mut impl StreamIo,
     ) -> Result<(), Disposition> {
+        let header = segment.header;
         let bad = header.ack <= self.snd.iss || header.ack > self.snd.snd_max;
         if bad && !planted::is(Bug::AnyAckInSynReceived) {
             return Err(Disposition::SendRst(reset_for(header)));
+        }
+        if self.defers_accept(header, segment.payload_len) {
+            self.flags.reader = Reader::Later;
+            self.update_ts_recent(now, header);
+            return Err(Disposition::Ignore);
+        }
+        if self.is_deferred() {
+            self.flags.reader = Reader::Here;
         }
         self.sample_handshake(now, header.options.timestamps);
         // The SYN is acknowledged here; data or a FIN among it cannot be yet.

@@ -1,5 +1,6 @@
 //! Values of socket options on the application's side: which are only kept, what they are at first, what they mean to calls.
 
+use causeway_core::tcp::defer_accept_lasts;
 use causeway_core::time::Duration;
 
 use super::errno::Errno;
@@ -204,6 +205,10 @@ pub(super) fn checked(key: Key, value: &[u8], udp: bool) -> Result<Vec<u8>, Errn
             } else {
                 Err(Errno::EDOM)
             }
+        }
+        (TCP, libc::TCP_DEFER_ACCEPT) => {
+            let lasts = defer_accept_lasts(u32::try_from(int(value)?).unwrap_or(0));
+            number(lasts.cast_signed())
         }
         // TCP_FIN_TIMEOUT_MAX.
         (TCP, libc::TCP_LINGER2) => number(int(value)?.clamp(-1, 120)),
