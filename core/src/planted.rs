@@ -578,6 +578,12 @@ bugs! {
     StragglersWaitLong "stragglers-wait-long",
     /// Of a peer that took back what it held, only what had its time is lost (RFC 2018 8).
     RenegedInPart "reneged-in-part",
+    /// What may have been the original's arrival hides what arrived for certain (RFC 8985 §6.2 step 2).
+    DoubtHidesTheCertain "doubt-hides-the-certain",
+    /// What a peer says that takes back what it held is believed to tell of losses (RFC 2018 §8).
+    RenegedJudged "reneged-judged",
+    /// A recovery that a timer begins has nothing that clocks it (RFC 9937).
+    TimerClocksNothing "timer-clocks-nothing",
     /// A tail loss probe counts as a retransmission under way (tcpi_retrans).
     ProbeIsRetransmission "probe-is-retransmission",
     /// Without SACK duplicates count however few segments are in flight.

@@ -90,7 +90,7 @@ impl Connection {
             let delivery = &delivery;
             let ack =
                 Ack { timestamps, delivery, acked, advanced, duplicate, may_send_new, lost_before };
-            phase = match advanced && self.is_reneged() {
+            phase = match advanced && self.is_reneged() && !planted::is(Bug::RenegedJudged) {
                 true => self.judge_reneging(now, &ack),
                 false => self.judge(now, &ack, dsack_of_probe),
             };
@@ -217,7 +217,6 @@ impl Connection {
     /// What RACK learns from what was delivered (RFC 8985 §6.2 steps 1 to 3).
     fn note_delivery(&mut self, now: Instant, ack: &Ack<'_>) {
         let mss = self.options.mss();
-        let min_rtt = self.rtt.min_rtt();
         let echo = ack.echo().filter(|_| self.options.timestamps);
         let newest_sent = self.timestamp(ack.delivery.certain.xmit_time);
         let Some(flight) = self.recovery.flight.as_deref_mut() else { return };
@@ -227,7 +226,7 @@ impl Connection {
             let in_order = newest.end <= flight.una;
             let before = |echo: u32| echo.wrapping_sub(newest_sent).cast_signed() < 0;
             let older = in_order && echo.is_some_and(before);
-            flight.rack.delivered(now, newest, ack.delivery.certain_last, min_rtt, older);
+            flight.rack.delivered(now, newest, ack.delivery.certain_last, older);
         }
         if let Some(low) = ack.delivery.reordered {
             let distance = flight.fack - low;
@@ -478,6 +477,9 @@ impl Connection {
     #[cold]
     fn judge_reneging(&mut self, now: Instant, ack: &Ack<'_>) -> AckPhase {
         self.note_delivery(now, ack);
+        if let Some(flight) = self.recovery.flight.as_deref_mut() {
+            flight.timers.reorder = OFF;
+        }
         match self.recovery.phase {
             Phase::Open => AckPhase::Open,
             Phase::Fast => {

@@ -58,20 +58,18 @@ impl Rack {
         }
     }
 
-    /// Input: `sent` was delivered, the newest by this acknowledgement (RACK_update, §6.2 step 2). `echo_older`: the timestamp that
-    /// it echoes is older than the retransmission. `last`: when the last segment left of those that were delivered, by their
-    /// sequence: RACK.rtt is its round trip, as the RFC goes through them in that order.
+    /// Input: `sent` was delivered for certain, the newest by this acknowledgement (RACK_update, §6.2 step 2). `echo_older`: the
+    /// timestamp that it echoes is older than the retransmission. `last`: when the last segment left of those that were delivered, by
+    /// their sequence: RACK.rtt is its round trip, as the RFC goes through them in that order.
     #[inline]
     pub(in crate::tcp) fn delivered(
         &mut self,
         now: Instant,
         sent: &Sent,
         last: Instant,
-        min_rtt: Duration,
         echo_older: bool,
     ) {
-        let rtt = now.saturating_since(sent.xmit_time);
-        if sent.marks.has(Marks::EVER) && (rtt < min_rtt || echo_older) {
+        if sent.marks.has(Marks::EVER) && echo_older {
             // It was the original that arrived, and when that left is forgotten.
             return;
         }
@@ -240,7 +238,7 @@ mod tests {
         let mut delivery = Delivery::default();
         flight.sack(left, right, MSS, &mut delivery);
         let last = delivery.newest.xmit_time;
-        flight.rack.delivered(at(now), &delivery.newest, last, Duration::from_millis(20), false);
+        flight.rack.delivered(at(now), &delivery.newest, last, false);
     }
 
     #[test]
@@ -249,8 +247,8 @@ mod tests {
         sack(&mut flight, 21, 100, 200);
         let look = flight.detect_loss(&path(21, true)).unwrap();
         assert_eq!(flight.lost_bytes, 0);
-        // 20 ms round trip and min_rtt / 4 after the newest delivered one left.
-        assert_eq!(look, at(1 + 20 + 5));
+        // 20 ms round trip and min_rtt / 4 after the straggler left.
+        assert_eq!(look, at(20 + 5));
         assert_eq!(flight.detect_loss(&path(25, true)), None);
         assert_eq!(flight.lost_bytes, 100, "the first left at 0");
     }
@@ -286,7 +284,7 @@ mod tests {
     {
         let mut rack = Rack::new(0);
         let sent = Sent { end: 100, len: 100, xmit_time: at(20), ..Sent::default() };
-        rack.delivered(at(32), &sent, at(10), Duration::ZERO, false);
+        rack.delivered(at(32), &sent, at(10), false);
         assert_eq!((rack.rtt, rack.newest), (Duration::from_millis(22), sent.stamp()));
     }
 
@@ -318,14 +316,32 @@ mod tests {
 
     #[test]
     fn the_delivery_of_a_retransmission_that_came_too_soon_tells_nothing() {
+        let resent = |end, left| {
+            let mut sent = Sent { end, len: 100, xmit_time: at(left), ..Sent::default() };
+            sent.marks.set(Marks::EVER);
+            sent
+        };
+        let (old, new) = (resent(100, 10), resent(200, 30));
+        let mut delivery = Delivery::new(at(40), Duration::from_millis(20));
+        delivery.ascertain(&new, false);
+        assert_eq!(delivery.certain.len, 0, "ten milliseconds are less than any round trip");
+        delivery.ascertain(&old, false);
+        assert_eq!((delivery.certain, delivery.certain_last), (old, at(10)), "and hide no other");
         let mut rack = Rack::new(0);
-        let mut sent = Sent { end: 100, len: 100, xmit_time: at(30), ..Sent::default() };
-        sent.marks.set(Marks::EVER);
-        let least = Duration::from_millis(20);
-        rack.delivered(at(40), &sent, at(30), least, false);
-        rack.delivered(at(60), &sent, at(30), least, true);
-        assert_eq!(rack, Rack::new(0));
-        rack.delivered(at(60), &sent, at(30), least, false);
+        rack.delivered(at(60), &new, at(30), true);
+        assert_eq!(rack, Rack::new(0), "the echo is older");
+        rack.delivered(at(60), &new, at(30), false);
         assert_eq!(rack.rtt, Duration::from_millis(30));
+    }
+
+    #[test]
+    fn the_round_trip_is_of_the_last_that_the_number_covers_and_else_of_the_last_that_is_held() {
+        let sent = |end, left| Sent { end, len: 100, xmit_time: at(left), ..Sent::default() };
+        let mut delivery = Delivery::new(at(40), Duration::ZERO);
+        delivery.ascertain(&sent(900, 9), false);
+        assert_eq!(delivery.certain_last, at(9));
+        delivery.ascertain(&sent(100, 2), true);
+        delivery.ascertain(&sent(1_000, 12), false);
+        assert_eq!((delivery.certain.end, delivery.certain_last), (1_000, at(2)));
     }
 }

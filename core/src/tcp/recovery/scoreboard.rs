@@ -298,7 +298,7 @@ mod tests {
             self.flight.sack(left, right, MSS, &mut delivery);
             if delivery.bytes > 0 {
                 let last = delivery.newest.xmit_time;
-                self.flight.rack.delivered(at(now), &delivery.newest, last, Duration::ZERO, false);
+                self.flight.rack.delivered(at(now), &delivery.newest, last, false);
             }
         }
 
