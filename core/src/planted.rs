@@ -584,6 +584,12 @@ bugs! {
     RenegedJudged "reneged-judged",
     /// A recovery that a timer begins has nothing that clocks it (RFC 9937).
     TimerClocksNothing "timer-clocks-nothing",
+    /// The timers of probe and timeout go on while stragglers are waited for (RFC 8985 §8).
+    TimersRace "timers-race",
+    /// What undoes a reduction restarts the retransmission timer, though it acknowledges nothing (RFC 6298 5.3).
+    UndoRestartsTimers "undo-restarts-timers",
+    /// A FIN that comes again is not told as a duplicate (RFC 2883 §4).
+    FinAgainUntold "fin-again-untold",
     /// A tail loss probe counts as a retransmission under way (tcpi_retrans).
     ProbeIsRetransmission "probe-is-retransmission",
     /// Without SACK duplicates count however few segments are in flight.

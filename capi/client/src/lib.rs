@@ -54,5 +54,5 @@ pub use message::{Flow, MsgId};
 pub use os::{DEFAULT_SOCKET, OsEnv, SOCKET_VARIABLE};
 pub use ping::Pong;
 pub use sleep::Wait;
-pub use tcp::{TcpListener, TcpStream};
+pub use tcp::{TCP_CLOSED, TcpListener, TcpStream};
 pub use udp::{DATAGRAM_BYTES_MAX, UdpSocket};

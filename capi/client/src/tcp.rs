@@ -18,6 +18,9 @@ use crate::state::State;
 /// Of the TX pool, what one stream may hold: a quarter, so that others can send while one is stuck.
 const POOL_SHARE: u64 = 4;
 
+/// [`SocketInfo::state`] of a connection that has ended: Linux's TCP_CLOSE.
+pub const TCP_CLOSED: u8 = causeway_core::tcp::State::Closed.linux_number();
+
 /// Accepts TCP connections. Dropping it stops listening; connections not yet accepted are reset.
 #[derive(Debug)]
 pub struct TcpListener {
@@ -240,7 +243,10 @@ impl TcpStream {
         })
     }
 
-    /// Getter: the connection's figures.
+    /// Getter: the connection's figures; once it has ended those that it had then, with [`TCP_CLOSED`] as its state.
+    ///
+    /// # Errors
+    /// [`InfoError`]: there are none, since it never came to be, or ended while the application did not keep up.
     pub fn info(&self, wait: Wait) -> Result<SocketInfo, InfoError> {
         self.inner.info(self.id, wait)
     }

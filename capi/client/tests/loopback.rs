@@ -174,7 +174,7 @@ fn an_aborted_connection_is_a_reset_for_its_peer() {
     assert_eq!(error, ReadError::Ended(EndReason::Reset));
     assert_eq!(far.write(b"x", Wait::Forever), Err(WriteError::Ended(EndReason::Reset)));
     let last = far.info(Wait::Forever).unwrap();
-    assert_eq!((last.state, last.bytes_sent), (7, 12), "the figures at the end stay");
+    assert_eq!((last.state, last.bytes_sent), (TCP_CLOSED, 12), "the figures at the end stay");
 }
 
 #[test]

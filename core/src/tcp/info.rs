@@ -75,11 +75,11 @@ impl Connection {
     }
 
     /// Getter: the figures of a connection that has just ended, as Linux keeps them until close: nothing waits for an
-    /// acknowledgement any more, and the peer's FIN, if that ended it, is acknowledged.
+    /// acknowledgement any more, and what is due at once, as that of the peer's FIN, has left.
     pub fn last_info_at(&self, now: Instant, io: &impl StreamIo) -> SocketInfo {
         let info = self.info_at(now, io);
         let counted = !planted::is(Bug::LastAckUncounted);
-        let acknowledgements = u32::from(self.rcv.ack_due != AckDue::No && counted);
+        let acknowledgements = u32::from(self.rcv.ack_due == AckDue::Now && counted);
         let segs_out = info.segs_out.wrapping_add(acknowledgements);
         SocketInfo { state: State::Closed.linux_number(), unacked: 0, backoff: 0, segs_out, ..info }
     }

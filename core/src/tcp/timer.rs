@@ -66,6 +66,12 @@ impl Timers {
         *deadline = at.min(*deadline);
     }
 
+    /// Command: puts `timer` off until `at`, if it is set to something earlier.
+    pub(in crate::tcp) fn set_no_sooner(&mut self, timer: TimerReason, at: Instant) {
+        let deadline = &mut self.deadlines[timer as usize];
+        *deadline = at.max(*deadline);
+    }
+
     pub(in crate::tcp) fn stop(&mut self, timer: TimerReason) {
         self.deadlines[timer as usize] = OFF;
     }

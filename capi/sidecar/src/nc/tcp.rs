@@ -6,7 +6,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
-use causeway_client::{Channel, TcpListener, TcpStream, Wait, WriteError};
+use causeway_client::{Channel, TCP_CLOSED, TcpListener, TcpStream, Wait, WriteError};
 
 use super::Args;
 use super::traffic::TRAFFIC;
@@ -98,8 +98,9 @@ fn send_stdin(stream: Arc<TcpStream>) -> JoinHandle<anyhow::Result<u64>> {
 /// The end of this process ends the channel and what is still on its way in it: wait for the acknowledgements.
 fn linger(stream: &TcpStream, sent: u64) {
     let until = Instant::now() + LINGER;
-    // No figures any more: the connection is at its end. They count the SYN of an active open, and FIN.
+    // They count the SYN of an active open, and FIN.
     while let Ok(info) = stream.info(Wait::Forever)
+        && info.state != TCP_CLOSED
         && info.bytes_acked <= sent
         && Instant::now() < until
     {

@@ -235,14 +235,15 @@ impl Connection {
             // Two ends that disagree must not answer each other for ever.
             return Disposition::Ignore;
         }
-        let end = (segment.header.seq + segment.payload_len).min(self.rcv.rcv_nxt);
-        if segment.header.seq < end {
-            // RFC 2883 §4: tell what came again.
+        let len = segment_len(flags, segment.payload_len);
+        let told = if planted::is(Bug::FinAgainUntold) { segment.payload_len } else { len };
+        let end = (segment.header.seq + told).min(self.rcv.rcv_nxt);
+        if segment.header.seq < end && self.state != State::TimeWait {
+            // RFC 2883 §4: tell what came again, a FIN as well. In TIME-WAIT nothing follows that could be sent again in vain.
             self.rcv.note_duplicate(segment.header.seq, end);
         }
         self.rcv.ack_due = AckDue::Now;
         // What came again, or data right behind the window's edge: a probe.
-        let len = segment_len(flags, segment.payload_len);
         let edge = self.rcv.rcv_nxt + self.rcv.rcv_wnd();
         if len > 0 && (segment.header.seq < self.rcv.rcv_nxt || segment.header.seq == edge) {
             self.told_nothing_new(segment.header.seq + len);

@@ -385,8 +385,13 @@ impl Connection {
             reorders: self.recovery.reorders(),
             recovering: self.recovery.phase != Phase::Open,
         };
-        if let Some(flight) = self.recovery.flight.as_deref_mut() {
-            flight.timers.reorder = flight.detect_loss(&path).unwrap_or(OFF);
+        let Some(flight) = self.recovery.flight.as_deref_mut() else { return };
+        let look = flight.detect_loss(&path);
+        flight.timers.reorder = look.unwrap_or(OFF);
+        if let Some(at) = look.filter(|_| !planted::is(Bug::TimersRace)) {
+            // It takes the place of the others (RFC 8985 §8): neither probe nor timeout before stragglers had their time.
+            flight.timers.probe = OFF;
+            self.timers.set_no_sooner(TimerReason::Retransmit, at);
         }
     }
 
@@ -464,7 +469,9 @@ impl Connection {
         if restores {
             self.congestion.on_spurious();
         }
-        self.restart_timers(now);
+        if planted::is(Bug::UndoRestartsTimers) {
+            self.restart_timers(now);
+        }
         self.events.raise(Events::CONGESTION);
     }
 

@@ -92,6 +92,8 @@ impl Connection {
             // As if a segment had just been delivered: something has to clock the others out (tcp_rack_reo_timeout).
             let clock = if planted::is(Bug::TimerClocksNothing) { 0 } else { self.options.mss() };
             self.reduce_proportionally(clock, false);
+            // What is sent again now has its whole time.
+            self.timers.set(TimerReason::Retransmit, now + self.rto());
         }
         self.tell_losses(now);
     }

@@ -84,14 +84,15 @@ impl Sent {
         self.len - self.marks.has(Marks::FIN) as u32
     }
 
-    /// Getter: how many segments of at most `mss` fewer `left` positions are, that are left of the record which it was the beginning of:
-    /// a part that ends in the midst of a segment delivers none of it.
+    /// Getter: how many segments of at most `mss` fewer the `left` bytes are that are left of the record of which it was the beginning;
+    /// `None`: it is all of it. A part that ends in the midst of a segment delivers none of it.
     #[inline]
-    pub(in crate::tcp) fn segments_before(&self, left: u32, mss: u32) -> u32 {
+    pub(in crate::tcp) fn segments_before(&self, left: Option<u32>, mss: u32) -> u32 {
         match left {
-            _ if planted::is(Bug::PartIsASegment) => self.segments(mss),
-            0 => self.segments(mss),
-            left => (self.len + left).div_ceil(mss) - left.div_ceil(mss),
+            Some(left) if !planted::is(Bug::PartIsASegment) => {
+                (self.len + left).div_ceil(mss) - left.div_ceil(mss).max(1)
+            }
+            Some(_) | None => self.segments(mss),
         }
     }
 
@@ -187,12 +188,12 @@ impl SentQueue {
     }
 
     /// Output: takes out the first record if all of it lies below `una`; of one that `una` lies in, the part below. With it, the
-    /// positions that are left of that record.
+    /// bytes that are left of that record.
     #[inline]
-    pub(in crate::tcp) fn take_below(&mut self, una: u64) -> Option<(Sent, u32)> {
+    pub(in crate::tcp) fn take_below(&mut self, una: u64) -> Option<(Sent, Option<u32>)> {
         let front = self.records.front_mut()?;
         if front.end <= una {
-            return self.records.pop_front().map(|record| (record, 0));
+            return self.records.pop_front().map(|record| (record, None));
         }
         let start = front.start();
         if start >= una {
@@ -203,7 +204,7 @@ impl SentQueue {
         part.len = (una - start) as u32;
         part.marks.clear(Marks::FIN);
         front.len -= part.len;
-        Some((part, front.len))
+        Some((part, Some(front.data())))
     }
 
     /// Command: makes two records of the one at `index`; the second begins at `at`, which lies inside.
@@ -265,9 +266,9 @@ mod tests {
     #[test]
     fn what_lies_below_an_edge_is_taken_out_record_by_record_and_then_in_part() {
         let mut queue = queue(&[10, 30]);
-        let part = |(r, left): (Sent, u32)| (r.start(), r.end, left);
-        assert_eq!(queue.take_below(14).map(part), Some((0, 10, 0)));
-        assert_eq!(queue.take_below(14).map(part), Some((10, 14, 16)));
+        let part = |(r, left): (Sent, Option<u32>)| (r.start(), r.end, left);
+        assert_eq!(queue.take_below(14).map(part), Some((0, 10, None)));
+        assert_eq!(queue.take_below(14).map(part), Some((10, 14, Some(16))));
         assert_eq!(queue.take_below(14), None);
         assert!(queue.is_valid(14, 30));
     }
@@ -278,6 +279,13 @@ mod tests {
         let mut below = |una| queue.take_below(una).map(|(r, left)| r.segments_before(left, 10));
         assert_eq!([below(4), below(10)], [Some(0), Some(1)]);
         assert_eq!([below(15), below(30), below(31), below(35)], [1, 1, 0, 1].map(Some));
+        // A segment that bears a FIN is not delivered before the FIN is.
+        let mut record = Sent { end: 11, len: 11, ..Sent::default() };
+        record.marks.set(Marks::FIN);
+        let mut queue = SentQueue::default();
+        queue.push(record);
+        let mut below = |una| queue.take_below(una).map(|(r, left)| r.segments_before(left, 10));
+        assert_eq!([below(5), below(10), below(11)], [0, 0, 1].map(Some));
     }
 
     #[test]

@@ -473,7 +473,8 @@ impl Host {
         let info = match &self.tcp(fd)?.role {
             Role::Stream { socket } => {
                 let socket = *socket;
-                self.info(socket).unwrap_or_default()
+                let none = SocketInfo { state: CLOSED, ..Default::default() };
+                self.info(socket).unwrap_or(none)
             }
             Role::Fresh => SocketInfo { state: CLOSED, ..Default::default() },
             Role::Listener { queue, backlog, .. } => SocketInfo {

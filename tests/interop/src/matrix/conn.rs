@@ -6,7 +6,9 @@ use std::net::{Shutdown, SocketAddr};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use causeway_client::{Channel, ConnectError, ReadError, TcpListener, TcpStream, Wait, WriteError};
+use causeway_client::{
+    Channel, ConnectError, ReadError, TCP_CLOSED, TcpListener, TcpStream, Wait, WriteError,
+};
 use causeway_core::error::EndReason;
 use rustix::net::sockopt;
 
@@ -185,8 +187,10 @@ impl Conn {
     pub fn close(self) {
         if let Self::Ours(stream) = &self {
             let until = Instant::now() + LINGER;
-            // There are no figures of a connection that is over.
-            while stream.info(Wait::Forever).is_ok() && Instant::now() < until {
+            let under_way = |stream: &TcpStream| {
+                stream.info(Wait::Forever).is_ok_and(|info| info.state != TCP_CLOSED)
+            };
+            while under_way(stream) && Instant::now() < until {
                 std::thread::sleep(Duration::from_millis(2));
             }
         }
