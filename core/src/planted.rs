@@ -590,6 +590,12 @@ bugs! {
     UndoRestartsTimers "undo-restarts-timers",
     /// A FIN that comes again is not told as a duplicate (RFC 2883 §4).
     FinAgainUntold "fin-again-untold",
+    /// Data that was waited for is taken for the answer to the SYN,ACK (RFC 6298 3).
+    DataAnswersTheSyn "data-answers-the-syn",
+    /// The user timeout ends a connection that waits for data (TCP_DEFER_ACCEPT).
+    SpansBurnAtOnce "spans-burn-at-once",
+    /// A FIN leaves before the handshake of a Fast Open is done (RFC 9293 §3.10.4).
+    FinOfAChildEarly "fin-of-a-child-early",
     /// A tail loss probe counts as a retransmission under way (tcpi_retrans).
     ProbeIsRetransmission "probe-is-retransmission",
     /// Without SACK duplicates count however few segments are in flight.

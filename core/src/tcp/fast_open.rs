@@ -363,6 +363,7 @@ impl Connection {
         if len > 0 {
             self.rcv.store_next(slices, len, io)?;
             self.rcv.rcv_adv = self.rcv.rcv_adv.max(self.rcv.rcv_nxt);
+            self.counters.data_segs_in = 1;
             self.events.raise(Events::READABLE);
         }
         let child = FastOpen {

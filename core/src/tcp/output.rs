@@ -323,7 +323,9 @@ impl Connection {
         let in_flight = self.snd.outstanding();
         let offset = self.snd.offset_of(self.snd.snd_max);
         let waiting = u32::try_from(end.saturating_sub(offset)).unwrap_or(u32::MAX);
-        let fin_waits = self.snd.fin_queued && offset <= end;
+        // RFC 9293 §3.10.4: in SYN-RECEIVED what was sent before it has to be acknowledged first (Fast Open).
+        let early = self.state == State::SynReceived && !planted::is(Bug::FinOfAChildEarly);
+        let fin_waits = self.snd.fin_queued && offset <= end && !early;
         if waiting == 0 && !fin_waits {
             self.snd.cwnd_limited = false;
             return None;

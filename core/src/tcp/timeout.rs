@@ -126,7 +126,10 @@ impl Connection {
             self.suspect_black_hole(now);
         }
         // Already now: a frame that cannot be had must not lose the timer.
-        let at = self.within_user_timeout(now, self.rto());
+        let at = match self.waits_for_data() && !planted::is(Bug::SpansBurnAtOnce) {
+            true => now + self.rto(),
+            false => self.within_user_timeout(now, self.rto()),
+        };
         self.timers.set(TimerReason::Retransmit, at);
     }
 

@@ -105,15 +105,27 @@ impl Connection {
         if bad && !planted::is(Bug::AnyAckInSynReceived) {
             return Err(Disposition::SendRst(reset_for(header)));
         }
+        let timestamps = header.options.timestamps;
         if self.defers_accept(header, segment.payload_len) {
+            if !self.is_deferred()
+                && let Some(rtt) = self.handshake_rtt(now, timestamps)
+            {
+                // It counts once data comes: until then the timer has spans of its own.
+                self.rtt.path_sample(rtt, clock_ms(now));
+            }
             self.flags.reader = Reader::Later;
             self.update_ts_recent(now, header);
             return Err(Disposition::Ignore);
         }
-        if self.is_deferred() {
+        if self.is_deferred() && !planted::is(Bug::DataAnswersTheSyn) {
             self.flags.reader = Reader::Here;
+            let rtt = self.rtt.min_rtt();
+            if rtt > Duration::ZERO {
+                self.rtt.sample(rtt, self.snd.snd_una, self.snd.snd_max, &self.config);
+            }
+        } else {
+            self.sample_handshake(now, timestamps);
         }
-        self.sample_handshake(now, header.options.timestamps);
         // The SYN is acknowledged here; data or a FIN among it cannot be yet.
         let child = self.is_fast_child();
         // What was sent before the handshake was done is acknowledged like any other data.
@@ -224,9 +236,17 @@ impl Connection {
 
     /// The round trip of the SYN, or of the SYN,ACK.
     pub(super) fn sample_handshake(&mut self, now: Instant, timestamps: Option<Timestamps>) {
+        if let Some(rtt) = self.handshake_rtt(now, timestamps) {
+            self.rtt.path_sample(rtt, clock_ms(now));
+            self.rtt.sample(rtt, self.snd.snd_una, self.snd.snd_max, &self.config);
+        }
+    }
+
+    /// Getter: what this acknowledgement of the SYN, or of the SYN,ACK, tells of the round trip.
+    fn handshake_rtt(&self, now: Instant, timestamps: Option<Timestamps>) -> Option<Duration> {
         // Where data followed the SYN,ACK at once, `last_tx` is that of the data.
         let alone = self.flags.active || self.snd.snd_max == self.snd.iss + 1;
-        let rtt = match self.counters.syn_timed && alone {
+        match self.counters.syn_timed && alone {
             true => Some(now.saturating_since(self.counters.last_tx)),
             // A connection made of a cookie never sent one, and its echo is no time. Of several, only the last tells: what
             // answers it may still echo the first (Karn's algorithm).
@@ -235,10 +255,6 @@ impl Connection {
                 .echoed_rtt(now, timestamps)
                 .filter(|_| self.echoes_last(timestamps) || planted::is(Bug::EchoOfTheFirst)),
             false => None,
-        };
-        if let Some(rtt) = rtt {
-            self.rtt.path_sample(rtt, clock_ms(now));
-            self.rtt.sample(rtt, self.snd.snd_una, self.snd.snd_max, &self.config);
         }
     }
 
