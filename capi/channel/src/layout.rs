@@ -13,7 +13,7 @@ use crate::geometry::Geometry;
 /// First word of the memory: "causeway" in ASCII.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"causeway");
 /// Changes when an old peer could not understand the memory or the entries any more.
-pub const MAJOR: u16 = 2;
+pub const MAJOR: u16 = 3;
 /// Changes when something was added; a daemon serves the previous minor too.
 pub const MINOR: u16 = 0;
 /// Feature bits that this build speaks. None is defined yet.
@@ -82,7 +82,7 @@ pub const LAYOUT_HASH: u64 = fold(
 );
 
 /// The hash that belongs to [`MAJOR`]: the build fails when the layout changed without a new major.
-const PINNED: (u16, u64) = (2, 0x73e6_4323_6acd_2d8f);
+const PINNED: (u16, u64) = (3, 0x73e6_4323_6acd_2d8f);
 const _: () = assert!(
     PINNED.0 == MAJOR && PINNED.1 == LAYOUT_HASH,
     "the layout of the shared memory changed: give it a new MAJOR and pin its hash here"

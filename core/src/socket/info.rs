@@ -247,4 +247,22 @@ mod tests {
         assert_eq!((info.state, info.message_acked), (3, INFO_WORDS as u64 + 2));
         assert_eq!(info.to_words(), words);
     }
+
+    #[test]
+    fn later_the_times_since_something_happened_are_longer_and_nothing_else_is_other() {
+        let mut words = [0; INFO_WORDS];
+        for (index, word) in words.iter_mut().enumerate() {
+            *word = index as u64 + 3;
+        }
+        words[8] = 1;
+        let then = SocketInfo::from_words(&words);
+        let span = Duration::from_millis(1_234);
+        let now = then.after(span);
+        assert_eq!(now.last_data_sent, then.last_data_sent + span);
+        assert_eq!(now.last_data_recv, then.last_data_recv + span);
+        assert_eq!(now.last_ack_recv, then.last_ack_recv + span);
+        let words = now.to_words();
+        let other = words.iter().zip(then.to_words()).filter(|(now, then)| *now != then).count();
+        assert_eq!(other, 3);
+    }
 }
