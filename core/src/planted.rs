@@ -688,6 +688,8 @@ bugs! {
     AnyEchoInSynSent "any-echo-in-syn-sent",
     /// What is sent again does not stop at the peer's window (RFC 9293 §3.8.6).
     ResentPastTheWindow "resent-past-the-window",
+    /// A window that is smaller than a segment, since segments grew, sends nothing ever again.
+    WindowBelowASegment "window-below-a-segment",
     /// TCP may be fragmented on the way (RFC 1191 §3).
     DfNotSet "df-not-set",
     /// "Too big" changes nothing (a black hole of our own; RFC 1191 §6).

@@ -379,14 +379,18 @@ impl Connection {
         limits: &TxLimits,
     ) -> Option<Sendable> {
         let max = segment_max(limits, mss);
+        let mut room = room;
+        if room < mss && room < wnd {
+            // The congestion window is in the way: an acknowledgement will come, unless nothing is outstanding.
+            if self.snd.outstanding() > 0 || planted::is(Bug::WindowBelowASegment) {
+                return None;
+            }
+            self.congestion.hold_a_segment(mss);
+            room = wnd.min(mss);
+        }
         if room >= mss {
             let len = if room >= max { max } else { room - room % mss }.min(waiting);
             return Some(Sendable { last: room - len < mss, ..Sendable::part(len) });
-        }
-        if room < wnd {
-            // The congestion window is in the way: an acknowledgement will come, unless nothing is
-            // outstanding, and then the window is at least one segment.
-            return None;
         }
         let worth = wnd >= self.snd.snd_wnd_max / 2 || planted::is(Bug::SillySender);
         self.limited_by_window(now);

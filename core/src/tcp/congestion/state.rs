@@ -297,6 +297,16 @@ impl Congestion {
         }
     }
 
+    /// Command: the window holds one full segment at least (RFC 5681 §3.1), whatever it was when segments were smaller: the path
+    /// may carry larger ones again.
+    #[cold]
+    pub fn hold_a_segment(&mut self, mss: u32) {
+        match self {
+            Self::Fresh { cwnd, .. } => *cwnd = mss.max(*cwnd),
+            Self::Attached(attached) => attached.window.cwnd = mss.max(attached.window.cwnd),
+        }
+    }
+
     /// Input: recovery ended: everything outstanding at the loss is acknowledged.
     pub fn on_recovered(&mut self, event: &LossEvent) {
         let Attached { window, machine, .. } = self.attach();

@@ -1,6 +1,7 @@
 use super::pair::{CLIENT, Pair, SERVER};
 use crate::error::EndReason;
 use crate::event::RetransmitCause;
+use crate::tcp::congestion::Algorithm;
 use crate::tcp::{Config, ConnectionEvent, State};
 use crate::time::Duration;
 
@@ -151,4 +152,24 @@ fn an_acknowledgement_that_leaves_no_hole_in_recovery_sends_nothing_again() {
     }
     assert_eq!(pair.ends[CLIENT].tcp().recovery.phase, crate::tcp::recovery::Phase::Fast);
     assert_eq!(pair.ends[CLIENT].tcp().info().retransmits, 1, "nothing else is missing");
+}
+
+#[test]
+fn a_window_of_small_segments_lets_a_larger_one_out_when_the_path_carries_it_again() {
+    for algorithm in Algorithm::ALL {
+        let config = Config::builder().congestion(algorithm).slow_start_after_idle(false);
+        let mut pair = Pair::established(config.build().unwrap());
+        pair.limits.mss_ip = 200;
+        // A timeout leaves a window of one small segment; its acknowledgement lets it grow to a few.
+        pair.link.drop_data = [0, 1, 2].into();
+        pair.write(CLIENT, &[1; 150]);
+        pair.run_until(|p| p.ends[SERVER].io.committed == 150);
+        assert!(retransmits(&pair, RetransmitCause::Timeout) > 0);
+        pair.run_for(Duration::from_secs(3));
+        pair.limits.mss_ip = 8_960;
+        pair.ends[CLIENT].tcp().options.peer_mss = 8_960;
+        pair.write(CLIENT, &[2; 50_000]);
+        pair.run_until(|p| p.ends[SERVER].io.committed == 50_150);
+        assert!(pair.ends[CLIENT].tcp().congestion.cwnd() >= 8_960, "{algorithm:?}");
+    }
 }
