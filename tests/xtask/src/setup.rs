@@ -1,6 +1,6 @@
 //! What the tests need beyond Rust and a C compiler, installed where it is missing.
 
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -92,15 +92,25 @@ fn debian_packages() -> Result<()> {
     run(install)
 }
 
+/// The device exists, and everybody may open it, as is usual: what may be done with it is decided elsewhere (CAP_NET_ADMIN). Machines
+/// without udev have it for root alone.
 fn tun_device() -> Result<()> {
-    if Path::new("/dev/net/tun").exists() {
+    const DEVICE: &str = "/dev/net/tun";
+    const MODE: u32 = 0o666;
+    let root = is_root()?;
+    let Ok(found) = std::fs::metadata(DEVICE) else {
+        ensure!(root, "{DEVICE} is missing: load the kernel module `tun` (sudo modprobe tun)");
+        std::fs::create_dir_all("/dev/net").context("cannot make /dev/net")?;
+        return run(command(&["mknod", "-m", "0666", DEVICE, "c", "10", "200"]));
+    };
+    if found.permissions().mode() & MODE == MODE {
         return Ok(());
     }
-    if !is_root()? {
-        bail!("/dev/net/tun is missing: load the kernel module `tun` (sudo modprobe tun)");
-    }
-    std::fs::create_dir_all("/dev/net").context("cannot make /dev/net")?;
-    run(command(&["mknod", "-m", "0666", "/dev/net/tun", "c", "10", "200"]))
+    ensure!(
+        root,
+        "{DEVICE} is not for everybody, which is its usual mode: sudo chmod 0666 {DEVICE}"
+    );
+    run(command(&["chmod", "0666", DEVICE]))
 }
 
 /// A minimal installation of Rust has none of them.
