@@ -135,6 +135,14 @@ impl HostEngine for Host {
         Ok(granted.grant)
     }
 
+    fn detach_channel(&mut self, guest: GuestId, channel: ChannelId) {
+        let before = self.channels.len();
+        self.channels.retain(|&one| one != (guest, channel));
+        if self.channels.len() < before {
+            self.engine.port_mut().detach(channel);
+        }
+    }
+
     fn detach(&mut self, guest: GuestId) {
         let port = self.engine.port_mut();
         self.channels.retain(|&(owner, channel)| {

@@ -80,7 +80,7 @@ fn waits_on(one: &threads::Thread, wanted: u64, bit: u32) -> bool {
 fn wake(address: u64, count: u32, bits: u32) -> i64 {
     let mut woken = 0;
     while woken < i64::from(count as i32) {
-        let Some(slot) = threads::next_waiting(0, |one| waits_on(one, address, bits)) else { break };
+        let Some(slot) = threads::first_waiting(|one| waits_on(one, address, bits)) else { break };
         threads::wake(slot, Outcome::Woken);
         woken += 1;
     }
@@ -97,7 +97,7 @@ unsafe fn requeue(a: [u64; 6], expected: Option<u32>) -> i64 {
     let mut moved = wake(a[0], a[2] as u32, MATCH_ANY);
     // The fourth argument is a number here, and the fifth the address.
     for _ in 0..(a[3] as i32).max(0) {
-        let Some(slot) = threads::next_waiting(0, |one| waits_on(one, a[0], MATCH_ANY)) else { break };
+        let Some(slot) = threads::first_waiting(|one| waits_on(one, a[0], MATCH_ANY)) else { break };
         if let Wait::Futex { address, .. } = &mut threads::thread(slot).wait {
             *address = a[4];
         }

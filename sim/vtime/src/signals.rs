@@ -84,7 +84,7 @@ pub fn interrupt() {
     let pending = pending();
     let due = (1..64).filter(|signal| pending & bit(*signal) != 0 && matters(*signal));
     let due = due.fold(0, |set, signal| set | bit(signal));
-    let slot = threads::next_waiting(0, |one| due & !one.mask != 0);
+    let slot = threads::first_waiting(|one| due & !one.mask != 0);
     if let Some(slot) = slot {
         threads::wake(slot, Outcome::Interrupted);
     }

@@ -225,18 +225,10 @@ pub fn wake(slot: usize, outcome: Outcome) {
     one.sequence = next_sequence();
 }
 
-/// Command: something happened that waits of the kernel's conditions may be over by.
-pub fn set_dirty() {
-    used().dirty = true;
-}
-
-/// Getter: waiting threads in the order in which they began to wait: the first after `after` that `wanted` takes.
-pub fn next_waiting(after: u64, wanted: impl Fn(&Thread) -> bool) -> Option<usize> {
+/// Getter: of the waiting threads that `wanted` takes the one that has waited longest.
+pub fn first_waiting(wanted: impl Fn(&Thread) -> bool) -> Option<usize> {
     slots()
-        .filter(|slot| {
-            let one = thread(*slot);
-            one.state == State::Waiting && one.sequence > after && wanted(one)
-        })
+        .filter(|slot| thread(*slot).state == State::Waiting && wanted(thread(*slot)))
         .min_by_key(|slot| thread(*slot).sequence)
 }
 

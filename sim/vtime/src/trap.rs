@@ -114,7 +114,8 @@ unsafe fn identity(number: c_long, a: [u64; 6]) -> Option<i64> {
                 let result = raw!(libc::SYS_uname, a[0]);
                 if result == 0 {
                     let name = process().host_name;
-                    (*(a[0] as *mut libc::utsname)).nodename[..name.len()]
+                    let all = &mut *(a[0] as *mut libc::utsname);
+                    all.nodename[..name.len()]
                         .copy_from_slice(&name.map(|byte| byte as libc::c_char));
                 }
                 result
