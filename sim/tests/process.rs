@@ -25,3 +25,192 @@ int main(void) {
     assert_eq!(ran.result, Ok(()), "{}", ran.output);
     assert_eq!(ran.output, "start 1767225600\n3600.000 3600.000 3600 3600\n");
 }
+
+/// Runs `program` for several seeds, each twice: the same seed gives the same text and the same hash. The texts.
+fn twice(program: &std::path::Path) -> Vec<String> {
+    let texts = (1..=6).map(|seed| {
+        let (one, other) = (run_alone(seed, program, &[]), run_alone(seed, program, &[]));
+        assert_eq!(one.result, Ok(()), "{}", one.output);
+        assert_eq!(one.output, other.output, "seed {seed}");
+        assert_eq!((one.hash, one.now), (other.hash, other.now), "seed {seed}");
+        one.output
+    });
+    texts.collect()
+}
+
+const THREADS: &str = r#"
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
+static pthread_rwlock_t rw = PTHREAD_RWLOCK_INITIALIZER;
+static pthread_barrier_t barrier;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static sem_t sem;
+static char order[4096]; static int at, turns;
+static void first(void) { order[at++] = '!'; }
+static void *body(void *arg) {
+    char name = (char)(long)arg;
+    pthread_once(&once, first);
+    pthread_barrier_wait(&barrier);
+    for (int i = 0; i < 20; i++) {
+        pthread_mutex_lock(&lock);
+        order[at++] = name; turns++;
+        pthread_cond_broadcast(&cond);
+        struct timespec until; clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += 1000; if (until.tv_nsec >= 1000000000) { until.tv_sec++; until.tv_nsec -= 1000000000; }
+        pthread_cond_timedwait(&cond, &lock, &until);
+        pthread_mutex_unlock(&lock);
+        if (i % 3 == 0) { pthread_rwlock_rdlock(&rw); sched_yield(); pthread_rwlock_unlock(&rw); }
+        else { pthread_rwlock_wrlock(&rw); order[at++] = name + 32; pthread_rwlock_unlock(&rw); }
+    }
+    sem_post(&sem);
+    return arg;
+}
+#include <sched.h>
+int main(void) {
+    pthread_t threads[4]; void *value;
+    pthread_barrier_init(&barrier, 0, 4); sem_init(&sem, 0, 0);
+    for (long i = 0; i < 4; i++) if (pthread_create(&threads[i], 0, body, (void *)('A' + i))) return 2;
+    for (int i = 0; i < 4; i++) sem_wait(&sem);
+    for (int i = 0; i < 4; i++) if (pthread_join(threads[i], &value) || (long)value != 'A' + i) return 3;
+    if (turns != 80) return 4;
+    puts(order);
+    return 0;
+}"#;
+
+#[test]
+fn threads_take_turns_in_an_order_that_the_seed_alone_decides() {
+    let texts = twice(&small("threads", THREADS));
+    assert!(texts.iter().any(|text| *text != texts[0]), "seeds order threads differently: {texts:?}");
+}
+
+#[test]
+fn processes_fork_run_programs_talk_through_pipes_and_are_waited_for() {
+    let source = r#"
+#include <errno.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+extern char **environ;
+int main(int argc, char **argv) {
+    setvbuf(stdout, 0, _IONBF, 0);
+    if (argc > 1) { usleep(1500); printf("image %s of %d from %d\n", argv[1], getpid(), getppid()); return 7; }
+    int down[2], up[2], status; char text[64] = "";
+    if (pipe(down) || pipe(up)) return 2;
+    pid_t child = fork();
+    if (child == 0) {
+        close(down[1]); ssize_t n = read(down[0], text, sizeof text);
+        usleep(100); text[n] = '?'; if (write(up[1], text, n + 1) != n + 1) return 3;
+        static char big[200000]; memset(big, 'x', sizeof big);
+        if (write(up[1], big, sizeof big) != sizeof big) return 4;
+        return 5;
+    }
+    close(up[1]); close(down[0]);
+    usleep(1000);
+    if (write(down[1], "hello", 5) != 5) return 6;
+    long total = 0; ssize_t n;
+    n = read(up[0], text, 6); text[n] = 0; printf("heard %s\n", text);
+    static char buffer[65536]; while ((n = read(up[0], buffer, sizeof buffer)) > 0) total += n;
+    pid_t ended = waitpid(child, &status, 0);
+    printf("%ld more; child %d of %d ended with %d\n", total, ended - getpid(), getppid(), WEXITSTATUS(status));
+    char *args[] = { argv[0], "spawned", 0 };
+    pid_t spawned; if (posix_spawn(&spawned, "/proc/self/exe", 0, 0, args, environ)) return 8;
+    printf("waits\n");
+    if (wait(&status) != spawned) return 9;
+    printf("spawned ended with %d, then %d\n", WEXITSTATUS(status), wait(&status) == -1 && errno == ECHILD);
+    printf("system says %d\n", WEXITSTATUS(system("exit 3")));
+    char *again[] = { argv[0], "replaced", 0 }; char *none[] = { 0 };
+    execve("/proc/self/exe", again, none);
+    return 10;
+}"#;
+    let program = small("family", source);
+    let ran = run_alone(1, &program, &[]);
+    assert_eq!(
+        ran.output,
+        "heard hello?\n200000 more; child 1000 of 1 ended with 5\nwaits\n\
+         image spawned of 5002000 from 5000000\nspawned ended with 7, then 1\nsystem says 3\n\
+         image replaced of 5000000 from 1\n"
+    );
+    let error = ran.result.expect_err("the last image returns 7").to_string();
+    assert_eq!(error, "guest `lonely` ended with exit code 7");
+    let again = run_alone(1, &program, &[]);
+    assert_eq!((again.output, again.hash, again.now), (ran.output, ran.hash, ran.now));
+}
+
+#[test]
+fn chance_comes_from_the_seed_through_every_door() {
+    let source = r#"
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/auxv.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+static void show(const char *name, const unsigned char *bytes, long n) {
+    printf("%s", name); for (long i = 0; i < n; i++) printf(" %02x", bytes[i]); puts("");
+}
+int main(void) {
+    unsigned char b[12]; 
+    if (getrandom(b, 12, 0) != 12) return 2; show("getrandom", b, 12);
+    if (getentropy(b, 12)) return 3; show("getentropy", b, 12);
+    if (syscall(SYS_getrandom, b, 12, 0) != 12) return 4; show("raw", b, 12);
+    unsigned w = arc4random(); show("arc4random", (unsigned char *)&w, 4);
+    int fd = open("/dev/urandom", O_RDONLY); if (read(fd, b, 12) != 12) return 5; show("urandom", b, 12); close(fd);
+    FILE *f = fopen("/dev/random", "r"); if (fread(b, 1, 12, f) != 12) return 6; show("random", b, 12);
+    show("auxv", (unsigned char *)getauxval(AT_RANDOM), 16);
+    void *heap = malloc(10); int local; printf("%p %p %p\n", heap, (void *)&local, (void *)main);
+    return 0;
+}"#;
+    let texts = twice(&small("chance", source));
+    for line in 0..7 {
+        let lines: std::collections::BTreeSet<&str> =
+            texts.iter().map(|text| text.lines().nth(line).expect("a line")).collect();
+        assert_eq!(lines.len(), texts.len(), "each seed has its own: {lines:?}");
+    }
+    let places: Vec<&str> = texts.iter().map(|text| text.lines().nth(7).expect("a line")).collect();
+    assert!(places.iter().all(|place| *place == places[0]), "addresses are fixed: {places:?}");
+}
+
+#[test]
+fn the_time_stamp_counter_is_virtual() {
+    let source = r#"
+#include <stdio.h>
+#include <unistd.h>
+#include <x86intrin.h>
+int main(void) {
+    unsigned long long a = __rdtsc(); usleep(5000); unsigned aux; unsigned long long b = __rdtscp(&aux);
+    printf("%d %u\n", (int)((b - a) / 100000), aux);
+    return 0;
+}"#;
+    let texts = twice(&small("counter", source));
+    assert!(texts.iter().all(|text| text == "50 0\n"), "{texts:?}");
+}
+
+#[test]
+fn who_and_where_a_program_is_does_not_change_from_run_to_run() {
+    let source = r#"
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+static volatile int heard; static void on(int s) { heard = s; }
+int main(int argc, char **argv) {
+    char name[64]; gethostname(name, sizeof name);
+    signal(SIGUSR1, on); raise(SIGUSR1); int raised = heard; heard = 0; kill(getpid(), SIGUSR1);
+    printf("%s %d %d %ld %s %d %d %d\n", name, getpid(), getppid(), syscall(SYS_gettid), getenv("LANG"), getenv("HOME") != 0,
+        raised == SIGUSR1, heard == SIGUSR1);
+    return argc + (argv[1] == 0);
+}"#;
+    let ran = run_alone(1, &small("identity", source), &["one", "two"]);
+    assert_eq!(ran.output, "lonely-host 5000000 1 5000000 C.UTF-8 0 1 1\n");
+    assert_eq!(ran.result.expect_err("3").to_string(), "guest `lonely` ended with exit code 3");
+}

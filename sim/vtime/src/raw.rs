@@ -10,7 +10,9 @@ use libc::{c_long, c_void};
 pub const PAGE: usize = 0x6a75_0000_0000;
 /// Its size.
 pub const PAGE_BYTES: usize = 4_096;
-const CLONE_OFFSET: usize = 16;
+const CLONE_OFFSET: usize = 32;
+/// What a signal handler of ours returns to.
+pub const RESTORER: usize = PAGE + 16;
 
 global_asm!(
     ".pushsection .rodata.causeway_vtime_page,\"a\",@progbits",
@@ -22,6 +24,9 @@ global_asm!(
     "causeway_vtime_page:",
     "syscall",
     "ret",
+    ".balign 16",
+    // The bytes by which unwinders know a signal's frame.
+    ".byte 0x48, 0xc7, 0xc0, 0x0f, 0x00, 0x00, 0x00, 0x0f, 0x05",
     ".balign 16",
     // A new thread (or a child that shares memory) begins here on a stack whose top is a `ChildFrame`.
     "syscall",

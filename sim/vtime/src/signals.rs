@@ -5,6 +5,7 @@ use core::ffi::c_void;
 
 use libc::{c_int, c_long};
 
+use crate::raw;
 use crate::threads::{self, Outcome, State};
 use crate::wire::ask;
 use crate::world::{self, process, question};
@@ -39,6 +40,24 @@ fn stored(signal: c_int) -> *mut Action {
     let actions: *mut Action = STORED.0.get().cast();
     // SAFETY: two places.
     unsafe { actions.add(usize::from(signal == libc::SIGSEGV)) }
+}
+
+/// A handler that the kernel calls.
+type Handler = unsafe extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
+
+/// Command: `handler` handles `signal`, with all signals waiting. By our own system call: in a later image the C
+/// library's would be trapped already.
+pub fn handle(signal: c_int, handler: Handler) {
+    /// `SA_RESTORER` of x86-64's asm/signal.h.
+    const SA_RESTORER: u64 = 0x0400_0000;
+    let action = Action {
+        handler: handler as *const () as usize,
+        flags: libc::SA_SIGINFO as u64 | SA_RESTORER,
+        restorer: raw::RESTORER,
+        mask: u64::MAX,
+    };
+    // SAFETY: the action is ours; its handler expects to be called by the kernel.
+    unsafe { raw!(libc::SYS_rt_sigaction, signal, &raw const action, 0, SIGSET_BYTES) };
 }
 
 /// Command: `body` with all signals waiting.
@@ -153,7 +172,7 @@ pub unsafe fn segfault(signal: c_int, info: *mut libc::siginfo_t, context: *mut 
     // SAFETY: see `STORED`.
     let action = unsafe { *stored(libc::SIGSEGV) };
     if action.handler == libc::SIG_DFL || action.handler == libc::SIG_IGN {
-        let default = Action { handler: libc::SIG_DFL, flags: 0, restorer: 0, mask: 0 };
+        let default = Action { handler: libc::SIG_DFL, ..action };
         // The instruction runs again, and the process dies of it.
         // SAFETY: the action is ours.
         unsafe { raw!(libc::SYS_rt_sigaction, signal, &raw const default, 0, SIGSET_BYTES) };

@@ -2,8 +2,6 @@
 
 use core::ffi::{CStr, c_char, c_int, c_void};
 
-use libc::siginfo_t;
-
 use crate::image::{self, variables};
 use crate::threads;
 use crate::trap::{self, fail};
@@ -12,7 +10,7 @@ use crate::wire::{
     Start, ask,
 };
 use crate::world::{self, process, question};
-use crate::{filter, raw, tsc, vdso};
+use crate::{filter, raw, signals, tsc, vdso};
 
 /// Most variables of the first image.
 const VARIABLES_MAX: usize = 4_096;
@@ -133,24 +131,10 @@ unsafe fn begin(inside: bool) {
     if !vdso::replace() {
         fail("the kernel's library page cannot be changed: clocks cannot be virtual");
     }
-    handle(libc::SIGSYS, trap::on_trap);
-    handle(libc::SIGSEGV, tsc::on_fault);
+    signals::handle(libc::SIGSYS, trap::on_trap);
+    signals::handle(libc::SIGSEGV, tsc::on_fault);
     tsc::set_trap(true);
     if !inside && filter::install(vdso::linker_code()).is_err() {
         fail("system calls cannot be trapped: seccomp filters are forbidden here");
-    }
-}
-
-fn handle(
-    signal: c_int,
-    handler: unsafe extern "C" fn(c_int, *mut siginfo_t, *mut c_void),
-) {
-    // SAFETY: zeroes are a valid sigaction; the handlers expect to be called by the kernel, with all signals waiting.
-    unsafe {
-        let mut action: libc::sigaction = core::mem::zeroed();
-        action.sa_sigaction = handler as *const () as usize;
-        action.sa_flags = libc::SA_SIGINFO;
-        libc::sigfillset(&raw mut action.sa_mask);
-        libc::sigaction(signal, &raw const action, core::ptr::null_mut());
     }
 }
