@@ -2,6 +2,9 @@
 
 mod lane;
 
+use causeway_core::time::Instant;
+use causeway_sim::guest::Program;
+use causeway_sim::process::{Captured, Output, ProcessConfig};
 use lane::{run_alone, small};
 
 #[test]
@@ -213,4 +216,140 @@ int main(int argc, char **argv) {
     let ran = run_alone(1, &small("identity", source), &["one", "two"]);
     assert_eq!(ran.output, "lonely-host 5000000 1 5000000 C.UTF-8 0 1 1\n");
     assert_eq!(ran.result.expect_err("3").to_string(), "guest `lonely` ended with exit code 3");
+}
+
+#[test]
+fn a_system_call_that_cannot_be_ordered_is_named() {
+    let source = r#"
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+int main(int argc, char **argv) {
+    puts("before"); fflush(stdout);
+    switch (atoi(argv[1])) {
+    case 0: timerfd_create(CLOCK_MONOTONIC, 0); break;
+    case 1: socket(AF_INET, SOCK_STREAM, 0); break;
+    case 2: syscall(SYS_io_uring_setup, 8, 0); break;
+    case 3: syscall(999); break;
+    }
+    return argc - 2;
+}"#;
+    let program = small("denied", source);
+    for (case, name) in
+        [("0", "timerfd_create"), ("1", "socket"), ("2", "io_uring_setup"), ("3", "an unknown system call")]
+    {
+        let ran = run_alone(1, &program, &[case]);
+        let error = ran.result.expect_err("it is denied").to_string();
+        let said = format!("system call {name} cannot be ordered: ");
+        assert!(error.starts_with(&format!("guest `lonely` cannot be simulated: {said}")), "{error}");
+        assert!(ran.output.starts_with("before\ncauseway vtime: "), "{}", ran.output);
+        assert!(ran.output.contains(&said), "{}", ran.output);
+    }
+    assert_eq!(run_alone(1, &program, &["9"]).result, Ok(()), "nothing else is");
+}
+
+#[test]
+fn a_program_that_crashes_is_reported_with_its_signal() {
+    let source = r#"
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+static void on(int s, siginfo_t *info, void *context) { (void)context; printf("handled %d at %p\n", s, info->si_addr); fflush(stdout); _exit(0); }
+int main(int argc, char **argv) {
+    struct sigaction action = { .sa_sigaction = on, .sa_flags = SA_SIGINFO };
+    usleep(10);
+    switch (atoi(argv[1])) {
+    case 0: *(volatile int *)8 = argc; break;
+    case 1: abort();
+    case 2: kill(getpid(), SIGTERM); break;
+    case 3: sigaction(SIGSEGV, &action, 0); *(volatile int *)8 = argc; break;
+    }
+    return 9;
+}"#;
+    let program = small("crash", source);
+    for (case, signal) in [("0", "11 (SIGSEGV)"), ("1", "6 (SIGABRT)"), ("2", "15 (SIGTERM)")] {
+        let ran = run_alone(1, &program, &[case]);
+        let error = ran.result.expect_err("it dies").to_string();
+        assert!(error.starts_with(&format!("guest `lonely` was killed by signal {signal} after ")), "{error}");
+    }
+    let ran = run_alone(1, &program, &["3"]);
+    assert_eq!((ran.result, ran.output.as_str()), (Ok(()), "handled 11 at 0x8\n"));
+}
+
+#[test]
+fn threads_that_wait_for_each_other_are_a_deadlock_with_their_names() {
+    let source = r#"
+#include <pthread.h>
+#include <unistd.h>
+static pthread_mutex_t a = PTHREAD_MUTEX_INITIALIZER, b = PTHREAD_MUTEX_INITIALIZER;
+static void *other(void *x) { pthread_mutex_lock(&b); usleep(1000); pthread_mutex_lock(&a); return x; }
+int main(void) {
+    pthread_t t; pthread_mutex_lock(&a); pthread_create(&t, 0, other, 0); usleep(500);
+    pthread_mutex_lock(&b); return 0;
+}"#;
+    let ran = run_alone(1, &small("deadlock", source), &[]);
+    let error = ran.result.expect_err("nobody gets on").to_string();
+    assert!(error.starts_with("deadlock at 0.001"), "{error}");
+    assert!(error.contains("`lonely` on host lonely-host: in futex, waiting since 0.001"), "{error}");
+    assert!(error.ends_with("without a deadline; thread 0 in futex; thread 1 in futex"), "{error}");
+}
+
+#[test]
+fn a_program_that_computes_for_ever_is_killed_and_named() {
+    let program = small("spin", "#include <unistd.h>\nint main(void) { usleep(1); for (volatile int i = 0;; i++); }");
+    let (mut world, host) = lane::limited_world(1, std::time::Duration::from_millis(300));
+    let config = ProcessConfig::new(program, lane::preload());
+    world.add_guest(host, "spinner", Instant::ZERO, Program::Process(config)).expect("it starts");
+    let error = world.run().expect_err("it never comes back").to_string();
+    assert_eq!(error, "guest `spinner` has not come back to the simulator after clock_nanosleep");
+}
+
+#[test]
+fn a_loop_that_looks_at_the_clock_gets_on() {
+    let source = r#"
+#include <time.h>
+static long now(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return t.tv_sec * 1000000000L + t.tv_nsec; }
+int main(void) { long end = now() + 2000000; while (now() < end); return 0; }"#;
+    let ran = run_alone(1, &small("spins", source), &[]);
+    assert_eq!(ran.result, Ok(()));
+    assert!(ran.now >= Instant::from_nanos(2_000_000), "{}", ran.now);
+}
+
+#[test]
+fn twenty_processes_of_one_world_run_in_one_order() {
+    let source = r#"
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <sys/random.h>
+int main(int argc, char **argv) {
+    setvbuf(stdout, 0, _IONBF, 0);
+    for (int i = 0; i < 10; i++) {
+        unsigned short span; if (getrandom(&span, sizeof span, 0) != sizeof span) return 2;
+        usleep(span % 1000); printf("%s%d ", argv[1], i);
+    }
+    return argc - 2;
+}"#;
+    let program = small("many", source);
+    let run = |seed| {
+        let (mut world, host) = lane::lone_world(seed);
+        let captured = Captured::new().expect("a memory file");
+        for index in 0..20_u8 {
+            let name = char::from(b'a' + index).to_string();
+            let config = ProcessConfig::new(&program, lane::preload())
+                .arguments([name.clone()])
+                .output(Output::Captured(captured.clone()));
+            world.add_guest(host, &name, Instant::ZERO, Program::Process(config)).expect("it starts");
+        }
+        world.run().expect("all of them finish");
+        (captured.text(), world.state_hash())
+    };
+    let first = run(1);
+    assert_eq!(first.0.split_whitespace().count(), 200, "{}", first.0);
+    assert_eq!(run(1), first);
+    assert_ne!(run(2).0, first.0);
 }

@@ -103,9 +103,14 @@ pub struct Ran {
 
 /// A world of one host without a network.
 pub fn lone_world(seed: u64) -> (World, HostId) {
+    limited_world(seed, std::time::Duration::from_secs(60))
+}
+
+/// The same, in which a guest's turn may take so long by the wall clock.
+pub fn limited_world(seed: u64, wall_limit: std::time::Duration) -> (World, HostId) {
     let mut config = WorldConfig::new(seed);
     config.end_at = Instant::ZERO + Duration::from_secs(48 * 3_600);
-    config.guest_wall_limit = std::time::Duration::from_secs(20);
+    config.guest_wall_limit = wall_limit;
     let mut world = World::new(config);
     let host = world.add_host("lonely-host", Box::new(Idle), Arc::<Bells>::default());
     (world, host)
