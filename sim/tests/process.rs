@@ -88,7 +88,10 @@ int main(void) {
 #[test]
 fn threads_take_turns_in_an_order_that_the_seed_alone_decides() {
     let texts = twice(&small("threads", THREADS));
-    assert!(texts.iter().any(|text| *text != texts[0]), "seeds order threads differently: {texts:?}");
+    assert!(
+        texts.iter().any(|text| *text != texts[0]),
+        "seeds order threads differently: {texts:?}"
+    );
 }
 
 #[test]
@@ -137,8 +140,8 @@ int main(int argc, char **argv) {
     let ran = run_alone(1, &program, &[]);
     assert_eq!(
         ran.output,
-        "heard hello?\n200000 more; child 1000 of 1 ended with 5\nwaits\n\
-         image spawned of 5002000 from 5000000\nspawned ended with 7, then 1\nsystem says 3\n\
+        "heard hello?\n200000 more; child 50 of 1 ended with 5\nwaits\n\
+         image spawned of 5000100 from 5000000\nspawned ended with 7, then 1\nsystem says 3\n\
          image replaced of 5000000 from 1\n"
     );
     let error = ran.result.expect_err("the last image returns 7").to_string();
@@ -238,13 +241,19 @@ int main(int argc, char **argv) {
     return argc - 2;
 }"#;
     let program = small("denied", source);
-    for (case, name) in
-        [("0", "timerfd_create"), ("1", "socket"), ("2", "io_uring_setup"), ("3", "an unknown system call")]
-    {
+    for (case, name) in [
+        ("0", "timerfd_create"),
+        ("1", "socket"),
+        ("2", "io_uring_setup"),
+        ("3", "an unknown system call"),
+    ] {
         let ran = run_alone(1, &program, &[case]);
         let error = ran.result.expect_err("it is denied").to_string();
         let said = format!("system call {name} cannot be ordered: ");
-        assert!(error.starts_with(&format!("guest `lonely` cannot be simulated: {said}")), "{error}");
+        assert!(
+            error.starts_with(&format!("guest `lonely` cannot be simulated: {said}")),
+            "{error}"
+        );
         assert!(ran.output.starts_with("before\ncauseway vtime: "), "{}", ran.output);
         assert!(ran.output.contains(&said), "{}", ran.output);
     }
@@ -274,7 +283,10 @@ int main(int argc, char **argv) {
     for (case, signal) in [("0", "11 (SIGSEGV)"), ("1", "6 (SIGABRT)"), ("2", "15 (SIGTERM)")] {
         let ran = run_alone(1, &program, &[case]);
         let error = ran.result.expect_err("it dies").to_string();
-        assert!(error.starts_with(&format!("guest `lonely` was killed by signal {signal} after ")), "{error}");
+        assert!(
+            error.starts_with(&format!("guest `lonely` was killed by signal {signal} after ")),
+            "{error}"
+        );
     }
     let ran = run_alone(1, &program, &["3"]);
     assert_eq!((ran.result, ran.output.as_str()), (Ok(()), "handled 11 at 0x8\n"));
@@ -294,13 +306,19 @@ int main(void) {
     let ran = run_alone(1, &small("deadlock", source), &[]);
     let error = ran.result.expect_err("nobody gets on").to_string();
     assert!(error.starts_with("deadlock at 0.001"), "{error}");
-    assert!(error.contains("`lonely` on host lonely-host: in futex, waiting since 0.001"), "{error}");
+    assert!(
+        error.contains("`lonely` on host lonely-host: in futex, waiting since 0.001"),
+        "{error}"
+    );
     assert!(error.ends_with("without a deadline; thread 0 in futex; thread 1 in futex"), "{error}");
 }
 
 #[test]
 fn a_program_that_computes_for_ever_is_killed_and_named() {
-    let program = small("spin", "#include <unistd.h>\nint main(void) { usleep(1); for (volatile int i = 0;; i++); }");
+    let program = small(
+        "spin",
+        "#include <unistd.h>\nint main(void) { usleep(1); for (volatile int i = 0;; i++); }",
+    );
     let (mut world, host) = lane::limited_world(1, std::time::Duration::from_millis(300));
     let config = ProcessConfig::new(program, lane::preload());
     world.add_guest(host, "spinner", Instant::ZERO, Program::Process(config)).expect("it starts");
@@ -343,7 +361,9 @@ int main(int argc, char **argv) {
             let config = ProcessConfig::new(&program, lane::preload())
                 .arguments([name.clone()])
                 .output(Output::Captured(captured.clone()));
-            world.add_guest(host, &name, Instant::ZERO, Program::Process(config)).expect("it starts");
+            world
+                .add_guest(host, &name, Instant::ZERO, Program::Process(config))
+                .expect("it starts");
         }
         world.run().expect("all of them finish");
         (captured.text(), world.state_hash())
@@ -352,4 +372,59 @@ int main(int argc, char **argv) {
     assert_eq!(first.0.split_whitespace().count(), 200, "{}", first.0);
     assert_eq!(run(1), first);
     assert_ne!(run(2).0, first.0);
+}
+
+#[test]
+fn signals_between_processes_arrive_in_their_turn() {
+    let source = r#"
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+static volatile int terms, children, users;
+static void on(int s) { if (s == SIGTERM) terms++; else if (s == SIGCHLD) children++; else users++; }
+static void *sleeper(void *x) { struct timespec t = { 5, 0 }; return nanosleep(&t, 0) == -1 && errno == EINTR ? (void *)0 : x; }
+int main(void) {
+    setvbuf(stdout, 0, _IONBF, 0);
+    signal(SIGTERM, on); signal(SIGCHLD, on); signal(SIGUSR1, on);
+    pid_t handles = fork();
+    if (handles == 0) { int r = pause(); printf("child %d %d\n", r, terms); _exit(4); }
+    pid_t dies = fork();
+    if (dies == 0) { signal(SIGTERM, SIG_DFL); for (;;) sleep(100); }
+    pid_t killed = fork();
+    if (killed == 0) for (;;) sleep(100);
+    usleep(1000);
+    sigset_t block, none; sigemptyset(&none); sigemptyset(&block); sigaddset(&block, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &block, 0);
+    if (kill(handles, SIGTERM) || kill(dies, SIGTERM) || kill(killed, SIGKILL) || kill(handles + 7, 0) != -1) { printf("errno %d\n", errno); return 2; }
+    int seen = children; struct timespec t = { 1, 0 };
+    int r = ppoll(0, 0, &t, &none); printf("ppoll %d %d, children %d then %d\n", r, errno == EINTR, seen, children > 0);
+    sigaddset(&block, SIGUSR1); sigprocmask(SIG_BLOCK, &block, 0);
+    if (fork() == 0) { usleep(3000); kill(getppid(), SIGUSR1); _exit(0); }
+    while (users == 0) sigsuspend(&none);
+    sigprocmask(SIG_SETMASK, &none, 0);
+    int status, ends[3]; 
+    waitpid(handles, &status, 0); ends[0] = WEXITSTATUS(status);
+    waitpid(dies, &status, 0); ends[1] = WTERMSIG(status);
+    waitpid(killed, &status, 0); ends[2] = WTERMSIG(status);
+    printf("ends %d %d %d, own terms %d\n", ends[0], ends[1], ends[2], terms);
+    pthread_t thread; void *result = (void *)1; pthread_create(&thread, 0, sleeper, (void *)1); usleep(10);
+    pthread_kill(thread, SIGUSR1); pthread_join(thread, &result); printf("interrupted %d, handled %d\n", result == 0, users);
+    int pair[2]; socketpair(AF_UNIX, SOCK_STREAM, 0, pair); struct timeval limit = { 2, 0 }; char c;
+    setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    r = recv(pair[0], &c, 1, 0); printf("patience %d %d\n", r, errno == EAGAIN);
+    return 0;
+}"#;
+    let ran = run_alone(1, &small("signals", source), &[]);
+    assert_eq!(ran.result, Ok(()), "{}", ran.output);
+    assert_eq!(
+        ran.output,
+        "child -1 1\nppoll -1 1, children 0 then 1\nends 4 15 9, own terms 0\ninterrupted 1, handled 2\npatience -1 1\n"
+    );
 }

@@ -52,9 +52,9 @@ pub(super) fn hear(socket: &OwnedFd, wall_limit: Duration) -> Heard {
             Err(_) => return Heard::Gone,
         }
     };
-    let mut words = bytes[..len.min(bytes.len())].chunks_exact(8).map(|chunk| {
-        chunk.iter().rev().fold(0_u64, |word, byte| word << 8 | u64::from(*byte))
-    });
+    let mut words = bytes[..len.min(bytes.len())]
+        .chunks_exact(8)
+        .map(|chunk| chunk.iter().rev().fold(0_u64, |word, byte| word << 8 | u64::from(*byte)));
     let mut head = [0; ASK_WORDS];
     for place in &mut head {
         let Some(word) = words.next() else { return Heard::Gone };

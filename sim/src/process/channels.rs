@@ -79,7 +79,8 @@ impl Channels {
     /// Output: whether a bell of the guest was rung since the last call.
     pub(super) fn take_rung(&self) -> bool {
         let channels = self.connections.iter().filter_map(|one| one.channel.as_ref());
-        channels.fold(false, |rung, channel| channel.bell.rung.swap(false, Ordering::Relaxed) || rung)
+        channels
+            .fold(false, |rung, channel| channel.bell.rung.swap(false, Ordering::Relaxed) || rung)
     }
 
     /// Command: what the daemon does when it wakes: hears bells, grants channels, lets go of those whose connection is

@@ -1,15 +1,17 @@
 //! One process of a guest.
 
 use std::fmt::Write as _;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::fs::File;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
 use causeway_core::time::Instant;
 use rustix::process::{Pid, PidfdFlags, Signal};
 
-use super::baton;
+use super::baton::{self, Heard};
 use super::names::call_name;
-use super::wire::{Ask, CALL_NONE, NEVER, flag};
+use super::wire::{Answer, Ask, CALL_NONE, NEVER, Start, flag};
 
 /// Where a process is, between two turns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +34,8 @@ pub(super) enum Stage {
 /// One process.
 #[derive(Debug)]
 pub(super) struct Member {
-    pub(super) socket: OwnedFd,
+    /// The world's end of its baton; gone when it is over.
+    socket: Option<OwnedFd>,
     /// Its virtual number, and its parent's.
     pub(super) pid: u64,
     pub(super) parent: u64,
@@ -42,7 +45,9 @@ pub(super) struct Member {
     pub(super) images: u64,
     pub(super) stage: Stage,
     /// The process itself, readable once it has ended.
-    pub(super) handle: Option<OwnedFd>,
+    handle: Option<OwnedFd>,
+    /// Its number with the kernel, and where in its memory it keeps the number of its call.
+    real: (u64, u64),
     /// Something that it waits for may have happened, since this time.
     pub(super) changed_at: Option<Instant>,
     /// A signal was sent to it.
@@ -56,13 +61,14 @@ pub(super) struct Member {
 impl Member {
     pub(super) fn new(socket: OwnedFd, pid: u64, parent: u64, seed: u64) -> Self {
         Self {
-            socket,
+            socket: Some(socket),
             pid,
             parent,
             seed,
             images: 0,
             stage: Stage::Unborn,
             handle: None,
+            real: (0, 0),
             changed_at: None,
             signalled: false,
             call: CALL_NONE,
@@ -71,13 +77,37 @@ impl Member {
         }
     }
 
-    /// Input: it is there, under the kernel's number `real`.
-    pub(super) fn born(&mut self, real: u64, now: Instant) {
-        let real = i32::try_from(real).ok().and_then(Pid::from_raw);
-        self.handle = real.and_then(|pid| {
-            rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok()
-        });
+    /// Input: it is there, and has said hello.
+    pub(super) fn born(&mut self, hello: &Ask, now: Instant) {
+        self.real = (hello.b, hello.a);
+        let real = i32::try_from(hello.b).ok().and_then(Pid::from_raw);
+        self.handle =
+            real.and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok());
         self.stage = Stage::Born(now);
+    }
+
+    /// Input: what it says next.
+    pub(super) fn hear(&self, wall_limit: Duration) -> Heard {
+        self.socket.as_ref().map_or(Heard::Gone, |socket| baton::hear(socket, wall_limit))
+    }
+
+    /// Command: answers it. A process that is gone hears nothing.
+    pub(super) fn answer(
+        &self,
+        answer: &Answer,
+        start: Option<&Start>,
+        fd: Option<BorrowedFd<'_>>,
+    ) {
+        if let Some(socket) = &self.socket {
+            baton::answer(socket, answer, start, fd);
+        }
+    }
+
+    /// Input: it has ended.
+    pub(super) fn over(&mut self) {
+        self.stage = Stage::Over;
+        self.socket = None;
+        self.handle = None;
     }
 
     /// Input: it gives its turn back.
@@ -154,6 +184,18 @@ impl Member {
         if let Some(handle) = &self.handle {
             // It fails for a process that has ended, which is what is wanted.
             let _ = rustix::process::pidfd_send_signal(handle, Signal::KILL);
+        }
+    }
+
+    /// Getter: the call that it is in, by its own memory if that can be read: within the time that the world grants it a
+    /// process makes calls of which the world does not hear.
+    pub(super) fn present_call(&self) -> &'static str {
+        let (pid, at) = self.real;
+        let mut word = [0; 4];
+        let read = File::open(format!("/proc/{pid}/mem"));
+        match read.and_then(|memory| memory.read_exact_at(&mut word, at)) {
+            Ok(()) => call_name(u32::from_ne_bytes(word)),
+            Err(_) => call_name(self.call),
         }
     }
 

@@ -11,23 +11,25 @@ use causeway_client::ApiCall;
 use causeway_core::rng::Stream;
 use causeway_core::time::Instant;
 
-use super::baton::{self, Heard};
+use super::baton::Heard;
 use super::channels::Channels;
 use super::config::ProcessConfig;
 use super::launch::{launch, packet_pair};
 use super::member::{Member, Stage};
 use super::names::call_name;
 use super::wire::{API_CALLS, Answer, Ask, HOST_NAME_BYTES, Start, ask, flag};
-use crate::guest::{Bells, GuestId, GuestState, Outcome, TurnEnd, copy_bytes_per_nano, name_and_cost};
+use crate::guest::{
+    Bells, GuestId, GuestState, Outcome, TurnEnd, copy_bytes_per_nano, name_and_cost,
+};
 use crate::world::{HostEngine, HostId, RunError};
 
 /// What a system call costs at least, in nanoseconds; at most twice that.
 const SYSTEM_CALL_NANOS: u64 = 200;
 /// Virtual process numbers begin beyond all that the kernel gives (2^22), a range for each guest.
 const PID_FIRST: u64 = 5_000_000;
-const PIDS_PER_GUEST: u64 = 100_000;
+const PIDS_PER_GUEST: u64 = 250_000;
 /// Between the numbers of two processes there is room for those of threads.
-const PID_STEP: u64 = 1_000;
+const PID_STEP: u64 = 50;
 /// Virtual time until a process learns that another one did something that it may wait for.
 const CHANGE_LATENCY_NANOS: u64 = 1_000;
 /// Most processes that a guest starts in its life.
@@ -139,7 +141,7 @@ impl ProcessGuest {
         };
         self.give_turn(index, turn);
         loop {
-            let (ask, behind) = match baton::hear(&self.members[index].socket, wall_limit) {
+            let (ask, behind) = match self.members[index].hear(wall_limit) {
                 Heard::Asked(ask, behind) => (ask, behind),
                 Heard::Gone => {
                     self.end(index, None, wall_limit)?;
@@ -166,19 +168,21 @@ impl ProcessGuest {
                 }
                 ask::HELLO => {
                     let start = self.start(index);
-                    baton::answer(&self.members[index].socket, &at, Some(&start), None);
+                    self.members[index].answer(&at, Some(&start), None);
                 }
                 ask::CONNECT => {
                     let connection = self.channels.connect().ok();
                     let fd = connection.as_ref().map(|fd| fd.as_fd());
-                    baton::answer(&self.members[index].socket, &at, None, fd);
+                    self.members[index].answer(&at, None, fd);
                 }
                 ask::FORK => self.fork(index, at),
-                ask::UNFORK => self.members.retain(|one| one.pid != ask.a || one.stage != Stage::Unborn),
+                ask::UNFORK => {
+                    self.members.retain(|one| one.pid != ask.a || one.stage != Stage::Unborn)
+                }
                 ask::KILL => {
                     let value = self.kill(&ask, wall_limit)?;
                     let answer = Answer { value, ..at };
-                    baton::answer(&self.members[index].socket, &answer, None, None);
+                    self.members[index].answer(&answer, None, None);
                 }
                 // Only this project's object speaks on the socket; what it does not know is a defect of it.
                 _ => return Err(self.stuck(index)),
@@ -199,7 +203,7 @@ impl ProcessGuest {
         if std::mem::take(&mut member.signalled) {
             flags |= flag::SIGNAL;
         }
-        baton::answer(&member.socket, &Answer { flags, ..turn }, start.as_ref(), None);
+        member.answer(&Answer { flags, ..turn }, start.as_ref(), None);
     }
 
     /// What a new image of a process learns.
@@ -225,16 +229,15 @@ impl ProcessGuest {
     fn fork(&mut self, index: usize, at: Answer) {
         let number = self.members.len() as u64;
         let pair = if self.members.len() < MEMBERS_MAX { packet_pair().ok() } else { None };
-        let socket = &self.members[index].socket;
         let Some((ours, theirs)) = pair else {
-            baton::answer(socket, &at, None, None);
+            self.members[index].answer(&at, None, None);
             return;
         };
         let pid = self.members[0].pid + number * PID_STEP;
         let seed = Stream::new(self.seed, 1).at(number);
         let answer = Answer { value: pid, seed, ..at };
         let fd: BorrowedFd<'_> = theirs.as_fd();
-        baton::answer(socket, &answer, None, Some(fd));
+        self.members[index].answer(&answer, None, Some(fd));
         let parent = self.members[index].pid;
         self.members.push(Member::new(ours, pid, parent, seed));
     }
@@ -259,8 +262,10 @@ impl ProcessGuest {
             if self.members[index].stage != Stage::Unborn {
                 continue;
             }
-            match baton::hear(&self.members[index].socket, wall_limit) {
-                Heard::Asked(ask, _) if ask.kind == ask::HELLO => self.members[index].born(ask.b, now),
+            match self.members[index].hear(wall_limit) {
+                Heard::Asked(ask, _) if ask.kind == ask::HELLO => {
+                    self.members[index].born(&ask, now)
+                }
                 Heard::Silent => return Err(self.stuck(index)),
                 Heard::Asked(..) | Heard::Gone => {
                     let why = "it ended before its first instruction: see its standard error";
@@ -282,7 +287,8 @@ impl ProcessGuest {
         if !self.members[index].await_end(wall_limit) {
             return Err(self.stuck(index));
         }
-        self.members[index].stage = Stage::Over;
+        self.members[index].over();
+        self.tell_parent(index);
         if let Some(Outcome::Denied(what)) = &outcome {
             // Whichever process of the guest it was.
             self.outcome = Some(Outcome::Denied(what.clone()));
@@ -297,8 +303,17 @@ impl ProcessGuest {
         Ok(())
     }
 
+    /// The kernel has sent the parent SIGCHLD.
+    fn tell_parent(&mut self, index: usize) {
+        let (parent, at) = (self.members[index].parent, self.members[index].stopped_at);
+        let parent = self.members.iter_mut().find(|one| one.pid == parent && !one.is_over());
+        if let Some(parent) = parent {
+            parent.signal(at);
+        }
+    }
+
     fn stuck(&mut self, index: usize) -> RunError {
-        let call = call_name(self.members[index].call);
+        let call = self.members[index].present_call();
         self.end_all();
         RunError::GuestStuck { guest: self.name.clone(), call }
     }
@@ -324,7 +339,8 @@ impl ProcessGuest {
         } else {
             let due = self.members.iter().filter_map(Member::due).min();
             let pausing = |member: &Member| {
-                let ready = matches!(member.stage, Stage::Stopped { ready: true, .. } | Stage::Born(_));
+                let ready =
+                    matches!(member.stage, Stage::Stopped { ready: true, .. } | Stage::Born(_));
                 member.due() == due && (ready || member.changed_at.is_some())
             };
             match due {
@@ -345,9 +361,8 @@ impl ProcessGuest {
 
     /// Command: a bell was rung. The epoch to run under, if a process waits for such.
     pub(crate) fn wake(&mut self) -> Option<u64> {
-        let waits = |member: &Member| {
-            matches!(member.stage, Stage::Stopped { wants_changes: true, .. })
-        };
+        let waits =
+            |member: &Member| matches!(member.stage, Stage::Stopped { wants_changes: true, .. });
         self.members.iter().any(waits).then_some(self.epoch)
     }
 

@@ -35,7 +35,11 @@ fn children() -> &'static mut [Child; CHILDREN_MAX] {
 ///
 /// # Safety
 /// The arguments are those of the call, the registers those of the trap.
-pub unsafe fn system_call(number: c_long, a: [u64; 6], registers: &mut Registers<'_>) -> Option<i64> {
+pub unsafe fn system_call(
+    number: c_long,
+    a: [u64; 6],
+    registers: &mut Registers<'_>,
+) -> Option<i64> {
     // SAFETY: the caller's, each.
     let answer = unsafe {
         match number {
@@ -167,6 +171,8 @@ unsafe fn fork(mut a: [u64; 6], registers: &mut Registers<'_>) -> i64 {
         return 0;
     }
     process().vfork_child = None;
+    // The child is to run, too.
+    process().rang = true;
     // SAFETY: the child has its own.
     unsafe { raw!(libc::SYS_close, baton) };
     if result < 0 {
@@ -191,9 +197,7 @@ fn begin_as_child(baton: i32, pid: i32, seed: u64) {
     own.real_pid = unsafe { raw!(libc::SYS_getpid) } as i32;
     *children() = [(0, 0); CHILDREN_MAX];
     threads::become_single(process().real_pid);
-    let mut question = question(ask::HELLO);
-    question.b = process().real_pid as u64;
-    let answered = world::ask(&question, &[]);
+    let answered = world::ask(&world::hello(), &[]);
     process().take_turn(&answered.answer);
 }
 
@@ -331,8 +335,7 @@ unsafe fn waitid(a: [u64; 6]) -> i64 {
         let (result, mut found) = unsafe {
             let mut found: libc::siginfo_t = core::mem::zeroed();
             let options = options | libc::WNOHANG as u64;
-            let result =
-                raw!(libc::SYS_waitid, kind, selection.id, &raw mut found, options, 0);
+            let result = raw!(libc::SYS_waitid, kind, selection.id, &raw mut found, options, 0);
             (result, found)
         };
         // SAFETY: filled in by waitid, or zero.

@@ -170,9 +170,13 @@ pub unsafe fn system_call(number: c_long, a: [u64; 6]) -> Option<i64> {
         match number {
             libc::SYS_clock_gettime => clock_gettime(a[0] as i32, a[1] as *mut timespec).into(),
             libc::SYS_clock_getres => clock_getres(a[0] as i32, a[1] as *mut timespec).into(),
-            libc::SYS_gettimeofday => gettimeofday(a[0] as *mut timeval, a[1] as *mut [c_int; 2]).into(),
+            libc::SYS_gettimeofday => {
+                gettimeofday(a[0] as *mut timeval, a[1] as *mut [c_int; 2]).into()
+            }
             libc::SYS_time => time(a[0] as *mut i64),
-            libc::SYS_getcpu => getcpu(a[0] as *mut u32, a[1] as *mut u32, core::ptr::null_mut()).into(),
+            libc::SYS_getcpu => {
+                getcpu(a[0] as *mut u32, a[1] as *mut u32, core::ptr::null_mut()).into()
+            }
             libc::SYS_times => {
                 let ticks = (process().now / 10_000_000) as i64;
                 if a[0] != 0 {
@@ -187,11 +191,12 @@ pub unsafe fn system_call(number: c_long, a: [u64; 6]) -> Option<i64> {
                 (a[1] as *mut libc::rusage).write(usage);
                 0
             }
-            libc::SYS_clock_settime | libc::SYS_settimeofday | libc::SYS_adjtimex
+            libc::SYS_clock_settime
+            | libc::SYS_settimeofday
+            | libc::SYS_adjtimex
             | libc::SYS_clock_adjtime => -i64::from(libc::EPERM),
             _ => return None,
         }
     };
     Some(answer)
 }
-

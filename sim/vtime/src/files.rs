@@ -73,6 +73,11 @@ pub unsafe fn system_call(number: c_long, a: [u64; 6]) -> Option<i64> {
             libc::SYS_close_range => close_range(a),
             libc::SYS_connect => connect(a),
             libc::SYS_flock => flock(a),
+            libc::SYS_shutdown | libc::SYS_dup2 | libc::SYS_dup3 => {
+                // Its other end may belong to a guest that waits for this.
+                process().rang = true;
+                raw::call(number, a)
+            }
             libc::SYS_getrandom => {
                 process().fill(a[0] as *mut u8, a[1] as usize);
                 a[1] as i64
@@ -93,6 +98,18 @@ fn may_wait(fd: i32, flags: u64) -> bool {
     status >= 0 && status & i64::from(libc::O_NONBLOCK) == 0
 }
 
+/// How long a socket's reads or writes wait, if it has a limit (`SO_RCVTIMEO`, `SO_SNDTIMEO`), in nanoseconds.
+fn patience(fd: i32, events: c_short) -> Option<u64> {
+    let name = if events == libc::POLLIN { libc::SO_RCVTIMEO } else { libc::SO_SNDTIMEO };
+    let mut time = libc::timeval { tv_sec: 0, tv_usec: 0 };
+    let mut len = size_of_val(&time) as u32;
+    let (level, at, len) = (libc::SOL_SOCKET, &raw mut time, &raw mut len);
+    // SAFETY: the kernel writes a timeval at most.
+    let result = unsafe { raw!(libc::SYS_getsockopt, fd, level, name, at, len) };
+    let nanos = time.tv_sec as u64 * 1_000_000_000 + time.tv_usec as u64 * 1_000;
+    (result == 0 && nanos > 0).then_some(nanos)
+}
+
 /// # Safety
 /// As the call.
 unsafe fn input(number: c_long, a: [u64; 6], flags: u64) -> i64 {
@@ -104,9 +121,7 @@ unsafe fn input(number: c_long, a: [u64; 6], flags: u64) -> i64 {
 /// As the call.
 unsafe fn output(number: c_long, a: [u64; 6], flags: u64) -> i64 {
     // SAFETY: the caller's.
-    let result = unsafe { when_ready(number, a, libc::POLLOUT, flags) };
-    process().rang = true;
-    result
+    unsafe { when_ready(number, a, libc::POLLOUT, flags) }
 }
 
 /// The kernel's call, once it does not wait.
@@ -115,11 +130,26 @@ unsafe fn output(number: c_long, a: [u64; 6], flags: u64) -> i64 {
 /// As the call.
 unsafe fn when_ready(number: c_long, a: [u64; 6], events: c_short, flags: u64) -> i64 {
     let fd = a[0] as i32;
-    if !waits::is_ready(fd, events) && may_wait(fd, flags) && !waits::wait_for(fd, events) {
-        return EINTR;
+    if !waits::is_ready(fd, events) && may_wait(fd, flags) {
+        let patience = patience(fd, events);
+        if let Err(failed) = waits::wait_for(fd, events, patience) {
+            return failed;
+        }
     }
+    // Room or bytes: somebody may have waited for either.
+    process().rang |= !is_regular(fd);
     // SAFETY: the caller's.
     unsafe { raw::call(number, a) }
+}
+
+/// Whether `fd` is a file in which nobody waits for anybody.
+fn is_regular(fd: i32) -> bool {
+    // SAFETY: zeroes are a valid stat, which the kernel fills in.
+    let (result, status) = unsafe {
+        let mut status: libc::stat = core::mem::zeroed();
+        (raw!(libc::SYS_fstat, fd, &raw mut status), status)
+    };
+    result != 0 || status.st_mode & libc::S_IFMT == libc::S_IFREG
 }
 
 /// `write`: what a pipe takes at once, then the rest.
@@ -128,13 +158,9 @@ unsafe fn when_ready(number: c_long, a: [u64; 6], events: c_short, flags: u64) -
 /// The bytes are readable.
 unsafe fn write(a: [u64; 6]) -> i64 {
     let [fd, bytes, len, ..] = a;
-    let regular_enough = len <= PIPE_BUF || !may_wait(fd as i32, 0);
-    if regular_enough {
+    if len <= PIPE_BUF || is_regular(fd as i32) || !may_wait(fd as i32, 0) {
         // SAFETY: the caller's.
-        let result = unsafe { when_ready(libc::SYS_write, a, libc::POLLOUT, 0) };
-        // A doorbell is eight bytes long.
-        process().rang |= len == 8;
-        return result;
+        return unsafe { when_ready(libc::SYS_write, a, libc::POLLOUT, 0) };
     }
     process().rang = true;
     let mut done = 0;
@@ -148,10 +174,14 @@ unsafe fn write(a: [u64; 6]) -> i64 {
             wrote
         };
         match wrote {
-            EAGAIN if waits::wait_for(fd as i32, libc::POLLOUT) => {}
             0 => break,
             1.. => done += wrote as u64,
-            failed if done == 0 => return if failed == EAGAIN { EINTR } else { failed },
+            EAGAIN => match waits::wait_for(fd as i32, libc::POLLOUT, None) {
+                Ok(()) => {}
+                Err(failed) if done == 0 => return failed,
+                Err(_) => break,
+            },
+            failed if done == 0 => return failed,
             _ => break,
         }
     }
@@ -254,6 +284,7 @@ unsafe fn flock(a: [u64; 6]) -> i64 {
     let mut lock = Lock([a[0], a[1]]);
     loop {
         let result = attempt(&lock);
+        process().rang = true;
         if result != EAGAIN || a[1] & libc::LOCK_NB as u64 != 0 {
             return result;
         }

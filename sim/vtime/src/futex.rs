@@ -8,6 +8,7 @@ use crate::clock;
 use crate::threads::{self, Outcome, Wait};
 use crate::trap::deny;
 use crate::wire::NEVER;
+use crate::world::process;
 
 /// Any bit.
 const MATCH_ANY: u32 = u32::MAX;
@@ -20,6 +21,9 @@ const OPERATION: c_int = !(libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME
 pub unsafe fn system_call(a: [u64; 6]) -> i64 {
     let operation = a[1] as c_int;
     let shared = operation & libc::FUTEX_PRIVATE_FLAG == 0;
+    let wakes = !matches!(operation & OPERATION, libc::FUTEX_WAIT | libc::FUTEX_WAIT_BITSET);
+    // Another process may wait there.
+    process().rang |= shared && wakes;
     let deadline = || match a[3] {
         0 => NEVER,
         at => {
@@ -97,7 +101,9 @@ unsafe fn requeue(a: [u64; 6], expected: Option<u32>) -> i64 {
     let mut moved = wake(a[0], a[2] as u32, MATCH_ANY);
     // The fourth argument is a number here, and the fifth the address.
     for _ in 0..(a[3] as i32).max(0) {
-        let Some(slot) = threads::first_waiting(|one| waits_on(one, a[0], MATCH_ANY)) else { break };
+        let Some(slot) = threads::first_waiting(|one| waits_on(one, a[0], MATCH_ANY)) else {
+            break;
+        };
         if let Wait::Futex { address, .. } = &mut threads::thread(slot).wait {
             *address = a[4];
         }

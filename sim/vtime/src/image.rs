@@ -3,12 +3,12 @@
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char};
 
+use crate::children;
 use crate::signals;
 use crate::trap::deny;
 use crate::tsc;
 use crate::wire::{STATE_INSIDE, STATE_VARIABLE};
 use crate::world::process;
-use crate::children;
 
 /// Variables that this object cannot do without, as the first image had them.
 const KEPT: [&str; 3] = ["LD_PRELOAD", "GLIBC_TUNABLES", "CAUSEWAY_SOCKET"];
@@ -29,10 +29,8 @@ struct Kept {
 // SAFETY: written by the constructor, and read by whoever has the turn.
 unsafe impl Sync for Kept {}
 
-static VARIABLES: Kept = Kept {
-    texts: UnsafeCell::new([[0; KEPT_BYTES]; KEPT.len()]),
-    state: UnsafeCell::new([0; 64]),
-};
+static VARIABLES: Kept =
+    Kept { texts: UnsafeCell::new([[0; KEPT_BYTES]; KEPT.len()]), state: UnsafeCell::new([0; 64]) };
 
 /// Getter: whether `text` sets the variable `name`.
 fn sets(text: &[u8], name: &str) -> bool {
@@ -182,11 +180,13 @@ unsafe fn refuse(path: u64) -> Option<i64> {
         return None;
     }
     let size = size_of::<libc::Elf64_Phdr>();
-    let mut headers = (0..usize::from(elf.e_phnum)).map(|index| elf.e_phoff as usize + index * size);
+    let mut headers =
+        (0..usize::from(elf.e_phnum)).map(|index| elf.e_phoff as usize + index * size);
     let linked = headers.any(|at| {
         // SAFETY: inside the head.
         at + size <= HEAD_BYTES
-            && unsafe { base.add(at).cast::<libc::Elf64_Phdr>().read_unaligned() }.p_type == PT_INTERP
+            && unsafe { base.add(at).cast::<libc::Elf64_Phdr>().read_unaligned() }.p_type
+                == PT_INTERP
     });
     if !linked {
         deny("execve", "the program is linked statically: nothing can be loaded before it");
@@ -202,4 +202,3 @@ pub unsafe fn again(arguments: *const *const c_char, list: &[*const c_char]) {
     // SAFETY: the caller's.
     unsafe { libc::execve(c"/proc/self/exe".as_ptr(), arguments, list.as_ptr()) };
 }
-

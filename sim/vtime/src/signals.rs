@@ -34,7 +34,8 @@ struct Stored(UnsafeCell<[Action; 2]>);
 unsafe impl Sync for Stored {}
 
 /// What the program believes to be its actions for SIGSYS and SIGSEGV.
-static STORED: Stored = Stored(UnsafeCell::new([Action { handler: 0, flags: 0, restorer: 0, mask: 0 }; 2]));
+static STORED: Stored =
+    Stored(UnsafeCell::new([Action { handler: 0, flags: 0, restorer: 0, mask: 0 }; 2]));
 
 fn stored(signal: c_int) -> *mut Action {
     let actions: *mut Action = STORED.0.get().cast();
@@ -64,7 +65,15 @@ pub fn handle(signal: c_int, handler: Handler) {
 pub fn masked<T>(body: impl FnOnce() -> T) -> T {
     let (all, mut before) = (u64::MAX, 0_u64);
     // SAFETY: both masks are ours.
-    unsafe { raw!(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const all, &raw mut before, SIGSET_BYTES) };
+    unsafe {
+        raw!(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            &raw const all,
+            &raw mut before,
+            SIGSET_BYTES
+        )
+    };
     threads::thread(threads::me()).mask = before;
     let result = body();
     set_mask(before);
@@ -85,6 +94,33 @@ fn pending() -> u64 {
     set
 }
 
+/// Command: a wait with another mask (`ppoll`, `sigsuspend` and the like), given by the address of a mask or 0.
+/// Signals that it lets through are handled before the call returns.
+///
+/// # Safety
+/// `mask` is 0 or the address of a mask.
+pub unsafe fn with_mask(mask: u64, wait: impl FnOnce() -> i64) -> i64 {
+    // SAFETY: the caller's.
+    let Some(mask) = (unsafe { (mask as *const u64).as_ref() }) else { return wait() };
+    let mask = *mask & !OURS;
+    let own = core::mem::replace(&mut threads::thread(threads::me()).mask, mask);
+    let result = if due(mask) != 0 { -i64::from(libc::EINTR) } else { wait() };
+    if result == -i64::from(libc::EINTR) {
+        // They are delivered here, and their handlers return here.
+        set_mask(mask);
+        set_mask(u64::MAX);
+    }
+    threads::thread(threads::me()).mask = own;
+    result
+}
+
+/// Getter: the signals that wait, matter and get through `mask`.
+fn due(mask: u64) -> u64 {
+    let pending = pending() & !mask;
+    let due = (1..64).filter(|signal| pending & bit(*signal) != 0 && matters(*signal));
+    due.fold(0, |set, signal| set | bit(signal))
+}
+
 /// Getter: whether the program handles `signal`, or dies of it.
 fn matters(signal: c_int) -> bool {
     let mut action = Action { handler: 0, flags: 0, restorer: 0, mask: 0 };
@@ -100,9 +136,7 @@ fn matters(signal: c_int) -> bool {
 
 /// Command: signals were sent to the process. The first waiting thread that may take one goes on.
 pub fn interrupt() {
-    let pending = pending();
-    let due = (1..64).filter(|signal| pending & bit(*signal) != 0 && matters(*signal));
-    let due = due.fold(0, |set, signal| set | bit(signal));
+    let due = due(0);
     let slot = threads::first_waiting(|one| due & !one.mask != 0);
     if let Some(slot) = slot {
         threads::wake(slot, Outcome::Interrupted);
@@ -211,6 +245,7 @@ fn kill(pid: i32, signal: c_int) -> i64 {
     let mut question = question(ask::KILL);
     question.a = pid as u64;
     question.b = signal as u64;
+    process().rang = true;
     -(world::ask(&question, &[]).answer.value as i64)
 }
 

@@ -7,9 +7,9 @@ use crate::threads;
 use crate::trap::{self, fail};
 use crate::wire::{
     ANSWER_WORDS, BATON_FD, START_WORDS, STATE_AGAIN, STATE_FIRST, STATE_INSIDE, STATE_VARIABLE,
-    Start, ask,
+    Start,
 };
-use crate::world::{self, process, question};
+use crate::world::{self, process};
 use crate::{filter, raw, signals, tsc, vdso};
 
 /// Most variables of the first image.
@@ -17,7 +17,8 @@ const VARIABLES_MAX: usize = 4_096;
 
 #[used]
 #[unsafe(link_section = ".init_array")]
-static CONSTRUCTOR: unsafe extern "C" fn(c_int, *const *const c_char, *const *const c_char) = construct;
+static CONSTRUCTOR: unsafe extern "C" fn(c_int, *const *const c_char, *const *const c_char) =
+    construct;
 
 /// # Safety
 /// Called by the dynamic linker with the program's arguments and environment.
@@ -113,9 +114,7 @@ unsafe fn begin(inside: bool) {
     }
     // SAFETY: no arguments.
     process().real_pid = unsafe { raw!(libc::SYS_getpid) } as i32;
-    let mut hello = question(ask::HELLO);
-    hello.b = process().real_pid as u64;
-    let answered = world::ask(&hello, &[]);
+    let answered = world::ask(&world::hello(), &[]);
     let mut words = [0; START_WORDS - ANSWER_WORDS];
     words.copy_from_slice(&answered.words[ANSWER_WORDS..START_WORDS]);
     process().begin(&Start::from_words(&words));

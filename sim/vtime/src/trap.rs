@@ -86,7 +86,10 @@ unsafe fn answer(number: c_long, registers: &mut Registers<'_>) -> i64 {
             .or_else(|| signals::send(number, a))
             .or_else(|| limited(number, a))
             .unwrap_or_else(|| {
-                deny(call_name(number as u32), "the simulator does not know what it waits for or tells")
+                deny(
+                    call_name(number as u32),
+                    "the simulator does not know what it waits for or tells",
+                )
             })
     }
 }
@@ -160,7 +163,9 @@ unsafe fn limited(number: c_long, a: [u64; 6]) -> Option<i64> {
         libc::SYS_prctl if a[0] == libc::PR_SET_PDEATHSIG as u64 => 0,
         libc::SYS_prctl => deny("prctl", "a filter of the program's own would hide calls"),
         libc::SYS_socket => deny("socket", "the kernel's network is outside the simulated world"),
-        libc::SYS_fcntl => deny("fcntl", "it waits for a lock, or asks for signals of a descriptor"),
+        libc::SYS_fcntl => {
+            deny("fcntl", "it waits for a lock, or asks for signals of a descriptor")
+        }
         _ => return None,
     };
     Some(answer)

@@ -5,6 +5,7 @@ use core::ffi::c_void;
 use libc::{c_int, c_long, c_short, pollfd, timespec, timeval};
 
 use crate::clock;
+use crate::signals;
 use crate::threads::{self, Outcome, Wait};
 use crate::wire::NEVER;
 use crate::world::process;
@@ -23,15 +24,24 @@ pub unsafe fn system_call(number: c_long, a: [u64; 6]) -> Option<i64> {
             libc::SYS_nanosleep => sleep(clock::after(span(a[0]).unwrap_or(0)), a[1]),
             libc::SYS_clock_nanosleep => clock_nanosleep(a),
             libc::SYS_poll => poll(a[0], a[1], milliseconds(a[2] as i32)),
-            libc::SYS_ppoll => poll(a[0], a[1], span(a[2])),
+            libc::SYS_ppoll => signals::with_mask(a[3], || poll(a[0], a[1], span(a[2]))),
             libc::SYS_select => {
                 let given = (a[4] as *const timeval).as_ref();
                 let micros = |t: &timeval| t.tv_sec as u64 * 1_000_000 + t.tv_usec as u64;
                 select(a, given.map(|time| micros(time).saturating_mul(1_000)))
             }
-            libc::SYS_pselect6 => select(a, span(a[4])),
-            libc::SYS_epoll_wait | libc::SYS_epoll_pwait => epoll(a, milliseconds(a[3] as i32)),
-            libc::SYS_epoll_pwait2 => epoll(a, span(a[3])),
+            libc::SYS_pselect6 => {
+                // The sixth argument is the address of the mask's address.
+                let mask = (a[5] as *const u64).as_ref().copied().unwrap_or(0);
+                signals::with_mask(mask, || select(a, span(a[4])))
+            }
+            libc::SYS_epoll_wait => epoll(a, milliseconds(a[3] as i32)),
+            libc::SYS_epoll_pwait => {
+                signals::with_mask(a[4], || epoll(a, milliseconds(a[3] as i32)))
+            }
+            libc::SYS_epoll_pwait2 => signals::with_mask(a[4], || epoll(a, span(a[3]))),
+            libc::SYS_pause => sleep(NEVER, 0),
+            libc::SYS_rt_sigsuspend => signals::with_mask(a[0], || sleep(NEVER, 0)),
             _ => return None,
         }
     };
@@ -123,10 +133,15 @@ fn poll(fds: u64, count: u64, span: Option<u64>) -> i64 {
     look_until(span, wait, || look_at(&Set { fds, count }))
 }
 
-/// Command: waits until `fd` has one of `events`. False: a signal came first.
-pub fn wait_for(fd: i32, events: c_short) -> bool {
+/// Command: waits until `fd` has one of `events`, for so many nanoseconds. What a call on it then fails with, if it
+/// does: EINTR after a signal, EAGAIN when the time is up.
+pub fn wait_for(fd: i32, events: c_short, span: Option<u64>) -> Result<(), i64> {
     let mut one = pollfd { fd, events, revents: 0 };
-    poll(&raw mut one as u64, 1, None) != EINTR
+    match poll(&raw mut one as u64, 1, span) {
+        EINTR => Err(EINTR),
+        0 => Err(-i64::from(libc::EAGAIN)),
+        _ => Ok(()),
+    }
 }
 
 /// Getter: whether `fd` has one of `events`, an error or its end.

@@ -58,7 +58,8 @@ pub const API_NAMES: [&str; API_CALLS] = [
 
 /// What a process wants. The numbers travel.
 pub mod ask {
-    /// A new image is ready to run. `b`: the process's real number.
+    /// A new image is ready to run. `a`: where in its memory the number of its present call lies, as a `u32`; `b`: the
+    /// process's real number.
     pub const HELLO: u64 = 1;
     /// To go on at `a` ([`super::NEVER`]: no such time), or before, if [`super::flag::CHANGES`] and something changed.
     pub const STOP: u64 = 2;

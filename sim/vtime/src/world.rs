@@ -135,6 +135,12 @@ pub fn question(kind: u64) -> Ask {
     }
 }
 
+/// The question of a new image or a new process.
+pub fn hello() -> Ask {
+    let at = &raw const process().call as u64;
+    Ask { a: at, b: process().real_pid as u64, ..question(crate::wire::ask::HELLO) }
+}
+
 /// Command: says something; `behind` follows the question.
 pub fn tell(ask: &Ask, behind: &[u64]) {
     let mut packet = [0_u64; WORDS_MAX];
