@@ -103,11 +103,12 @@ fn processes_fork_run_programs_talk_through_pipes_and_are_waited_for() {
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 extern char **environ;
 int main(int argc, char **argv) {
     setvbuf(stdout, 0, _IONBF, 0);
-    if (argc > 1) { usleep(1500); printf("image %s of %d from %d\n", argv[1], getpid(), getppid()); return 7; }
+    if (argc > 1) { usleep(1500); printf("image %s of %d from %d at %ld\n", argv[1], getpid(), getppid(), time(0) - 1767225600); return 7; }
     int down[2], up[2], status; char text[64] = "";
     if (pipe(down) || pipe(up)) return 2;
     pid_t child = fork();
@@ -119,7 +120,7 @@ int main(int argc, char **argv) {
         return 5;
     }
     close(up[1]); close(down[0]);
-    usleep(1000);
+    sleep(1);
     if (write(down[1], "hello", 5) != 5) return 6;
     long total = 0; ssize_t n;
     n = read(up[0], text, 6); text[n] = 0; printf("heard %s\n", text);
@@ -132,6 +133,7 @@ int main(int argc, char **argv) {
     if (wait(&status) != spawned) return 9;
     printf("spawned ended with %d, then %d\n", WEXITSTATUS(status), wait(&status) == -1 && errno == ECHILD);
     printf("system says %d\n", WEXITSTATUS(system("exit 3")));
+    sleep(1);
     char *again[] = { argv[0], "replaced", 0 }; char *none[] = { 0 };
     execve("/proc/self/exe", again, none);
     return 10;
@@ -141,8 +143,8 @@ int main(int argc, char **argv) {
     assert_eq!(
         ran.output,
         "heard hello?\n200000 more; child 50 of 1 ended with 5\nwaits\n\
-         image spawned of 5000100 from 5000000\nspawned ended with 7, then 1\nsystem says 3\n\
-         image replaced of 5000000 from 1\n"
+         image spawned of 5000100 from 5000000 at 1\nspawned ended with 7, then 1\nsystem says 3\n\
+         image replaced of 5000000 from 1 at 2\n"
     );
     let error = ran.result.expect_err("the last image returns 7").to_string();
     assert_eq!(error, "guest `lonely` ended with exit code 7");
@@ -426,5 +428,119 @@ int main(void) {
     assert_eq!(
         ran.output,
         "child -1 1\nppoll -1 1, children 0 then 1\nends 4 15 9, own terms 0\ninterrupted 1, handled 2\npatience -1 1\n"
+    );
+}
+
+/// A program that tells its real number and that of a child, then waits for ever, or computes.
+const STAYS: &str = r#"
+#include <string.h>
+#include <unistd.h>
+static void tell(void) {
+    char real[32]; ssize_t n = readlink("/proc/self", real, sizeof real - 1);
+    real[n] = '\n'; if (write(1, real, n + 1) < 0) _exit(2);
+}
+int main(int argc, char **argv) {
+    (void)argc;
+    if (fork() == 0) { tell(); for (;;) pause(); }
+    tell(); usleep(10);
+    if (!strcmp(argv[1], "spin")) for (;;) ;
+    for (;;) sleep(1000);
+}"#;
+
+fn alive(text: &str) -> Vec<&str> {
+    let there = |pid: &&str| {
+        let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // What nobody has waited for is there, and dead.
+        !state.is_empty() && !state.contains(") Z ")
+    };
+    text.split_whitespace().filter(there).collect()
+}
+
+#[test]
+fn nothing_is_left_when_a_world_is_dropped() {
+    let (mut world, host) = lane::lone_world(1);
+    let captured = Captured::new().expect("a memory file");
+    let config = ProcessConfig::new(small("stays", STAYS), lane::preload())
+        .arguments(["wait"])
+        .output(Output::Captured(captured.clone()));
+    world.add_guest(host, "stays", Instant::ZERO, Program::Process(config)).expect("it starts");
+    world.run_until(Instant::from_nanos(1_000_000_000)).expect("nothing fails");
+    let text = captured.text();
+    assert_eq!(alive(&text).len(), 2, "{text}");
+    drop(world);
+    wait_until_gone(&text);
+}
+
+/// The kernel ends processes when it gets to it.
+fn wait_until_gone(text: &str) {
+    while !alive(text).is_empty() {
+        std::thread::yield_now();
+    }
+}
+
+/// Where the simulator that is to be killed writes what its guests say.
+const VICTIM_VARIABLE: &str = "CAUSEWAY_LANE_VICTIM";
+
+#[test]
+fn nothing_is_left_when_the_simulator_is_killed() {
+    if let Some(path) = std::env::var_os(VICTIM_VARIABLE) {
+        let (mut world, host) = lane::lone_world(1);
+        let captured = Captured::new().expect("a memory file");
+        let mut config = ProcessConfig::new(std::path::PathBuf::from(&path), lane::preload());
+        config = config.arguments(["wait"]).output(Output::Captured(captured.clone()));
+        world
+            .add_guest(host, "waits", Instant::ZERO, Program::Process(config.clone()))
+            .expect("it starts");
+        config = config.arguments(["spin"]);
+        world
+            .add_guest(host, "spins", Instant::from_nanos(5), Program::Process(config))
+            .expect("it starts");
+        world.run_until(Instant::from_nanos(1_000)).expect("nothing fails");
+        std::thread::spawn(move || {
+            while captured.text().lines().count() < 4 {
+                std::thread::yield_now();
+            }
+            std::fs::write(
+                std::path::PathBuf::from(path).with_extension("pids"),
+                captured.text() + "end\n",
+            )
+            .expect("it can be written");
+        });
+        let _ = world.run();
+        return;
+    }
+    let program = small("stays-killed", STAYS);
+    let pids = program.with_extension("pids");
+    let name = "nothing_is_left_when_the_simulator_is_killed";
+    let mut simulator = std::process::Command::new(std::env::current_exe().expect("this test"))
+        .args([name, "--exact"])
+        .env(VICTIM_VARIABLE, &program)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let text = loop {
+        match std::fs::read_to_string(&pids) {
+            Ok(text) if text.ends_with("end\n") => break text.replace("end\n", ""),
+            _ => assert!(simulator.try_wait().expect("ours").is_none(), "it ended by itself"),
+        }
+        std::thread::yield_now();
+    };
+    assert_eq!(alive(&text).len(), 4, "{text}");
+    simulator.kill().expect("it runs");
+    simulator.wait().expect("ours");
+    wait_until_gone(&text);
+}
+
+#[test]
+fn without_a_world_the_preload_object_does_nothing() {
+    let program = small(
+        "plain",
+        "#include <stdio.h>\n#include <time.h>\nint main(void) { printf(\"%d\\n\", time(0) > 1000); }",
+    );
+    let output = std::process::Command::new(program).env("LD_PRELOAD", lane::preload()).output();
+    let output = output.expect("it runs");
+    assert_eq!(
+        (output.status.code(), &output.stdout[..], &output.stderr[..]),
+        (Some(0), &b"1\n"[..], &b""[..])
     );
 }

@@ -24,6 +24,8 @@ pub struct GuestId(pub usize);
 pub struct AttachRequest {
     /// Who asks; [`HostEngine::detach`] names it later.
     pub guest: GuestId,
+    /// The process that it is to the daemon: channels of one may share what they listen on.
+    pub process: u32,
     /// What the guest will wait with: `BellWait::Virtual(token)`. Unique in the world.
     pub token: u64,
     /// How the host wakes the guest.

@@ -157,7 +157,12 @@ impl ThreadGuest {
         let token = (self.id.0 as u64) << 32 | self.channels;
         self.channels += 1;
         let app = Arc::<AppBell>::clone(&bell);
-        let grant = engine.attach(AttachRequest { guest: self.id, token, app })?;
+        let grant = engine.attach(AttachRequest {
+            guest: self.id,
+            process: 1_000 + self.id.0 as u32,
+            token,
+            app,
+        })?;
         // As an order to a sleeping daemon does: a new channel is served without having rung.
         self.bells.ring_host();
         Ok((grant, token, bell))

@@ -23,6 +23,8 @@ use crate::world::HostEngine;
 #[derive(Debug)]
 struct Connection {
     control: OwnedFd,
+    /// The virtual number of the process that connected.
+    process: u64,
     channel: Option<Channel>,
 }
 
@@ -70,17 +72,17 @@ impl Channels {
     }
 
     /// Command: a connection to the daemon, for a process. Its end.
-    pub(super) fn connect(&mut self) -> io::Result<OwnedFd> {
+    pub(super) fn connect(&mut self, process: u64) -> io::Result<OwnedFd> {
         let (control, theirs) = packet_pair()?;
-        self.connections.push(Connection { control, channel: None });
+        self.connections.push(Connection { control, process, channel: None });
         Ok(theirs)
     }
 
     /// Output: whether a bell of the guest was rung since the last call.
     pub(super) fn take_rung(&self) -> bool {
         let channels = self.connections.iter().filter_map(|one| one.channel.as_ref());
-        channels
-            .fold(false, |rung, channel| channel.bell.rung.swap(false, Ordering::Relaxed) || rung)
+        // Each is looked at: they are forgotten together.
+        channels.filter(|channel| channel.bell.rung.swap(false, Ordering::Relaxed)).count() > 0
     }
 
     /// Command: what the daemon does when it wakes: hears bells, grants channels, lets go of those whose connection is
@@ -120,7 +122,8 @@ impl Channels {
                     let _ = handshake::send_refusal(one.control.as_fd(), refusal);
                     return false;
                 }
-                match self.grant(engine) {
+                let process = one.process;
+                match self.grant(process, engine) {
                     Ok((channel, grant)) => {
                         let one = &mut self.connections[index];
                         one.channel = Some(channel);
@@ -139,7 +142,11 @@ impl Channels {
         }
     }
 
-    fn grant(&mut self, engine: &mut dyn HostEngine) -> Result<(Channel, Grant), String> {
+    fn grant(
+        &mut self,
+        process: u64,
+        engine: &mut dyn HostEngine,
+    ) -> Result<(Channel, Grant), String> {
         let words = |error: io::Error| error.to_string();
         let flags = SocketFlags::CLOEXEC;
         let (far_end, wait) =
@@ -154,7 +161,7 @@ impl Channels {
         let token = (self.guest.0 as u64) << 32 | self.tokens;
         self.tokens += 1;
         let app = Arc::<ProcessBell>::clone(&bell);
-        let request = AttachRequest { guest: self.guest, token, app };
+        let request = AttachRequest { guest: self.guest, process: process as u32, token, app };
         let mut grant = engine.attach(request)?;
         // As an order to a sleeping daemon does: a new channel is served without having rung.
         self.bells.ring_host();

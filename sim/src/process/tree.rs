@@ -150,6 +150,12 @@ impl ProcessGuest {
                 Heard::Silent => return Err(self.stuck(index)),
             };
             self.calls += ask.calls;
+            if ask.kind == ask::HELLO {
+                let start = self.start(index);
+                let now = self.members[index].stopped_at.max(now).as_nanos();
+                self.members[index].answer(&Answer { now, ..turn }, Some(&start), None);
+                continue;
+            }
             self.members[index].note(&ask);
             self.last_call = self.members[index].call;
             let at = Answer { now: ask.at, ..turn };
@@ -166,12 +172,9 @@ impl ProcessGuest {
                     self.end(index, Some(Outcome::Denied(denial(&ask, &behind))), wall_limit)?;
                     return Ok(Ended::Over);
                 }
-                ask::HELLO => {
-                    let start = self.start(index);
-                    self.members[index].answer(&at, Some(&start), None);
-                }
+                ask::IMAGE => {}
                 ask::CONNECT => {
-                    let connection = self.channels.connect().ok();
+                    let connection = self.channels.connect(self.members[index].pid).ok();
                     let fd = connection.as_ref().map(|fd| fd.as_fd());
                     self.members[index].answer(&at, None, fd);
                 }

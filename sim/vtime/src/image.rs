@@ -7,8 +7,8 @@ use crate::children;
 use crate::signals;
 use crate::trap::deny;
 use crate::tsc;
-use crate::wire::{STATE_INSIDE, STATE_VARIABLE};
-use crate::world::process;
+use crate::wire::{STATE_INSIDE, STATE_VARIABLE, ask};
+use crate::world::{self, process, question};
 
 /// Variables that this object cannot do without, as the first image had them.
 const KEPT: [&str; 3] = ["LD_PRELOAD", "GLIBC_TUNABLES", "CAUSEWAY_SOCKET"];
@@ -143,8 +143,10 @@ pub unsafe fn execute(a: [u64; 6], mask: u64) -> i64 {
         if let Err(errno) = compose(a[2] as *const *const c_char, STATE_INSIDE, variables) {
             return -i64::from(errno);
         }
-        if let Some(baton) = process().vfork_child {
-            children::take_baton(baton);
+        match process().vfork_child {
+            Some(baton) => children::take_baton(baton),
+            // The new image does not know how late it is.
+            None => world::tell(&question(ask::IMAGE), &[]),
         }
         tsc::set_trap(false);
         signals::set_mask(mask);

@@ -75,6 +75,8 @@ pub mod ask {
     pub const KILL: u64 = 7;
     /// The process ends, because of what the text behind the question says. No answer.
     pub const DENIED: u64 = 8;
+    /// The process is about to exchange its program: HELLO follows, or whatever follows a failure. No answer.
+    pub const IMAGE: u64 = 9;
 }
 
 /// Bits of a question and of an answer.
