@@ -71,7 +71,7 @@ fn is_dynamic(program: &Path) -> io::Result<bool> {
     let mut head = Vec::new();
     File::open(program)?.take(HEAD_BYTES).read_to_end(&mut head)?;
     let number = |at: usize, len: usize| {
-        let bytes = head.get(at..at + len)?;
+        let bytes = head.get(at..at.checked_add(len)?)?;
         Some(bytes.iter().rev().fold(0_u64, |word, byte| word << 8 | u64::from(*byte)))
     };
     if !head.starts_with(b"\x7fELF") {
@@ -81,7 +81,8 @@ fn is_dynamic(program: &Path) -> io::Result<bool> {
     let (Some(at), Some(size), Some(count)) = (number(32, 8), number(54, 2), number(56, 2)) else {
         return Ok(false);
     };
-    let kinds = (0..count).map_while(|index| number(usize::try_from(at + index * size).ok()?, 4));
+    let kinds = (0..count)
+        .map_while(|index| number(usize::try_from(at.checked_add(index * size)?).ok()?, 4));
     Ok(kinds.into_iter().any(|kind| kind == u64::from(PT_INTERP)))
 }
 

@@ -239,11 +239,13 @@ pub fn exit_process(code: i32) -> ! {
 /// # Safety
 /// The arguments are those of the call.
 pub unsafe fn wait_call(number: c_long, a: [u64; 6]) -> Option<i64> {
-    // SAFETY: the caller's.
-    match number {
-        libc::SYS_wait4 => Some(unsafe { wait4(a) }),
-        libc::SYS_waitid => Some(unsafe { waitid(a) }),
-        _ => None,
+    // SAFETY: the caller's, each.
+    unsafe {
+        match number {
+            libc::SYS_wait4 => Some(wait4(a)),
+            libc::SYS_waitid => Some(waitid(a)),
+            _ => None,
+        }
     }
 }
 

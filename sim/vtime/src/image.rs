@@ -182,13 +182,14 @@ unsafe fn refuse(path: u64) -> Option<i64> {
         return None;
     }
     let size = size_of::<libc::Elf64_Phdr>();
-    let mut headers =
-        (0..usize::from(elf.e_phnum)).map(|index| elf.e_phoff as usize + index * size);
+    let mut headers = (0..usize::from(elf.e_phnum))
+        .map(|index| (elf.e_phoff as usize).saturating_add(index * size));
     let linked = headers.any(|at| {
+        if at.saturating_add(size) > HEAD_BYTES {
+            return false;
+        }
         // SAFETY: inside the head.
-        at + size <= HEAD_BYTES
-            && unsafe { base.add(at).cast::<libc::Elf64_Phdr>().read_unaligned() }.p_type
-                == PT_INTERP
+        unsafe { base.add(at).cast::<libc::Elf64_Phdr>().read_unaligned() }.p_type == PT_INTERP
     });
     if !linked {
         deny("execve", "the program is linked statically: nothing can be loaded before it");

@@ -62,6 +62,13 @@ pub enum Wait {
     Time,
 }
 
+impl Wait {
+    /// Getter: whether only a look tells that it is over.
+    const fn is_looked_at(&self) -> bool {
+        matches!(self, Self::Check { .. } | Self::Futex { shared: true, .. })
+    }
+}
+
 /// One thread.
 pub struct Thread {
     /// Where it is.
@@ -113,21 +120,23 @@ struct Used {
 // SAFETY: only the thread that has the turn touches the table, but for its own `turn` word, which is atomic.
 unsafe impl Sync for Table {}
 
-const FREE: Thread = Thread {
-    state: State::Free,
-    at: 0,
-    sequence: 0,
-    wait: Wait::Time,
-    outcome: Outcome::Woken,
-    call: crate::wire::CALL_NONE,
-    tid: 0,
-    real_tid: 0,
-    mask: 0,
-    turn: AtomicU32::new(SLEEP),
-};
+const fn free() -> Thread {
+    Thread {
+        state: State::Free,
+        at: 0,
+        sequence: 0,
+        wait: Wait::Time,
+        outcome: Outcome::Woken,
+        call: crate::wire::CALL_NONE,
+        tid: 0,
+        real_tid: 0,
+        mask: 0,
+        turn: AtomicU32::new(SLEEP),
+    }
+}
 
 static TABLE: Table = Table {
-    threads: UnsafeCell::new([FREE; THREADS_MAX]),
+    threads: UnsafeCell::new([const { free() }; THREADS_MAX]),
     used: UnsafeCell::new(Used { high: 1, live: 1, sequence: 0, tids: 0, dirty: false, reap: 0 }),
 };
 
@@ -196,7 +205,7 @@ pub fn add(mask: u64) -> Option<usize> {
         sequence: next_sequence(),
         tid,
         mask,
-        ..FREE
+        ..free()
     };
     Some(slot)
 }
@@ -244,7 +253,6 @@ pub fn charge_alone(cost: u64) -> bool {
     let alone = until < process().quiet_until
         && !process().rang
         && process().calls < CALLS_PER_TURN
-        && !used().dirty
         && slots().all(|slot| slot == me() || sleeps_beyond(thread(slot), until));
     if alone {
         process().now = until;
@@ -266,8 +274,6 @@ pub fn charge(cost: u64) {
     own.call = process().call;
     own.outcome = Outcome::Woken;
     own.sequence = next_sequence();
-    // What it did may have ended waits of the others.
-    used().dirty = true;
     switch();
 }
 
@@ -276,7 +282,7 @@ fn sleeps_beyond(one: &Thread, until: u64) -> bool {
     match one.state {
         State::Free => true,
         State::Ready => one.at > until,
-        State::Waiting => one.at > until && !matches!(one.wait, Wait::Check { .. }),
+        State::Waiting => one.at > until && !one.wait.is_looked_at(),
     }
 }
 
@@ -299,6 +305,8 @@ pub fn block(wait: Wait, deadline: u64) -> Outcome {
 /// Gives the turn away until it comes back, and chooses meanwhile if asked to.
 fn switch() {
     let own = me();
+    // What the thread did may have ended waits of the others.
+    used().dirty = true;
     loop {
         let chosen = choose();
         if chosen == own {
@@ -355,7 +363,6 @@ fn choose() -> usize {
                 one.outcome = Outcome::TimedOut;
             }
             one.state = State::Ready;
-            used().dirty = true;
             return slot;
         }
         stop(due, at);
@@ -369,8 +376,7 @@ fn stop(due: Option<usize>, at: u64) {
     let mut flags = 0;
     for slot in live() {
         let one = thread(slot);
-        let changes = matches!(one.wait, Wait::Check { .. } | Wait::Futex { shared: true, .. });
-        if one.state == State::Waiting && changes {
+        if one.state == State::Waiting && one.wait.is_looked_at() {
             flags |= flag::CHANGES;
         }
         if count < THREADS_TOLD_MAX {
