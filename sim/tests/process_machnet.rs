@@ -95,6 +95,7 @@ fn threaded_c_programs_exchange_messages_and_the_seed_decides_every_network_even
             let run = exchange(seed);
             assert!(run.2.starts_with("60 replies, "), "seed {seed}: {}", run.2);
             assert_eq!(exchange(seed), run, "seed {seed}, again");
+            println!("seed {seed}: {:016x} at {} s: {}", run.0, run.1, run.2.trim_end());
             run.0
         })
         .collect();

@@ -54,7 +54,14 @@ pub(super) fn launch(config: &ProcessConfig) -> io::Result<(Child, OwnedFd)> {
     // The C library registers no restartable sequences: they would tell the processor's number.
     command.env("GLIBC_TUNABLES", "glibc.pthread.rseq=0");
     command.env("CAUSEWAY_SOCKET", DAEMON_PATH).env(STATE_VARIABLE, STATE_FIRST);
-    command.env("LD_PRELOAD", preload);
+    // Before any other: it must see the calls that the others make.
+    let others = config.environment.iter().filter(|(name, _)| name == "LD_PRELOAD");
+    let mut objects = preload.into_os_string();
+    for (_, other) in others {
+        objects.push(":");
+        objects.push(other);
+    }
+    command.env("LD_PRELOAD", objects);
     if !config.libraries.is_empty() {
         let paths = std::env::join_paths(&config.libraries).map_err(|e| unfit(e.to_string()))?;
         command.env("LD_LIBRARY_PATH", paths);

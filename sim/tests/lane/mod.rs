@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use causeway_core::time::{Duration, Instant};
 use causeway_sim::guest::{Bells, Program};
-use causeway_sim::process::{Captured, Output, ProcessConfig};
+use causeway_sim::process::{Captured, Output, PRELOAD_VARIABLE, ProcessConfig, find_preload};
 use causeway_sim::world::{HostEngine, HostId, RunError, World, WorldConfig};
 
 /// Getter: the root of the repository.
@@ -28,10 +28,13 @@ fn run(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {}\n{printed}", output.status);
 }
 
-/// The preload object, as the build makes it.
+/// The preload object that the environment names, or as the build makes it.
 pub fn preload() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
+        if std::env::var_os(PRELOAD_VARIABLE).is_some() {
+            return find_preload().expect("the variable names a file");
+        }
         let target = scratch().join("target");
         run(Command::new(env!("CARGO"))
             .args(["build", "--quiet", "--package", "causeway-vtime", "--target-dir"])
