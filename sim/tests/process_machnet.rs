@@ -102,3 +102,78 @@ fn threaded_c_programs_exchange_messages_and_the_seed_decides_every_network_even
     let different: std::collections::BTreeSet<_> = runs.iter().collect();
     assert_eq!(different.len(), runs.len(), "each seed is a run of its own: {runs:x?}");
 }
+
+/// Two hosts, the threaded server for `messages` of them, and a client. The world after its run, and what was written.
+fn against_server(seed: u64, client: &Path, messages: &str) -> (World, String) {
+    let (server, _) = programs();
+    let (mut world, a, b) = two_hosts(seed);
+    let captured = Captured::new().expect("a memory file");
+    let serve = process(server, &["10.0.0.2", "9000", "1", messages], &captured);
+    world.add_guest(b, "server", Instant::ZERO, serve).expect("it starts");
+    let later = Instant::ZERO + Duration::from_millis(1);
+    world.add_guest(a, "client", later, process(client, &[], &captured)).expect("it starts");
+    if let Err(error) = world.run() {
+        panic!("seed {seed}: {error}\n{}", captured.text());
+    }
+    (world, captured.text())
+}
+
+#[test]
+fn a_program_that_polls_without_sleeping_gets_on_without_a_turn_for_each_poll() {
+    let source = r#"
+#include <errno.h>
+#include <stdio.h>
+#include "machnet.h"
+int main(void) {
+    char message[100] = { 99 }; MachnetFlow_t flow; long polls = 0;
+    if (machnet_init()) return 1;
+    MachnetChannelCtx_t *ctx = machnet_attach();
+    if (!ctx || machnet_connect(ctx, "10.0.0.1", "10.0.0.2", 9000, &flow)) return 2;
+    if (machnet_set_nonblocking(ctx, true) || machnet_send(ctx, flow, message, sizeof message, NULL)) return 3;
+    int got;
+    while ((got = machnet_recv(ctx, message, sizeof message, NULL)) < 0) { if (errno != EAGAIN) return 4; polls++; }
+    printf("%d bytes, first %d, %d\n", got, message[0], polls > 500);
+    return machnet_detach(ctx) != 0;
+}"#;
+    let client = lane::program_from("polls", source);
+    let (world, text) = against_server(1, &client, "1");
+    assert_eq!(text, "100 bytes, first 100, 1\n");
+    let turns = world.stats().guest_turns;
+    assert!(turns < 400, "{turns} turns for more than 500 polls");
+    assert_eq!(against_server(1, &client, "1").0.state_hash(), world.state_hash());
+}
+
+#[test]
+fn a_child_attaches_a_channel_of_its_own_and_leaves_nothing_when_it_dies() {
+    let source = r#"
+#include <errno.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "machnet.h"
+static int ask(char what) {
+    MachnetFlow_t flow; char message[8] = { what };
+    MachnetChannelCtx_t *ctx = machnet_attach();
+    if (!ctx || machnet_connect(ctx, "10.0.0.1", "10.0.0.2", 9000, &flow)) return 2;
+    if (machnet_send(ctx, flow, message, sizeof message, NULL)) return 3;
+    if (machnet_recv(ctx, message, sizeof message, NULL) != sizeof message) return 4;
+    return message[0] == what + 1 ? 0 : 5;
+}
+int main(void) {
+    int status; if (machnet_init()) return 1;
+    MachnetChannelCtx_t *ctx = machnet_attach(); MachnetFlow_t flow; char message[8];
+    if (!ctx || machnet_connect(ctx, "10.0.0.1", "10.0.0.2", 9000, &flow)) return 2;
+    if (fork() == 0) {
+        int foreign = machnet_send(ctx, flow, message, 8, NULL);
+        if (foreign != -1 || errno != EINVAL) _exit(9);
+        _exit(ask('a'));
+    }
+    if (wait(&status) < 0 || !WIFEXITED(status)) return 6;
+    printf("child %d, parent %d\n", WEXITSTATUS(status), ask('b'));
+    return 0;
+}"#;
+    let client = lane::program_from("parent", source);
+    let (world, text) = against_server(2, &client, "2");
+    assert_eq!(text, "child 0, parent 0\n");
+    assert_eq!(against_server(2, &client, "2").0.state_hash(), world.state_hash());
+}

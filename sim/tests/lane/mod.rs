@@ -56,7 +56,17 @@ pub fn shim() -> &'static Path {
 
 /// Compiles a C program that is in the tree, against the shipped library.
 pub fn program(path: &str) -> PathBuf {
-    let source = root().join(path);
+    link(&root().join(path))
+}
+
+/// Compiles a C program that is given as text, against the shipped library.
+pub fn program_from(name: &str, source: &str) -> PathBuf {
+    let file = scratch().join(format!("{name}.c"));
+    std::fs::write(&file, format!("#define _GNU_SOURCE\n{source}")).expect("it can be written");
+    link(&file)
+}
+
+fn link(source: &Path) -> PathBuf {
     let stem = source.file_stem().expect("a C file has a name").to_owned();
     let program = scratch().join(format!("{}-{}", stem.display(), std::process::id()));
     run(Command::new("cc")
@@ -64,7 +74,7 @@ pub fn program(path: &str) -> PathBuf {
         .arg(root().join("capi/include"))
         .arg("-o")
         .arg(&program)
-        .arg(&source)
+        .arg(source)
         .arg("-L")
         .arg(shim())
         .arg("-lmachnet"));

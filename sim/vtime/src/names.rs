@@ -71,3 +71,27 @@ fn word(names: &'static str, index: u32) -> &'static str {
     let name = names.split_ascii_whitespace().nth(index as usize);
     name.unwrap_or("an unknown system call")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_have_the_names_of_the_kernels_tables() {
+        for (number, name) in [
+            (libc::SYS_read, "read"),
+            (libc::SYS_futex, "futex"),
+            (libc::SYS_timerfd_create, "timerfd_create"),
+            (libc::SYS_rseq, "rseq"),
+            (libc::SYS_pidfd_send_signal, "pidfd_send_signal"),
+            (libc::SYS_io_uring_setup, "io_uring_setup"),
+            (libc::SYS_mseal, "mseal"),
+            (400, "an unknown system call"),
+            (5_000, "an unknown system call"),
+        ] {
+            assert_eq!(call_name(number as u32), name);
+        }
+        assert_eq!(call_name(API_FIRST + 7), "machnet_send");
+        assert_eq!(call_name(CALL_TSC), "rdtsc");
+    }
+}

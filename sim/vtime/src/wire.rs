@@ -22,7 +22,7 @@ pub const EPOCH_SECONDS: u64 = 1_767_225_600;
 pub const UPTIME_NANOS: u64 = 100_000_000_000;
 /// No deadline.
 pub const NEVER: u64 = u64::MAX;
-/// A first line of what a guest may know of its threads in one question.
+/// Most threads of which one question tells.
 pub const THREADS_TOLD_MAX: usize = 24;
 /// Longest host name, its terminating zero included.
 pub const HOST_NAME_BYTES: usize = 64;
@@ -209,5 +209,31 @@ impl Start {
             system_call: words[4 + API_CALLS],
             host_name,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_travels_arrives() {
+        let ask = Ask { kind: 1, call: 2, at: 3, calls: 4, flags: 5, a: 6, b: 7, behind: 8 };
+        assert_eq!(Ask::from_words(&ask.words()), ask);
+        let answer = Answer { now: 1, quiet_until: 2, flags: 3, value: 4, seed: 5 };
+        assert_eq!(Answer::from_words(&answer.words()), answer);
+        let mut host_name = [0; HOST_NAME_BYTES];
+        host_name[..5].copy_from_slice(b"hosts");
+        let start = Start {
+            seed: 1,
+            pid: 2,
+            parent: 3,
+            copy_bytes_per_nano: 4,
+            costs: [5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
+            system_call: 16,
+            host_name,
+        };
+        assert_eq!(Start::from_words(&start.words()), start);
+        assert!(START_WORDS <= WORDS_MAX);
     }
 }
