@@ -550,3 +550,55 @@ fn without_a_world_the_preload_object_does_nothing() {
         (Some(0), &b"1\n"[..], &b""[..])
     );
 }
+
+#[test]
+fn a_thread_that_has_ended_is_joined_at_once() {
+    let source = r#"
+#include <pthread.h>
+#include <time.h>
+static void *body(void *x) { struct timespec t = { 0, 1000 }; nanosleep(&t, 0); return x; }
+int main(void) {
+    for (long i = 0; i < 500; i++) {
+        pthread_t a, b; void *x, *y;
+        if (pthread_create(&a, 0, body, (void *)i) || pthread_create(&b, 0, body, (void *)~i)) return 2;
+        if (pthread_join(a, &x) || pthread_join(b, &y) || (long)x != i || (long)y != ~i) return 3;
+    }
+    pthread_t last; if (pthread_create(&last, 0, body, 0)) return 4;
+    pthread_exit(0);
+}"#;
+    let program = small("joins", source);
+    let (one, other) = (run_alone(1, &program, &[]), run_alone(1, &program, &[]));
+    assert_eq!((one.result, other.result), (Ok(()), Ok(())));
+    assert_eq!((one.hash, one.now), (other.hash, other.now));
+}
+
+#[test]
+fn a_program_that_cannot_be_started_is_an_error_that_says_why() {
+    let (mut world, host) = lane::lone_world(1);
+    let directory = lane::scratch();
+    let start = |world: &mut causeway_sim::world::World, config: ProcessConfig| {
+        world.add_guest(host, "guest", Instant::ZERO, Program::Process(config))
+    };
+    let missing = start(&mut world, ProcessConfig::new(directory.join("nothing"), lane::preload()));
+    let text = missing.expect_err("it is not there").to_string();
+    assert!(text.contains("nothing: No such file"), "{text}");
+    let program = lane::small_with("static", "int main(void) { return 0; }", &["-static"]);
+    let linked = start(&mut world, ProcessConfig::new(program, lane::preload()));
+    let text = linked.expect_err("it is static").to_string();
+    assert!(
+        text.ends_with("is linked statically: the preload object cannot be loaded into it"),
+        "{text}"
+    );
+    let program = small("dynamic", "int main(void) { return 0; }");
+    let object = directory.join("no-object.so");
+    std::fs::write(&object, "no ELF").expect("it can be written");
+    let captured = Captured::new().expect("a memory file");
+    let config = ProcessConfig::new(program, object).output(Output::Captured(captured.clone()));
+    start(&mut world, config).expect("that shows when it runs");
+    let error = world.run().expect_err("it says no hello").to_string();
+    assert_eq!(
+        error,
+        "guest `guest` cannot be simulated: it ended before its first instruction: see its standard error"
+    );
+    assert!(captured.text().contains("cannot be preloaded"), "{}", captured.text());
+}

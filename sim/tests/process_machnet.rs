@@ -177,3 +177,25 @@ int main(void) {
     assert_eq!(text, "child 0, parent 0\n");
     assert_eq!(against_server(2, &client, "2").0.state_hash(), world.state_hash());
 }
+
+#[test]
+fn a_channel_that_a_process_let_go_is_free_for_the_next() {
+    let source = r#"
+#include <unistd.h>
+#include "machnet.h"
+int main(void) {
+    if (machnet_init()) return 1;
+    for (int i = 0; i < 300; i++) {
+        MachnetChannelCtx_t *ctx = machnet_attach();
+        if (!ctx || machnet_detach(ctx)) return 2;
+        usleep(10);
+    }
+    return 0;
+}"#;
+    let (mut world, a, _) = two_hosts(1);
+    let captured = Captured::new().expect("a memory file");
+    let client = lane::program_from("attaches", source);
+    let program = process(&client, &[], &captured);
+    world.add_guest(a, "client", Instant::ZERO, program).expect("it starts");
+    assert_eq!(world.run(), Ok(()), "a host has room for 256 at a time: {}", captured.text());
+}

@@ -83,12 +83,17 @@ fn link(source: &Path) -> PathBuf {
 
 /// Compiles a C program that needs the C library only.
 pub fn small(name: &str, source: &str) -> PathBuf {
+    small_with(name, source, &[])
+}
+
+/// The same with more for the compiler.
+pub fn small_with(name: &str, source: &str, extra: &[&str]) -> PathBuf {
     let directory = scratch();
     let file = directory.join(format!("{name}-{}.c", std::process::id()));
     let program = file.with_extension("");
     std::fs::write(&file, format!("#define _GNU_SOURCE\n{source}")).expect("it can be written");
     let mut cc = Command::new("cc");
-    cc.args(["-std=gnu11", "-O1", "-pthread", "-o"]).arg(&program).arg(&file);
+    cc.args(["-std=gnu11", "-O1", "-pthread"]).args(extra).arg("-o").arg(&program).arg(&file);
     run(&mut cc);
     program
 }
