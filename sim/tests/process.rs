@@ -132,7 +132,7 @@ int main(int argc, char **argv) {
     printf("waits\n");
     if (wait(&status) != spawned) return 9;
     printf("spawned ended with %d, then %d\n", WEXITSTATUS(status), wait(&status) == -1 && errno == ECHILD);
-    printf("system says %d\n", WEXITSTATUS(system("exit 3")));
+    printf("system says %d\n", WEXITSTATUS(system("printf piped | cat; exit 3")));
     sleep(1);
     char *again[] = { argv[0], "replaced", 0 }; char *none[] = { 0 };
     execve("/proc/self/exe", again, none);
@@ -143,7 +143,7 @@ int main(int argc, char **argv) {
     assert_eq!(
         ran.output,
         "heard hello?\n200000 more; child 50 of 1 ended with 5\nwaits\n\
-         image spawned of 5000100 from 5000000 at 1\nspawned ended with 7, then 1\nsystem says 3\n\
+         image spawned of 5000100 from 5000000 at 1\nspawned ended with 7, then 1\npipedsystem says 3\n\
          image replaced of 5000000 from 1 at 2\n"
     );
     let error = ran.result.expect_err("the last image returns 7").to_string();
@@ -413,6 +413,8 @@ int main(void) {
     if (fork() == 0) { usleep(3000); kill(getppid(), SIGUSR1); _exit(0); }
     while (users == 0) sigsuspend(&none);
     sigprocmask(SIG_SETMASK, &none, 0);
+    children = 0; if (fork() == 0) { usleep(3000); _exit(0); }
+    r = pause(); printf("pause %d, children %d\n", r, children);
     int status, ends[3]; 
     waitpid(handles, &status, 0); ends[0] = WEXITSTATUS(status);
     waitpid(dies, &status, 0); ends[1] = WTERMSIG(status);
@@ -429,7 +431,7 @@ int main(void) {
     assert_eq!(ran.result, Ok(()), "{}", ran.output);
     assert_eq!(
         ran.output,
-        "child -1 1\nppoll -1 1, children 0 then 1\nends 4 15 9, own terms 0\ninterrupted 1, handled 2\npatience -1 1\n"
+        "child -1 1\nppoll -1 1, children 0 then 1\npause -1, children 1\nends 4 15 9, own terms 0\ninterrupted 1, handled 2\npatience -1 1\n"
     );
 }
 
@@ -473,9 +475,9 @@ fn nothing_is_left_when_a_world_is_dropped() {
     wait_until_gone(&text);
 }
 
-/// The kernel ends processes when it gets to it; after a minute it will not.
+/// The kernel ends processes when it gets to it; after twenty thousand looks it will not.
 fn wait_until_gone(text: &str) {
-    for _ in 0..60_000 {
+    for _ in 0..20_000 {
         if alive(text).is_empty() {
             return;
         }
@@ -601,4 +603,73 @@ fn a_program_that_cannot_be_started_is_an_error_that_says_why() {
         "guest `guest` cannot be simulated: it ended before its first instruction: see its standard error"
     );
     assert!(captured.text().contains("cannot be preloaded"), "{}", captured.text());
+}
+
+#[test]
+fn programs_in_cpp_and_rust_wait_for_their_threads_in_the_same_way() {
+    let cpp = r#"
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdio>
+#include <future>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+int main() {
+    std::mutex lock; std::condition_variable changed; std::string order; std::vector<std::thread> threads;
+    for (int i = 0; i < 4; i++) threads.emplace_back([&, i] {
+        for (int round = 0; round < 10; round++) {
+            std::unique_lock<std::mutex> held(lock);
+            order += char('A' + i); changed.notify_one();
+            changed.wait_for(held, std::chrono::microseconds(3));
+        }
+    });
+    for (auto &thread : threads) thread.join();
+    auto start = std::chrono::steady_clock::now();
+    auto answer = std::async(std::launch::async, [] { std::this_thread::sleep_for(std::chrono::hours(1)); return 42; });
+    int value = answer.get();
+    auto hours = std::chrono::duration_cast<std::chrono::hours>(std::chrono::steady_clock::now() - start).count();
+    std::printf("%s %d %ld\n", order.c_str(), value, (long)hours);
+}"#;
+    let rust = r#"
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+fn main() {
+    let start = Instant::now();
+    let (tell, hear) = mpsc::channel();
+    let log = Arc::new(Mutex::new(String::new()));
+    let threads: Vec<_> = (0..4_u8).map(|name| {
+        let (tell, log) = (tell.clone(), Arc::clone(&log));
+        thread::spawn(move || for round in 0..10_u64 {
+            log.lock().unwrap().push((b'A' + name) as char);
+            thread::sleep(Duration::from_nanos(300 * (round % 2)));
+            tell.send(name).unwrap();
+        })
+    }).collect();
+    drop(tell);
+    let heard: Vec<u8> = hear.iter().collect();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    let map: HashMap<u32, ()> = (0..8).map(|key| (key, ())).collect();
+    thread::sleep(Duration::from_secs(7));
+    println!("{} {heard:?} {:?} {}", log.lock().unwrap(), map.keys().collect::<Vec<_>>(), start.elapsed().as_secs());
+}"#;
+    let build = |compiler: &str, name: &str, extension: &str, source: &str, arguments: &[&str]| {
+        let file = lane::scratch().join(format!("{name}.{extension}"));
+        let program = file.with_extension("");
+        std::fs::write(&file, source).expect("it can be written");
+        let mut command = std::process::Command::new(compiler);
+        let status = command.args(arguments).arg("-o").arg(&program).arg(&file).status();
+        assert!(status.expect("the compiler is there").success());
+        program
+    };
+    let texts = twice(&build("c++", "language-cpp", "cc", cpp, &["-std=c++17", "-O1", "-pthread"]));
+    assert!(texts.iter().all(|text| text.ends_with(" 42 1\n")), "{texts:?}");
+    assert!(texts.iter().any(|text| *text != texts[0]), "{texts:?}");
+    let texts = twice(&build("rustc", "language_rust", "rs", rust, &["--edition", "2024"]));
+    assert!(texts.iter().all(|text| text.ends_with(" 7\n")), "{texts:?}");
+    assert!(texts.iter().any(|text| *text != texts[0]), "{texts:?}");
 }

@@ -234,6 +234,6 @@ mod tests {
             host_name,
         };
         assert_eq!(Start::from_words(&start.words()), start);
-        assert!(START_WORDS <= WORDS_MAX);
+        const { assert!(START_WORDS <= WORDS_MAX) };
     }
 }
