@@ -118,9 +118,9 @@ impl HostEngine for Host {
     }
 
     fn attach(&mut self, request: AttachRequest) -> Result<Grant, String> {
-        let AttachRequest { guest, token, app } = request;
+        let AttachRequest { guest, process, token, app } = request;
         // The daemon keeps this for its log; a real process id would differ from run to run.
-        let peer = Peer { pid: 1_000 + guest.0 as u32, uid: 0, gid: 0 };
+        let peer = Peer { pid: process, uid: 0, gid: 0 };
         let bells = &self.bells;
         let make = |channel: ChannelId, _lanes: u32| {
             Ok::<_, io::Error>(Doorbells::simulated(app, token, vec![bells.bell(channel.index)]))
@@ -133,6 +133,14 @@ impl HostEngine for Host {
         }
         self.channels.push((guest, id));
         Ok(granted.grant)
+    }
+
+    fn detach_channel(&mut self, guest: GuestId, channel: ChannelId) {
+        let before = self.channels.len();
+        self.channels.retain(|&one| one != (guest, channel));
+        if self.channels.len() < before {
+            self.engine.port_mut().detach(channel);
+        }
     }
 
     fn detach(&mut self, guest: GuestId) {

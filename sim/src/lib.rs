@@ -12,6 +12,7 @@ pub mod link;
 pub mod loader;
 pub mod nic;
 pub mod oracle;
+pub mod process;
 pub mod queue;
 pub mod report;
 pub mod tap;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use causeway_channel::Wake;
 
-use super::thread::GuestId;
+use super::kind::GuestId;
 
 /// The bells of one host: which guests were rung, and whether its engine was.
 ///
@@ -22,6 +22,11 @@ impl Bells {
     /// Output: the next guest whose bell was rung.
     pub fn take_rung(&self) -> Option<GuestId> {
         self.rung.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+
+    /// Command: a bell of a guest was rung.
+    pub fn ring_guest(&self, guest: GuestId) {
+        self.rung.lock().unwrap_or_else(PoisonError::into_inner).push_back(guest);
     }
 
     /// Command: the engine has something to look at.
@@ -68,8 +73,7 @@ impl AppBell {
 impl Wake for AppBell {
     fn wake(&self) {
         if !self.rung.swap(true, Ordering::Relaxed) {
-            let mut rung = self.bells.rung.lock().unwrap_or_else(PoisonError::into_inner);
-            rung.push_back(self.guest);
+            self.bells.ring_guest(self.guest);
         }
     }
 }

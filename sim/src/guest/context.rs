@@ -9,7 +9,8 @@ use causeway_core::time::{Duration, Instant};
 
 use super::bells::{AppBell, Bells};
 use super::env::SimEnv;
-use super::thread::{Answer, Ask, GuestId, Question};
+use super::kind::GuestId;
+use super::thread::{Answer, Ask, Question};
 use crate::baton::GuestEnd;
 
 /// A guest gives its turn back after this many calls, so that one that polls without end is seen to.

@@ -7,7 +7,7 @@ use causeway_client::{ApiCall, AttachError, Attachment, Env, WaitOutcome};
 use causeway_core::time::{Duration, Instant};
 
 use super::context::current;
-use super::thread::GuestId;
+use super::kind::GuestId;
 
 /// Stands in for the operating system on a guest's thread. Everything is in the thread's
 /// [`super::Context`]; a thread that is no guest can do nothing with it. Each guest has its own, as each process has.
@@ -26,6 +26,11 @@ impl SimEnv {
 
 /// How long copying takes: 10 bytes a nanosecond, which is what one core does from its cache.
 const COPY_BYTES_PER_NANO: u64 = 10;
+
+/// Getter: how many bytes are copied in a nanosecond.
+pub const fn copy_bytes_per_nano() -> u64 {
+    COPY_BYTES_PER_NANO
+}
 
 /// Getter: the name of a call in reports, and its declared cost in virtual time.
 ///

@@ -1,15 +1,17 @@
-//! Simulated programs: one operating-system thread each, exactly one of which runs at a time.
+//! Simulated programs: operating-system threads or processes, exactly one of which runs at a time.
 
 mod bells;
 mod context;
 mod env;
+mod kind;
 mod program;
 mod random;
 mod thread;
 
 pub use bells::{AppBell, Bells, HostBell};
 pub use context::{Context, current, now, sleep};
-pub use env::{SimEnv, name_and_cost};
+pub use env::{SimEnv, copy_bytes_per_nano, name_and_cost};
+pub use kind::{AttachRequest, Guest, GuestId, GuestState, TurnEnd};
 pub use program::{Outcome, Program, Release};
 pub use random::Random;
-pub use thread::{AttachRequest, Guest, GuestId, GuestState};
+pub use thread::ThreadGuest;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use causeway_client::Env;
 
 use crate::loader;
+use crate::process::ProcessConfig;
 
 /// A simulated program.
 pub enum Program {
@@ -23,6 +24,8 @@ pub enum Program {
         /// returned: it forgets the contexts that the program left behind.
         release: Option<Release>,
     },
+    /// A shipped program, run as a process of its own under virtual time.
+    Process(ProcessConfig),
 }
 
 /// Forgets what a C library keeps of an environment.
@@ -45,6 +48,7 @@ impl std::fmt::Debug for Program {
             Self::SharedObject { image, arguments, .. } => {
                 write!(f, "SharedObject({} bytes, {arguments:?})", image.len())
             }
+            Self::Process(config) => write!(f, "Process({config:?})"),
         }
     }
 }
@@ -52,10 +56,14 @@ impl std::fmt::Debug for Program {
 /// How a program ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// `main` returned this.
+    /// `main` returned this, or the process ended with it.
     Exit(i32),
     /// It panicked with this message.
     Panicked(String),
+    /// The process died of this signal.
+    Signal(i32),
+    /// The process did what the simulator cannot order, or could not be started.
+    Denied(String),
 }
 
 impl Program {
@@ -73,6 +81,7 @@ impl Program {
                 }
                 outcome
             }
+            Self::Process(_) => Outcome::Denied("a process is no thread".to_owned()),
         });
         catch_unwind(body).unwrap_or_else(|payload| {
             let text = payload.downcast_ref::<String>().map(String::as_str);

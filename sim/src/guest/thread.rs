@@ -1,23 +1,20 @@
-//! A guest as the world sees it.
+//! A guest that is a thread of this process, as the world sees it.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use causeway_channel::{Grant, Wake};
+use causeway_channel::Grant;
 use causeway_core::time::Instant;
 
 use super::bells::{AppBell, Bells};
 use super::context::Context;
+use super::kind::{AttachRequest, GuestId, GuestState, TurnEnd};
 use super::program::{Outcome, Program};
 use crate::baton::{Turn, WorldEnd, baton};
 use crate::world::{HostEngine, HostId, RunError};
 
 /// C programs may put large buffers on their stack.
 const STACK_BYTES: usize = 8 << 20;
-
-/// A guest of a world, in the order in which they were added.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct GuestId(pub usize);
 
 /// What a guest says when it gives its turn back.
 #[derive(Debug)]
@@ -56,36 +53,9 @@ pub(super) struct Answer {
 /// A channel for a guest: what the host granted, and the token and bell that it waits with.
 pub(super) type Attached = (Grant, u64, Arc<AppBell>);
 
-/// A guest's wish for a channel, for [`HostEngine::attach`].
-pub struct AttachRequest {
-    /// Who asks; [`HostEngine::detach`] names it later.
-    pub guest: GuestId,
-    /// What the guest will wait with: `BellWait::Virtual(token)`. Unique in the world.
-    pub token: u64,
-    /// How the host wakes the guest.
-    pub app: Arc<dyn Wake>,
-}
-
-/// Between two turns.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum GuestState {
-    /// In a call that costs time, or asleep.
-    Pausing {
-        /// Until when.
-        until: Instant,
-    },
-    /// For its bell.
-    Waiting {
-        /// At the latest until.
-        deadline: Option<Instant>,
-    },
-    /// It ended.
-    Over(Outcome),
-}
-
 /// One guest: its thread, stopped between turns.
 #[derive(Debug)]
-pub struct Guest {
+pub struct ThreadGuest {
     id: GuestId,
     host: HostId,
     name: String,
@@ -101,19 +71,9 @@ pub struct Guest {
     channels: u64,
 }
 
-/// What a turn came to.
-pub struct TurnEnd {
-    /// The guest's state now.
-    pub state: GuestState,
-    /// The guest's clock when it gave the turn back.
-    pub at: Instant,
-    /// How many calls it has made in its life.
-    pub calls: u64,
-}
-
-impl Guest {
-    /// Starts the guest's thread, which waits for its first turn.
-    pub(crate) fn spawn(
+impl ThreadGuest {
+    /// Starts the guest's thread, which waits for its first turn. `seed` is the guest's own.
+    pub(super) fn spawn(
         id: GuestId,
         host: HostId,
         name: &str,
@@ -123,8 +83,6 @@ impl Guest {
     ) -> std::io::Result<Self> {
         let (world_end, guest_end) = baton();
         let (thread_bells, thread_name) = (Arc::clone(&bells), name.to_owned());
-        // Each guest draws from a seed of its own.
-        let seed = causeway_core::rng::Stream::new(seed, 0x0200_0000).at(id.0 as u64);
         let body = move || {
             let context = Context::install(id, guest_end, thread_bells, seed);
             let outcome = program.run(&thread_name);
@@ -199,7 +157,12 @@ impl Guest {
         let token = (self.id.0 as u64) << 32 | self.channels;
         self.channels += 1;
         let app = Arc::<AppBell>::clone(&bell);
-        let grant = engine.attach(AttachRequest { guest: self.id, token, app })?;
+        let grant = engine.attach(AttachRequest {
+            guest: self.id,
+            process: 1_000 + self.id.0 as u32,
+            token,
+            app,
+        })?;
         // As an order to a sleeping daemon does: a new channel is served without having rung.
         self.bells.ring_host();
         Ok((grant, token, bell))

@@ -2,6 +2,7 @@
 
 use causeway_channel::Grant;
 use causeway_core::event::Stamped;
+use causeway_core::port::ChannelId;
 use causeway_core::time::{Duration, Instant};
 
 use crate::guest::{AttachRequest, GuestId};
@@ -28,6 +29,11 @@ pub trait HostEngine {
     fn attach(&mut self, request: AttachRequest) -> Result<Grant, String> {
         let _ = request;
         Err("this host serves no channels".to_owned())
+    }
+
+    /// Command: a guest has let go of one of its channels.
+    fn detach_channel(&mut self, guest: GuestId, channel: ChannelId) {
+        let _ = (guest, channel);
     }
 
     /// Command: a guest is over; its channels go.

@@ -76,6 +76,39 @@ pub enum RunError {
         /// What its `main` returned.
         code: i32,
     },
+    /// A guest's process died of a signal.
+    #[error("guest `{guest}` was killed by signal {signal} ({}) after {call}", signal_name(*.signal))]
+    GuestKilled {
+        /// Its name.
+        guest: String,
+        /// The signal.
+        signal: i32,
+        /// Its last call.
+        call: &'static str,
+    },
+    /// A guest's process cannot be run under virtual time.
+    #[error("guest `{guest}` cannot be simulated: {what}")]
+    GuestDenied {
+        /// Its name.
+        guest: String,
+        /// What it did.
+        what: String,
+    },
+}
+
+fn signal_name(signal: i32) -> &'static str {
+    match signal {
+        libc::SIGABRT => "SIGABRT",
+        libc::SIGBUS => "SIGBUS",
+        libc::SIGFPE => "SIGFPE",
+        libc::SIGILL => "SIGILL",
+        libc::SIGKILL => "SIGKILL",
+        libc::SIGPIPE => "SIGPIPE",
+        libc::SIGSEGV => "SIGSEGV",
+        libc::SIGSYS => "SIGSYS",
+        libc::SIGTERM => "SIGTERM",
+        _ => "see signal(7)",
+    }
 }
 
 fn list(waiting: &[Waiting]) -> String {

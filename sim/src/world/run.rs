@@ -210,6 +210,11 @@ impl World {
             Outcome::Panicked(message) => {
                 return Err(RunError::GuestPanicked { guest: name, message });
             }
+            Outcome::Signal(signal) => {
+                let call = guest.last_call();
+                return Err(RunError::GuestKilled { guest: name, signal, call });
+            }
+            Outcome::Denied(what) => return Err(RunError::GuestDenied { guest: name, what }),
         }
         self.hosts[host.0].engine.detach(id);
         self.wake_host(host, self.now);

@@ -164,7 +164,7 @@ impl World {
     /// Command: adds a program that runs on `host` from `starts_at` on.
     ///
     /// # Errors
-    /// When the operating system gives no thread.
+    /// When the operating system gives no thread, or cannot start the process.
     pub fn add_guest(
         &mut self,
         host: HostId,
@@ -174,7 +174,8 @@ impl World {
     ) -> std::io::Result<GuestId> {
         let id = GuestId(self.guests.len());
         let bells = Arc::clone(&self.hosts[host.0].bells);
-        let guest = Guest::spawn(id, host, name, bells, self.config.seed, program)?;
+        let place = (host, self.hosts[host.0].name.as_str());
+        let guest = Guest::spawn(id, place, name, bells, self.config.seed, program)?;
         self.queue.push(starts_at, Happening::GuestRuns(id, guest.epoch()));
         self.guests.push(guest);
         Ok(id)

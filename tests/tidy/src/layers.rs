@@ -23,6 +23,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "causeway-server",
         ],
     ),
+    ("sim/vtime", &[]),
     ("tests/conformance", &["causeway-core"]),
     ("tests/properties", &["causeway-core"]),
     ("tests/packetdrill", &["causeway-conformance", "causeway-core"]),

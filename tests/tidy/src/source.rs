@@ -19,6 +19,7 @@ const UNSAFE_ALLOWED: &[&str] = &[
     "capi/machnet/",
     "core/checksum/",
     "sim/src/loader",
+    "sim/vtime/",
     // A counting allocator and test programs are test code, never linked into the product.
     "core/tests/",
     "capi/server/tests/",

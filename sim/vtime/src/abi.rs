@@ -1,0 +1,111 @@
+//! The functions of `machnet.h` as scheduling points: each costs what the world declares, then the library's own runs.
+//!
+//! Interposed here, so that the shipped library needs to know nothing of it.
+
+use core::ffi::{CStr, c_void};
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+use crate::signals;
+use crate::threads;
+use crate::wire::API_FIRST;
+use crate::world::process;
+
+/// `machnet_send` costs its copy too.
+const SEND: usize = 7;
+
+/// The library's own function.
+struct Real {
+    name: &'static CStr,
+    at: AtomicPtr<c_void>,
+}
+
+impl Real {
+    const fn new(name: &'static CStr) -> Self {
+        Self { name, at: AtomicPtr::new(core::ptr::null_mut()) }
+    }
+
+    fn address(&self) -> *mut c_void {
+        let known = self.at.load(Ordering::Relaxed);
+        if !known.is_null() {
+            return known;
+        }
+        // SAFETY: the name is a string.
+        let found = unsafe { libc::dlsym(libc::RTLD_NEXT, self.name.as_ptr()) };
+        self.at.store(found, Ordering::Relaxed);
+        found
+    }
+}
+
+/// Command: the program enters a function.
+fn enter(index: usize, bytes: usize) {
+    // Without a world there is nothing to tell.
+    if process().pid == 0 || process().vfork_child.is_some() {
+        return;
+    }
+    let copy = if index == SEND { bytes as u64 / process().copy_bytes_per_nano } else { 0 };
+    let cost = process().costs[index] + copy;
+    process().call = API_FIRST + index as u32;
+    if !threads::charge_alone(cost) {
+        signals::masked(|| threads::charge(cost));
+    }
+}
+
+/// The C library's function: eight bytes without waiting would pass the filter (see there).
+///
+/// # Safety
+/// `bytes` points to `len` writable bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn getrandom(bytes: *mut c_void, len: usize, flags: u32) -> isize {
+    if process().pid != 0 && len == 8 && flags == libc::GRND_NONBLOCK {
+        // SAFETY: the caller's.
+        unsafe { process().fill(bytes.cast(), len) };
+        return 8;
+    }
+    // SAFETY: the caller's.
+    unsafe { libc::syscall(libc::SYS_getrandom, bytes, len, flags) as isize }
+}
+
+macro_rules! interpose {
+    ($($index:literal $name:ident ($($argument:ident),*) bytes $bytes:expr;)*) => {$(
+        /// As `machnet.h` says.
+        ///
+        /// # Safety
+        /// As `machnet.h` says.
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $name($($argument: usize),*) -> usize {
+            static REAL: Real = Real::new(
+                match CStr::from_bytes_with_nul(concat!(stringify!($name), "\0").as_bytes()) {
+                    Ok(name) => name,
+                    Err(_) => c"",
+                },
+            );
+            enter($index, $bytes);
+            let real = REAL.address();
+            if real.is_null() {
+                // No library: what a failure of each of them looks like to its caller would be a guess.
+                crate::trap::fail(concat!(stringify!($name), " is in no library of the program"));
+            }
+            // SAFETY: the library's function of this name takes so many words, each of which is passed as it came.
+            unsafe {
+                let real: unsafe extern "C" fn($(interpose!(@word $argument)),*) -> usize =
+                    core::mem::transmute(real);
+                real($($argument),*)
+            }
+        }
+    )*};
+    (@word $argument:ident) => { usize };
+}
+
+interpose! {
+    0 machnet_attach() bytes 0;
+    1 machnet_detach(ctx) bytes 0;
+    2 machnet_set_nonblocking(ctx, on) bytes 0;
+    3 machnet_listen(ctx, ip, port) bytes 0;
+    4 machnet_connect(ctx, local, remote, port, flow) bytes 0;
+    5 machnet_flow_close(ctx, flow) bytes 0;
+    6 machnet_flow_stats(ctx, flow, stats, size) bytes 0;
+    7 machnet_send(ctx, flow, bytes, len, id) bytes len;
+    8 machnet_recv(ctx, bytes, size, flow) bytes 0;
+    9 machnet_peek_size(ctx, flow) bytes 0;
+    10 machnet_init() bytes 0;
+}
