@@ -1,0 +1,80 @@
+//! The Machnet header in a UDP datagram.
+
+pub(super) const HEADER_LEN: usize = 54;
+const MAGIC: [u8; 2] = [0x4e, 0x53];
+
+/// The kind of a packet: an enumeration on the wire, not a set of bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MachnetKind {
+    /// 0x00: a packet of a message.
+    Data,
+    /// 0x01: begins a flow.
+    Syn,
+    /// 0x02: acknowledges.
+    Ack,
+    /// 0x03: answers SYN.
+    SynAck,
+    /// 0x80: the flow is gone.
+    Rst,
+    /// Any other value.
+    Unknown(u8),
+}
+
+/// A Machnet header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Machnet {
+    /// Its kind.
+    pub kind: MachnetKind,
+    /// 0x01 first, 0x02 more follow, 0x04 last; other bits as on the wire.
+    pub message_flags: u8,
+    /// The packet's number.
+    pub seq: u32,
+    /// The next number expected.
+    pub ack: u32,
+    /// The words of the selective acknowledgement.
+    pub bitmap: [u64; 4],
+    /// How many of its bits count.
+    pub bitmap_count: u16,
+    /// Zero in the upstream profile.
+    pub timestamp: u64,
+}
+
+impl Machnet {
+    /// First packet of a message.
+    pub const FIRST: u8 = 0x01;
+    /// More packets of the message follow.
+    pub const MORE: u8 = 0x02;
+    /// Last packet of a message.
+    pub const LAST: u8 = 0x04;
+
+    #[inline]
+    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
+        let (header, _) = bytes.split_first_chunk::<HEADER_LEN>()?;
+        if header[..2] != MAGIC {
+            return None;
+        }
+        let word = |at: usize| u64::from_be_bytes(std::array::from_fn(|byte| header[at + byte]));
+        let half = |at: usize| u32::from_be_bytes(std::array::from_fn(|byte| header[at + byte]));
+        Some(Self {
+            kind: match header[2] {
+                0x00 => MachnetKind::Data,
+                0x01 => MachnetKind::Syn,
+                0x02 => MachnetKind::Ack,
+                0x03 => MachnetKind::SynAck,
+                0x80 => MachnetKind::Rst,
+                other => MachnetKind::Unknown(other),
+            },
+            message_flags: header[3],
+            seq: half(4),
+            ack: half(8),
+            bitmap: [word(12), word(20), word(28), word(36)],
+            bitmap_count: u16::from_be_bytes([header[44], header[45]]),
+            timestamp: word(46),
+        })
+    }
+
+    /// Getter: bit i: packet ack + i is here, as upstream's reader has it: word 3 - i/8, bit i % 8, for i below 32.
+    pub fn held(&self) -> u32 {
+        u32::from_le_bytes([3, 2, 1, 0].map(|word| (self.bitmap[word] & 0xff) as u8))
+    }
+}
