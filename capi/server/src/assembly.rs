@@ -9,7 +9,7 @@ use causeway_backends::{AnyNic, Loopback, Tap};
 use causeway_core::engine::Engine;
 use causeway_core::ip::Route;
 use causeway_core::nic::{IfIndex, Nic};
-use causeway_core::stack::{ConfigError, StackConfig};
+use causeway_core::stack::{ConfigError, StackConfig, StackConfigBuilder};
 use causeway_core::time::Duration;
 
 use crate::config::{Backend, Config, InterfaceConfig};
@@ -69,6 +69,7 @@ fn open(interface: &InterfaceConfig) -> Result<AnyNic, AssemblyError> {
             let settings = LoopbackConfig { mtu: interface.mtu(), ..LoopbackConfig::default() };
             Loopback::new(&settings).into()
         }
+        Backend::Simulated => unreachable!("the daemon's file names no such backend"),
         Backend::Tap => {
             let mut settings = TapConfig::new(interface.device());
             settings.mac = Some(interface.mac());
@@ -103,14 +104,22 @@ fn stack_config(config: &Config) -> Result<StackConfig, AssemblyError> {
     seed.copy_from_slice(&entropy[..8]);
     secret.copy_from_slice(&entropy[8..]);
     let events = if tracing::enabled!(tracing::Level::DEBUG) { EVENTS_MAX } else { 0 };
-    let mut builder = StackConfig::builder(u64::from_le_bytes(seed), secret)
+    let mut builder = stack_builder(config, u64::from_le_bytes(seed), secret).events_max(events);
+    if let Some(machine) = machine_secret(MACHINE_ID) {
+        builder = builder.stable_secret(machine);
+    }
+    Ok(builder.build()?)
+}
+
+/// Getter: what a stack of this configuration is told, with random numbers from `seed` and keys from `secret`.
+pub fn stack_builder(config: &Config, seed: u64, secret: [u8; 16]) -> StackConfigBuilder {
+    let mut builder = StackConfig::builder(seed, secret)
         .tcp(*config.tcp())
         .machnet(*config.machnet())
         .accept_bad_udp_checksum(config.accept_bad_udp_checksum())
         .sockets_per_channel_max(config.channel().sockets_per_channel_max())
         .checksum(causeway_checksum::Implementation::detect())
-        .announce_addresses(true)
-        .events_max(events);
+        .announce_addresses(true);
     for interface in config.interfaces() {
         builder = builder
             .interface(interface.addresses())
@@ -119,9 +128,6 @@ fn stack_config(config: &Config) -> Result<StackConfig, AssemblyError> {
         if let Some(id) = interface.vlan() {
             builder = builder.vlan(id);
         }
-    }
-    if let Some(machine) = machine_secret(MACHINE_ID) {
-        builder = builder.stable_secret(machine);
     }
     for route in config.routes() {
         let destination = route.destination();
@@ -133,7 +139,7 @@ fn stack_config(config: &Config) -> Result<StackConfig, AssemblyError> {
             source: None,
         });
     }
-    Ok(builder.build()?)
+    builder
 }
 
 /// What names the machine at every start, and nobody outside learns (machine-id(5)).

@@ -23,5 +23,5 @@ pub mod engine_loop;
 pub mod links;
 pub mod port;
 
-pub use assembly::AssemblyError;
+pub use assembly::{AssemblyError, stack_builder};
 pub use control::default_socket_path;

@@ -175,6 +175,25 @@ impl Config {
         self.congestion
     }
 
+    /// Getter: the first, the least and the greatest retransmission timeout.
+    pub const fn rto(&self) -> [Duration; 3] {
+        [
+            Duration::from_millis(self.rto_ms_initial as u64),
+            Duration::from_millis(self.rto_ms_min as u64),
+            Duration::from_millis(self.rto_ms_max as u64),
+        ]
+    }
+
+    /// Getter: true when connections that are idle are probed (SO_KEEPALIVE).
+    pub const fn keepalive(&self) -> bool {
+        self.keepalive
+    }
+
+    /// Getter: whether a larger MTU is searched for by probes.
+    pub const fn mtu_probing(&self) -> MtuProbing {
+        self.mtu_probing
+    }
+
     /// Getter: the DS field of the packets' IP headers; its ECN bits are zero (IP_TOS, IPV6_TCLASS).
     pub const fn traffic_class(&self) -> u8 {
         self.traffic_class

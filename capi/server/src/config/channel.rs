@@ -10,7 +10,7 @@ use super::tcp::WINDOW_BYTES_MAX;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawChannel {
+pub struct RawChannel {
     channels_max: Option<Spanned<i128>>,
     streams_max: Option<Spanned<i128>>,
     sockets_per_channel_max: Option<Spanned<i128>>,

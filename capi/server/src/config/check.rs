@@ -17,17 +17,24 @@ pub struct Prefixed {
     pub prefix_len: u8,
 }
 
-/// One integer setting: its name, default, range and unit.
-pub(super) struct Integer {
-    pub(super) key: &'static str,
-    pub(super) default: i64,
-    pub(super) range: RangeInclusive<i64>,
-    pub(super) unit: &'static str,
+/// One integer setting of a document: its name, default, range and unit.
+pub struct Integer {
+    /// The name, with its table.
+    pub key: &'static str,
+    /// What holds where the document says nothing.
+    pub default: i64,
+    /// What is allowed.
+    pub range: RangeInclusive<i64>,
+    /// In what it counts; may be empty.
+    pub unit: &'static str,
 }
 
 impl Integer {
     /// The value of the setting, in the type that its range fits.
-    pub(super) fn check(
+    ///
+    /// # Errors
+    /// The value is out of range.
+    pub fn check(
         &self,
         source: &Source<'_>,
         value: Option<&Spanned<i128>>,
@@ -48,7 +55,11 @@ impl Integer {
         ))
     }
 
-    pub(super) fn check_u8(
+    /// As [`Integer::check`], for a range that fits the type.
+    ///
+    /// # Errors
+    /// The value is out of range.
+    pub fn check_u8(
         &self,
         source: &Source<'_>,
         value: Option<&Spanned<i128>>,
@@ -56,7 +67,11 @@ impl Integer {
         Ok(u8::try_from(self.check(source, value)?).expect("the range of a u8 setting fits it"))
     }
 
-    pub(super) fn check_u16(
+    /// As [`Integer::check`], for a range that fits the type.
+    ///
+    /// # Errors
+    /// The value is out of range.
+    pub fn check_u16(
         &self,
         source: &Source<'_>,
         value: Option<&Spanned<i128>>,
@@ -64,7 +79,11 @@ impl Integer {
         Ok(u16::try_from(self.check(source, value)?).expect("the range of a u16 setting fits it"))
     }
 
-    pub(super) fn check_u32(
+    /// As [`Integer::check`], for a range that fits the type.
+    ///
+    /// # Errors
+    /// The value is out of range.
+    pub fn check_u32(
         &self,
         source: &Source<'_>,
         value: Option<&Spanned<i128>>,
@@ -72,7 +91,11 @@ impl Integer {
         Ok(u32::try_from(self.check(source, value)?).expect("the range of a u32 setting fits it"))
     }
 
-    pub(super) fn check_u64(
+    /// As [`Integer::check`], for a range that fits the type.
+    ///
+    /// # Errors
+    /// The value is out of range.
+    pub fn check_u64(
         &self,
         source: &Source<'_>,
         value: Option<&Spanned<i128>>,
@@ -82,7 +105,10 @@ impl Integer {
 }
 
 /// One of a few words.
-pub(super) fn word<T: Copy>(
+///
+/// # Errors
+/// It is none of them.
+pub fn word<T: Copy>(
     source: &Source<'_>,
     key: &str,
     value: Option<&Spanned<String>>,

@@ -75,14 +75,18 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 /// The text under examination, so that every complaint can say where.
-pub(super) struct Source<'a> {
-    pub(super) file: &'a str,
-    pub(super) text: &'a str,
+pub struct Source<'a> {
+    /// Its name in errors.
+    pub file: &'a str,
+    /// Itself.
+    pub text: &'a str,
+    /// Its interfaces are simulated: they need no backend.
+    pub simulated: bool,
 }
 
 impl Source<'_> {
     /// A fault found by our own checks, at a span of the text.
-    pub(super) fn error(
+    pub fn error(
         &self,
         key: &str,
         span: Range<usize>,
@@ -99,7 +103,7 @@ impl Source<'_> {
     }
 
     /// A fault of the file as a whole, without a place.
-    pub(super) fn error_overall(
+    pub fn error_overall(
         &self,
         key: &str,
         problem: impl Into<String>,
@@ -115,7 +119,7 @@ impl Source<'_> {
     }
 
     /// A fault that the TOML parser or serde found, in our words.
-    pub(super) fn error_from_toml(&self, error: &toml::de::Error) -> ConfigError {
+    pub fn error_from_toml(&self, error: &toml::de::Error) -> ConfigError {
         let span = error.span().unwrap_or(0..0);
         let message = error.message().trim();
         let (key, problem, advice) = if let Some((field, known)) = unknown_field(message) {

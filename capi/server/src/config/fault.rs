@@ -9,7 +9,7 @@ use super::error::{ConfigError, Source};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawFault {
+pub struct RawFault {
     seed: Option<Spanned<i128>>,
     loss_ppm: Option<Spanned<i128>>,
     duplicate_ppm: Option<Spanned<i128>>,

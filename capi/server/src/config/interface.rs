@@ -14,9 +14,9 @@ use super::fault::{FaultConfig, RawFault};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawInterface {
+pub struct RawInterface {
     name: Spanned<String>,
-    backend: Spanned<String>,
+    backend: Option<Spanned<String>>,
     device: Option<Spanned<String>>,
     mac: Option<Spanned<String>>,
     mtu: Option<Spanned<i128>>,
@@ -34,6 +34,8 @@ pub enum Backend {
     Tap,
     /// Memory: what is sent comes back.
     Loopback,
+    /// A link of the simulator.
+    Simulated,
 }
 
 /// One network interface.
@@ -197,7 +199,7 @@ fn refuse_shared_device(
 ) -> Result<(), ConfigError> {
     let device = |i: &InterfaceConfig| match i.backend {
         Backend::Tap => Some(i.device.clone()),
-        Backend::Loopback => None,
+        Backend::Loopback | Backend::Simulated => None,
     };
     let Some(own) = device(interface) else { return Ok(()) };
     let Some(other) = others.iter().find(|other| device(other).as_ref() == Some(&own)) else {
@@ -209,9 +211,7 @@ fn refuse_shared_device(
 
 impl RawInterface {
     fn build(self, source: &Source<'_>) -> Result<InterfaceConfig, ConfigError> {
-        let backends = [("tap", Backend::Tap), ("loopback", Backend::Loopback)];
-        let backend =
-            word(source, "interface.backend", Some(&self.backend), Backend::Loopback, &backends)?;
+        let backend = self.backend(source)?;
         device_name(source, "interface.name", self.name.get_ref(), self.name.span())?;
         if let Some(device) = &self.device {
             device_name(source, "interface.device", device.get_ref(), device.span())?;
@@ -249,6 +249,23 @@ impl RawInterface {
             probe_addresses: self.probe_addresses.unwrap_or(false),
             fault: self.fault.map(|raw| raw.build(source)).transpose()?,
         })
+    }
+}
+
+impl RawInterface {
+    /// What carries the frames: the simulator where it is one that reads this, else what the document must say.
+    fn backend(&self, source: &Source<'_>) -> Result<Backend, ConfigError> {
+        const KEY: &str = "interface.backend";
+        if source.simulated {
+            let known = [("sim", Backend::Simulated)];
+            return word(source, KEY, self.backend.as_ref(), Backend::Simulated, &known);
+        }
+        let Some(given) = &self.backend else {
+            let advice = "add it; docs/configuration.md says how";
+            return Err(source.error(KEY, self.name.span(), "is missing", advice));
+        };
+        let known = [("tap", Backend::Tap), ("loopback", Backend::Loopback)];
+        word(source, KEY, Some(given), Backend::Loopback, &known)
     }
 }
 

@@ -14,7 +14,7 @@ use super::error::{ConfigError, Source};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawMachnet {
+pub struct RawMachnet {
     msg_max: Option<Spanned<i128>>,
     rto_us_min: Option<Spanned<i128>>,
     rto_us_max: Option<Spanned<i128>>,

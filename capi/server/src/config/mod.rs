@@ -6,6 +6,7 @@
 mod channel;
 mod check;
 mod daemon;
+pub mod document;
 #[cfg(test)]
 mod document_tests;
 mod error;
@@ -71,18 +72,23 @@ impl Config {
 
     /// Checks a text; `file` is the name that errors give it.
     pub fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
-        let source = Source { file, text };
+        let source = Source { file, text, simulated: false };
         let raw: RawConfig = toml::from_str(text).map_err(|e| source.error_from_toml(&e))?;
-        let interfaces = interface::build_all(&source, raw.interface)?;
-        let routes = route::build_all(&source, raw.route, &interfaces)?;
-        let accept_bad_udp_checksum = raw.machnet.accept_bad_udp_checksum(&source)?;
-        let machnet = raw.machnet.build(&source)?;
-        let channel = raw.channel.build(&source, machnet.msg_max())?;
+        Self::build(&source, raw)
+    }
+
+    /// Checks a document that was read.
+    fn build(source: &Source<'_>, raw: RawConfig) -> Result<Self, ConfigError> {
+        let interfaces = interface::build_all(source, raw.interface)?;
+        let routes = route::build_all(source, raw.route, &interfaces)?;
+        let accept_bad_udp_checksum = raw.machnet.accept_bad_udp_checksum(source)?;
+        let machnet = raw.machnet.build(source)?;
+        let channel = raw.channel.build(source, machnet.msg_max())?;
         Ok(Self {
-            daemon: raw.daemon.build(&source)?,
+            daemon: raw.daemon.build(source)?,
             interfaces,
             routes,
-            tcp: raw.tcp.build(&source, &channel)?,
+            tcp: raw.tcp.build(source, &channel)?,
             machnet,
             accept_bad_udp_checksum,
             channel,

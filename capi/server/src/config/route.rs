@@ -12,7 +12,7 @@ use super::interface::InterfaceConfig;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawRoute {
+pub struct RawRoute {
     destination: Spanned<String>,
     gateway: Option<Spanned<String>>,
     interface: Option<Spanned<String>>,

@@ -14,7 +14,7 @@ use super::error::{ConfigError, Source};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawTcp {
+pub struct RawTcp {
     rto_ms_initial: Option<Spanned<i128>>,
     rto_ms_min: Option<Spanned<i128>>,
     rto_ms_max: Option<Spanned<i128>>,
