@@ -78,7 +78,7 @@ fn main() -> anyhow::Result<()> {
     let case = Case {
         load: Load::Stream(16 << 20),
         link: LinkConfig::cable(10_000_000_000, Duration::from_micros(20)),
-        faults: FaultSource::Drawn(profile),
+        faults: FaultSource::Drawn(profile.into()),
         v6: false,
         meddling: None,
         tcp: |tcp| tcp,

@@ -8,11 +8,11 @@
 
 static inline uint64_t content_word(uint64_t flow, uint64_t index, uint64_t word)
 {
-    uint64_t x = word + index * 0x9e3779b97f4a7c15u + flow * 0xd1b54a32d192ed03u;
+    uint64_t x = index * 0xe7037ed1a0b428dbu ^ flow * 0xd1b54a32d192ed03u;
     x ^= x >> 32;
-    x *= 0xe7037ed1a0b428dbu;
-    x ^= x >> 29;
     x *= 0xa0761d6478bd642fu;
+    x ^= x >> 29;
+    x += word * 0x9e3779b97f4a7c15u;
     return x ^ (x >> 32);
 }
 

@@ -3,21 +3,34 @@
 //! Both ends compute it, and so does the oracle on the wire; nothing is stored and nothing is compared
 //! with what somebody else remembers. `sim/programs/content.h` is the same function in C.
 
-/// Eight bytes of the content, little-endian.
-const fn word(flow: u64, index: u64, word: u64) -> u64 {
-    let mut x = word
-        .wrapping_add(index.wrapping_mul(0x9e37_79b9_7f4a_7c15))
-        .wrapping_add(flow.wrapping_mul(0xd1b5_4a32_d192_ed03));
+/// What separates a word from the next one.
+const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+/// Bytes that are looked at together.
+const BLOCK: usize = 64;
+
+/// Where the content of a message begins.
+const fn base(flow: u64, index: u64) -> u64 {
+    let mut x =
+        index.wrapping_mul(0xe703_7ed1_a0b4_28db) ^ flow.wrapping_mul(0xd1b5_4a32_d192_ed03);
     x ^= x >> 32;
-    x = x.wrapping_mul(0xe703_7ed1_a0b4_28db);
-    x ^= x >> 29;
     x = x.wrapping_mul(0xa076_1d64_78bd_642f);
-    x ^ (x >> 32)
+    x ^ (x >> 29)
+}
+
+/// Eight bytes of the content, little-endian, by a number that grows by [`STEP`] from word to word: sums, shifts and no
+/// product, so that a processor's vector unit makes two or four at a time.
+const fn word(number: u64) -> u64 {
+    number ^ (number >> 32)
+}
+
+/// The number of the word at `offset`.
+const fn number(flow: u64, index: u64, offset: u64) -> u64 {
+    base(flow, index).wrapping_add((offset / 8).wrapping_mul(STEP))
 }
 
 /// Getter: one byte.
 pub const fn byte(flow: u64, index: u64, offset: u64) -> u8 {
-    word(flow, index, offset / 8).to_le_bytes()[(offset % 8) as usize]
+    word(number(flow, index, offset)).to_le_bytes()[(offset % 8) as usize]
 }
 
 /// Command: fills `bytes` with the content from `offset` on.
@@ -28,28 +41,45 @@ pub fn fill(flow: u64, index: u64, offset: u64, bytes: &mut [u8]) {
         *one = byte(flow, index, at);
         at += 1;
     }
-    for chunk in body.chunks_mut(8) {
-        let word = word(flow, index, at / 8).to_le_bytes();
-        chunk.copy_from_slice(&word[..chunk.len()]);
-        at += 8;
+    let mut next = number(flow, index, at);
+    let mut words = body.chunks_exact_mut(8);
+    for chunk in &mut words {
+        chunk.copy_from_slice(&word(next).to_le_bytes());
+        next = next.wrapping_add(STEP);
     }
+    let tail = words.into_remainder();
+    tail.copy_from_slice(&word(next).to_le_bytes()[..tail.len()]);
 }
 
 /// Getter: the position in `bytes` of the first one that is not the content at `offset` and on.
 pub fn mismatch(flow: u64, index: u64, offset: u64, bytes: &[u8]) -> Option<usize> {
-    let (head, body) = bytes.split_at(unaligned(offset).min(bytes.len()));
-    let wrong = |(position, &one): (usize, &u8)| {
-        (one != byte(flow, index, offset + position as u64)).then_some(position)
+    let head = unaligned(offset).min(bytes.len());
+    let mut next = number(flow, index, offset + head as u64);
+    let (start, body) = bytes.split_at(head);
+    let blocks = body.chunks_exact(BLOCK);
+    let tail = blocks.remainder();
+    let suspect = |position: usize, piece: &[u8]| {
+        let wrong = |(at, &one): (usize, &u8)| {
+            (one != byte(flow, index, offset + (position + at) as u64)).then_some(position + at)
+        };
+        piece.iter().enumerate().find_map(wrong)
     };
-    if let Some(position) = head.iter().enumerate().find_map(wrong) {
+    if let Some(position) = suspect(0, start) {
         return Some(position);
     }
-    let at = offset + head.len() as u64;
-    body.chunks(8).enumerate().find_map(|(number, chunk)| {
-        let expected = word(flow, index, at / 8 + number as u64).to_le_bytes();
-        let first = chunk.iter().zip(&expected).position(|(a, b)| a != b)?;
-        Some(head.len() + number * 8 + first)
-    })
+    for (block_number, block) in blocks.enumerate() {
+        let mut different = 0;
+        for chunk in block.chunks_exact(8) {
+            let mut seen = [0; 8];
+            seen.copy_from_slice(chunk);
+            different |= u64::from_le_bytes(seen) ^ word(next);
+            next = next.wrapping_add(STEP);
+        }
+        if different != 0 {
+            return suspect(head + block_number * BLOCK, block);
+        }
+    }
+    suspect(bytes.len() - tail.len(), tail)
 }
 
 /// Bytes up to the next whole word.

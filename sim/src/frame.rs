@@ -70,6 +70,26 @@ impl SimFrame {
         &mut self.bytes[..self.len]
     }
 
+    /// Command: another length, new bytes being zero. False, and nothing is done, where the buffer is too small.
+    pub fn set_len(&mut self, len: usize) -> bool {
+        if len > self.bytes.len() {
+            return false;
+        }
+        if len > self.len {
+            self.bytes[self.len..len].fill(0);
+        }
+        self.len = len;
+        true
+    }
+
+    /// Command: a frame of these bytes from the same pool; `None` when that is exhausted or they do not fit.
+    pub fn sibling(&self, bytes: &[u8]) -> Option<Self> {
+        let pool = FramePool { inner: Rc::clone(&self.pool) };
+        let mut frame = pool.alloc(bytes.len())?;
+        frame.bytes_mut().copy_from_slice(bytes);
+        Some(frame)
+    }
+
     /// Command: a second frame with the same content, from the same pool.
     pub fn duplicate(&self) -> Option<Self> {
         let pool = FramePool { inner: Rc::clone(&self.pool) };

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use causeway_core::nic::{BURST_MAX, MacAddr, Medium, Nic, NicCaps, WaitSource};
 
+use crate::fault::Dice;
 use crate::frame::{FramePool, SimFrame};
 
 /// What a simulated NIC looks like to its engine.
@@ -32,12 +33,22 @@ impl NicConfig {
     }
 }
 
+/// What may go wrong in a NIC, each on its own dice.
+#[derive(Clone, Debug, Default)]
+pub struct NicFaults {
+    /// A burst is taken in part only: the value is how many frames.
+    pub short_burst: Dice,
+    /// There is no buffer for a frame to send.
+    pub no_buffer: Dice,
+}
+
 /// The NIC as the engine sees it. The other half, [`NicPort`], belongs to the world.
 #[derive(Debug)]
 pub struct SimNic {
     caps: NicCaps,
     pool: FramePool,
     port: Rc<NicPort>,
+    faults: NicFaults,
 }
 
 /// The half of a NIC that faces the link.
@@ -81,7 +92,41 @@ impl SimNic {
         };
         // Room for an Ethernet header with one VLAN tag.
         let pool = FramePool::new(usize::from(config.mtu) + 18, config.frames_max);
-        (Self { caps, pool, port: Rc::clone(&port) }, port)
+        (Self { caps, pool, port: Rc::clone(&port), faults: NicFaults::default() }, port)
+    }
+
+    /// Command: what may go wrong from here on.
+    pub fn set_faults(&mut self, faults: NicFaults) {
+        self.faults = faults;
+    }
+
+    /// Command: nothing goes wrong any more.
+    pub fn heal(&mut self) {
+        self.faults.short_burst.heal();
+        self.faults.no_buffer.heal();
+    }
+
+    /// Getter: what may go wrong, and what did.
+    pub const fn faults(&self) -> &NicFaults {
+        &self.faults
+    }
+
+    /// Getter: frames of its memory that exist.
+    pub fn frames_in_use(&self) -> usize {
+        self.pool.in_use()
+    }
+
+    /// Getter: the half of it that faces the link.
+    pub const fn port(&self) -> &Rc<NicPort> {
+        &self.port
+    }
+
+    /// Command: a NIC like this one that has just been switched on, at the same link; frames under way to it are still under way.
+    pub fn rebooted(&self) -> Self {
+        self.port.rx.borrow_mut().clear();
+        self.port.tx.borrow_mut().clear();
+        let (caps, pool, faults) = (self.caps.clone(), self.pool.clone(), self.faults.clone());
+        Self { caps, pool, port: Rc::clone(&self.port), faults }
     }
 }
 
@@ -104,13 +149,19 @@ impl Nic for SimNic {
     }
 
     fn alloc(&mut self, len: usize) -> Option<SimFrame> {
+        if self.faults.no_buffer.roll().is_some() {
+            return None;
+        }
         self.pool.alloc(len)
     }
 
     fn tx_burst(&mut self, frames: &mut VecDeque<SimFrame>) -> usize {
         let port = &self.port;
         let mut tx = port.tx.borrow_mut();
-        let room = port.tx_ring.saturating_sub(tx.len() + port.tx_on_link.get());
+        let mut room = port.tx_ring.saturating_sub(tx.len() + port.tx_on_link.get());
+        if let Some(takes) = self.faults.short_burst.roll() {
+            room = room.min(usize::try_from(takes).unwrap_or(usize::MAX));
+        }
         let count = frames.len().min(usize::from(self.caps.burst)).min(room);
         tx.extend(frames.drain(..count));
         if !frames.is_empty() {

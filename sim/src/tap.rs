@@ -3,7 +3,7 @@
 use causeway_core::event::Stamped;
 use causeway_core::time::Instant;
 
-use crate::fault::Fault;
+use crate::fault::{Condition, Fault};
 use crate::world::HostId;
 
 /// One direction of one link of a world.
@@ -22,13 +22,20 @@ pub enum Fate<'a> {
         /// In the order of application.
         faults: &'a [Fault],
     },
+    /// What is so for a while swallowed it.
+    Swallowed {
+        /// Counted as [`Fate::OnWire`]'s.
+        number: u64,
+        /// What.
+        by: Condition,
+    },
 }
 
 impl Fate<'_> {
     /// Getter: true when no copy of the frame will arrive.
     pub fn is_lost(&self) -> bool {
         match self {
-            Self::QueueFull => true,
+            Self::QueueFull | Self::Swallowed { .. } => true,
             Self::OnWire { faults, .. } => faults.contains(&Fault::Drop),
         }
     }
@@ -36,7 +43,7 @@ impl Fate<'_> {
     /// Getter: true when what arrives is not what was sent.
     pub fn is_damaged(&self) -> bool {
         match self {
-            Self::QueueFull => false,
+            Self::QueueFull | Self::Swallowed { .. } => false,
             Self::OnWire { faults, .. } => {
                 faults.iter().any(|fault| matches!(fault, Fault::Corrupt { .. }))
             }
@@ -57,6 +64,10 @@ pub enum Delivery {
 pub trait Tap {
     /// Input: a host handed `frame` to the link, before any fault.
     fn sent(&mut self, at: Instant, direction: DirectionId, frame: &[u8], fate: Fate<'_>);
+    /// Input: as [`Tap::sent`], a frame that the host at the beginning of the direction did not send: a router on the way answers.
+    fn injected(&mut self, at: Instant, direction: DirectionId, frame: &[u8], fate: Fate<'_>) {
+        self.sent(at, direction, frame, fate);
+    }
     /// Input: a copy of frame `number` reached the far NIC, after every fault.
     fn arrived(
         &mut self,
@@ -66,6 +77,10 @@ pub trait Tap {
         frame: &[u8],
         delivery: Delivery,
     );
+    /// Input: a host has lost its state.
+    fn restarted(&mut self, at: Instant, host: HostId) {
+        let _ = (at, host);
+    }
     /// Input: an entry of a host's event log.
     fn event(&mut self, host: HostId, event: &Stamped) {
         let _ = (host, event);

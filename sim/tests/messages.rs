@@ -123,7 +123,7 @@ fn nasty() -> FaultSource {
         .corrupt_ppm(5_000)
         .reorder_delay_max(Duration::from_micros(300))
         .build();
-    FaultSource::Drawn(profile.expect("the rates are in range"))
+    FaultSource::Drawn(profile.expect("the rates are in range").into())
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn two_hosts(seed: u64) -> (World, HostId, HostId) {
         .duplicate_ppm(5_000)
         .reorder_delay_max(Duration::from_micros(300))
         .build();
-    let faults = FaultSource::Drawn(profile.expect("the rates are in range"));
+    let faults = FaultSource::Drawn(profile.expect("the rates are in range").into());
     let link = LinkConfig::cable(1_000_000_000, Duration::from_micros(100));
     world.connect((a, port_a), (b, port_b), link, &faults);
     (world, a, b)

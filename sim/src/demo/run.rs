@@ -88,7 +88,7 @@ fn legs(options: &DemoOptions) -> anyhow::Result<Vec<LegSpec>> {
             about: "1 Gbit/s, 1 ms each way; 0.5 % of frames lost, 1 % held back by up to 0.5 ms, 0.2 % duplicated, 0.1 % with one bit flipped"
                 .to_owned(),
             link: LinkConfig::cable(1_000_000_000, Duration::from_millis(1)),
-            faults: FaultSource::Drawn(profile),
+            faults: FaultSource::Drawn(profile.into()),
             tx_ring: 512,
             streams: vec![stream],
             messages,
@@ -97,7 +97,7 @@ fn legs(options: &DemoOptions) -> anyhow::Result<Vec<LegSpec>> {
             name: "clean link".to_owned(),
             about: "10 Gbit/s, 20 us each way; no faults".to_owned(),
             link: LinkConfig::cable(10_000_000_000, Duration::from_micros(20)),
-            faults: FaultSource::CLEAN,
+            faults: FaultSource::clean(),
             tx_ring: 256,
             streams: vec![stream],
             messages: Vec::new(),

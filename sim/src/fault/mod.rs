@@ -1,10 +1,19 @@
 //! Faults are data: explicit decisions, drawn from a seed or read from a text, then executed.
 
+mod dice;
 mod draw;
+mod place;
 mod plan;
+mod profile;
 mod text;
 
 pub use causeway_backends::adapt::fault::FaultProfile;
-pub use draw::{FaultSource, draw};
-pub use plan::{Decision, Fault, FaultPlan};
-pub use text::{PlanError, write_decision};
+pub use dice::Dice;
+pub use draw::{Drawer, FaultSource};
+pub use place::{IP, Place};
+pub use plan::{
+    Condition, Counted, Decision, Event, Fault, FaultPlan, Forgery, ForgeryKind, Line, TargetKind,
+    TcpOption,
+};
+pub use profile::{Bursts, Kind, LinkProfile};
+pub use text::{HEADER, PlanError, exact, write_fault};

@@ -1,8 +1,8 @@
-//! The plan: which frame of which link direction suffers what.
+//! The plan: what goes wrong, and when, as data. Drawn from a seed or written by hand, then executed.
 
 use std::collections::BTreeMap;
 
-use causeway_core::time::Duration;
+use causeway_core::time::{Duration, Instant};
 
 /// What happens to one frame on the wire, after its serialisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,7 +16,32 @@ pub enum Fault {
         offset: u32,
         /// Never zero.
         mask: u8,
+        /// Every checksum fits the damage, as after a router with bad memory.
+        repaired: bool,
     },
+    /// What lies beyond `len` bytes is lost. A shorter frame stays as it is.
+    Truncate {
+        /// Bytes that remain, Ethernet header first.
+        len: u32,
+    },
+    /// So many zeros follow the frame (padding of Ethernet).
+    Pad {
+        /// How many.
+        bytes: u32,
+    },
+    /// A router marks it: congestion experienced (RFC 3168 §5), whatever was there before.
+    Mark,
+    /// A middlebox clears its ECN field.
+    Bleach,
+    /// A middlebox turns an option of TCP into no-operations.
+    Strip(TcpOption),
+    /// A TCP segment becomes two, the first of which has `at` bytes; nothing else is split.
+    Split {
+        /// Payload of the first one.
+        at: u32,
+    },
+    /// Somebody who sees nothing of it sends something that looks as if it belonged to the flow of this frame: right behind it.
+    Forge(Forgery),
     /// It arrives later, behind frames sent after it.
     Delay {
         /// By how much.
@@ -29,22 +54,184 @@ pub enum Fault {
     },
 }
 
-/// One line of a plan.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decision {
-    /// The direction, as `from->to` with the names of the hosts.
-    pub direction: String,
-    /// Which frame of that direction, counted from 1 in the order in which they were serialised.
-    pub frame: u64,
-    /// What happens to it.
-    pub fault: Fault,
+/// An option of TCP that a middlebox may take away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TcpOption {
+    /// Maximum segment size (kind 2).
+    Mss,
+    /// Window scale (3).
+    WindowScale,
+    /// SACK permitted (4).
+    SackPermitted,
+    /// SACK (5).
+    Sack,
+    /// Timestamps (8).
+    Timestamps,
+    /// Fast Open (34).
+    FastOpen,
 }
 
-/// Explicit decisions, at most a few per frame, in order of direction and frame.
+/// A forged packet: its numbers are those of the frame that it follows, and `ahead`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Forgery {
+    /// What it is.
+    pub kind: ForgeryKind,
+    /// How far its sequence number lies beyond the end of the frame that it follows (modulo 2^32). For ICMP, how far the quoted one lies
+    /// beyond what the frame acknowledges.
+    pub ahead: u32,
+}
+
+/// See [`Forgery`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ForgeryKind {
+    /// A reset.
+    Rst,
+    /// A SYN of the same ports.
+    Syn,
+    /// A pure acknowledgement, of nothing new.
+    Ack,
+    /// One byte.
+    Data,
+    /// So many SYNs from other ports.
+    SynStorm(u16),
+    /// ICMP to the receiver: what it sent is too big for a path of so many bytes.
+    TooBig(u16),
+    /// ICMP to the receiver: its peer cannot be reached.
+    Unreachable,
+}
+
+/// What is so for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Condition {
+    /// A direction carries nothing.
+    Partition,
+    /// A direction's rate in bit/s.
+    Rate(u64),
+    /// A direction's propagation delay.
+    Latency(Duration),
+    /// A direction swallows IP packets of more bytes; with `told`, ICMP says so.
+    Mtu {
+        /// Bytes.
+        bytes: u16,
+        /// Whether the sender hears of it.
+        told: bool,
+    },
+    /// A middlebox takes this option out of every segment of a direction.
+    Stripped(TcpOption),
+    /// A middlebox lowers every MSS of a direction.
+    MssClamp(u16),
+    /// Every segment of a direction advertises this window, unscaled.
+    Window(u16),
+    /// Every acknowledgement of a direction acknowledges so many bytes more than arrived.
+    AckAhead(u32),
+    /// Every packet of a direction comes without ECN.
+    Bleached,
+    /// A NIC has no carrier.
+    NoCarrier,
+    /// A host does nothing.
+    Pause,
+    /// The clock that a host's programs see is ahead.
+    ClockAhead(Duration),
+    /// A host is off: its connections are gone, and it knows nothing of them afterwards.
+    Crash,
+}
+
+impl Condition {
+    /// Getter: what its target is.
+    pub const fn target(self) -> TargetKind {
+        match self {
+            Self::NoCarrier => TargetKind::Nic,
+            Self::Pause | Self::ClockAhead(_) | Self::Crash => TargetKind::Host,
+            _ => TargetKind::Direction,
+        }
+    }
+}
+
+/// What a statement of a plan is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TargetKind {
+    /// `a->b`.
+    Direction,
+    /// `a.eth0`.
+    Nic,
+    /// `a`.
+    Host,
+}
+
+/// Something that is counted, and can go wrong the n-th time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Event {
+    /// An iteration of a host's loop comes late by so many nanoseconds.
+    Late,
+    /// A NIC takes only so many frames of a burst.
+    ShortBurst,
+    /// A NIC has no buffer.
+    NoBuffer,
+    /// A host has no rings for a new connection.
+    NoRings,
+    /// A host has no memory for received bytes.
+    NoMemory,
+}
+
+impl Event {
+    /// Each.
+    pub const ALL: [Self; 5] =
+        [Self::Late, Self::ShortBurst, Self::NoBuffer, Self::NoRings, Self::NoMemory];
+}
+
+/// One thing that goes wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// A frame suffers.
+    Frame {
+        /// The direction, as `from->to`.
+        direction: String,
+        /// Which frame of that direction, counted from 1 in the order in which they were serialised.
+        frame: u64,
+        /// What happens to it.
+        fault: Fault,
+    },
+    /// The n-th time of something that is counted.
+    Counted {
+        /// A host or `host.nic`.
+        target: String,
+        /// Of what.
+        event: Event,
+        /// Counted from 1.
+        number: u64,
+        /// How late, how many; 0 where there is nothing to say.
+        value: u64,
+    },
+    /// Something is so for a while.
+    Span {
+        /// What [`Condition::target`] says.
+        target: String,
+        /// From when on.
+        from: Instant,
+        /// Until when.
+        until: Instant,
+        /// What.
+        condition: Condition,
+    },
+}
+
+/// A line of a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// What people wrote: kept. Without the `#`.
+    Comment(String),
+    /// What is done.
+    Decision(Decision),
+}
+
+/// Explicit decisions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FaultPlan {
-    decisions: BTreeMap<String, Vec<(u64, Fault)>>,
+    lines: Vec<Line>,
 }
+
+/// Decisions about things that are counted: (number, value), in order.
+pub type Counted = Vec<(u64, u64)>;
 
 impl FaultPlan {
     /// A plan without faults.
@@ -52,34 +239,82 @@ impl FaultPlan {
         Self::default()
     }
 
-    /// Command: adds one decision. Where a frame has several, they are applied in the order
-    /// drop, corrupt, delay, duplicate, whatever the order in which they were added.
+    /// Command: adds one decision. Where a frame has several, they are applied in the order of [`Fault`], whatever the order in
+    /// which they were added.
     pub fn push(&mut self, decision: Decision) {
-        let frames = self.decisions.entry(decision.direction).or_default();
-        let key = (decision.frame, decision.fault);
-        let at = frames.partition_point(|&other| other <= key);
-        frames.insert(at, key);
+        self.lines.push(Line::Decision(decision));
     }
 
-    /// Getter: the decisions of one direction, in order of frames.
-    pub fn direction(&self, name: &str) -> &[(u64, Fault)] {
-        self.decisions.get(name).map_or(&[], Vec::as_slice)
+    /// Command: adds a line.
+    pub fn push_line(&mut self, line: Line) {
+        self.lines.push(line);
     }
 
-    /// Getter: every decision.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, u64, Fault)> {
-        self.decisions.iter().flat_map(|(name, frames)| {
-            frames.iter().map(move |&(frame, fault)| (name.as_str(), frame, fault))
+    /// Getter: every line.
+    pub fn lines(&self) -> &[Line] {
+        &self.lines
+    }
+
+    /// Getter: every decision, in order of lines.
+    pub fn decisions(&self) -> impl Iterator<Item = &Decision> {
+        self.lines.iter().filter_map(|line| match line {
+            Line::Decision(decision) => Some(decision),
+            Line::Comment(_) => None,
+        })
+    }
+
+    /// Getter: the decisions about frames, by direction, each in order of frames.
+    pub fn frames(&self) -> BTreeMap<&str, Vec<(u64, Fault)>> {
+        let mut all: BTreeMap<&str, Vec<_>> = BTreeMap::new();
+        for decision in self.decisions() {
+            if let Decision::Frame { direction, frame, fault } = decision {
+                all.entry(direction).or_default().push((*frame, *fault));
+            }
+        }
+        all.values_mut().for_each(|list| list.sort_unstable());
+        all
+    }
+
+    /// Getter: the decisions about one direction's frames, in order of frames.
+    pub fn direction(&self, name: &str) -> Vec<(u64, Fault)> {
+        self.frames().remove(name).unwrap_or_default()
+    }
+
+    /// Getter: the decisions about what is counted, by target and event.
+    pub fn counted(&self) -> BTreeMap<(&str, Event), Counted> {
+        let mut all: BTreeMap<_, Counted> = BTreeMap::new();
+        for decision in self.decisions() {
+            if let Decision::Counted { target, event, number, value } = decision {
+                all.entry((target.as_str(), *event)).or_default().push((*number, *value));
+            }
+        }
+        all.values_mut().for_each(|list| list.sort_unstable());
+        all
+    }
+
+    /// Getter: what is so for a while.
+    pub fn spans(&self) -> impl Iterator<Item = (&str, Instant, Instant, Condition)> {
+        self.decisions().filter_map(|decision| match decision {
+            Decision::Span { target, from, until, condition } => {
+                Some((target.as_str(), *from, *until, *condition))
+            }
+            _ => None,
         })
     }
 
     /// Getter: how many decisions.
     pub fn len(&self) -> usize {
-        self.decisions.values().map(Vec::len).sum()
+        self.decisions().count()
     }
 
     /// Getter: true when nothing goes wrong.
     pub fn is_empty(&self) -> bool {
-        self.decisions.is_empty()
+        self.len() == 0
+    }
+}
+
+impl FromIterator<Decision> for FaultPlan {
+    fn from_iter<T: IntoIterator<Item = Decision>>(decisions: T) -> Self {
+        Self { lines: decisions.into_iter().map(Line::Decision).collect() }
     }
 }

@@ -79,6 +79,9 @@ pub enum Sent {
 #[derive(Debug)]
 pub struct Direction {
     config: LinkConfig,
+    /// Those that hold now.
+    rate_bps: u64,
+    delay: Duration,
     free_at: Instant,
     free_at_fraction: u64,
     waiting: VecDeque<(Instant, u64)>,
@@ -92,6 +95,8 @@ impl Direction {
         let config = LinkConfig { rate_bps: config.rate_bps.max(1), ..config };
         Self {
             config,
+            rate_bps: config.rate_bps,
+            delay: config.delay,
             free_at: Instant::ZERO,
             free_at_fraction: 0,
             waiting: VecDeque::new(),
@@ -120,7 +125,15 @@ impl Direction {
         self.counters.sent_frames += 1;
         self.counters.sent_bytes += frame_len as u64;
         self.counters.sent_wire_bytes += wire_bytes(frame_len);
-        Sent::Arrives(self.free_at_rounded() + self.config.delay)
+        Sent::Arrives(self.free_at_rounded() + self.delay)
+    }
+
+    /// Command: another rate and delay from here on; those of the configuration where they are `None`.
+    pub fn override_with(&mut self, rate_bps: Option<u64>, delay: Option<Duration>) {
+        self.rate_bps = rate_bps.unwrap_or(self.config.rate_bps).max(1);
+        self.delay = delay.unwrap_or(self.config.delay);
+        // The fraction is one of the old rate's.
+        self.free_at_fraction = 0;
     }
 
     /// Getter: frames that wait for the transmitter at `now`.
@@ -169,7 +182,7 @@ impl Direction {
     }
 
     fn serialise(&mut self, bytes: u64) {
-        let rate = u128::from(self.config.rate_bps);
+        let rate = u128::from(self.rate_bps);
         let total = u128::from(bytes) * 8 * 1_000_000_000 + u128::from(self.free_at_fraction);
         let nanos = u64::try_from(total / rate).unwrap_or(u64::MAX);
         self.free_at += Duration::from_nanos(nanos);

@@ -5,8 +5,12 @@ use std::rc::Rc;
 
 use causeway_core::time::Instant;
 
+use super::conditions::{Conditions, Passage};
+use super::decider::Decider;
 use super::direction::{Direction, LinkConfig, Queue, Sent};
-use crate::fault::{Decision, Fault, FaultPlan, FaultProfile, draw};
+use super::forge::{forged, too_big};
+use super::rewrite::{is_sound, repair, set_ecn, set_len, strip};
+use crate::fault::{Condition, Fault, FaultPlan, Place};
 use crate::frame::SimFrame;
 use crate::hash::RollingHash;
 use crate::nic::NicPort;
@@ -26,7 +30,7 @@ pub struct Flight {
 /// What a direction has done to its frames, and seen arrive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FaultCounters {
-    /// Frames dropped by decision.
+    /// Frames dropped by decision or condition.
     pub dropped: u64,
     /// Frames with a changed byte.
     pub corrupted: u64,
@@ -34,96 +38,78 @@ pub struct FaultCounters {
     pub delayed: u64,
     /// Second copies.
     pub duplicated: u64,
-    /// Frames that reached the far NIC, copies included.
+    /// Frames changed by a middlebox: cut, padded, marked, split, without an option.
+    pub changed: u64,
+    /// Frames that nobody sent.
+    pub forged: u64,
+    /// Frames that reached the far end, copies included.
     pub arrived: u64,
     /// Of those, lost to a full receive ring.
     pub ring_full: u64,
 }
 
-/// Where the decisions about the next frames come from.
-#[derive(Debug)]
-pub enum Decider {
-    /// Probabilities, drawn frame by frame and recorded.
-    Drawn {
-        /// How likely.
-        profile: FaultProfile,
-        /// The world's.
-        seed: u64,
-        /// This direction's number among all that draw from the seed.
-        entity: u64,
-        /// What was decided so far.
-        recorded: Vec<(u64, Fault)>,
-    },
-    /// A plan's decisions for this direction, in order of frames.
-    Planned {
-        /// All of them.
-        decisions: Vec<(u64, Fault)>,
-        /// Those before this one are done.
-        next: usize,
-    },
+/// What stands at the end of a direction.
+#[derive(Clone, Debug)]
+pub enum Sink {
+    /// A host's NIC.
+    Nic(Rc<NicPort>),
+    /// A switch or router: the world hands the frame on.
+    Relay,
 }
 
-impl Decider {
-    fn decide(&mut self, number: u64, frame: &[u8], out: &mut Vec<Fault>) {
-        match self {
-            Self::Drawn { profile, seed, entity, recorded } => {
-                if let Some(fault) = draw(profile, *seed, *entity, number, frame) {
-                    out.push(fault);
-                    recorded.push((number, fault));
-                }
-            }
-            Self::Planned { decisions, next } => {
-                while let Some(&(frame, fault)) = decisions.get(*next) {
-                    if frame > number {
-                        break;
-                    }
-                    out.push(fault);
-                    *next += 1;
-                }
-            }
-        }
-    }
-}
-
-/// One direction of a link between two NICs.
+/// One direction of a link.
 #[derive(Debug)]
 pub struct Lane {
     id: DirectionId,
     name: String,
     physics: Direction,
     decider: Decider,
-    from: Rc<NicPort>,
-    to: Rc<NicPort>,
+    conditions: Conditions,
+    /// The NIC that sends; none where a switch or router does.
+    from: Option<Rc<NicPort>>,
+    to: Sink,
     in_order: VecDeque<Flight>,
     frames_numbered: u64,
     faults: FaultCounters,
     scratch: Vec<Fault>,
+    /// What routers tell the sender: goes on the direction back.
+    replies: Vec<SimFrame>,
 }
 
 /// Flights that do not keep the order, for the world's event queue.
 pub type Stragglers = Vec<Flight>;
 
+/// What sees everything that happens on a direction.
+pub struct Observers<'a> {
+    /// The run's hash.
+    pub hash: &'a mut RollingHash,
+    /// Whoever watches.
+    pub taps: &'a mut [Box<dyn Tap>],
+}
+
 impl Lane {
-    /// An idle direction from one NIC to another.
+    /// An idle direction.
     pub fn new(
         id: DirectionId,
         name: String,
         config: LinkConfig,
         decider: Decider,
-        from: Rc<NicPort>,
-        to: Rc<NicPort>,
+        from: Option<Rc<NicPort>>,
+        to: Sink,
     ) -> Self {
         Self {
             id,
             name,
             physics: Direction::new(config),
             decider,
+            conditions: Conditions::default(),
             from,
             to,
             in_order: VecDeque::new(),
             frames_numbered: 0,
             faults: FaultCounters::default(),
             scratch: Vec::new(),
+            replies: Vec::new(),
         }
     }
 
@@ -132,22 +118,36 @@ impl Lane {
     pub fn collect(
         &mut self,
         now: Instant,
-        hash: &mut RollingHash,
-        taps: &mut [Box<dyn Tap>],
+        observers: &mut Observers<'_>,
         stragglers: &mut Stragglers,
     ) -> bool {
         let was_empty = self.in_order.is_empty();
-        while let Some(frame) = self.from.take_tx() {
-            self.send(now, frame, hash, taps, stragglers);
+        while let Some(frame) = self.from.as_ref().and_then(|nic| nic.take_tx()) {
+            self.send(now, frame, false, observers, stragglers);
         }
         self.settle(now);
         was_empty && !self.in_order.is_empty()
     }
 
+    /// Input: as [`Lane::collect`], a frame that a switch or router sends.
+    pub fn relay(
+        &mut self,
+        now: Instant,
+        frame: SimFrame,
+        observers: &mut Observers<'_>,
+        stragglers: &mut Stragglers,
+    ) -> bool {
+        let was_empty = self.in_order.is_empty();
+        // What a NIC did not hand over comes from the path.
+        self.send(now, frame, self.from.is_some(), observers, stragglers);
+        was_empty && !self.in_order.is_empty()
+    }
+
     /// Command: tells the sending NIC how many of its ring's slots still wait for the wire.
     pub fn settle(&mut self, now: Instant) {
-        if self.physics.config().queue == Queue::Ring {
-            self.from.occupy_tx(self.physics.waiting_at(now));
+        if let Some(nic) = self.from.as_ref().filter(|_| self.physics.config().queue == Queue::Ring)
+        {
+            nic.occupy_tx(self.physics.waiting_at(now));
         }
     }
 
@@ -155,10 +155,11 @@ impl Lane {
         &mut self,
         now: Instant,
         frame: SimFrame,
-        hash: &mut RollingHash,
-        taps: &mut [Box<dyn Tap>],
+        injected: bool,
+        observers: &mut Observers<'_>,
         stragglers: &mut Stragglers,
     ) {
+        let Observers { hash, taps } = observers;
         hash.word(now.as_nanos());
         hash.word(self.id.0 as u64);
         hash.bytes(frame.bytes());
@@ -166,36 +167,74 @@ impl Lane {
         self.scratch.clear();
         let Sent::Arrives(at) = sent else {
             hash.word(u64::MAX);
-            for tap in taps {
+            for tap in taps.iter_mut() {
                 tap.sent(now, self.id, frame.bytes(), Fate::QueueFull);
             }
             return;
         };
         self.frames_numbered += 1;
         let number = self.frames_numbered;
-        self.decider.decide(number, frame.bytes(), &mut self.scratch);
-        for tap in taps {
+        let mut flight = Flight { at, number, frame };
+        if !self.conditions.is_empty() {
+            let original = taps.first().map(|_| flight.frame.bytes().to_vec());
+            if let Passage::Swallowed(by) = self.conditions.apply(flight.frame.bytes_mut()) {
+                self.swallow(now, &flight, by, taps);
+                return;
+            }
+            self.decider.decide(number, flight.frame.bytes(), &mut self.scratch);
             let fate = Fate::OnWire { number, faults: &self.scratch };
-            tap.sent(now, self.id, frame.bytes(), fate);
+            let seen = original.as_deref().unwrap_or_default();
+            for tap in taps.iter_mut() {
+                if injected {
+                    tap.injected(now, self.id, seen, fate);
+                } else {
+                    tap.sent(now, self.id, seen, fate);
+                }
+            }
+        } else {
+            self.decider.decide(number, flight.frame.bytes(), &mut self.scratch);
+            for tap in taps.iter_mut() {
+                let fate = Fate::OnWire { number, faults: &self.scratch };
+                let frame = flight.frame.bytes();
+                if injected {
+                    tap.injected(now, self.id, frame, fate);
+                } else {
+                    tap.sent(now, self.id, frame, fate);
+                }
+            }
         }
-        self.launch(Flight { at, number, frame }, stragglers);
+        if self.scratch.is_empty() {
+            self.in_order.push_back(flight);
+        } else {
+            self.launch(flight, stragglers);
+        }
+    }
+
+    /// A condition keeps the frame.
+    fn swallow(&mut self, now: Instant, flight: &Flight, by: Condition, taps: &mut [Box<dyn Tap>]) {
+        self.faults.dropped += 1;
+        for tap in taps {
+            let fate = Fate::Swallowed { number: flight.number, by };
+            tap.sent(now, self.id, flight.frame.bytes(), fate);
+        }
+        if let Condition::Mtu { bytes, told: true } = by {
+            let told = too_big(flight.frame.bytes(), bytes);
+            self.replies.extend(told.and_then(|bytes| flight.frame.sibling(&bytes)));
+        }
     }
 
     /// Applies the decisions in `scratch` and puts what remains of the frame on its way.
+    #[cold]
     fn launch(&mut self, mut flight: Flight, stragglers: &mut Stragglers) {
         let mut in_order = true;
         let mut copy_after = None;
-        for &fault in &self.scratch {
+        let faults = std::mem::take(&mut self.scratch);
+        for &fault in &faults {
             match fault {
                 Fault::Drop => {
                     self.faults.dropped += 1;
+                    self.scratch = faults;
                     return;
-                }
-                Fault::Corrupt { offset, mask } => {
-                    self.faults.corrupted += 1;
-                    if let Some(byte) = flight.frame.bytes_mut().get_mut(offset as usize) {
-                        *byte ^= mask;
-                    }
                 }
                 Fault::Delay { by } => {
                     self.faults.delayed += 1;
@@ -203,8 +242,32 @@ impl Lane {
                     in_order = false;
                 }
                 Fault::Duplicate { after } => copy_after = Some(after),
+                Fault::Corrupt { .. } => {
+                    self.faults.corrupted += 1;
+                    change(&mut flight.frame, fault);
+                }
+                Fault::Split { at } => {
+                    let second = split(&mut flight.frame, at);
+                    self.faults.changed += u64::from(second.is_some());
+                    let follow = |frame| Flight { at: flight.at, number: flight.number, frame };
+                    stragglers.extend(second.map(follow));
+                }
+                Fault::Forge(forgery) => {
+                    let frames =
+                        (0..).map_while(|index| forged(flight.frame.bytes(), forgery, index));
+                    let frames = frames.filter_map(|bytes| flight.frame.sibling(&bytes));
+                    let follow = |frame| Flight { at: flight.at, number: flight.number, frame };
+                    let before = stragglers.len();
+                    stragglers.extend(frames.map(follow));
+                    self.faults.forged += (stragglers.len() - before) as u64;
+                }
+                _ => {
+                    self.faults.changed += 1;
+                    change(&mut flight.frame, fault);
+                }
             }
         }
+        self.scratch = faults;
         if let Some(after) = copy_after
             && let Some(frame) = flight.frame.duplicate()
         {
@@ -228,25 +291,55 @@ impl Lane {
         self.in_order.front().map(|flight| flight.at)
     }
 
-    /// Input: a flight of this direction is at the far end.
+    /// Output: the next frame that a router tells the sender: it goes on the direction back.
+    pub fn poll_reply(&mut self) -> Option<SimFrame> {
+        self.replies.pop()
+    }
+
+    /// Input: a flight of this direction is at the far end. Gives the frame back where a switch or router stands there.
     pub fn deliver(
         &mut self,
         now: Instant,
         flight: Flight,
-        hash: &mut RollingHash,
-        taps: &mut [Box<dyn Tap>],
-    ) {
+        observers: &mut Observers<'_>,
+    ) -> Option<SimFrame> {
+        let Observers { hash, taps } = observers;
         hash.word(now.as_nanos());
         hash.word((self.id.0 as u64) << 48 ^ flight.number);
         self.faults.arrived += 1;
-        let room = self.to.has_rx_room();
-        let delivery = if room { Delivery::Received } else { Delivery::RingFull };
-        for tap in taps {
+        let delivery = match &self.to {
+            Sink::Nic(nic) if !nic.has_rx_room() => Delivery::RingFull,
+            _ => Delivery::Received,
+        };
+        for tap in taps.iter_mut() {
             tap.arrived(now, self.id, flight.number, flight.frame.bytes(), delivery);
         }
-        if self.to.deliver(flight.frame).is_err() {
-            self.faults.ring_full += 1;
+        match &self.to {
+            Sink::Relay => return Some(flight.frame),
+            Sink::Nic(nic) => {
+                if nic.deliver(flight.frame).is_err() {
+                    self.faults.ring_full += 1;
+                }
+            }
         }
+        None
+    }
+
+    /// Command: a condition begins.
+    pub fn begin(&mut self, condition: Condition) {
+        self.conditions.begin(condition);
+        self.physics.override_with(self.conditions.rate_bps(), self.conditions.delay());
+    }
+
+    /// Command: a condition ends.
+    pub fn end(&mut self, condition: Condition) {
+        self.conditions.end(condition);
+        self.physics.override_with(self.conditions.rate_bps(), self.conditions.delay());
+    }
+
+    /// Command: no frame suffers from here on.
+    pub fn heal(&mut self) {
+        self.decider.heal();
     }
 
     /// Getter: `from->to`.
@@ -264,14 +357,70 @@ impl Lane {
         self.faults
     }
 
+    /// Getter: frames that keep the order and are under way.
+    pub fn under_way(&self) -> usize {
+        self.in_order.len()
+    }
+
     /// Output: adds the decisions executed so far to `plan`.
     pub fn record_into(&self, plan: &mut FaultPlan) {
-        let decisions = match &self.decider {
-            Decider::Drawn { recorded, .. } => recorded.as_slice(),
-            Decider::Planned { decisions, next } => &decisions[..*next],
-        };
-        for &(frame, fault) in decisions {
-            plan.push(Decision { direction: self.name.clone(), frame, fault });
-        }
+        self.decider.record_into(&self.name, plan);
     }
+}
+
+/// Changes the bytes of a frame.
+fn change(frame: &mut SimFrame, fault: Fault) {
+    match fault {
+        Fault::Corrupt { offset, mask, repaired } => {
+            if let Some(byte) = frame.bytes_mut().get_mut(offset as usize) {
+                *byte ^= mask;
+            }
+            if repaired {
+                repair(frame.bytes_mut());
+            }
+        }
+        Fault::Truncate { len } => {
+            let len = (len as usize).min(frame.bytes().len());
+            frame.set_len(len);
+        }
+        Fault::Pad { bytes } => {
+            let len = frame.bytes().len() + bytes as usize;
+            frame.set_len(len);
+        }
+        Fault::Mark => {
+            set_ecn(frame.bytes_mut(), 3);
+        }
+        Fault::Bleach => {
+            set_ecn(frame.bytes_mut(), 0);
+        }
+        Fault::Strip(option) => strip(frame.bytes_mut(), option),
+        Fault::Drop
+        | Fault::Delay { .. }
+        | Fault::Duplicate { .. }
+        | Fault::Split { .. }
+        | Fault::Forge(_) => {}
+    }
+}
+
+/// Cuts a segment behind `at` bytes of payload; the second part, which has the FIN and the PSH.
+fn split(frame: &mut SimFrame, at: u32) -> Option<SimFrame> {
+    let place = Place::of(frame.bytes()).filter(|_| is_sound(frame.bytes()))?;
+    let at = at as usize;
+    if at == 0 || at >= place.payload_len() || place.flags & (Place::SYN | Place::RST) != 0 {
+        return None;
+    }
+    let mut second = frame.duplicate()?;
+    let bytes = second.bytes_mut();
+    bytes.copy_within(place.payload + at..place.end, place.payload);
+    let seq = place.seq.wrapping_add(at as u32);
+    bytes[place.tcp + 4..place.tcp + 8].copy_from_slice(&seq.to_be_bytes());
+    set_len(bytes, place.end - at);
+    second.set_len(place.end - at);
+    repair(second.bytes_mut());
+    let first = frame.bytes_mut();
+    first[place.tcp + 13] &= !(Place::FIN | 0x08);
+    set_len(first, place.payload + at);
+    frame.set_len(place.payload + at);
+    repair(frame.bytes_mut());
+    Some(second)
 }

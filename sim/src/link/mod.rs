@@ -1,9 +1,15 @@
-//! The physics of a link: what a frame costs, when it arrives, what does not fit.
+//! The physics of a link: what a frame costs, when it arrives, what does not fit, and what goes wrong on the way.
 
+mod conditions;
 mod cost;
+mod decider;
 mod direction;
+mod forge;
 mod lane;
+mod rewrite;
 
+pub use conditions::{Conditions, Passage};
 pub use cost::{ETHERNET_OVERHEAD_BYTES, FRAME_BYTES_MIN, wire_bytes};
+pub use decider::Decider;
 pub use direction::{Counters, Direction, LinkConfig, Queue, QueueLimit, Sent};
-pub use lane::{Decider, FaultCounters, Flight, Lane, Stragglers};
+pub use lane::{FaultCounters, Flight, Lane, Observers, Sink, Stragglers};

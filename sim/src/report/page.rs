@@ -95,6 +95,9 @@ fn push_leg(out: &mut String, leg: &LegPage) {
             Some(Fault::Duplicate { .. }) => 2.0,
             Some(Fault::Corrupt { .. }) => 3.0,
             None => 4.0,
+            Some(Fault::Forge(_)) => 5.0,
+            // What a middlebox does to a frame that goes on.
+            Some(_) => 6.0,
         };
         [micros(mark.at), mark.direction.0 as f64, kind]
     });

@@ -81,6 +81,7 @@ impl Tap for Recorder {
         let mut recording = self.recording.borrow_mut();
         match fate {
             Fate::QueueFull => recording.mark(at, direction, None),
+            Fate::Swallowed { .. } => recording.mark(at, direction, Some(Fault::Drop)),
             Fate::OnWire { faults, .. } => {
                 for &fault in faults {
                     recording.mark(at, direction, Some(fault));

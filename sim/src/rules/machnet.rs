@@ -113,7 +113,7 @@ impl Flows {
         let key = Key::new(host, local, remote);
         let make = || Flow::new((SocketAddr::from(local), SocketAddr::from(remote)), at);
         let over = |flow: &Flow| at.saturating_since(flow.heard) > Duration::from_secs(120);
-        self.flows.get_or_insert(&key, make, over)
+        self.flows.entry_or_insert(&key, make, over)
     }
 
     /// Input: a host sends a packet.

@@ -87,7 +87,7 @@ impl<T> Table<T> {
 
     /// The value of `key`, made if need be; `None` where there is no room. `over` says of which nothing more is expected.
     #[inline]
-    pub(super) fn get_or_insert(
+    pub(super) fn entry_or_insert(
         &mut self,
         key: &Key,
         make: impl FnOnce() -> T,

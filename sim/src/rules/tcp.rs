@@ -58,7 +58,7 @@ impl Connections {
         let key = Key::new(host, local, remote);
         let foreign = self.ends.overflowed;
         let ends = (SocketAddr::from(local), SocketAddr::from(remote));
-        self.ends.get_or_insert(&key, || End::new(ends, foreign, at), |end| end.is_over(at))
+        self.ends.entry_or_insert(&key, || End::new(ends, foreign, at), |end| end.is_over(at))
     }
 
     /// Input: a host sends a segment.

@@ -16,7 +16,7 @@ use pcap_file::pcapng::blocks::section_header::{SectionHeaderBlock, SectionHeade
 use pcap_file::pcapng::blocks::unknown::UnknownBlock;
 use pcap_file::{DataLink, Endianness, PcapError, pcapng::PcapNgWriter};
 
-use crate::fault::{Fault, FaultPlan, write_decision};
+use crate::fault::{Fault, FaultPlan, write_fault};
 use crate::tap::{Delivery, DirectionId, Fate, Tap};
 
 /// The private enterprise number in the custom block that carries the plan: the one that RFC 5612 sets
@@ -170,6 +170,10 @@ impl<W: Write> State<W> {
         let name = format!("{}->{}", side.from, side.to);
         match fate {
             Fate::QueueFull => self.comment.push_str("dropped: the link's queue is full"),
+            Fate::Swallowed { number, by } => {
+                // Writing to a string cannot fail.
+                let _ = write!(self.comment, "dropped: frame {number} of {name}, {by:?}");
+            }
             Fate::OnWire { number, faults } => {
                 for &fault in faults {
                     if !self.comment.is_empty() {
@@ -179,7 +183,7 @@ impl<W: Write> State<W> {
                         self.comment.push_str("dropped: ");
                     }
                     // Writing to a string cannot fail.
-                    let _ = write_decision(&mut self.comment, &name, number, fault);
+                    let _ = write_fault(&mut self.comment, &name, number, fault);
                 }
             }
         }
@@ -244,7 +248,7 @@ mod tests {
         let at = Instant::from_nanos(6_000_000_000);
         tap.arrived(at, DirectionId(0), 1, &[1; 61], Delivery::RingFull);
         let mut plan = FaultPlan::new();
-        plan.push(crate::fault::Decision {
+        plan.push(crate::fault::Decision::Frame {
             direction: "b->a".to_owned(),
             frame: 3,
             fault: Fault::Drop,
@@ -260,7 +264,7 @@ mod tests {
         assert_eq!(section.interfaces, ["a.tx", "b.rx", "b.tx", "a.rx"]);
         assert_eq!(section.resolutions, [9; 4]);
         assert_eq!(section.packets.len(), 4);
-        assert_eq!(section.plan, "causeway fault plan 1\ndrop b->a 3\n");
+        assert_eq!(section.plan, "causeway fault plan 2\ndrop b->a 3\n");
     }
 
     #[test]

@@ -1,15 +1,50 @@
 //! What a world is made of.
 
+use std::rc::Rc;
+
 use causeway_channel::Grant;
 use causeway_core::event::Stamped;
 use causeway_core::port::ChannelId;
 use causeway_core::time::{Duration, Instant};
 
+use crate::fault::FaultPlan;
+use crate::frame::SimFrame;
 use crate::guest::{AttachRequest, GuestId};
+use crate::nic::NicPort;
 
 /// A host of a world, in the order in which they were added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HostId(pub usize);
+
+/// A switch or router of a world, in the order in which they were added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RelayId(pub usize);
+
+/// What hands frames on: a switch, a router.
+pub trait Relay {
+    /// Input: a frame arrived at `port`. What it sends, and where, goes to `out`; it takes no time.
+    fn handle(
+        &mut self,
+        now: Instant,
+        port: usize,
+        frame: SimFrame,
+        out: &mut Vec<(usize, SimFrame)>,
+    );
+}
+
+/// One end of a link.
+#[derive(Clone, Debug)]
+pub enum End {
+    /// A NIC of a host.
+    Nic {
+        /// The host.
+        host: HostId,
+        /// The half of the NIC that faces the link.
+        nic: Rc<NicPort>,
+    },
+    /// The next port of a switch or router, in the order in which they are connected.
+    Relay(RelayId),
+}
 
 /// What a host runs: the production engine, or a stand-in of a test.
 pub trait HostEngine {
@@ -39,6 +74,32 @@ pub trait HostEngine {
     /// Command: a guest is over; its channels go.
     fn detach(&mut self, guest: GuestId) {
         let _ = guest;
+    }
+
+    /// Command: the host's power comes back: everything that it knew is gone. What cannot restart goes on.
+    fn restart(&mut self, now: Instant) {
+        let _ = now;
+    }
+
+    /// Command: the clock that its programs see is ahead by so much from now on.
+    fn set_clock_ahead(&mut self, ahead: Duration) {
+        let _ = ahead;
+    }
+
+    /// Command: nothing goes wrong on the host itself from here on.
+    fn heal(&mut self) {}
+
+    /// Command: its programs are over.
+    fn end_programs(&mut self) {}
+
+    /// Getter: what is left of connections and frames, in words; empty where nothing is.
+    fn leftovers(&self) -> String {
+        String::new()
+    }
+
+    /// Output: the decisions about the host itself that were executed; it is called `name`.
+    fn record_into(&self, name: &str, plan: &mut FaultPlan) {
+        let _ = (name, plan);
     }
 }
 

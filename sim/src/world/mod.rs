@@ -1,12 +1,15 @@
 //! Discrete events: hosts, links and guests under one virtual clock that jumps and never ticks.
 
 mod build;
+mod edges;
 mod error;
 mod run;
 mod state;
 #[cfg(test)]
 mod tests;
 
-pub use build::{HostEngine, HostId, WorldConfig};
+pub use build::{End, HostEngine, HostId, Relay, RelayId, WorldConfig};
+pub use edges::UnknownTarget;
 pub use error::{RunError, Waiting};
+pub use run::Stop;
 pub use state::{Stats, World};

@@ -4,10 +4,22 @@ use causeway_core::time::{Duration, Instant};
 
 use super::build::HostId;
 use super::error::{RunError, Waiting};
-use super::state::{Happening, World};
+use super::state::{Happening, Target, World};
+use crate::frame::SimFrame;
 use crate::guest::{Guest, GuestId, GuestState, Outcome};
 use crate::link::Flight;
 use crate::tap::DirectionId;
+
+/// Why [`World::run_while`] came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// It was told to.
+    Told,
+    /// No event is left.
+    Idle,
+    /// The time is over.
+    TimeUp,
+}
 
 impl World {
     /// Command: runs until every guest is over.
@@ -47,6 +59,40 @@ impl World {
         Ok(())
     }
 
+    /// Command: runs until `going` says no, until nothing is left to happen, or until the virtual clock would pass `until`. For worlds
+    /// without guests.
+    pub fn run_while(&mut self, until: Instant, going: impl Fn() -> bool) -> Stop {
+        while going() {
+            match self.queue.next_at() {
+                None => return Stop::Idle,
+                Some(at) if at > until => return Stop::TimeUp,
+                Some(_) => {}
+            }
+            // Only guests fail.
+            if self.advance(until).is_err() {
+                return Stop::TimeUp;
+            }
+        }
+        Stop::Told
+    }
+
+    /// Command: the programs of every host that are no guests are over.
+    pub fn end_programs(&mut self) {
+        for index in 0..self.hosts.len() {
+            self.hosts[index].engine.end_programs();
+            self.wake_host(HostId(index), self.now);
+        }
+    }
+
+    /// Getter: what is left of connections and frames on each host, in words; empty where nothing is.
+    pub fn leftovers(&self) -> String {
+        let hosts = self.hosts.iter().filter_map(|host| {
+            let left = host.engine.leftovers();
+            (!left.is_empty()).then(|| format!("host {} has {left}", host.name))
+        });
+        hosts.collect::<Vec<_>>().join(", ")
+    }
+
     /// Handles one event.
     fn advance(&mut self, end_at: Instant) -> Result<(), RunError> {
         let Some((at, sequence, happening)) = self.queue.pop() else {
@@ -65,6 +111,7 @@ impl World {
             Happening::HostStep(id) => self.step_host(id, sequence),
             Happening::LaneHead(id) => self.lane_head(id),
             Happening::Straggler(id, slot) => self.straggler(id, slot),
+            Happening::Edge(index) => self.edge(index),
             Happening::GuestRuns(id, epoch) => return self.run_guest(id, epoch),
         }
         Ok(())
@@ -77,6 +124,10 @@ impl World {
             return;
         }
         host.scheduled = None;
+        if let Some(nanos) = host.late.roll() {
+            self.postpone(id, Duration::from_nanos(nanos));
+            return;
+        }
         self.stats.host_steps += 1;
         self.hash.word(now.as_nanos());
         self.hash.word(id.0 as u64);
@@ -101,18 +152,45 @@ impl World {
         self.wake_guests_of(id);
     }
 
+    /// The host's iteration comes later than it should.
+    #[cold]
+    fn postpone(&mut self, id: HostId, by: Duration) {
+        let at = self.now + by.max(Duration::from_nanos(1));
+        self.hosts[id.0].free_at = at;
+        self.wake_host(id, at);
+    }
+
     /// Takes what a host just sent on one direction.
     fn collect(&mut self, id: DirectionId) {
+        let now = self.now;
+        let (lanes, mut observers, stragglers) = self.observed();
+        let fresh = lanes[id.0].collect(now, &mut observers, stragglers);
+        self.sent(id, fresh);
+    }
+
+    /// A frame that a switch or router sends.
+    fn relay(&mut self, id: DirectionId, frame: SimFrame) {
+        let now = self.now;
+        let (lanes, mut observers, stragglers) = self.observed();
+        let fresh = lanes[id.0].relay(now, frame, &mut observers, stragglers);
+        self.sent(id, fresh);
+    }
+
+    /// Something was sent on a direction. `fresh`: its first in-order frame is new.
+    fn sent(&mut self, id: DirectionId, fresh: bool) {
         let lane = &mut self.lanes[id.0];
-        let hash = &mut self.hash;
-        let fresh = lane.collect(self.now, hash, &mut self.taps, &mut self.stragglers);
         if fresh && let Some(at) = lane.next_arrival() {
             self.queue.push(at, Happening::LaneHead(id));
         }
+        let mut reply = lane.poll_reply();
         while let Some(flight) = self.stragglers.pop() {
             let at = flight.at;
             let slot = self.park(flight);
             self.queue.push(at, Happening::Straggler(id, slot));
+        }
+        while let Some(frame) = reply {
+            self.relay(DirectionId(id.0 ^ 1), frame);
+            reply = self.lanes[id.0].poll_reply();
         }
     }
 
@@ -146,8 +224,21 @@ impl World {
     }
 
     fn deliver(&mut self, id: DirectionId, flight: Flight) {
-        self.lanes[id.0].deliver(self.now, flight, &mut self.hash, &mut self.taps);
-        self.wake_host(self.lane_targets[id.0], self.now);
+        let now = self.now;
+        let (lanes, mut observers, _) = self.observed();
+        let passed_on = lanes[id.0].deliver(now, flight, &mut observers);
+        match (self.lane_targets[id.0], passed_on) {
+            (Target::Host(host), _) => self.wake_host(host, now),
+            (Target::Relay(relay, port), Some(frame)) => {
+                let mut out = std::mem::take(&mut self.relayed);
+                self.relays[relay.0].relay.handle(now, port, frame, &mut out);
+                for (port, frame) in out.drain(..) {
+                    self.relay(self.relays[relay.0].ports[port], frame);
+                }
+                self.relayed = out;
+            }
+            (Target::Relay(..), None) => {}
+        }
     }
 
     fn wake_guests_of(&mut self, id: HostId) {

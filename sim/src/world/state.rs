@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use causeway_core::time::Instant;
 
-use super::build::{HostEngine, HostId, WorldConfig};
-use crate::fault::{FaultPlan, FaultSource};
+use super::build::{End, HostEngine, HostId, Relay, RelayId, WorldConfig};
+use super::edges::Edge;
+use crate::fault::{Decision, Dice, Event, FaultPlan, FaultSource};
+use crate::frame::SimFrame;
 use crate::guest::{Bells, Guest, GuestId, Program};
 use crate::hash::RollingHash;
-use crate::link::{Decider, Flight, Lane, LinkConfig, Stragglers};
+use crate::link::{Decider, Flight, Lane, LinkConfig, Observers, Sink, Stragglers};
 use crate::nic::NicPort;
 use crate::queue::EventQueue;
 use crate::tap::{DirectionId, Tap};
@@ -26,6 +28,8 @@ pub(super) enum Happening {
     LaneHead(DirectionId),
     /// A held-back frame or a second copy arrives: its slot.
     Straggler(DirectionId, usize),
+    /// Something begins or ends: its place among [`World::edges`].
+    Edge(usize),
     /// A guest's pause or wait ends. The second number makes entries of earlier waits void.
     GuestRuns(GuestId, u64),
 }
@@ -41,6 +45,25 @@ pub(super) struct Host {
     /// The directions in which it sends.
     pub(super) sends_on: Vec<DirectionId>,
     pub(super) bells: Arc<Bells>,
+    pub(super) nics: Vec<Rc<NicPort>>,
+    /// It does nothing before this.
+    pub(super) paused_until: Instant,
+    /// Iterations that come late.
+    pub(super) late: Dice,
+}
+
+/// A switch or router of the world, with the direction that leaves from each port.
+pub(super) struct RelayNode {
+    pub(super) name: String,
+    pub(super) relay: Box<dyn Relay>,
+    pub(super) ports: Vec<DirectionId>,
+}
+
+/// Who gets what arrives on a direction.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Target {
+    Host(HostId),
+    Relay(RelayId, usize),
 }
 
 /// Counters of a run.
@@ -63,7 +86,10 @@ pub struct World {
     pub(super) queue: EventQueue<Happening>,
     pub(super) hosts: Vec<Host>,
     pub(super) lanes: Vec<Lane>,
-    pub(super) lane_targets: Vec<HostId>,
+    pub(super) lane_targets: Vec<Target>,
+    pub(super) relays: Vec<RelayNode>,
+    pub(super) relayed: Vec<(usize, SimFrame)>,
+    pub(super) edges: Vec<Edge>,
     pub(super) guests: Vec<Guest>,
     pub(super) taps: Vec<Box<dyn Tap>>,
     pub(super) hash: RollingHash,
@@ -84,6 +110,9 @@ impl World {
             hosts: Vec::new(),
             lanes: Vec::new(),
             lane_targets: Vec::new(),
+            relays: Vec::new(),
+            relayed: Vec::new(),
+            edges: Vec::new(),
             guests: Vec::new(),
             taps: Vec::new(),
             stats: Stats::default(),
@@ -109,9 +138,24 @@ impl World {
             free_at: Instant::ZERO,
             sends_on: Vec::new(),
             bells,
+            nics: Vec::new(),
+            paused_until: Instant::ZERO,
+            late: Dice::default(),
         });
         self.wake_host(id, Instant::ZERO);
         id
+    }
+
+    /// Command: iterations of a host's loop that come late: the dice's value is by how many nanoseconds.
+    pub fn set_late(&mut self, id: HostId, late: Dice) {
+        self.hosts[id.0].late = late;
+    }
+
+    /// Command: adds a switch or router.
+    pub fn add_relay(&mut self, name: &str, relay: Box<dyn Relay>) -> RelayId {
+        let name = name.to_owned();
+        self.relays.push(RelayNode { name, relay, ports: Vec::new() });
+        RelayId(self.relays.len() - 1)
     }
 
     /// Command: a link between one NIC of `a` and one of `b`, with the same physics and source of
@@ -123,37 +167,58 @@ impl World {
         config: LinkConfig,
         faults: &FaultSource,
     ) -> (DirectionId, DirectionId) {
-        let there = self.add_lane(a, b, config, faults, Rc::clone(&a_port), Rc::clone(&b_port));
-        let back = self.add_lane(b, a, config, faults, b_port, a_port);
+        let ends = [End::Nic { host: a, nic: a_port }, End::Nic { host: b, nic: b_port }];
+        let names = [&self.hosts[a.0].name, &self.hosts[b.0].name];
+        let names = [format!("{}->{}", names[0], names[1]), format!("{}->{}", names[1], names[0])];
+        self.connect_ends(ends, names, [config; 2], [faults; 2])
+    }
+
+    /// Command: a link between two ends. Names, physics and faults are those of the direction from the first to the second, and of the
+    /// one back.
+    pub fn connect_ends(
+        &mut self,
+        ends: [End; 2],
+        names: [String; 2],
+        physics: [LinkConfig; 2],
+        faults: [&FaultSource; 2],
+    ) -> (DirectionId, DirectionId) {
+        // The direction back is always the other one of the pair.
+        let first = self.lanes.len();
+        let (there, back) = (DirectionId(first), DirectionId(first + 1));
+        let [there_name, back_name] = names;
+        for (id, name, from, to) in [(there, there_name, 0, 1), (back, back_name, 1, 0)] {
+            let entity = ENTITY_DIRECTION + id.0 as u64;
+            let decider = Decider::new(faults[from], &name, self.config.seed, entity);
+            let sender = match &ends[from] {
+                End::Nic { host, nic } => {
+                    self.hosts[host.0].sends_on.push(id);
+                    self.hosts[host.0].nics.push(Rc::clone(nic));
+                    Some(Rc::clone(nic))
+                }
+                End::Relay(relay) => {
+                    self.relays[relay.0].ports.push(id);
+                    None
+                }
+            };
+            let (sink, target) = match &ends[to] {
+                End::Nic { host, nic } => (Sink::Nic(Rc::clone(nic)), Target::Host(*host)),
+                // Its port on this link is the one that the direction back leaves from: added now, or a moment ago.
+                End::Relay(relay) => {
+                    let ports = self.relays[relay.0].ports.len();
+                    let port = if to == 1 { ports } else { ports - 1 };
+                    (Sink::Relay, Target::Relay(*relay, port))
+                }
+            };
+            self.lanes.push(Lane::new(id, name, physics[from], decider, sender, sink));
+            self.lane_targets.push(target);
+        }
         (there, back)
     }
 
-    fn add_lane(
-        &mut self,
-        from: HostId,
-        to: HostId,
-        config: LinkConfig,
-        faults: &FaultSource,
-        from_port: Rc<NicPort>,
-        to_port: Rc<NicPort>,
-    ) -> DirectionId {
-        let id = DirectionId(self.lanes.len());
-        let name = format!("{}->{}", self.hosts[from.0].name, self.hosts[to.0].name);
-        let decider = match faults {
-            FaultSource::Drawn(profile) => Decider::Drawn {
-                profile: *profile,
-                seed: self.config.seed,
-                entity: ENTITY_DIRECTION + id.0 as u64,
-                recorded: Vec::new(),
-            },
-            FaultSource::Planned(plan) => {
-                Decider::Planned { decisions: plan.direction(&name).to_vec(), next: 0 }
-            }
-        };
-        self.lanes.push(Lane::new(id, name, config, decider, from_port, to_port));
-        self.lane_targets.push(to);
-        self.hosts[from.0].sends_on.push(id);
-        id
+    /// What sees every frame.
+    pub(super) fn observed(&mut self) -> (&mut [Lane], Observers<'_>, &mut Stragglers) {
+        let Self { lanes, hash, taps, stragglers, .. } = self;
+        (lanes, Observers { hash, taps }, stragglers)
     }
 
     /// Command: adds an observer of every link and event log.
@@ -214,16 +279,48 @@ impl World {
     /// Output: every fault decision executed so far. Running it as a plan gives the same run.
     pub fn executed_plan(&self) -> FaultPlan {
         let mut plan = FaultPlan::new();
+        self.record_edges(&mut plan);
         for lane in &self.lanes {
             lane.record_into(&mut plan);
         }
+        for host in &self.hosts {
+            for &(number, value) in host.late.decided() {
+                let (target, event) = (host.name.clone(), Event::Late);
+                plan.push(Decision::Counted { target, event, number, value });
+            }
+            host.engine.record_into(&host.name, &mut plan);
+        }
         plan
+    }
+
+    /// Getter: who stands at the end of a direction: a host, or a switch or router.
+    pub fn receiver_of(&self, id: DirectionId) -> Option<HostId> {
+        match self.lane_targets[id.0] {
+            Target::Host(host) => Some(host),
+            Target::Relay(..) => None,
+        }
+    }
+
+    /// Getter: the host that sends on a direction, if one does.
+    pub fn sender_of(&self, id: DirectionId) -> Option<HostId> {
+        // The direction back ends where this one begins.
+        self.receiver_of(DirectionId(id.0 ^ 1))
+    }
+
+    /// Getter: the hosts' names, in the order of ids.
+    pub fn host_names(&self) -> impl Iterator<Item = &str> {
+        self.hosts.iter().map(|host| host.name.as_str())
+    }
+
+    /// Getter: the names of switches and routers, in the order of ids.
+    pub fn relay_names(&self) -> impl Iterator<Item = &str> {
+        self.relays.iter().map(|relay| relay.name.as_str())
     }
 
     /// Command: the host steps at `at`, or as soon after it as its loop is free.
     pub(super) fn wake_host(&mut self, id: HostId, at: Instant) {
         let host = &mut self.hosts[id.0];
-        let at = at.max(host.free_at).max(self.now);
+        let at = at.max(host.free_at).max(host.paused_until).max(self.now);
         if host.scheduled.is_none_or(|(earlier, _)| at < earlier) {
             let sequence = self.queue.push(at, Happening::HostStep(id));
             host.scheduled = Some((at, sequence));

@@ -84,12 +84,12 @@ fn nasty() -> FaultSource {
         .corrupt_ppm(20_000)
         .reorder_delay_max(Duration::from_micros(300))
         .build();
-    FaultSource::Drawn(profile.expect("the rates are in range"))
+    FaultSource::Drawn(profile.expect("the rates are in range").into())
 }
 
 #[test]
 fn a_clean_link_delivers_every_frame_in_order_at_the_time_that_physics_says() {
-    let run = blast(1, gigabit(), &FaultSource::CLEAN, 500);
+    let run = blast(1, gigabit(), &FaultSource::clean(), 500);
     assert_eq!(run.received.len(), 500);
     for (index, (at, bytes)) in run.received.iter().enumerate() {
         assert_eq!(bytes[20..24], (index as u32).to_be_bytes());
@@ -103,8 +103,8 @@ fn a_clean_link_delivers_every_frame_in_order_at_the_time_that_physics_says() {
 #[test]
 fn a_full_ring_pushes_back_and_loses_nothing_while_a_router_drops() {
     let routed = LinkConfig::routed(1_000_000_000, Duration::ZERO, QueueLimit::Frames(10));
-    assert_eq!(blast(1, gigabit(), &FaultSource::CLEAN, 5_000).received.len(), 5_000);
-    assert!(blast(1, routed, &FaultSource::CLEAN, 5_000).received.len() < 5_000);
+    assert_eq!(blast(1, gigabit(), &FaultSource::clean(), 5_000).received.len(), 5_000);
+    assert!(blast(1, routed, &FaultSource::clean(), 5_000).received.len() < 5_000);
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn the_printed_plan_gives_the_same_run() {
 
 #[test]
 fn a_plan_does_what_it_says_and_nothing_else() {
-    let plan = "causeway fault plan 1\ndrop a->b 3\ndelay a->b 5 by 10us\nduplicate a->b 7 after 1us\n\
+    let plan = "causeway fault plan 2\ndrop a->b 3\ndelay a->b 5 by 10us\nduplicate a->b 7 after 1us\n\
                 corrupt a->b 9 byte 30 xor 0xff\n";
     let source = FaultSource::Planned(plan.parse().expect("the plan is right"));
     let received = blast(1, gigabit(), &source, 10).received;

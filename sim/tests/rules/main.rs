@@ -147,7 +147,7 @@ fn nasty(ppm: u32) -> FaultSource {
         .corrupt_ppm(ppm / 2)
         .reorder_delay_max(Duration::from_micros(3_000))
         .build();
-    FaultSource::Drawn(profile.expect("the rates are in range"))
+    FaultSource::Drawn(profile.expect("the rates are in range").into())
 }
 
 /// Seeds of each case; `CAUSEWAY_RULES_SEEDS` asks for more.
@@ -160,7 +160,7 @@ fn judge_all(load: Load, tcp: fn(tcp::ConfigBuilder) -> tcp::ConfigBuilder) {
     let cable = LinkConfig::cable(1_000_000_000, Duration::from_micros(500));
     let far = LinkConfig::cable(100_000_000, Duration::from_millis(30));
     let routed = LinkConfig::routed(50_000_000, Duration::from_millis(4), QueueLimit::Frames(25));
-    let clean = FaultSource::CLEAN;
+    let clean = FaultSource::clean();
     let mut frames = 0;
     for seed in seeds() {
         for (link, faults) in [
@@ -222,7 +222,7 @@ fn hosts_with_a_meddler_between_them_break_no_rule() {
     for seed in seeds() {
         for meddling in Meddling::ALL {
             for (load, faults) in [
-                (Load::Stream(300_000), FaultSource::CLEAN),
+                (Load::Stream(300_000), FaultSource::clean()),
                 (Load::Stream(100_000), nasty(10_000)),
                 (Load::Talk, nasty(10_000)),
                 (Load::Trouble, nasty(10_000)),

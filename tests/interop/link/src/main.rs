@@ -82,7 +82,7 @@ impl Args {
             .reorder_delay_max(Duration::from_micros(self.reorder_us_max))
             .corrupt_ppm(self.corrupt_ppm)
             .build()?;
-        Ok(FaultSource::Drawn(profile))
+        Ok(FaultSource::Drawn(profile.into()))
     }
 
     fn physics(&self) -> LinkConfig {

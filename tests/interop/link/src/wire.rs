@@ -8,7 +8,7 @@ use anyhow::Result;
 use causeway_core::time::Instant;
 use causeway_sim::fault::FaultSource;
 use causeway_sim::hash::RollingHash;
-use causeway_sim::link::{Decider, Flight, Lane, LinkConfig, Stragglers};
+use causeway_sim::link::{Decider, Flight, Lane, LinkConfig, Observers, Sink, Stragglers};
 use causeway_sim::queue::EventQueue;
 use causeway_sim::tap::DirectionId;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -37,19 +37,10 @@ impl Wire {
     /// An idle link.
     pub fn new(sides: [Side; 2], physics: LinkConfig, faults: &FaultSource, seed: u64) -> Self {
         let lane = |from: usize| {
-            let decider = match faults {
-                FaultSource::Drawn(profile) => Decider::Drawn {
-                    profile: *profile,
-                    seed,
-                    entity: from as u64,
-                    recorded: Vec::new(),
-                },
-                FaultSource::Planned(plan) => {
-                    Decider::Planned { decisions: plan.direction(NAMES[from]).to_vec(), next: 0 }
-                }
-            };
+            let decider = Decider::new(faults, NAMES[from], seed, from as u64);
             let (tx, rx) = (Rc::clone(sides[from].port()), Rc::clone(sides[1 - from].port()));
-            Lane::new(DirectionId(from), NAMES[from].to_owned(), physics, decider, tx, rx)
+            let (name, to) = (NAMES[from].to_owned(), Sink::Nic(rx));
+            Lane::new(DirectionId(from), name, physics, decider, Some(tx), to)
         };
         Self {
             lanes: [lane(0), lane(1)],
@@ -91,7 +82,8 @@ impl Wire {
     }
 
     fn collect(&mut self, from: usize) {
-        self.lanes[from].collect(now(), &mut self.hash, &mut [], &mut self.stragglers);
+        let mut observers = Observers { hash: &mut self.hash, taps: &mut [] };
+        self.lanes[from].collect(now(), &mut observers, &mut self.stragglers);
         for flight in self.stragglers.drain(..) {
             self.late.push(flight.at, (from, flight));
         }
@@ -99,14 +91,15 @@ impl Wire {
 
     fn deliver(&mut self) {
         let now = now();
+        let mut observers = Observers { hash: &mut self.hash, taps: &mut [] };
         while self.late.next_at().is_some_and(|at| at <= now) {
             if let Some((_, _, (from, flight))) = self.late.pop() {
-                self.lanes[from].deliver(now, flight, &mut self.hash, &mut []);
+                self.lanes[from].deliver(now, flight, &mut observers);
             }
         }
         for lane in &mut self.lanes {
             while let Some(flight) = lane.poll_arrival(now) {
-                lane.deliver(now, flight, &mut self.hash, &mut []);
+                lane.deliver(now, flight, &mut observers);
             }
         }
     }

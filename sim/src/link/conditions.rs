@@ -1,0 +1,123 @@
+//! What is so for a while on a direction.
+
+use causeway_core::time::Duration;
+
+use super::rewrite::{ack_ahead, clamp_mss, set_ecn, set_window, strip};
+use crate::fault::{Condition, IP};
+
+/// The conditions under which a direction carries its frames. Of two of a kind the one that began last counts.
+#[derive(Clone, Debug, Default)]
+pub struct Conditions {
+    active: Vec<Condition>,
+}
+
+/// What conditions do to a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passage {
+    /// It goes on, changed perhaps.
+    Passes,
+    /// It does not.
+    Swallowed(Condition),
+}
+
+impl Conditions {
+    /// Command: this begins.
+    pub fn begin(&mut self, condition: Condition) {
+        self.active.push(condition);
+    }
+
+    /// Command: this ends.
+    pub fn end(&mut self, condition: Condition) {
+        if let Some(at) = self.active.iter().position(|one| *one == condition) {
+            self.active.remove(at);
+        }
+    }
+
+    /// Getter: true when nothing is out of the ordinary.
+    pub const fn is_empty(&self) -> bool {
+        self.active.is_empty()
+    }
+
+    /// Getter: the rate that holds instead of the link's.
+    pub fn rate_bps(&self) -> Option<u64> {
+        self.active.iter().rev().find_map(|one| match one {
+            Condition::Rate(bps) => Some(*bps),
+            _ => None,
+        })
+    }
+
+    /// Getter: the propagation delay that holds instead of the link's.
+    pub fn delay(&self) -> Option<Duration> {
+        self.active.iter().rev().find_map(|one| match one {
+            Condition::Latency(delay) => Some(*delay),
+            _ => None,
+        })
+    }
+
+    /// Command: does to a frame what the conditions say.
+    pub fn apply(&self, frame: &mut [u8]) -> Passage {
+        for &condition in &self.active {
+            match condition {
+                Condition::Partition => return Passage::Swallowed(condition),
+                Condition::Mtu { bytes, .. } if frame.len() > IP + usize::from(bytes) => {
+                    return Passage::Swallowed(condition);
+                }
+                Condition::Stripped(option) => strip(frame, option),
+                Condition::MssClamp(mss) => clamp_mss(frame, mss),
+                Condition::Window(window) => set_window(frame, window),
+                Condition::AckAhead(bytes) => ack_ahead(frame, bytes),
+                Condition::Bleached => {
+                    set_ecn(frame, 0);
+                }
+                _ => {}
+            }
+        }
+        Passage::Passes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rewrite::tests::segment;
+    use super::*;
+    use crate::fault::{Place, TcpOption};
+
+    #[test]
+    fn each_condition_does_what_it_says_while_it_lasts() {
+        let syn = segment(false, Place::SYN);
+        let data = segment(true, Place::ACK);
+        let changing = [
+            (Condition::Stripped(TcpOption::Timestamps), &data),
+            (Condition::MssClamp(500), &syn),
+            (Condition::Window(1), &data),
+            (Condition::AckAhead(1), &data),
+        ];
+        for (condition, frame) in changing {
+            let mut conditions = Conditions::default();
+            conditions.begin(condition);
+            let mut changed = frame.clone();
+            assert_eq!(conditions.apply(&mut changed), Passage::Passes);
+            assert_ne!(&changed, frame, "{condition:?}");
+            conditions.end(condition);
+            let mut same = frame.clone();
+            conditions.apply(&mut same);
+            assert!(conditions.is_empty() && same == *frame);
+        }
+    }
+
+    #[test]
+    fn what_swallows_says_so_and_the_last_rate_counts() {
+        let mut conditions = Conditions::default();
+        let narrow = Condition::Mtu { bytes: 60, told: true };
+        conditions.begin(narrow);
+        assert_eq!(conditions.apply(&mut [0; 14 + 60]), Passage::Passes);
+        assert_eq!(conditions.apply(&mut [0; 14 + 61]), Passage::Swallowed(narrow));
+        conditions.begin(Condition::Partition);
+        assert_eq!(conditions.apply(&mut [0; 60]), Passage::Swallowed(Condition::Partition));
+        conditions.begin(Condition::Rate(5));
+        conditions.begin(Condition::Rate(6));
+        assert_eq!(conditions.rate_bps(), Some(6));
+        conditions.end(Condition::Rate(6));
+        assert_eq!((conditions.rate_bps(), conditions.delay()), (Some(5), None));
+    }
+}

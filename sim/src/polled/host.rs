@@ -1,0 +1,319 @@
+//! A polled host: the production engine over simulated NICs, with programs that are values.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::rc::Rc;
+
+use causeway_core::engine::Engine;
+use causeway_core::event::Stamped;
+use causeway_core::nic::IfIndex;
+use causeway_core::port::Op;
+use causeway_core::rng::Stream;
+use causeway_core::stack::{ConfigError, StackConfigBuilder};
+use causeway_core::time::{Duration, Instant};
+
+use super::net::Net;
+use super::port::{PolledPort, PortFaults};
+use crate::fault::{Decision, Event, FaultPlan};
+use crate::nic::{NicConfig, NicFaults, NicPort, SimNic};
+use crate::world::HostEngine;
+
+/// A program of a polled host: called when one of its sockets has news and when its time has come.
+pub trait Program {
+    /// Input: does what can be done without waiting. Returns when to be called again if nothing happens earlier, by the host's
+    /// clock.
+    fn poll(&mut self, net: &mut Net<'_>) -> Option<Instant>;
+
+    /// Input: the host was restarted: every socket is gone, and nothing was told to the peers.
+    fn restarted(&mut self) {}
+}
+
+impl<F: FnMut(&mut Net<'_>) -> Option<Instant>> Program for F {
+    fn poll(&mut self, net: &mut Net<'_>) -> Option<Instant> {
+        self(net)
+    }
+}
+
+/// What a polled host is made of.
+#[derive(Clone, Debug)]
+pub struct PolledConfig {
+    /// Its NICs: interfaces 1, 2, ...
+    pub nics: Vec<NicConfig>,
+    /// Bytes of each ring, a power of two.
+    pub ring_bytes: usize,
+    /// Most connections and flows at once.
+    pub streams_max: usize,
+    /// The engine's timers are seen at multiples of this only. Zero: exactly.
+    pub granularity: Duration,
+}
+
+/// Makes the stack's configuration from a seed and a secret; called again at each restart.
+pub type MakeStack = Box<dyn Fn(u64, [u8; 16]) -> StackConfigBuilder>;
+
+struct Slot {
+    program: Box<dyn Program>,
+    wake_at: Option<Instant>,
+    /// It was killed.
+    over: bool,
+}
+
+/// See the module.
+pub struct PolledHost {
+    config: PolledConfig,
+    make: MakeStack,
+    seed: u64,
+    /// How often it was switched on.
+    boots: u64,
+    engine: Engine<SimNic, PolledPort>,
+    programs: Vec<Slot>,
+    wakes: BinaryHeap<Reverse<(Instant, u32)>>,
+    clock: Clock,
+}
+
+/// What programs of the host believe the time to be.
+#[derive(Clone, Copy, Debug, Default)]
+struct Clock {
+    ahead: Duration,
+}
+
+impl Clock {
+    fn shown(self, now: Instant) -> Instant {
+        now + self.ahead
+    }
+
+    /// The true time at which the clock shows `shown`.
+    fn truth(self, shown: Instant) -> Instant {
+        Instant::from_nanos(shown.as_nanos().saturating_sub(self.ahead.as_nanos()))
+    }
+}
+
+/// The random stream of seeds of later starts.
+const ENTITY_BOOTS: u64 = 1;
+
+/// Keys of a host's stack, and whatever else it draws, from the host's seed.
+fn keys(seed: u64) -> (u64, [u8; 16]) {
+    let stream = Stream::new(seed, 0);
+    let mut secret = [0; 16];
+    secret[..8].copy_from_slice(&stream.at(1).to_le_bytes());
+    secret[8..].copy_from_slice(&stream.at(2).to_le_bytes());
+    (stream.at(0), secret)
+}
+
+impl PolledHost {
+    /// A host whose random numbers come from `seed`, and the link-facing halves of its NICs.
+    ///
+    /// # Errors
+    /// The stack refuses its configuration.
+    pub fn new(
+        config: &PolledConfig,
+        make: MakeStack,
+        seed: u64,
+        faults: PortFaults,
+    ) -> Result<(Self, Vec<Rc<NicPort>>), ConfigError> {
+        let (stack_seed, secret) = keys(seed);
+        let stack = make(stack_seed, secret).build()?;
+        let (nics, ports): (Vec<_>, Vec<_>) = config.nics.iter().map(SimNic::new).unzip();
+        let port = PolledPort::new(config.ring_bytes, config.streams_max, faults);
+        let engine = Engine::new(stack, nics, port)?;
+        let host = Self {
+            config: config.clone(),
+            make,
+            seed,
+            boots: 0,
+            engine,
+            programs: Vec::new(),
+            wakes: BinaryHeap::new(),
+            clock: Clock::default(),
+        };
+        Ok((host, ports))
+    }
+
+    /// Command: a program, called for the first time at `starts_at`. Its number on this host.
+    pub fn add_program(&mut self, program: Box<dyn Program>, starts_at: Instant) -> u32 {
+        let app = self.engine.port_mut().add_program();
+        self.programs.push(Slot { program, wake_at: Some(starts_at), over: false });
+        self.wakes.push(Reverse((starts_at, app)));
+        app
+    }
+
+    /// Getter: the engine.
+    pub const fn engine(&self) -> &Engine<SimNic, PolledPort> {
+        &self.engine
+    }
+
+    /// Command: a program dies without a word.
+    pub fn kill(&mut self, app: u32) {
+        let slot = &mut self.programs[app as usize];
+        if !std::mem::replace(&mut slot.over, true) {
+            slot.wake_at = None;
+            self.engine.port_mut().kill(app);
+        }
+    }
+
+    /// Command: what may go wrong in its NICs.
+    pub fn set_nic_faults(&mut self, interface: IfIndex, faults: NicFaults) {
+        if let Some(nic) = self.engine.nic_mut(interface) {
+            nic.set_faults(faults);
+        }
+    }
+
+    /// Getter: how many interfaces it has beside the loopback.
+    pub fn interfaces(&self) -> usize {
+        self.config.nics.len()
+    }
+
+    fn each_interface(&self) -> impl Iterator<Item = IfIndex> + use<> {
+        (1..=self.config.nics.len()).map(|index| IfIndex(index as u8))
+    }
+
+    fn run(&mut self, app: u32, now: Instant) {
+        let slot = &mut self.programs[app as usize];
+        if slot.over {
+            return;
+        }
+        let mut net = Net { port: self.engine.port_mut(), app, now: self.clock.shown(now) };
+        let wake_at = slot.program.poll(&mut net).map(|at| self.clock.truth(at).max(now));
+        if let Some(at) = wake_at
+            && slot.wake_at != wake_at
+        {
+            self.wakes.push(Reverse((at, app)));
+        }
+        slot.wake_at = wake_at;
+    }
+
+    /// Programs whose time has come.
+    fn run_due(&mut self, now: Instant) {
+        while let Some(&Reverse((at, app))) = self.wakes.peek() {
+            let current = self.programs[app as usize].wake_at == Some(at);
+            if current && at > now {
+                return;
+            }
+            self.wakes.pop();
+            if current {
+                self.programs[app as usize].wake_at = None;
+                self.run(app, now);
+            }
+        }
+    }
+
+    /// Programs with news.
+    fn run_told(&mut self, now: Instant) {
+        // One round: what they cause comes with the next step.
+        let mut told = std::mem::take(&mut self.engine.port_mut().sockets.programs_ready);
+        for app in told.drain(..) {
+            self.run(app, now);
+        }
+        let queue = &mut self.engine.port_mut().sockets.programs_ready;
+        if queue.is_empty() {
+            *queue = told;
+        }
+    }
+
+    /// Connections that came for listeners that are gone.
+    fn drop_unwanted(&mut self) {
+        let port = self.engine.port_mut();
+        while let Some((app, socket, stream)) = port.sockets.unwanted.pop() {
+            port.command(app, 0, Op::Abort { socket });
+            if stream.channel != super::NO_CHANNEL {
+                port.let_go(stream.slot);
+            }
+        }
+    }
+}
+
+impl HostEngine for PolledHost {
+    fn step(&mut self, now: Instant) -> Option<Instant> {
+        self.run_due(now);
+        let next = self.engine.step(now).next.map(|(at, _)| at);
+        self.drop_unwanted();
+        self.run_told(now);
+        if self.engine.port().has_commands() {
+            return Some(now);
+        }
+        let wake = self.wakes.peek().map(|&Reverse((at, _))| at);
+        let coarse = |at: Instant| {
+            let step = self.config.granularity.as_nanos();
+            if step == 0 || at <= now {
+                at
+            } else {
+                Instant::from_nanos(at.as_nanos().next_multiple_of(step))
+            }
+        };
+        match (next.map(coarse), wake) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    fn poll_event(&mut self) -> Option<Stamped> {
+        self.engine.stack_mut().poll_event()
+    }
+
+    fn restart(&mut self, now: Instant) {
+        self.boots += 1;
+        let (seed, secret) = keys(Stream::new(self.seed, ENTITY_BOOTS).at(self.boots));
+        let nics = self.engine.nics().map(SimNic::rebooted).collect();
+        let mut port = self.engine.port().rebooted();
+        self.wakes.clear();
+        for slot in &mut self.programs {
+            let app = port.add_program();
+            if slot.over {
+                continue;
+            }
+            slot.program.restarted();
+            slot.wake_at = Some(now);
+            self.wakes.push(Reverse((now, app)));
+        }
+        let stack = (self.make)(seed, secret).build();
+        let engine = stack.and_then(|stack| Engine::new(stack, nics, port));
+        self.engine = engine.expect("what was right at the first start is right again");
+    }
+
+    fn set_clock_ahead(&mut self, ahead: Duration) {
+        self.clock.ahead = ahead;
+    }
+
+    fn heal(&mut self) {
+        self.engine.port_mut().heal();
+        for interface in self.each_interface() {
+            if let Some(nic) = self.engine.nic_mut(interface) {
+                nic.heal();
+            }
+        }
+    }
+
+    fn end_programs(&mut self) {
+        (0..self.programs.len() as u32).for_each(|app| self.kill(app));
+    }
+
+    fn leftovers(&self) -> String {
+        // The engine keeps one frame of each NIC at hand.
+        let spare = |nic: &SimNic| nic.frames_in_use().saturating_sub(1);
+        let frames: usize = self.engine.nics().map(spare).sum();
+        let port = self.engine.port();
+        let counts = [
+            (self.engine.stack().stats().sockets_live(), "sockets"),
+            (port.streams_held() as u64, "rings"),
+            (port.sockets.len() as u64, "handles"),
+            (frames as u64, "frames"),
+        ];
+        let left = counts.iter().filter(|(count, _)| *count > 0);
+        left.map(|(count, what)| format!("{count} {what}")).collect::<Vec<_>>().join(", ")
+    }
+
+    fn record_into(&self, name: &str, plan: &mut FaultPlan) {
+        let mut push = |target: &str, event, decided: &[(u64, u64)]| {
+            for &(number, value) in decided {
+                plan.push(Decision::Counted { target: target.to_owned(), event, number, value });
+            }
+        };
+        let port = self.engine.port().faults();
+        push(name, Event::NoRings, port.stream.decided());
+        push(name, Event::NoMemory, port.memory.decided());
+        for (index, nic) in self.engine.nics().enumerate() {
+            let target = format!("{name}.eth{index}");
+            push(&target, Event::ShortBurst, nic.faults().short_burst.decided());
+            push(&target, Event::NoBuffer, nic.faults().no_buffer.decided());
+        }
+    }
+}

@@ -1,0 +1,391 @@
+//! What a polled program calls: sockets that never block.
+
+use std::net::{IpAddr, SocketAddr};
+
+use causeway_core::error::{CommandError, EndReason};
+use causeway_core::port::{Op, SocketId, SocketInfo, SocketOption, Transport};
+use causeway_core::time::Instant;
+
+use super::port::PolledPort;
+use super::socket::{Sock, Socket, State};
+
+/// Why a call did nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NetError {
+    /// Later: the program is polled again when there is news.
+    #[error("it would block")]
+    WouldBlock,
+    /// The handle is not (or no more) the program's, or of another kind.
+    #[error("no such socket")]
+    BadSocket,
+    /// Nothing can be sent any more: the program shut the direction down.
+    #[error("the direction was shut down")]
+    Shut,
+    /// Longer than the rings hold.
+    #[error("the message is too long")]
+    TooLong,
+    /// The stack refused to open it.
+    #[error("refused: {0:?}")]
+    Refused(CommandError),
+    /// It is over.
+    #[error("over: {0:?}")]
+    Ended(EndReason),
+}
+
+/// One program's sockets, for the time of one poll.
+pub struct Net<'a> {
+    pub(super) port: &'a mut PolledPort,
+    pub(super) app: u32,
+    pub(super) now: Instant,
+}
+
+const fn tag(sock: Sock) -> u64 {
+    (sock.generation as u64) << 32 | sock.index as u64
+}
+
+impl Net<'_> {
+    /// Getter: the host's clock, as the program sees it.
+    pub const fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// Output: the next socket with news since it was last returned here. Edge-triggered.
+    pub fn take_ready(&mut self) -> Option<Sock> {
+        self.port.sockets.take_ready(self.app)
+    }
+
+    /// Command: listens on an address; [`Net::state`] tells whether it came to be.
+    pub fn listen(&mut self, transport: Transport, local: SocketAddr, backlog: u32) -> Sock {
+        let sock = self.port.sockets.insert(Socket::new(self.app, transport, true));
+        self.port.command(self.app, tag(sock), Op::Listen { transport, local, backlog });
+        sock
+    }
+
+    /// Command: opens a connection or flow.
+    pub fn connect(
+        &mut self,
+        transport: Transport,
+        local: Option<IpAddr>,
+        remote: SocketAddr,
+    ) -> Sock {
+        let mut socket = Socket::new(self.app, transport, false);
+        socket.remote = Some(remote);
+        let sock = self.port.sockets.insert(socket);
+        self.port.command(self.app, tag(sock), Op::Connect { transport, local, remote });
+        sock
+    }
+
+    /// Command: a UDP socket on an address.
+    pub fn bind_udp(&mut self, local: SocketAddr) -> Sock {
+        let sock = self.port.sockets.insert(Socket::new(self.app, Transport::Udp, false));
+        self.port.command(self.app, tag(sock), Op::BindUdp { local });
+        sock
+    }
+
+    /// Command: sets an option of a socket that the stack knows.
+    ///
+    /// # Errors
+    /// [`NetError::BadSocket`]; [`NetError::WouldBlock`] before the stack has answered.
+    pub fn set_option(&mut self, sock: Sock, option: SocketOption) -> Result<(), NetError> {
+        let socket = Some(self.stack_id(sock)?);
+        self.port.command(self.app, tag(sock), Op::SetOption { socket, option });
+        Ok(())
+    }
+
+    /// Command: asks for the figures; [`Net::info`] has them after the next news.
+    ///
+    /// # Errors
+    /// As [`Net::set_option`].
+    pub fn ask_info(&mut self, sock: Sock) -> Result<(), NetError> {
+        let socket = self.stack_id(sock)?;
+        self.port.command(self.app, tag(sock), Op::Info { socket });
+        Ok(())
+    }
+
+    /// Getter: the figures that came last; those of its end once it has ended.
+    pub fn info(&self, sock: Sock) -> Option<&SocketInfo> {
+        self.socket(sock).ok()?.info.as_deref()
+    }
+
+    /// Output: a connection of a listener.
+    ///
+    /// # Errors
+    /// [`NetError`].
+    pub fn accept(&mut self, listener: Sock) -> Result<Sock, NetError> {
+        self.socket(listener)?;
+        let Some(socket) = self.port.sockets.get_mut(listener) else {
+            return Err(NetError::BadSocket);
+        };
+        if !socket.listener {
+            return Err(NetError::BadSocket);
+        }
+        let Some(taken) = socket.waiting.pop_front() else { return Err(stopped(socket.state)) };
+        if let Some(listener) = socket.id {
+            self.port.command(self.app, 0, Op::Accepted { listener, count: 1 });
+        }
+        Ok(taken)
+    }
+
+    /// Getter: how far a socket is; `None` for a handle that means nothing.
+    pub fn state(&self, sock: Sock) -> Option<State> {
+        self.socket(sock).ok().map(|socket| socket.state)
+    }
+
+    /// Getter: its local end, once the stack has answered.
+    pub fn local(&self, sock: Sock) -> Option<SocketAddr> {
+        self.socket(sock).ok()?.local
+    }
+
+    /// Getter: its peer.
+    pub fn remote(&self, sock: Sock) -> Option<SocketAddr> {
+        self.socket(sock).ok()?.remote
+    }
+
+    /// Getter: bytes of a stream that can be read now.
+    pub fn readable(&self, sock: Sock) -> usize {
+        let Ok(socket) = self.socket(sock) else { return 0 };
+        let rings = socket.stream.and_then(|slot| self.port.streams[slot as usize].as_ref());
+        rings.map_or(0, super::stream::Stream::readable)
+    }
+
+    /// Getter: true when the peer has sent its FIN.
+    pub fn peer_closed(&self, sock: Sock) -> bool {
+        self.socket(sock).is_ok_and(|socket| socket.peer_closed)
+    }
+
+    /// Command: writes up to `len` bytes of a stream in place: `fill` is called with each piece and its offset in the stream.
+    /// Returns how many there was room for, at least 1.
+    ///
+    /// # Errors
+    /// [`NetError`].
+    pub fn send_with(
+        &mut self,
+        sock: Sock,
+        len: usize,
+        mut fill: impl FnMut(u64, &mut [u8]),
+    ) -> Result<usize, NetError> {
+        let slot = self.writable(sock)?;
+        let size = self.port.ring_bytes;
+        let rings = self.port.stream_to_write(slot).ok_or(NetError::BadSocket)?;
+        let count = len.min(rings.room(size));
+        if count == 0 {
+            return if len == 0 { Ok(0) } else { Err(NetError::WouldBlock) };
+        }
+        let mut done = 0;
+        while done < count {
+            let offset = rings.tx_written + done as u64;
+            let piece = rings.tx.piece_mut(offset, count - done);
+            done += piece.len();
+            fill(offset, piece);
+        }
+        rings.tx_written += count as u64;
+        self.port.kick(self.app, slot);
+        Ok(count)
+    }
+
+    /// Command: as [`Net::send_with`], from a slice.
+    ///
+    /// # Errors
+    /// [`NetError`].
+    pub fn send(&mut self, sock: Sock, bytes: &[u8]) -> Result<usize, NetError> {
+        let mut rest = bytes;
+        self.send_with(sock, bytes.len(), |_, piece| {
+            let (now, later) = rest.split_at(piece.len());
+            piece.copy_from_slice(now);
+            rest = later;
+        })
+    }
+
+    /// Output: reads up to `len` bytes of a stream in place: `take` is called with each piece and its offset. 0 is the end of the
+    /// stream.
+    ///
+    /// # Errors
+    /// [`NetError`].
+    pub fn recv_with(
+        &mut self,
+        sock: Sock,
+        len: usize,
+        mut take: impl FnMut(u64, &[u8]),
+    ) -> Result<usize, NetError> {
+        let socket = self.socket(sock)?;
+        let end = if socket.peer_closed { Ok(0) } else { Err(stopped(socket.state)) };
+        let Some(slot) = socket.stream else { return end };
+        let Some(rings) = &mut self.port.streams[slot as usize] else { return end };
+        let count = len.min(rings.readable());
+        if count == 0 {
+            return if len == 0 { Ok(0) } else { end };
+        }
+        let mut done = 0;
+        while done < count {
+            let offset = rings.rx_consumed + done as u64;
+            let piece = rings.rx.piece(offset, count - done);
+            take(offset, piece);
+            done += piece.len();
+        }
+        rings.rx_consumed += count as u64;
+        self.port.kick(self.app, slot);
+        Ok(count)
+    }
+
+    /// Output: as [`Net::recv_with`], into a slice.
+    ///
+    /// # Errors
+    /// [`NetError`].
+    pub fn recv(&mut self, sock: Sock, bytes: &mut [u8]) -> Result<usize, NetError> {
+        let mut at = 0;
+        self.recv_with(sock, bytes.len(), |_, piece| {
+            bytes[at..at + piece.len()].copy_from_slice(piece);
+            at += piece.len();
+        })
+    }
+
+    /// Command: sends one message (Machnet) or datagram (UDP; to `to`, or to the connected peer).
+    ///
+    /// # Errors
+    /// [`NetError`]; nothing was sent.
+    pub fn send_parcel(
+        &mut self,
+        sock: Sock,
+        bytes: &[u8],
+        to: Option<SocketAddr>,
+    ) -> Result<(), NetError> {
+        let slot = self.writable(sock)?;
+        let id = self.stack_id(sock)?;
+        let transport = self.socket(sock)?.transport;
+        let size = self.port.ring_bytes;
+        if bytes.len() > size || transport == Transport::Tcp {
+            return Err(NetError::TooLong);
+        }
+        let rings = self.port.stream_to_write(slot).ok_or(NetError::BadSocket)?;
+        if bytes.len() > rings.room(size) {
+            return Err(NetError::WouldBlock);
+        }
+        let offset = rings.tx_written;
+        rings.tx.put(offset, bytes);
+        rings.tx_written += bytes.len() as u64;
+        rings.tx_seen = rings.tx_written;
+        let len = bytes.len() as u32;
+        let op = if transport == Transport::Machnet {
+            Op::SendMessage { socket: id, offset, len, message: offset }
+        } else {
+            Op::SendDatagram { socket: id, offset, len, remote: to }
+        };
+        self.port.command(self.app, tag(sock), op);
+        Ok(())
+    }
+
+    /// Output: the next message or datagram: its sender (of a datagram), appended to nothing: `bytes` is what it was.
+    ///
+    /// # Errors
+    /// [`NetError`].
+    pub fn recv_parcel(
+        &mut self,
+        sock: Sock,
+        bytes: &mut Vec<u8>,
+    ) -> Result<Option<SocketAddr>, NetError> {
+        let state = self.socket(sock)?.state;
+        let socket = self.port.sockets.get_mut(sock).ok_or(NetError::BadSocket)?;
+        let (Some(parcel), Some(slot)) = (socket.parcels.pop_front(), socket.stream) else {
+            return Err(stopped(state));
+        };
+        let Some(rings) = &mut self.port.streams[slot as usize] else {
+            return Err(NetError::BadSocket);
+        };
+        bytes.resize(parcel.len as usize, 0);
+        rings.rx.take(parcel.offset, bytes);
+        // An empty datagram takes one byte of the ring.
+        rings.rx_consumed = parcel.offset + u64::from(parcel.len).max(1);
+        self.port.kick(self.app, slot);
+        Ok(parcel.from)
+    }
+
+    /// Command: nothing more will be sent (FIN after the last byte).
+    ///
+    /// # Errors
+    /// [`NetError`].
+    pub fn shutdown_write(&mut self, sock: Sock) -> Result<(), NetError> {
+        self.writable(sock)?;
+        let socket = self.stack_id(sock)?;
+        self.port.command(self.app, tag(sock), Op::ShutdownWrite { socket });
+        if let Some(socket) = self.port.sockets.get_mut(sock) {
+            socket.write_shut = true;
+        }
+        Ok(())
+    }
+
+    /// Command: nothing more will be read.
+    ///
+    /// # Errors
+    /// [`NetError`].
+    pub fn shutdown_read(&mut self, sock: Sock) -> Result<(), NetError> {
+        let socket = self.stack_id(sock)?;
+        self.port.command(self.app, tag(sock), Op::ShutdownRead { socket });
+        Ok(())
+    }
+
+    /// Command: the program is done with the socket; what was sent is delivered. The handle means nothing any more.
+    ///
+    /// # Errors
+    /// [`NetError::BadSocket`].
+    pub fn close(&mut self, sock: Sock) -> Result<(), NetError> {
+        self.end(sock, false)
+    }
+
+    /// Command: as [`Net::close`], at once and with RST.
+    ///
+    /// # Errors
+    /// [`NetError::BadSocket`].
+    pub fn abort(&mut self, sock: Sock) -> Result<(), NetError> {
+        self.end(sock, true)
+    }
+
+    fn end(&mut self, sock: Sock, abort: bool) -> Result<(), NetError> {
+        self.socket(sock)?;
+        let socket = self.port.sockets.remove(sock).ok_or(NetError::BadSocket)?;
+        // The stack has to know what was read: what is closed over unread bytes is reset (RFC 9293 §3.6.1).
+        if let Some(slot) = socket.stream {
+            self.port.kick(self.app, slot);
+        }
+        if let Some(socket) = socket.id {
+            let op = if abort { Op::Abort { socket } } else { Op::Close { socket } };
+            self.port.command(self.app, 0, op);
+        }
+        if let Some(slot) = socket.stream {
+            self.port.let_go(slot);
+        }
+        for waiting in socket.waiting {
+            // Nobody will ever accept it.
+            let _ = self.end(waiting, true);
+        }
+        Ok(())
+    }
+
+    fn socket(&self, sock: Sock) -> Result<&Socket, NetError> {
+        let found = self.port.sockets.get(sock).filter(|socket| socket.app == self.app);
+        found.ok_or(NetError::BadSocket)
+    }
+
+    fn stack_id(&self, sock: Sock) -> Result<SocketId, NetError> {
+        let socket = self.socket(sock)?;
+        socket.id.ok_or(stopped(socket.state))
+    }
+
+    /// The rings of a socket that may send.
+    fn writable(&self, sock: Sock) -> Result<u32, NetError> {
+        let socket = self.socket(sock)?;
+        match socket.state {
+            State::Open if socket.write_shut => Err(NetError::Shut),
+            State::Open => socket.stream.ok_or(NetError::BadSocket),
+            other => Err(stopped(other)),
+        }
+    }
+}
+
+/// What a call on a socket in this state says that cannot go on.
+const fn stopped(state: State) -> NetError {
+    match state {
+        State::Opening | State::Open => NetError::WouldBlock,
+        State::Failed(error) => NetError::Refused(error),
+        State::Ended(reason) => NetError::Ended(reason),
+    }
+}

@@ -1,0 +1,140 @@
+//! `[[flow]]`: what is done over the links, every byte of which is known.
+
+use std::net::{IpAddr, SocketAddr};
+
+use causeway_core::time::{Duration, Instant};
+use causeway_server::config::ConfigError;
+use causeway_server::config::document::{Integer, Source, word};
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::host::HostSpec;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawFlow {
+    kind: Spanned<String>,
+    from: Spanned<String>,
+    to: Spanned<String>,
+    bytes: Option<Spanned<i128>>,
+    reply_bytes: Option<Spanned<i128>>,
+    count: Option<Spanned<i128>>,
+    start_ms: Option<Spanned<i128>>,
+    piece_bytes: Option<Spanned<i128>>,
+    ipv6: Option<bool>,
+}
+
+/// What a flow does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlowKind {
+    /// TCP: `bytes` one way and `reply_bytes` the other at the same time.
+    Stream,
+    /// TCP: `count` times a request of `bytes` and its answer of `reply_bytes`.
+    Request,
+    /// Machnet: `count` messages of `bytes`, each answered by one of `reply_bytes`.
+    Message,
+    /// UDP: `count` datagrams of `bytes`; what arrives is what was sent.
+    Datagram,
+}
+
+/// A flow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlowSpec {
+    /// What it does.
+    pub kind: FlowKind,
+    /// Who begins, by position.
+    pub from: usize,
+    /// Who answers, by position.
+    pub to: usize,
+    /// The address that is called; its port is the flow's own.
+    pub server: SocketAddr,
+    /// See [`FlowKind`].
+    pub bytes: u64,
+    /// See [`FlowKind`].
+    pub reply_bytes: u64,
+    /// See [`FlowKind`].
+    pub count: u64,
+    /// When it begins.
+    pub starts_at: Instant,
+    /// Bytes that an end reads or writes at a time.
+    pub piece_bytes: usize,
+}
+
+const BYTES: Integer =
+    Integer { key: "flow.bytes", default: 100_000, range: 0..=1 << 40, unit: "bytes" };
+const REPLY_BYTES: Integer =
+    Integer { key: "flow.reply_bytes", default: 0, range: 0..=1 << 40, unit: "bytes" };
+const COUNT: Integer =
+    Integer { key: "flow.count", default: 10, range: 1..=1_000_000_000, unit: "rounds" };
+const START_MS: Integer =
+    Integer { key: "flow.start_ms", default: 1, range: 0..=86_400_000, unit: "milliseconds" };
+const PIECE_BYTES: Integer =
+    Integer { key: "flow.piece_bytes", default: 1 << 20, range: 1..=1 << 24, unit: "bytes" };
+/// Longest message of a flow: what the rings of polled programs hold.
+const PARCEL_BYTES_MAX: u64 = 16 << 10;
+/// The first flow's port; each has the next one.
+const PORT_FIRST: u16 = 10_000;
+
+impl RawFlow {
+    pub(super) fn build(
+        self,
+        source: &Source<'_>,
+        hosts: &[HostSpec],
+    ) -> Result<FlowSpec, ConfigError> {
+        let kinds = [
+            ("stream", FlowKind::Stream),
+            ("request", FlowKind::Request),
+            ("message", FlowKind::Message),
+            ("datagram", FlowKind::Datagram),
+        ];
+        let kind = word(source, "flow.kind", Some(&self.kind), FlowKind::Stream, &kinds)?;
+        let find = |key: &str, name: &Spanned<String>| {
+            let found = hosts.iter().position(|host| &host.name == name.get_ref());
+            found.ok_or_else(|| {
+                let problem = format!("there is no host {:?}", name.get_ref());
+                source.error(key, name.span(), problem, "name a [[host]]")
+            })
+        };
+        let (from, to) = (find("flow.from", &self.from)?, find("flow.to", &self.to)?);
+        let wanted = self.ipv6.unwrap_or(false);
+        let mut addresses = hosts[to].config.interfaces().iter().flat_map(|i| i.addresses());
+        let address = addresses.find(|address| address.addr().is_ipv6() == wanted);
+        let address: IpAddr = address.map(|address| address.addr()).ok_or_else(|| {
+            let version = if wanted { "IPv6" } else { "IPv4" };
+            let problem = format!("{:?} has no {version} address", self.to.get_ref());
+            source.error(
+                "flow.to",
+                self.to.span(),
+                problem,
+                "add one, or choose the other with ipv6",
+            )
+        })?;
+        let bytes = BYTES.check_u64(source, self.bytes.as_ref())?;
+        let reply_bytes = REPLY_BYTES.check_u64(source, self.reply_bytes.as_ref())?;
+        let is_parcel = matches!(kind, FlowKind::Message | FlowKind::Datagram);
+        if is_parcel && bytes.max(reply_bytes) > PARCEL_BYTES_MAX {
+            let problem = format!("a message of {} bytes is too long", bytes.max(reply_bytes));
+            let advice = format!("give at most {PARCEL_BYTES_MAX} bytes");
+            return Err(source.error("flow.bytes", self.kind.span(), problem, advice));
+        }
+        let start = START_MS.check_u64(source, self.start_ms.as_ref())?;
+        Ok(FlowSpec {
+            kind,
+            from,
+            to,
+            server: SocketAddr::new(address, PORT_FIRST),
+            bytes,
+            reply_bytes,
+            count: COUNT.check_u64(source, self.count.as_ref())?,
+            starts_at: Instant::ZERO + Duration::from_millis(start),
+            piece_bytes: PIECE_BYTES.check_u32(source, self.piece_bytes.as_ref())? as usize,
+        })
+    }
+}
+
+impl FlowSpec {
+    /// Getter: the address and port of the flow that is the `index`-th of its scenario.
+    pub fn address(&self, index: usize) -> SocketAddr {
+        SocketAddr::new(self.server.ip(), self.server.port().wrapping_add(index as u16))
+    }
+}

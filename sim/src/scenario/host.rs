@@ -1,0 +1,125 @@
+//! `[[host]]`: what the daemon's file says, and what its machine is like.
+
+use std::collections::BTreeSet;
+
+use causeway_core::time::Duration;
+use causeway_server::config::document::{
+    self, Channel, Integer, Interfaces, Machnet, Routes, Settings, Source, Tcp,
+};
+use causeway_server::config::{Config, ConfigError};
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::unique;
+use crate::nic::NicConfig;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawHost {
+    name: Spanned<String>,
+    #[serde(default)]
+    interface: Interfaces,
+    #[serde(default)]
+    route: Routes,
+    #[serde(default)]
+    tcp: Tcp,
+    #[serde(default)]
+    machnet: Machnet,
+    #[serde(default)]
+    channel: Channel,
+    #[serde(default)]
+    nic: RawNic,
+    ring_bytes: Option<Spanned<i128>>,
+    streams_max: Option<Spanned<i128>>,
+    granularity_us: Option<Spanned<i128>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawNic {
+    rx_ring: Option<Spanned<i128>>,
+    tx_ring: Option<Spanned<i128>>,
+    burst: Option<Spanned<i128>>,
+    frames: Option<Spanned<i128>>,
+}
+
+/// A host.
+#[derive(Clone, Debug)]
+pub struct HostSpec {
+    /// Its name.
+    pub name: String,
+    /// What its daemon would be told.
+    pub config: Config,
+    /// Its NICs, one for each interface.
+    pub nics: Vec<NicConfig>,
+    /// Bytes of each ring of a polled program, a power of two.
+    pub ring_bytes: usize,
+    /// Most connections and flows of polled programs.
+    pub streams_max: usize,
+    /// Its timers are seen late by up to this.
+    pub granularity: Duration,
+}
+
+const fn setting(
+    key: &'static str,
+    default: i64,
+    low: i64,
+    high: i64,
+    unit: &'static str,
+) -> Integer {
+    Integer { key, default, range: low..=high, unit }
+}
+
+const RX_RING: Integer = setting("host.nic.rx_ring", 1_024, 1, 65_536, "frames");
+const TX_RING: Integer = setting("host.nic.tx_ring", 1_024, 1, 65_536, "frames");
+const BURST: Integer = setting("host.nic.burst", 32, 1, 64, "frames");
+const FRAMES: Integer = setting("host.nic.frames", 16_384, 16, 1 << 20, "frames");
+/// A SYN promises up to 65,535 bytes, whatever the rings are.
+const RING_BYTES: Integer = setting("host.ring_bytes", 256 << 10, 64 << 10, 64 << 20, "bytes");
+const STREAMS_MAX: Integer = setting("host.streams_max", 1_024, 1, 1 << 20, "streams");
+const GRANULARITY_US: Integer = setting("host.granularity_us", 0, 0, 100_000, "microseconds");
+
+impl RawHost {
+    pub(super) fn build(
+        self,
+        source: &Source<'_>,
+        names: &mut BTreeSet<String>,
+    ) -> Result<HostSpec, ConfigError> {
+        let name = unique(source, "host.name", &self.name, names)?;
+        let settings = Settings { tcp: self.tcp, machnet: self.machnet, channel: self.channel };
+        let config = document::host(source, self.interface, self.route, settings)?;
+        let nic = |setting: &Integer, value: &Option<Spanned<i128>>| {
+            setting.check_u32(source, value.as_ref()).map(|n| n as usize)
+        };
+        let (rx_ring, tx_ring) =
+            (nic(&RX_RING, &self.nic.rx_ring)?, nic(&TX_RING, &self.nic.tx_ring)?);
+        let burst = BURST.check_u16(source, self.nic.burst.as_ref())?;
+        let frames_max = nic(&FRAMES, &self.nic.frames)?;
+        let ring_bytes = nic(&RING_BYTES, &self.ring_bytes)?;
+        if let Some(given) = self.ring_bytes.as_ref().filter(|_| !ring_bytes.is_power_of_two()) {
+            let problem = format!("{ring_bytes} is no power of two");
+            let (below, above) =
+                (ring_bytes.next_power_of_two() / 2, ring_bytes.next_power_of_two());
+            let advice = format!("give {below} or {above}");
+            return Err(source.error("host.ring_bytes", given.span(), problem, advice));
+        }
+        let nics = config.interfaces().iter().map(|interface| NicConfig {
+            mtu: interface.mtu(),
+            rx_ring,
+            tx_ring,
+            burst,
+            frames_max,
+            ..NicConfig::new(interface.mac())
+        });
+        Ok(HostSpec {
+            name,
+            nics: nics.collect(),
+            config,
+            ring_bytes,
+            streams_max: nic(&STREAMS_MAX, &self.streams_max)?,
+            granularity: Duration::from_micros(
+                GRANULARITY_US.check_u64(source, self.granularity_us.as_ref())?,
+            ),
+        })
+    }
+}

@@ -1,0 +1,170 @@
+//! What a run is of: hosts, links and what is done over them, as a TOML document. `docs/simulator.md` describes every key.
+//!
+//! Hosts are described as the daemon's own file describes one, and checked by the daemon's code.
+
+mod fault;
+mod flow;
+mod host;
+mod link;
+mod rules;
+
+use std::collections::BTreeSet;
+
+use causeway_server::config::ConfigError;
+use causeway_server::config::document::Source;
+use serde::Deserialize;
+use toml::Spanned;
+
+pub use fault::{FaultSettings, HostFaults};
+pub use flow::{FlowKind, FlowSpec};
+pub use host::HostSpec;
+pub use link::{LinkEnd, LinkSpec, SwitchSpec};
+pub use rules::RunRules;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawScenario {
+    #[serde(default)]
+    host: Vec<host::RawHost>,
+    #[serde(default)]
+    switch: Vec<link::RawSwitch>,
+    #[serde(default)]
+    link: Vec<link::RawLink>,
+    #[serde(default)]
+    flow: Vec<flow::RawFlow>,
+    #[serde(default)]
+    fault: fault::RawFault,
+    #[serde(default)]
+    run: rules::RawRun,
+}
+
+/// A checked document.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// Hosts, in order.
+    pub hosts: Vec<HostSpec>,
+    /// Switches, in order.
+    pub switches: Vec<SwitchSpec>,
+    /// Links, in order.
+    pub links: Vec<LinkSpec>,
+    /// What is done, in order.
+    pub flows: Vec<FlowSpec>,
+    /// What may go wrong, where no plan says it.
+    pub faults: FaultSettings,
+    /// When the run ends.
+    pub rules: RunRules,
+}
+
+impl Scenario {
+    /// Checks a text; `file` is the name that errors give it.
+    ///
+    /// # Errors
+    /// The first fault in it, with its line and key.
+    pub fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
+        let source = Source { file, text, simulated: true };
+        let raw: RawScenario = toml::from_str(text).map_err(|e| source.error_from_toml(&e))?;
+        if raw.host.is_empty() {
+            let advice = "add a [[host]] with a name and an interface";
+            return Err(source.error_overall("host", "there is none", advice));
+        }
+        let mut names = BTreeSet::new();
+        let hosts = raw.host.into_iter().map(|raw| raw.build(&source, &mut names));
+        let hosts = hosts.collect::<Result<Vec<_>, _>>()?;
+        let switches = raw.switch.into_iter().map(|raw| raw.build(&source, &mut names));
+        let switches = switches.collect::<Result<Vec<_>, _>>()?;
+        let ends = link::Ends::new(&hosts, &switches);
+        let links = link::build_all(&source, raw.link, ends)?;
+        let flows = raw.flow.into_iter().map(|raw| raw.build(&source, &hosts));
+        let flows = flows.collect::<Result<Vec<_>, _>>()?;
+        let faults = raw.fault.build(&source)?;
+        Ok(Self { hosts, switches, links, flows, faults, rules: raw.run.build(&source)? })
+    }
+}
+
+/// A name that is used once in the document.
+fn unique(
+    source: &Source<'_>,
+    key: &str,
+    name: &Spanned<String>,
+    names: &mut BTreeSet<String>,
+) -> Result<String, ConfigError> {
+    let text = name.get_ref();
+    let good = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if text.is_empty() || text.len() > 32 || !text.chars().all(good) || text.contains("->") {
+        let problem = format!("{text:?} is not a name");
+        let advice = "give 1 to 32 letters, digits, - and _";
+        return Err(source.error(key, name.span(), problem, advice));
+    }
+    if !names.insert(text.clone()) {
+        let problem = format!("{text:?} is the name of something else too");
+        return Err(source.error(key, name.span(), problem, "give each its own"));
+    }
+    Ok(text.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXAMPLE: &str = r#"
+[[host]]
+name = "a"
+interface = [{ name = "eth0", addresses = ["10.0.0.1/24", "fd00::1/64"] }]
+tcp = { sack = false }
+
+[[host]]
+name = "b"
+[[host.interface]]
+name = "eth0"
+addresses = ["10.0.0.2/24", "fd00::2/64"]
+
+[[link]]
+between = ["a", "b"]
+rate_kbit_s = 10000
+delay_us = 2000
+queue = "drop-tail"
+queue_frames = 20
+
+[[flow]]
+kind = "stream"
+from = "a"
+to = "b"
+bytes = 30000
+
+[fault]
+loss_ppm = 10000
+"#;
+
+    #[test]
+    fn the_example_is_read_as_it_says() {
+        let scenario = Scenario::parse("x.toml", EXAMPLE).expect("it is right");
+        assert_eq!(scenario.hosts.len(), 2);
+        assert_eq!(scenario.links[0].names, ["a->b", "b->a"]);
+        assert_eq!(scenario.links[0].physics[0].rate_bps, 10_000_000);
+        assert_eq!(scenario.flows[0].bytes, 30_000);
+        assert_eq!(scenario.faults.link.base.loss_ppm(), 10_000);
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_line_and_key() {
+        let cases = [
+            ("name = \"b\"", "name = \"a\"", "x.toml:8: host.name: \"a\" is the name of something"),
+            ("\"a\", \"b\"]", "\"a\", \"c\"]", "x.toml:14: link.between: \"c\" is neither"),
+            ("rate_kbit_s = 10000", "rate_kbit_s = 0", "x.toml:15: link.rate_kbit_s: 0 is out"),
+            ("\"drop-tail\"", "\"lossy\"", "x.toml:17: link.queue: \"lossy\" is none of"),
+            ("kind = \"stream\"", "kind = \"song\"", "x.toml:21: flow.kind: \"song\" is none of"),
+            ("to = \"b\"", "to = \"q\"", "x.toml:23: flow.to: there is no host \"q\""),
+            ("loss_ppm = 10000", "loss_ppm = -1", "x.toml:27: fault.loss_ppm: -1 is out of range"),
+            ("loss_ppm = 10000", "loss = 1", "x.toml:27: fault.loss: unknown key"),
+            ("sack = false", "sock = false", "x.toml:5: host.sock: unknown key"),
+            ("10.0.0.1/24", "10.0.0.0/24", "x.toml:4: interface.addresses: 10.0.0.0 cannot be"),
+        ];
+        for (from, to, expected) in cases {
+            let text = EXAMPLE.replacen(from, to, 1);
+            assert_ne!(text, EXAMPLE, "{from}");
+            let error = Scenario::parse("x.toml", &text).expect_err(to).to_string();
+            assert!(error.starts_with(expected), "{error}");
+        }
+        assert!(Scenario::parse("x.toml", "").expect_err("empty").to_string().contains("host"));
+    }
+}

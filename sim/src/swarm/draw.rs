@@ -1,0 +1,295 @@
+//! From a seed to a case: hosts, links, flows and faults, each drawn from the seed alone.
+
+use std::fmt::Write as _;
+
+use causeway_core::rng::Stream;
+use causeway_core::time::{Duration, Instant};
+
+use crate::fault::{Condition, Decision, FaultPlan, TcpOption};
+use crate::trial::Case;
+
+/// What separates these draws from those of the run.
+const ENTITY: u64 = 0x0a00_0000;
+
+/// The draws of one case. Each part has a stream of its own, so that a change to one part of this file leaves the others as they were.
+struct Draw {
+    seed: u64,
+    stream: Stream,
+}
+
+impl Draw {
+    const fn new(seed: u64, part: u64) -> Self {
+        Self { seed, stream: Stream::new(seed, ENTITY + part) }
+    }
+
+    /// From `low` to `high`, both included.
+    const fn between(&mut self, low: u64, high: u64) -> u64 {
+        low + self.stream.below(high - low + 1)
+    }
+
+    /// True in `percent` of all cases.
+    const fn chance(&mut self, percent: u64) -> bool {
+        self.stream.below(100) < percent
+    }
+
+    /// One of a list.
+    const fn of<T: Copy>(&mut self, list: &[T]) -> T {
+        list[self.stream.below(list.len() as u64) as usize]
+    }
+
+    /// From `low` to `high`, each order of magnitude as likely as another.
+    fn magnitude(&mut self, low: u64, high: u64) -> u64 {
+        let (bottom, top) = (64 - low.max(1).leading_zeros(), 64 - high.leading_zeros());
+        let bits = self.between(bottom.into(), top.into());
+        let top = (1_u64 << (bits - 1)) | self.stream.below(1 << (bits - 1));
+        top.clamp(low, high)
+    }
+}
+
+/// Output: the case of a seed.
+pub fn draw(seed: u64) -> Case {
+    let mut shape = Draw::new(seed, 0);
+    let hosts = if shape.chance(60) { 2 } else { shape.between(3, 4) as usize };
+    let star = hosts > 2 || shape.chance(20);
+    let mtu = if shape.chance(70) { 1_500 } else { shape.of(&[1_280, 1_400, 4_000, 9_000]) };
+    let mut text = String::new();
+    write_hosts(&mut text, &mut Draw::new(seed, 1), hosts, mtu);
+    write_links(&mut text, &mut Draw::new(seed, 2), hosts, star);
+    write_flows(&mut text, &mut Draw::new(seed, 3), hosts, mtu);
+    let clean = shape.chance(20);
+    // Datagram protocols give up after a while; nothing lasts that long.
+    let heal_ms = shape.between(200, 6_000);
+    if !clean {
+        write_faults(&mut text, &mut Draw::new(seed, 4));
+    }
+    let poll_ns = shape.of(&[500, 500, 1_000, 5_000, 50_000]);
+    let _ = writeln!(text, "run = {{ heal_ms = {heal_ms}, poll_ns = {poll_ns} }}");
+    let mut plan = FaultPlan::new();
+    if !clean {
+        draw_spans(&mut plan, &mut Draw::new(seed, 5), hosts, star, heal_ms);
+    }
+    Case { seed, failed: None, scenario: text, plan }
+}
+
+const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+
+fn write_hosts(text: &mut String, draw: &mut Draw, hosts: usize, mtu: u64) {
+    text.push_str("host = [\n");
+    for (index, name) in NAMES[..hosts].iter().enumerate() {
+        let octet = index + 1;
+        let _ = write!(
+            text,
+            "  {{ name = \"{name}\", interface = [{{ name = \"eth0\", mtu = {mtu}, \
+             addresses = [\"10.0.0.{octet}/24\", \"fd00::{octet}/64\"] }}]"
+        );
+        let mut tcp = vec![];
+        write_tcp(&mut tcp, draw);
+        if !tcp.is_empty() {
+            let _ = write!(text, ", tcp = {{ {} }}", tcp.join(", "));
+        }
+        text.push_str(", machnet = { syn_attempts_max = 16, retries_max = 64 }");
+        if draw.chance(30) {
+            let ring = 1 << draw.between(16, 19);
+            let _ = write!(text, ", ring_bytes = {ring}");
+        }
+        if draw.chance(20) {
+            let _ = write!(text, ", granularity_us = {}", draw.magnitude(10, 10_000));
+        }
+        if draw.chance(30) {
+            let (rx, tx) = (draw.magnitude(16, 1_024), draw.magnitude(2, 1_024));
+            let burst = draw.of(&[1, 2, 8, 32, 64]);
+            let _ = write!(text, ", nic = {{ rx_ring = {rx}, tx_ring = {tx}, burst = {burst} }}");
+        }
+        text.push_str(" },\n");
+    }
+    text.push_str("]\n");
+}
+
+fn write_tcp(tcp: &mut Vec<String>, draw: &mut Draw) {
+    for (percent, key, value) in [
+        (15, "sack", "false"),
+        (15, "timestamps", "false"),
+        (10, "window_scaling", "false"),
+        (10, "moderate_rcvbuf", "false"),
+        (15, "pacing", "true"),
+        (10, "slow_start_after_idle", "false"),
+        (20, "ecn", "1"),
+        (10, "ecn", "0"),
+        (10, "mtu_probing", "1"),
+        (5, "mtu_probing", "2"),
+        (20, "fast_open", "3"),
+        (10, "keepalive_idle_ms", "500"),
+        (10, "delayed_ack_ms", "0"),
+        (10, "delayed_ack_ms", "200"),
+        (10, "rto_ms_min", "10"),
+    ] {
+        let taken = tcp.iter().any(|other| other.starts_with(key));
+        if draw.chance(percent) && !taken {
+            tcp.push(format!("{key} = {value}"));
+        }
+    }
+    if draw.chance(60) {
+        let algorithm = draw.of(&["reno", "bbr", "dctcp", "cubic"]);
+        tcp.push(format!("congestion = \"{algorithm}\""));
+    }
+}
+
+fn write_links(text: &mut String, draw: &mut Draw, hosts: usize, star: bool) {
+    if star {
+        text.push_str("switch = [{ name = \"s\" }]\n");
+    }
+    text.push_str("link = [\n");
+    let ends: Vec<(&str, &str)> = if star {
+        NAMES[..hosts].iter().map(|name| (*name, "s")).collect()
+    } else {
+        vec![("a", "b")]
+    };
+    for (from, to) in ends {
+        let rate = draw.magnitude(1_000, 10_000_000);
+        let delay = draw.magnitude(1, 100_000);
+        let _ = write!(
+            text,
+            "  {{ between = [\"{from}\", \"{to}\"], rate_kbit_s = {rate}, delay_us = {delay}"
+        );
+        if draw.chance(50) {
+            let frames = draw.magnitude(4, 500);
+            let _ = write!(text, ", queue = \"drop-tail\", queue_frames = {frames}");
+        }
+        text.push_str(" },\n");
+    }
+    text.push_str("]\n");
+}
+
+fn write_flows(text: &mut String, draw: &mut Draw, hosts: usize, mtu: u64) {
+    text.push_str("flow = [\n");
+    for _ in 0..draw.between(1, 6) {
+        let from = draw.stream.below(hosts as u64) as usize;
+        // Now and then over the loopback.
+        let hop = if draw.chance(5) { 0 } else { draw.between(1, hosts as u64 - 1) as usize };
+        let to = (from + hop) % hosts;
+        let (from, to) = (NAMES[from], NAMES[to]);
+        let kind = draw.of(&["stream", "stream", "stream", "request", "message", "datagram"]);
+        // Machnet needs a link of 1,500 bytes.
+        let kind = if kind == "message" && mtu < 1_500 { "datagram" } else { kind };
+        let _ = write!(text, "  {{ kind = \"{kind}\", from = \"{from}\", to = \"{to}\"");
+        let (bytes, reply) = match kind {
+            "stream" => {
+                let reply = if draw.chance(40) { draw.magnitude(1, 200_000) } else { 0 };
+                (draw.magnitude(1, 500_000), reply)
+            }
+            "request" => (draw.magnitude(1, 20_000), draw.magnitude(1, 20_000)),
+            _ => (draw.magnitude(1, 16_000), draw.magnitude(1, 16_000)),
+        };
+        let _ = write!(text, ", bytes = {bytes}, reply_bytes = {reply}");
+        if kind != "stream" {
+            let _ = write!(text, ", count = {}", draw.magnitude(1, 20));
+        }
+        let start = draw.between(2, 500);
+        if draw.chance(30) {
+            let _ = write!(text, ", piece_bytes = {}", draw.magnitude(1, 20_000));
+        }
+        if draw.chance(40) {
+            // Nobody else has the address: to be sure of that takes a while (RFC 4862 5.4).
+            let _ = write!(text, ", ipv6 = true, start_ms = {}", start + 3_000);
+        } else {
+            let _ = write!(text, ", start_ms = {start}");
+        }
+        text.push_str(" },\n");
+    }
+    text.push_str("]\n");
+}
+
+/// A random subset of everything that can go wrong at random.
+fn write_faults(text: &mut String, draw: &mut Draw) {
+    let mut faults = Vec::new();
+    for (percent, key, most) in [
+        (50, "loss_ppm", 100_000),
+        (30, "duplicate_ppm", 50_000),
+        (35, "reorder_ppm", 100_000),
+        (25, "corrupt_ppm", 30_000),
+        (10, "syn_loss_ppm", 300_000),
+        (10, "fin_loss_ppm", 300_000),
+        (15, "ack_loss_ppm", 300_000),
+        (15, "retransmission_loss_ppm", 300_000),
+        (10, "truncate_ppm", 10_000),
+        (10, "pad_ppm", 50_000),
+        (15, "mark_ppm", 50_000),
+        (5, "bleach_ppm", 100_000),
+        (10, "strip_ppm", 100_000),
+        (10, "split_ppm", 100_000),
+        (6, "forge_ppm", 30_000),
+        (20, "late_ppm", 20_000),
+        (15, "short_burst_ppm", 100_000),
+        (10, "no_buffer_ppm", 20_000),
+        (4, "no_rings_ppm", 200_000),
+        (4, "no_memory_ppm", 50_000),
+        (3, "repaired_ppm", 5_000),
+    ] {
+        if draw.chance(percent) {
+            faults.push(format!("{key} = {}", draw.magnitude(most / 100, most)));
+        }
+    }
+    if draw.chance(15) {
+        let (enter, leave) = (draw.magnitude(1_000, 20_000), draw.magnitude(50_000, 500_000));
+        let loss = draw.magnitude(200_000, 1_000_000);
+        faults.push(format!(
+            "burst_enter_ppm = {enter}, burst_leave_ppm = {leave}, burst_loss_ppm = {loss}"
+        ));
+    }
+    if draw.chance(5) {
+        faults.push(format!("nth = {}", draw.between(5, 200)));
+    }
+    for (percent, key, most) in [(60, "reorder_us_max", 50_000), (60, "late_us_max", 20_000)] {
+        if draw.chance(percent) {
+            faults.push(format!("{key} = {}", draw.magnitude(10, most)));
+        }
+    }
+    let _ = writeln!(text, "fault = {{ {} }}", faults.join(", "));
+}
+
+/// What is so for a while, all of it over when the faults end.
+fn draw_spans(plan: &mut FaultPlan, draw: &mut Draw, hosts: usize, star: bool, heal_ms: u64) {
+    let count = if draw.chance(50) { 0 } else { draw.between(1, 4) };
+    for _ in 0..count {
+        let host = NAMES[draw.stream.below(hosts as u64) as usize];
+        let other = if star { "s" } else { if host == "a" { "b" } else { "a" } };
+        let direction =
+            if draw.chance(50) { format!("{host}->{other}") } else { format!("{other}->{host}") };
+        let (condition, target) = match draw.stream.below(14) {
+            0 | 1 => (Condition::Partition, direction),
+            2 => (Condition::Rate(draw.magnitude(50_000, 1_000_000_000)), direction),
+            3 => (Condition::Latency(Duration::from_micros(draw.magnitude(1, 200_000))), direction),
+            4 => {
+                let told = draw.chance(50);
+                (Condition::Mtu { bytes: draw.between(600, 1_400) as u16, told }, direction)
+            }
+            5 => (Condition::Stripped(draw.of(&OPTIONS)), direction),
+            6 => (Condition::MssClamp(draw.between(200, 1_400) as u16), direction),
+            7 => (Condition::Window(draw.of(&[0, 0, 1, 2, 100])), direction),
+            8 => (Condition::Bleached, direction),
+            9 => (Condition::NoCarrier, format!("{host}.eth0")),
+            10 | 11 => (Condition::Pause, host.to_owned()),
+            12 => {
+                let ahead = Duration::from_millis(draw.magnitude(1, 10_000_000));
+                (Condition::ClockAhead(ahead), host.to_owned())
+            }
+            _ if draw.chance(40) => (Condition::Crash, host.to_owned()),
+            _ => (Condition::Pause, host.to_owned()),
+        };
+        let from = draw.stream.below(heal_ms);
+        let until = draw.between(from + 1, heal_ms);
+        let at = |ms| Instant::ZERO + Duration::from_millis(ms);
+        let (from, until) = (at(from), at(until));
+        plan.push(Decision::Span { target, from, until, condition });
+    }
+}
+
+/// Options that a middlebox may take away without breaking what was agreed on.
+const OPTIONS: [TcpOption; 4] =
+    [TcpOption::Mss, TcpOption::Sack, TcpOption::SackPermitted, TcpOption::FastOpen];
+
+impl std::fmt::Debug for Draw {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Draw({})", self.seed)
+    }
+}

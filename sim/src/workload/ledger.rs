@@ -1,0 +1,193 @@
+//! What became of the flows of a run.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use causeway_core::error::EndReason;
+use causeway_core::time::Instant;
+
+use crate::polled::NetError;
+
+/// Which end of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Who begins.
+    Client,
+    /// Who answers.
+    Server,
+}
+
+/// A rule that was broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The oracle, and what of it: `O1.content`. Equal for equal failures.
+    pub signature: String,
+    /// When.
+    pub at: Instant,
+    /// In words.
+    pub words: String,
+}
+
+/// How far an end of a flow is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FlowState {
+    /// It has not begun, or is at work.
+    #[default]
+    Working,
+    /// Everything came.
+    Done,
+    /// It ended before that, as it may here.
+    Excused(EndReason),
+}
+
+/// What flows of this run need not do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Excuses {
+    /// They may end before they are done.
+    pub end: bool,
+    /// Their bytes may be others: something changes them under checksums that fit.
+    pub content: bool,
+    /// Address resolution may give up on their peer.
+    pub unreachable: bool,
+}
+
+/// One flow.
+#[derive(Clone, Debug, Default)]
+pub struct FlowRecord {
+    /// Client and server.
+    pub states: [FlowState; 2],
+    /// Bytes that client and server received.
+    pub received: [u64; 2],
+}
+
+/// Every flow of a run.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    flows: Vec<FlowRecord>,
+    excuses: Excuses,
+    /// Flows that somebody waits for.
+    working: usize,
+    violation: Option<Violation>,
+}
+
+/// Shared by the programs of a run.
+pub type SharedLedger = Rc<RefCell<Ledger>>;
+
+impl Ledger {
+    /// The ledger of so many flows.
+    pub fn shared(flows: usize, excuses: Excuses) -> SharedLedger {
+        let records = vec![FlowRecord::default(); flows];
+        let ledger = Self { flows: records, excuses, working: flows, violation: None };
+        Rc::new(RefCell::new(ledger))
+    }
+
+    /// Getter: true when nobody waits for any flow: both its ends are done, or one has ended as it may, and of the other nothing is
+    /// expected.
+    pub const fn is_done(&self) -> bool {
+        self.working == 0
+    }
+
+    /// Getter: true when somebody waits for this flow.
+    pub fn is_expected(&self, flow: usize) -> bool {
+        let states = &self.flows[flow].states;
+        states.contains(&FlowState::Working)
+            && !states.iter().any(|state| matches!(state, FlowState::Excused(_)))
+    }
+
+    /// Getter: the first rule that was broken.
+    pub const fn violation(&self) -> Option<&Violation> {
+        self.violation.as_ref()
+    }
+
+    /// Getter: the flows.
+    pub fn flows(&self) -> &[FlowRecord] {
+        &self.flows
+    }
+
+    /// Command: a rule was broken; the first one counts.
+    pub fn violate(&mut self, violation: Violation) {
+        self.violation.get_or_insert(violation);
+    }
+
+    /// Input: one end of a flow is done.
+    pub fn done(&mut self, flow: usize, side: Side) {
+        self.settle(flow, side, FlowState::Done);
+    }
+
+    /// Input: bytes of a flow came; `wrong` is the place of the first wrong one, as an offset.
+    pub fn received(
+        &mut self,
+        at: Instant,
+        flow: usize,
+        side: Side,
+        bytes: u64,
+        wrong: Option<u64>,
+    ) {
+        self.flows[flow].received[side as usize] += bytes;
+        if let Some(offset) = wrong.filter(|_| !self.excuses.content) {
+            let words =
+                format!("flow {}: byte {offset} that the {side:?} received is wrong", flow + 1);
+            self.violate(Violation { signature: "O1.content".to_owned(), at, words });
+        }
+    }
+
+    /// Input: a message of a flow is not the one that was due.
+    pub fn wrong_message(&mut self, at: Instant, flow: usize, side: Side, what: &str) {
+        if !self.excuses.content {
+            let words = format!("flow {}: the {side:?} received {what}", flow + 1);
+            self.violate(Violation { signature: "O2.message".to_owned(), at, words });
+        }
+    }
+
+    /// Input: the stream of a flow ended after so many bytes instead of `due`.
+    pub fn short(&mut self, at: Instant, flow: usize, side: Side, received: u64, due: u64) {
+        if self.excuses.content || self.excuses.end {
+            self.settle(flow, side, FlowState::Excused(EndReason::Closed));
+            return;
+        }
+        let words =
+            format!("flow {}: the {side:?} saw the end after {received} of {due} bytes", flow + 1);
+        self.violate(Violation { signature: "O1.end".to_owned(), at, words });
+    }
+
+    /// Input: a call on a flow failed for good.
+    pub fn failed(&mut self, at: Instant, flow: usize, side: Side, error: NetError) {
+        let resolution = NetError::Ended(EndReason::HostUnreachable);
+        if self.excuses.end || self.excuses.unreachable && error == resolution {
+            let reason =
+                if let NetError::Ended(reason) = error { reason } else { EndReason::NoMemory };
+            self.settle(flow, side, FlowState::Excused(reason));
+            return;
+        }
+        let words = format!("flow {}: the {side:?} was told: {error}", flow + 1);
+        let reason = match error {
+            NetError::Ended(reason) => format!("O3.ended.{reason:?}"),
+            NetError::Refused(error) => format!("O3.refused.{error:?}"),
+            other => format!("O3.{other:?}"),
+        };
+        self.violate(Violation { signature: reason, at, words });
+    }
+
+    /// Input: a host was restarted: whatever its end of a flow had is gone, and nobody expects more of it.
+    pub fn lost(&mut self, flow: usize, side: Side) {
+        // What it believed to be done may not have been delivered.
+        if self.is_expected(flow) {
+            self.flows[flow].states[side as usize] = FlowState::Working;
+        }
+        self.settle(flow, side, FlowState::Excused(EndReason::Aborted));
+    }
+
+    fn settle(&mut self, flow: usize, side: Side, state: FlowState) {
+        let before = self.is_expected(flow);
+        let slot = &mut self.flows[flow].states[side as usize];
+        if *slot == FlowState::Working {
+            *slot = state;
+        }
+        self.working -= usize::from(before && !self.is_expected(flow));
+    }
+
+    /// Getter: is this end still at work?
+    pub fn is_working(&self, flow: usize, side: Side) -> bool {
+        self.flows[flow].states[side as usize] == FlowState::Working
+    }
+}

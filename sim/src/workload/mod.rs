@@ -1,0 +1,67 @@
+//! What polled hosts do in a campaign: flows whose every byte is known, and what became of them.
+
+mod ledger;
+mod parcel;
+mod request;
+mod stream;
+
+pub use ledger::{Excuses, FlowState, Ledger, SharedLedger, Side, Violation};
+
+use std::net::SocketAddr;
+
+use causeway_core::error::CommandError;
+use causeway_core::time::{Duration, Instant};
+
+use crate::polled::{Net, Program, Sock, State};
+use crate::scenario::{FlowKind, FlowSpec};
+
+/// Where the program of one end of a flow stands.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    /// Which flow of the scenario.
+    pub(crate) flow: usize,
+    pub(crate) spec: FlowSpec,
+    /// The address that is called.
+    pub(crate) server: SocketAddr,
+    pub(crate) ledger: SharedLedger,
+}
+
+/// Getter: the programs of the `index`-th flow: who begins, and who answers.
+pub fn programs(index: usize, spec: &FlowSpec, ledger: &SharedLedger) -> [Box<dyn Program>; 2] {
+    let part = |side| Part::new(index, spec, ledger, side);
+    match spec.kind {
+        FlowKind::Stream => [
+            Box::new(stream::Stream::new(part(Side::Client), Side::Client)),
+            Box::new(stream::Stream::new(part(Side::Server), Side::Server)),
+        ],
+        FlowKind::Request => [
+            Box::new(request::Asker::new(part(Side::Client))),
+            Box::new(request::Answerer::new(part(Side::Server))),
+        ],
+        FlowKind::Message | FlowKind::Datagram => [
+            Box::new(parcel::Asker::new(part(Side::Client))),
+            Box::new(parcel::Answerer::new(part(Side::Server))),
+        ],
+    }
+}
+
+/// Between two attempts of a program to open a socket on a host that has no address yet.
+const RETRY: Duration = Duration::from_millis(200);
+
+/// The time at which to try again, where a host that has no address yet refused to open `sock`: the handle is gone then.
+fn retry_at(net: &mut Net<'_>, sock: &mut Option<Sock>) -> Option<Instant> {
+    let again = [CommandError::NoRoute, CommandError::AddressNotAvailable];
+    let Some(State::Failed(error)) = net.state((*sock)?) else { return None };
+    if !again.contains(&error) {
+        return None;
+    }
+    let _ = net.close(sock.take()?);
+    Some(net.now() + RETRY)
+}
+
+impl Part {
+    fn new(flow: usize, spec: &FlowSpec, ledger: &SharedLedger, _: Side) -> Self {
+        let server = spec.address(flow);
+        Self { flow, spec: spec.clone(), server, ledger: SharedLedger::clone(ledger) }
+    }
+}
