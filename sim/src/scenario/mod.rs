@@ -32,8 +32,7 @@ struct RawScenario {
     link: Vec<link::RawLink>,
     #[serde(default)]
     flow: Vec<flow::RawFlow>,
-    #[serde(default)]
-    fault: fault::RawFault,
+    fault: Option<fault::RawFault>,
     #[serde(default)]
     run: rules::RawRun,
 }
@@ -51,6 +50,8 @@ pub struct Scenario {
     pub flows: Vec<FlowSpec>,
     /// What may go wrong, where no plan says it.
     pub faults: FaultSettings,
+    /// It has a `[fault]`: decisions about frames and counts are drawn.
+    pub draws: bool,
     /// When the run ends.
     pub rules: RunRules,
 }
@@ -76,8 +77,10 @@ impl Scenario {
         let links = link::build_all(&source, raw.link, ends)?;
         let flows = raw.flow.into_iter().map(|raw| raw.build(&source, &hosts));
         let flows = flows.collect::<Result<Vec<_>, _>>()?;
-        let faults = raw.fault.build(&source)?;
-        Ok(Self { hosts, switches, links, flows, faults, rules: raw.run.build(&source)? })
+        let draws = raw.fault.is_some();
+        let faults = raw.fault.unwrap_or_default().build(&source)?;
+        let rules = raw.run.build(&source)?;
+        Ok(Self { hosts, switches, links, flows, faults, draws, rules })
     }
 }
 

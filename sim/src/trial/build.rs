@@ -83,7 +83,7 @@ impl Counted<'_> {
 /// Command: a world in which nothing has happened yet.
 pub(super) fn build(scenario: &Scenario, plan: &FaultPlan, seed: u64) -> Result<Built, TrialError> {
     let decides = !plan.frames().is_empty() || !plan.counted().is_empty();
-    let draws = scenario.faults != Default::default();
+    let draws = scenario.draws;
     if decides && draws {
         return Err(TrialError::Ambiguous);
     }
@@ -91,7 +91,7 @@ pub(super) fn build(scenario: &Scenario, plan: &FaultPlan, seed: u64) -> Result<
     config.poll_interval = scenario.rules.poll_interval;
     config.end_at = Instant::from_nanos(u64::MAX);
     let mut world = World::new(config);
-    let ledger = Ledger::shared(scenario.flows.len(), excuses(&scenario.faults, plan));
+    let ledger = Ledger::shared(scenario.flows.len(), excuses(scenario, plan));
     let counted =
         Counted { seed, faults: scenario.faults.host, plan: (!draws).then(|| plan.counted()) };
     let mut nics = Vec::with_capacity(scenario.hosts.len());

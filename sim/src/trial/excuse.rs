@@ -1,18 +1,18 @@
 //! What may end or spoil a flow without anybody being wrong.
 
 use crate::fault::{Condition, Decision, Event, Fault, FaultPlan, Forgery, ForgeryKind};
-use crate::scenario::FaultSettings;
+use crate::scenario::Scenario;
 use crate::workload::Excuses;
 
 /// Getter: what the flows of a run need not do, by what may happen to them.
-pub fn excuses(settings: &FaultSettings, plan: &FaultPlan) -> Excuses {
-    let (link, host) = (&settings.link, &settings.host);
+pub fn excuses(scenario: &Scenario, plan: &FaultPlan) -> Excuses {
+    let (link, host) = (&scenario.faults.link, &scenario.faults.host);
     let mut excuses = Excuses {
         end: host.no_rings_ppm > 0 || host.no_memory_ppm > 0,
         // Forged bytes may guess right; what was damaged under checksums that fit may be anything.
         content: link.repaired_ppm > 0 || link.forge_ppm > 0,
         // Address resolution gives up long before TCP does (RFC 4861 §10: three attempts, a second apart).
-        unreachable: settings != &FaultSettings::default() || !plan.is_empty(),
+        unreachable: scenario.draws || !plan.is_empty(),
     };
     for decision in plan.decisions() {
         match decision {

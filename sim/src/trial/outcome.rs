@@ -1,6 +1,6 @@
 //! A run, and what came of it.
 
-use causeway_core::time::Instant;
+use causeway_core::time::{Duration, Instant};
 
 use super::build::{Built, TrialError, build};
 use super::case::Case;
@@ -11,6 +11,9 @@ use crate::scenario::Scenario;
 use crate::tap::Tap;
 use crate::workload::{SharedLedger, Violation};
 use crate::world::{Stop, World};
+
+/// After so long without programs nothing is left of them: TIME-WAIT takes up to 240 s, an orphan lingers for less.
+const REST: Duration = Duration::from_secs(600);
 
 /// A case, checked.
 #[derive(Clone, Debug)]
@@ -119,7 +122,7 @@ impl Trial {
         world.end_programs();
         // What is closed takes its time: TIME-WAIT, the linger of what is still being delivered. Addresses of neighbours and paths are
         // remembered longer than that.
-        world.run_while(world.now().max(healed) + rules.limit, || true);
+        world.run_while(world.now().max(healed) + REST, || true);
         let left = world.leftovers();
         if left.is_empty() { None } else { violate(world, "O8.leak", left) }
     }
@@ -141,4 +144,57 @@ fn unfinished(ledger: &SharedLedger) -> String {
         })
         .collect();
     words.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first example of the guide.
+    fn example() -> Case {
+        let guide = include_str!("../../../docs/simulator.md");
+        let (_, rest) = guide.split_once("```text\n").expect("it has an example");
+        let (text, _) = rest.split_once("```").expect("which ends");
+        text.parse().expect("it is right")
+    }
+
+    fn run(case: &Case) -> Outcome {
+        let trial = Trial::new("case", case).expect("the scenario is right");
+        trial.run(Vec::new()).expect("the plan names what exists")
+    }
+
+    #[test]
+    fn the_example_of_the_guide_runs_and_does_what_it_says() {
+        let case = example();
+        let first = run(&case);
+        assert_eq!((&first.violation, first.executed.len()), (&None, 2));
+        assert_eq!(run(&case).hash, first.hash);
+        assert_ne!(run(&Case { seed: 18, ..case }).hash, first.hash);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_case_is_told() {
+        let mut case = example();
+        case.plan = "causeway fault plan 2\npause q 1s..2s\n".parse().expect("a plan");
+        let trial = Trial::new("case", &case).expect("the scenario is right");
+        let error = trial.run(Vec::new()).expect_err("there is no q").to_string();
+        assert!(error.starts_with("`pause q 1s..2s` names `q`, which does not exist"), "{error}");
+        case = example();
+        case.scenario.push_str("fault = { loss_ppm = 5 }\n");
+        let trial = Trial::new("case", &case).expect("the scenario is right");
+        assert!(matches!(trial.run(Vec::new()), Err(TrialError::Ambiguous)));
+    }
+
+    #[test]
+    fn a_flow_that_cannot_go_on_is_found() {
+        let mut case = example();
+        // The direction is dark far beyond the time that everything has.
+        case.scenario.push_str("run = { limit_s = 5 }\n");
+        let plan = "causeway fault plan 2\nmss-clamp a->b 0s..1s 500\n";
+        case.plan = plan.parse().expect("a plan");
+        assert_eq!(run(&case).violation, None);
+        case.scenario = case.scenario.replace("bytes = 30000", "bytes = 30000000");
+        let violation = run(&case).violation.expect("24 s of data do not go through in 15 s");
+        assert_eq!(violation.signature, "O7.unfinished");
+    }
 }
