@@ -688,6 +688,8 @@ bugs! {
     AnyEchoInSynSent "any-echo-in-syn-sent",
     /// What is sent again does not stop at the peer's window (RFC 9293 §3.8.6).
     ResentPastTheWindow "resent-past-the-window",
+    /// The window of a segment that the peer sends again is not taken, though it acknowledges more.
+    WindowOfARepetitionUnheard "window-of-a-repetition-unheard",
     /// A window that is smaller than a segment, since segments grew, sends nothing ever again.
     WindowBelowASegment "window-below-a-segment",
     /// TCP may be fragmented on the way (RFC 1191 §3).

@@ -95,8 +95,8 @@ impl SendBuffer {
         u32::try_from(bytes).unwrap_or(u32::MAX)
     }
 
-    /// Input: RFC 9293 §3.10.7.4, fifth: the window of a segment that is newer than the one that set it.
-    /// Returns whether the window changed.
+    /// Input: RFC 9293 §3.10.7.4, fifth: the window of a segment that is newer than the one that set it. One that acknowledges more is,
+    /// whatever its sequence number: it may be sent again, but not as it was. Returns whether the window changed.
     #[inline]
     pub(in crate::tcp) fn update_window(
         &mut self,
@@ -106,11 +106,14 @@ impl SendBuffer {
     ) -> bool {
         let newer = self.snd_wl1 < seq
             || (self.snd_wl1 == seq && self.snd_wl2 <= ack)
+            || (self.snd_wl2 < ack && !planted::is(Bug::WindowOfARepetitionUnheard))
             || planted::is(Bug::WindowFromOldSegments);
         if !newer {
             return false;
         }
-        self.snd_wl1 = seq;
+        if self.snd_wl1 < seq {
+            self.snd_wl1 = seq;
+        }
         self.snd_wl2 = ack;
         let changed = self.snd_wnd != wnd;
         self.snd_wnd = wnd;
