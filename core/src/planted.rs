@@ -690,6 +690,10 @@ bugs! {
     ResentPastTheWindow "resent-past-the-window",
     /// The window of a segment that the peer sends again is not taken, though it acknowledges more.
     WindowOfARepetitionUnheard "window-of-a-repetition-unheard",
+    /// FIN leaves with data that fills the window, beyond its edge (RFC 9293 §3.8.6).
+    FinBeyondTheWindow "fin-beyond-the-window",
+    /// A FIN in its turn is no end if anything was received beyond it.
+    ContradictedFinIgnored "contradicted-fin-ignored",
     /// A window that is smaller than a segment, since segments grew, sends nothing ever again.
     WindowBelowASegment "window-below-a-segment",
     /// TCP may be fragmented on the way (RFC 1191 §3).

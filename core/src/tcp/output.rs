@@ -365,7 +365,9 @@ impl Connection {
         if len == 0 && !(waiting == 0 && fin_waits) {
             return None;
         }
-        Some(Sendable { len, fin: fin_waits && len == waiting, last: len == allowed, push: false })
+        let fin_fits = len < wnd || planted::is(Bug::FinBeyondTheWindow);
+        let fin = fin_waits && len == waiting && fin_fits;
+        Some(Sendable { len, fin, last: len == allowed, push: false })
     }
 
     /// Less than what waits: whole segments only (sender SWS avoidance, RFC 9293 §3.8.6.2.1).

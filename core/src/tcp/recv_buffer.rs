@@ -418,6 +418,18 @@ impl RecvBuffer {
         self.assembler.get_or_insert_default().touch(end);
     }
 
+    /// Input: a FIN in its turn. All before it is here, so that it ends the stream whatever was said of what lies beyond: a byte or
+    /// another end that somebody forged is forgotten (as on Linux), and does not keep the connection for ever.
+    pub(in crate::tcp) fn end_here(&mut self) {
+        if planted::is(Bug::ContradictedFinIgnored) {
+            return;
+        }
+        self.fin_offset = StreamEnd::at(self.anchor.offset);
+        if let Some(assembler) = self.assembler.as_mut() {
+            assembler.discard_from(self.anchor.offset);
+        }
+    }
+
     /// Command: no duplicate is to be told of.
     pub(in crate::tcp) fn forget_duplicate(&mut self) {
         if let Some(assembler) = self.assembler.as_mut() {

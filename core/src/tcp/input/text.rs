@@ -49,6 +49,9 @@ impl Connection {
             // Where the stream ends, whether or not all before it has arrived. The first FIN counts; one below bytes
             // that were received contradicts them, and the bytes were first.
             let end = self.rcv.anchor.offset_of(seq + segment.payload_len);
+            if end == Some(self.rcv.anchor.offset) {
+                self.rcv.end_here();
+            }
             let end = end.filter(|end| *end >= self.rcv.stored_end());
             let gap = planted::is(Bug::ForgottenFin) && end != Some(self.rcv.anchor.offset);
             let known = self.rcv.fin_offset.is_known();
