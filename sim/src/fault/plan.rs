@@ -130,7 +130,7 @@ pub enum Condition {
     NoCarrier,
     /// A host does nothing.
     Pause,
-    /// The clock that a host's programs see is ahead.
+    /// The clock that a host's programs see jumps ahead when it begins. It does not go back when it ends: clocks are monotonic.
     ClockAhead(Duration),
     /// A host is off: its connections are gone, and it knows nothing of them afterwards.
     Crash,

@@ -9,7 +9,7 @@ use super::conditions::{Conditions, Passage};
 use super::decider::Decider;
 use super::direction::{Direction, LinkConfig, Queue, Sent};
 use super::forge::{forged, too_big};
-use super::rewrite::{is_sound, repair, set_ecn, set_len, strip};
+use super::rewrite::{is_damaged, is_sound, repair, set_ecn, set_len, strip};
 use crate::fault::{Condition, Fault, FaultPlan, Place};
 use crate::frame::SimFrame;
 use crate::hash::RollingHash;
@@ -72,6 +72,8 @@ pub struct Lane {
     frames_numbered: u64,
     faults: FaultCounters,
     scratch: Vec<Fault>,
+    /// The frame at hand as it was sent, where conditions may change it.
+    original: Vec<u8>,
     /// What routers tell the sender: goes on the direction back.
     replies: Vec<SimFrame>,
 }
@@ -109,6 +111,7 @@ impl Lane {
             frames_numbered: 0,
             faults: FaultCounters::default(),
             scratch: Vec::new(),
+            original: Vec::new(),
             replies: Vec::new(),
         }
     }
@@ -167,42 +170,26 @@ impl Lane {
         self.scratch.clear();
         let Sent::Arrives(at) = sent else {
             hash.word(u64::MAX);
-            for tap in taps.iter_mut() {
-                tap.sent(now, self.id, frame.bytes(), Fate::QueueFull);
-            }
+            tell(taps, (now, self.id), injected, frame.bytes(), Fate::QueueFull);
             return;
         };
         self.frames_numbered += 1;
         let number = self.frames_numbered;
         let mut flight = Flight { at, number, frame };
-        if !self.conditions.is_empty() {
-            let original = taps.first().map(|_| flight.frame.bytes().to_vec());
+        // What taps see is what was sent, before any condition changes it.
+        let changes = !self.conditions.is_empty();
+        if changes {
+            self.original.clear();
+            self.original.extend_from_slice(flight.frame.bytes());
             if let Passage::Swallowed(by) = self.conditions.apply(flight.frame.bytes_mut()) {
-                self.swallow(now, &flight, by, taps);
+                self.swallow(now, &flight, injected, by, taps);
                 return;
             }
-            self.decider.decide(number, flight.frame.bytes(), &mut self.scratch);
-            let fate = Fate::OnWire { number, faults: &self.scratch };
-            let seen = original.as_deref().unwrap_or_default();
-            for tap in taps.iter_mut() {
-                if injected {
-                    tap.injected(now, self.id, seen, fate);
-                } else {
-                    tap.sent(now, self.id, seen, fate);
-                }
-            }
-        } else {
-            self.decider.decide(number, flight.frame.bytes(), &mut self.scratch);
-            for tap in taps.iter_mut() {
-                let fate = Fate::OnWire { number, faults: &self.scratch };
-                let frame = flight.frame.bytes();
-                if injected {
-                    tap.injected(now, self.id, frame, fate);
-                } else {
-                    tap.sent(now, self.id, frame, fate);
-                }
-            }
         }
+        self.decider.decide(number, flight.frame.bytes(), &mut self.scratch);
+        let seen = if changes { self.original.as_slice() } else { flight.frame.bytes() };
+        let fate = Fate::OnWire { number, faults: &self.scratch };
+        tell(taps, (now, self.id), injected, seen, fate);
         if self.scratch.is_empty() {
             self.in_order.push_back(flight);
         } else {
@@ -211,12 +198,17 @@ impl Lane {
     }
 
     /// A condition keeps the frame.
-    fn swallow(&mut self, now: Instant, flight: &Flight, by: Condition, taps: &mut [Box<dyn Tap>]) {
+    fn swallow(
+        &mut self,
+        now: Instant,
+        flight: &Flight,
+        injected: bool,
+        by: Condition,
+        taps: &mut [Box<dyn Tap>],
+    ) {
         self.faults.dropped += 1;
-        for tap in taps {
-            let fate = Fate::Swallowed { number: flight.number, by };
-            tap.sent(now, self.id, flight.frame.bytes(), fate);
-        }
+        let fate = Fate::Swallowed { number: flight.number, by };
+        tell(taps, (now, self.id), injected, &self.original, fate);
         if let Condition::Mtu { bytes, told: true } = by {
             let told = too_big(flight.frame.bytes(), bytes);
             self.replies.extend(told.and_then(|bytes| flight.frame.sibling(&bytes)));
@@ -368,9 +360,28 @@ impl Lane {
     }
 }
 
+/// Tells everybody who watches that a frame goes onto the link; `injected`: not from the host at its beginning.
+fn tell(
+    taps: &mut [Box<dyn Tap>],
+    (at, direction): (Instant, DirectionId),
+    injected: bool,
+    frame: &[u8],
+    fate: Fate<'_>,
+) {
+    for tap in taps {
+        if injected {
+            tap.injected(at, direction, frame, fate);
+        } else {
+            tap.sent(at, direction, frame, fate);
+        }
+    }
+}
+
 /// Changes the bytes of a frame.
 fn change(frame: &mut SimFrame, fault: Fault) {
     match fault {
+        // A second error could cancel the first, as far as a checksum of 16 bits can tell; switches drop what is damaged (IEEE 802.3 3.2.9).
+        Fault::Corrupt { .. } if is_damaged(frame.bytes()) => {}
         Fault::Corrupt { offset, mask, repaired } => {
             if let Some(byte) = frame.bytes_mut().get_mut(offset as usize) {
                 *byte ^= mask;
@@ -424,3 +435,7 @@ fn split(frame: &mut SimFrame, at: u32) -> Option<SimFrame> {
     repair(frame.bytes_mut());
     Some(second)
 }
+
+#[cfg(test)]
+#[path = "lane_tests.rs"]
+mod tests;

@@ -50,6 +50,11 @@ pub fn is_sound(frame: &[u8]) -> bool {
     finish(combine(pseudo, sum(&frame[l4..end]), false)) == 0
 }
 
+/// Getter: the frame has checksums, and they are wrong.
+pub fn is_damaged(frame: &[u8]) -> bool {
+    bounds(frame).is_some() && !is_sound(frame)
+}
+
 /// The segment of a frame, if it is a sound one.
 fn sound_segment(frame: &[u8]) -> Option<Place> {
     Place::of(frame).filter(|_| is_sound(frame))

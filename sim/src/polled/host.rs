@@ -269,8 +269,9 @@ impl HostEngine for PolledHost {
         self.engine = engine.expect("what was right at the first start is right again");
     }
 
-    fn set_clock_ahead(&mut self, ahead: Duration) {
-        self.clock.ahead = ahead;
+    fn advance_clock(&mut self, by: Duration) {
+        let ahead = self.clock.ahead.as_nanos().saturating_add(by.as_nanos());
+        self.clock.ahead = Duration::from_nanos(ahead);
     }
 
     fn heal(&mut self) {

@@ -44,6 +44,10 @@ pub(super) fn overdue(end: &mut End, host: &HostRules, scene: &Scene, out: &mut 
     if due + host.slack >= scene.at {
         return;
     }
+    if host.held_up(due) {
+        (owed.delayed, owed.at_once) = (None, None);
+        return;
+    }
     (owed.delayed, owed.at_once) = (None, None);
     let late = scene.at.saturating_since(due);
     out.broken(rule, scene, format!("due at {due} s, and not sent {late} later"));

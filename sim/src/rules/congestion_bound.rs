@@ -51,7 +51,8 @@ pub(super) fn sent(
         }
         return;
     }
-    let told = (sacked - end.snd.una).max(0) + duplicates * mss + resent;
+    // What is told by SACK has left the path, and lets the window grow as well (as on Linux, which counts what is delivered).
+    let told = 2 * (sacked - end.snd.una).max(0) + duplicates * mss + resent;
     let most = initial + acknowledged + told + BEYOND_SEGMENTS * mss;
     if under_way > most {
         let words = format!(

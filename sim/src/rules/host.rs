@@ -2,7 +2,10 @@
 
 use std::net::IpAddr;
 
-use causeway_core::time::Duration;
+use causeway_core::time::{Duration, Instant};
+
+/// Until address resolution gives up (RFC 4861 10: three attempts, a second apart).
+const RESOLUTION: Duration = Duration::from_secs(3);
 
 /// What a host is configured to do. [`HostRules::new`] has the stack's defaults.
 #[derive(Clone, Debug)]
@@ -53,6 +56,8 @@ pub struct HostRules {
     pub machnet_syn_rto: Duration,
     /// Added to every deadline: pauses, slow loops, coarse timers.
     pub slack: Duration,
+    /// When it last asked for a neighbour's address: what it has for that one waits.
+    pub asked: Option<Instant>,
 }
 
 impl HostRules {
@@ -82,12 +87,18 @@ impl HostRules {
             machnet_rto: (Duration::from_millis(20), Duration::from_secs(3)),
             machnet_syn_rto: Duration::from_secs(1),
             slack: Duration::ZERO,
+            asked: None,
         }
     }
 
     /// Getter: after so long the host has seen what lies in its receive ring.
     pub(super) fn settles_in(&self) -> Duration {
         self.answer_max + self.slack
+    }
+
+    /// Getter: what was due at `due` may have waited for a neighbour's address.
+    pub(super) fn held_up(&self, due: Instant) -> bool {
+        self.asked.is_some_and(|asked| asked + RESOLUTION >= due && asked <= due + RESOLUTION)
     }
 
     /// Getter: the address is the host's.

@@ -12,14 +12,35 @@ use crate::packet::{Checksums, Ip, Transport, Udp, Verdict};
 
 /// Below, packets may have to be cut on the way (RFC 1191 3: a path of less than this is not believed).
 const ALWAYS_WHOLE: usize = 576;
+/// What every link carries in one piece (RFC 791 3.2): it is never cut.
+const NEVER_CUT: usize = 68;
 /// Datagrams whose identifications are remembered.
 const REMEMBERED: usize = 16;
 const TCP: u8 = 6;
 
+/// A packet that may be cut.
+#[derive(Clone, Copy, Debug)]
+struct Identified {
+    destination: IpAddr,
+    protocol: u8,
+    identification: u32,
+    /// Of a segment: what is sent again may have its identification again, it is the same.
+    seq: Option<u32>,
+}
+
+impl Identified {
+    /// Pieces of both could be put together.
+    fn clashes(self, other: &Self) -> bool {
+        (self.destination, self.protocol) == (other.destination, other.protocol)
+            && self.identification == other.identification
+            && (self.seq.is_none() || self.seq != other.seq)
+    }
+}
+
 /// What a host's packets leave behind.
 #[derive(Debug, Default)]
 pub(super) struct Sent {
-    identifications: [Option<(IpAddr, u8, u32)>; REMEMBERED],
+    identifications: [Option<Identified>; REMEMBERED],
     next: usize,
 }
 
@@ -53,14 +74,17 @@ pub(super) fn sent(
     judge_fragment(ip, scene, out);
     // Machnet has one identification for all, as upstream; it is never cut.
     let machnet = matches!(transport, Transport::Udp(Udp { machnet: Some(_), .. }));
-    let whole = ip.dont_fragment || machnet || !ip.is_v4();
+    let whole = ip.dont_fragment || machnet || !ip.is_v4() || ip.total_len() <= NEVER_CUT;
     if !whole && ip.fragment.is_none_or(|fragment| fragment.offset == 0) {
-        let this = Some((ip.destination, ip.protocol, ip.identification));
-        if state.identifications.contains(&this) {
-            let words = format!("{:#06x} again, to {}", ip.identification, ip.destination);
+        let seq = if let Transport::Tcp(tcp) = transport { Some(tcp.seq) } else { None };
+        let (destination, protocol, identification) =
+            (ip.destination, ip.protocol, ip.identification);
+        let this = Identified { destination, protocol, identification, seq };
+        if state.identifications.iter().flatten().any(|other| this.clashes(other)) {
+            let words = format!("{identification:#06x} again, to {destination}");
             out.broken(IP_IDENTIFICATION, scene, words);
         }
-        state.identifications[state.next % REMEMBERED] = this;
+        state.identifications[state.next % REMEMBERED] = Some(this);
         state.next += 1;
     }
 }

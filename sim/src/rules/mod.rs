@@ -92,8 +92,12 @@ impl WireRules {
         packet: &Packet<'_>,
         checksums: &Checksums,
     ) {
-        let Some(rules) = self.hosts.get(host) else { return };
+        let Some(rules) = self.hosts.get_mut(host) else { return };
         let (state, out) = (&mut self.states[host], &mut self.report);
+        if neighbor::asks(packet) {
+            rules.asked = Some(at);
+        }
+        let rules = &*rules;
         let scene = Scene { host, at, ends: None };
         let (ip, transport) = match &packet.network {
             Network::Ip(ip, transport) => (ip, transport),

@@ -7,7 +7,7 @@ use causeway_core::time::{Duration, Instant};
 use super::host::HostRules;
 use super::registry::{ARP_PACE, ARP_REPLY, ND_FORM, ND_PACE, ND_REPLY, RuleId};
 use super::report::{Report, Scene};
-use crate::packet::{Arp, Icmp, Ip, Link};
+use crate::packet::{Arp, Icmp, Ip, Link, Network, Packet, Transport};
 
 /// Addresses that are remembered.
 const ASKED_MAX: usize = 256;
@@ -19,6 +19,15 @@ const PACE: Duration = Duration::from_millis(998);
 pub(super) struct Asked {
     last: Vec<(IpAddr, Instant)>,
     next: usize,
+}
+
+/// Getter: the packet asks for a neighbour's address.
+pub(super) const fn asks(packet: &Packet<'_>) -> bool {
+    match &packet.network {
+        Network::Arp(arp) => arp.operation == Arp::REQUEST,
+        Network::Ip(_, Transport::Icmp(icmp)) => icmp.kind == Icmp::SOLICITATION && !icmp.v4,
+        Network::Ip(..) | Network::Other(_) => false,
+    }
 }
 
 impl Asked {

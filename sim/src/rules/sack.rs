@@ -23,7 +23,9 @@ pub(super) fn sent(end: &mut End, segment: &Segment<'_>, scene: &Scene, out: &mu
     if segment.tcp.options.sack.is_empty() {
         // A probe has an old number, and need not tell anything.
         let pure = segment.is_bare() && segment.seq == end.snd.max;
-        if pure && end.told.highest > ack {
+        // A FIN in its turn ends the stream: what was told beyond it came from somebody else.
+        let over = end.peer_fin.is_some_and(|fin| ack > fin);
+        if pure && !over && end.told.highest > ack {
             let words =
                 format!("nothing is told, {} was and {ack} is acknowledged", end.told.highest);
             out.broken(TCP_SACK_KEPT, scene, words);

@@ -133,8 +133,11 @@ impl Connections {
         let Some(end) = self.ends.get(&Key::new(number, local, remote)) else { return };
         end.spoken_to = Some(at);
         let (Some(mtu), Some(seq)) = (icmp.too_big(), quote.seq) else { return };
-        let least = if icmp.v4 { PATH_MTU_LEAST_V4 } else { PATH_MTU_LEAST_V6 };
-        let mtu = (mtu as usize).max(least);
+        // No link of IPv6 carries less: such a message must be discarded (RFC 8201 4).
+        if !icmp.v4 && (mtu as usize) < PATH_MTU_LEAST_V6 {
+            return;
+        }
+        let mtu = (mtu as usize).max(PATH_MTU_LEAST_V4);
         // Credible: about something under way that is too long for it (RFC 5927 7.2).
         let under_way = unwrap(seq, end.iss, end.snd.max);
         let credible = end.is_established()

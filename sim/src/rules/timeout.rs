@@ -98,7 +98,7 @@ fn again(end: &mut End, segment: &Segment<'_>, host: &HostRules, scene: &Scene, 
         let late = tries.interval.as_nanos() / 8 + 2 * host.slack.as_nanos() + 20_000_000;
         let twice = Duration::from_nanos((2 * tries.interval.as_nanos()).saturating_sub(late));
         let least = if count >= 3 { least.max(twice.min(host.rto_max)) } else { least };
-        if interval + TICK + host.slack < least {
+        if interval + TICK + host.slack < least && !host.held_up(last) {
             let words =
                 format!("offset {una} again after {interval}, try {count}, at least {least}");
             out.broken(TCP_RTO, scene, words);
@@ -118,7 +118,8 @@ fn syn_sent(end: &mut End, at: Instant, host: &HostRules, scene: &Scene, out: &m
     if !tries.asked {
         let interval = at.saturating_since(last);
         let least = doubled(host.rto_initial, tries.silent, host.rto_max);
-        if interval + TICK + host.slack < least {
+        // What a full transmit ring holds up is late by that much more.
+        if interval + TICK + host.slack + host.slack < least && !host.held_up(last) {
             let words = format!("again after {interval}, at least {least}");
             out.broken(TCP_SYN_RTO, scene, words);
         }
@@ -132,7 +133,7 @@ fn probe_sent(end: &mut End, at: Instant, host: &HostRules, scene: &Scene, out: 
     if let Some(last) = tries.probe.filter(|_| tries.probes > 0) {
         let interval = at.saturating_since(last);
         let least = doubled(host.rto_min, tries.probes - 1, host.rto_max);
-        if interval + TICK + host.slack < least {
+        if interval + TICK + host.slack < least && !host.held_up(last) {
             let words = format!("probe {} after {interval}, at least {least}", tries.probes + 1);
             out.broken(TCP_PROBE_PACE, scene, words);
         }

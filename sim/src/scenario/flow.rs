@@ -74,8 +74,14 @@ const PIECE_BYTES: Integer =
 const PARCEL_BYTES_MAX: u64 = 16 << 10;
 /// The first flow's port; each has the next one.
 const PORT_FIRST: u16 = 10_000;
+/// Most flows of a scenario: their ports end before those that hosts choose themselves begin.
+pub(super) const FLOWS_MAX: usize = 20_000;
 
 impl RawFlow {
+    pub(super) fn span(&self) -> std::ops::Range<usize> {
+        self.kind.span()
+    }
+
     pub(super) fn build(
         self,
         source: &Source<'_>,
@@ -111,6 +117,15 @@ impl RawFlow {
         })?;
         let bytes = BYTES.check_u64(source, self.bytes.as_ref())?;
         let reply_bytes = REPLY_BYTES.check_u64(source, self.reply_bytes.as_ref())?;
+        let empty = |key, problem: &str| {
+            Err(source.error(key, self.kind.span(), problem, "give at least 1 byte"))
+        };
+        if bytes == 0 && kind != FlowKind::Stream {
+            return empty("flow.bytes", "a flow of empty messages is none");
+        }
+        if reply_bytes == 0 && kind == FlowKind::Request {
+            return empty("flow.reply_bytes", "a request needs an answer");
+        }
         let is_parcel = matches!(kind, FlowKind::Message | FlowKind::Datagram);
         if is_parcel && bytes.max(reply_bytes) > PARCEL_BYTES_MAX {
             let problem = format!("a message of {} bytes is too long", bytes.max(reply_bytes));
@@ -135,6 +150,6 @@ impl RawFlow {
 impl FlowSpec {
     /// Getter: the address and port of the flow that is the `index`-th of its scenario.
     pub fn address(&self, index: usize) -> SocketAddr {
-        SocketAddr::new(self.server.ip(), self.server.port().wrapping_add(index as u16))
+        SocketAddr::new(self.server.ip(), self.server.port().saturating_add(index as u16))
     }
 }

@@ -60,24 +60,14 @@ pub struct HostSpec {
     pub granularity: Duration,
 }
 
-const fn setting(
-    key: &'static str,
-    default: i64,
-    low: i64,
-    high: i64,
-    unit: &'static str,
-) -> Integer {
-    Integer { key, default, range: low..=high, unit }
-}
-
-const RX_RING: Integer = setting("host.nic.rx_ring", 1_024, 1, 65_536, "frames");
-const TX_RING: Integer = setting("host.nic.tx_ring", 1_024, 1, 65_536, "frames");
-const BURST: Integer = setting("host.nic.burst", 32, 1, 64, "frames");
-const FRAMES: Integer = setting("host.nic.frames", 16_384, 16, 1 << 20, "frames");
+const RX_RING: Integer = Integer::new("host.nic.rx_ring", 1_024, 1, 65_536, "frames");
+const TX_RING: Integer = Integer::new("host.nic.tx_ring", 1_024, 1, 65_536, "frames");
+const BURST: Integer = Integer::new("host.nic.burst", 32, 1, 64, "frames");
+const FRAMES: Integer = Integer::new("host.nic.frames", 16_384, 16, 1 << 20, "frames");
 /// A SYN promises up to 65,535 bytes, whatever the rings are.
-const RING_BYTES: Integer = setting("host.ring_bytes", 256 << 10, 64 << 10, 64 << 20, "bytes");
-const STREAMS_MAX: Integer = setting("host.streams_max", 1_024, 1, 1 << 20, "streams");
-const GRANULARITY_US: Integer = setting("host.granularity_us", 0, 0, 100_000, "microseconds");
+const RING_BYTES: Integer = Integer::new("host.ring_bytes", 256 << 10, 64 << 10, 64 << 20, "bytes");
+const STREAMS_MAX: Integer = Integer::new("host.streams_max", 1_024, 1, 1 << 20, "streams");
+const GRANULARITY_US: Integer = Integer::new("host.granularity_us", 0, 0, 100_000, "microseconds");
 
 impl RawHost {
     pub(super) fn build(

@@ -75,6 +75,11 @@ impl Scenario {
         let switches = switches.collect::<Result<Vec<_>, _>>()?;
         let ends = link::Ends::new(&hosts, &switches);
         let links = link::build_all(&source, raw.link, ends)?;
+        if let Some(beyond) = raw.flow.get(flow::FLOWS_MAX) {
+            let problem = format!("{} flows are too many", raw.flow.len());
+            let advice = format!("give at most {}", flow::FLOWS_MAX);
+            return Err(source.error("flow", beyond.span(), problem, advice));
+        }
         let flows = raw.flow.into_iter().map(|raw| raw.build(&source, &hosts));
         let flows = flows.collect::<Result<Vec<_>, _>>()?;
         let draws = raw.fault.is_some();
@@ -149,6 +154,19 @@ loss_ppm = 10000
     }
 
     #[test]
+    fn flows_have_ports_and_no_more_than_there_are() {
+        let flow = "[[flow]]\nkind = \"stream\"\nfrom = \"a\"\nto = \"b\"\n";
+        let (head, tail) = EXAMPLE.split_once("[fault]").expect("it has faults");
+        let of = |count: usize| format!("{head}{}[fault]{tail}", flow.repeat(count));
+        let most = Scenario::parse("x.toml", &of(flow::FLOWS_MAX - 1)).expect("there is room");
+        let ports = most.flows.iter().zip(0..).map(|(flow, index)| flow.address(index).port());
+        let ports: BTreeSet<u16> = ports.collect();
+        assert_eq!((ports.len(), ports.last()), (flow::FLOWS_MAX, Some(&29_999)));
+        let error = Scenario::parse("x.toml", &of(flow::FLOWS_MAX)).expect_err("one too many");
+        assert!(error.to_string().contains("20001 flows are too many"), "{error}");
+    }
+
+    #[test]
     fn what_is_wrong_is_told_with_its_line_and_key() {
         let cases = [
             ("name = \"b\"", "name = \"a\"", "x.toml:8: host.name: \"a\" is the name of something"),
@@ -156,6 +174,16 @@ loss_ppm = 10000
             ("rate_kbit_s = 10000", "rate_kbit_s = 0", "x.toml:15: link.rate_kbit_s: 0 is out"),
             ("\"drop-tail\"", "\"lossy\"", "x.toml:17: link.queue: \"lossy\" is none of"),
             ("kind = \"stream\"", "kind = \"song\"", "x.toml:21: flow.kind: \"song\" is none of"),
+            (
+                "kind = \"stream\"",
+                "kind = \"request\"",
+                "x.toml:21: flow.reply_bytes: a request needs an answer",
+            ),
+            (
+                "kind = \"stream\"\nfrom = \"a\"\nto = \"b\"\nbytes = 30000",
+                "kind = \"datagram\"\nfrom = \"a\"\nto = \"b\"\nbytes = 0",
+                "x.toml:21: flow.bytes: a flow of empty messages is none",
+            ),
             ("to = \"b\"", "to = \"q\"", "x.toml:23: flow.to: there is no host \"q\""),
             ("loss_ppm = 10000", "loss_ppm = -1", "x.toml:27: fault.loss_ppm: -1 is out of range"),
             ("loss_ppm = 10000", "loss = 1", "x.toml:27: fault.loss: unknown key"),

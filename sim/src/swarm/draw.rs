@@ -121,7 +121,7 @@ fn write_tcp(tcp: &mut Vec<String>, draw: &mut Draw) {
         (10, "keepalive_idle_ms", "500"),
         (10, "delayed_ack_ms", "0"),
         (10, "delayed_ack_ms", "200"),
-        (10, "rto_ms_min", "10"),
+        (10, "rto_ms_min", "25"),
     ] {
         let taken = tcp.iter().any(|other| other.starts_with(key));
         if draw.chance(percent) && !taken {

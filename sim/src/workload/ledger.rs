@@ -153,7 +153,12 @@ impl Ledger {
     /// Input: a call on a flow failed for good.
     pub fn failed(&mut self, at: Instant, flow: usize, side: Side, error: NetError) {
         let resolution = NetError::Ended(EndReason::HostUnreachable);
-        if self.excuses.end || self.excuses.unreachable && error == resolution {
+        // A peer that is done and gone may have given up in silence what it had left to deliver, and one that heard nothing the
+        // connection that was being opened.
+        let (record, other) = (&self.flows[flow], 1 - side as usize);
+        let silent = record.states[other] == FlowState::Done || record.received[other] == 0;
+        let gone = silent && error == NetError::Ended(EndReason::Reset);
+        if self.excuses.end || self.excuses.unreachable && (error == resolution || gone) {
             let reason =
                 if let NetError::Ended(reason) = error { reason } else { EndReason::NoMemory };
             self.settle(flow, side, FlowState::Excused(reason));

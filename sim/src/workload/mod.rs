@@ -28,20 +28,18 @@ pub(crate) struct Part {
 
 /// Getter: the programs of the `index`-th flow: who begins, and who answers.
 pub fn programs(index: usize, spec: &FlowSpec, ledger: &SharedLedger) -> [Box<dyn Program>; 2] {
-    let part = |side| Part::new(index, spec, ledger, side);
+    let part = || Part::new(index, spec, ledger);
     match spec.kind {
         FlowKind::Stream => [
-            Box::new(stream::Stream::new(part(Side::Client), Side::Client)),
-            Box::new(stream::Stream::new(part(Side::Server), Side::Server)),
+            Box::new(stream::Stream::new(part(), Side::Client)),
+            Box::new(stream::Stream::new(part(), Side::Server)),
         ],
-        FlowKind::Request => [
-            Box::new(request::Asker::new(part(Side::Client))),
-            Box::new(request::Answerer::new(part(Side::Server))),
-        ],
-        FlowKind::Message | FlowKind::Datagram => [
-            Box::new(parcel::Asker::new(part(Side::Client))),
-            Box::new(parcel::Answerer::new(part(Side::Server))),
-        ],
+        FlowKind::Request => {
+            [Box::new(request::Asker::new(part())), Box::new(request::Answerer::new(part()))]
+        }
+        FlowKind::Message | FlowKind::Datagram => {
+            [Box::new(parcel::Asker::new(part())), Box::new(parcel::Answerer::new(part()))]
+        }
     }
 }
 
@@ -60,7 +58,7 @@ fn retry_at(net: &mut Net<'_>, sock: &mut Option<Sock>) -> Option<Instant> {
 }
 
 impl Part {
-    fn new(flow: usize, spec: &FlowSpec, ledger: &SharedLedger, _: Side) -> Self {
+    fn new(flow: usize, spec: &FlowSpec, ledger: &SharedLedger) -> Self {
         let server = spec.address(flow);
         Self { flow, spec: spec.clone(), server, ledger: SharedLedger::clone(ledger) }
     }

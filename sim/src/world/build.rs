@@ -81,9 +81,9 @@ pub trait HostEngine {
         let _ = now;
     }
 
-    /// Command: the clock that its programs see is ahead by so much from now on.
-    fn set_clock_ahead(&mut self, ahead: Duration) {
-        let _ = ahead;
+    /// Command: the clock that its programs see is ahead by so much more from now on.
+    fn advance_clock(&mut self, by: Duration) {
+        let _ = by;
     }
 
     /// Command: nothing goes wrong on the host itself from here on.

@@ -1,6 +1,6 @@
 //! What begins and ends at a time: partitions, pauses, crashes, and the end of all faults.
 
-use causeway_core::time::{Duration, Instant};
+use causeway_core::time::Instant;
 
 use super::build::HostId;
 use super::state::{Happening, World};
@@ -128,7 +128,7 @@ impl World {
             (Place::Direction(id), _) => self.lanes[id.0].begin(condition),
             (Place::Nic(host, nic), _) => self.carrier(host, nic, false),
             (Place::Host(id), Condition::ClockAhead(ahead)) => {
-                self.hosts[id.0].engine.set_clock_ahead(ahead);
+                self.hosts[id.0].engine.advance_clock(ahead);
                 self.wake_host(id, self.now);
             }
             (Place::Host(id), condition) => {
@@ -146,9 +146,8 @@ impl World {
         match (place, condition) {
             (Place::Direction(id), _) => self.lanes[id.0].end(condition),
             (Place::Nic(host, nic), _) => self.carrier(host, nic, true),
-            (Place::Host(id), Condition::ClockAhead(_)) => {
-                self.hosts[id.0].engine.set_clock_ahead(Duration::ZERO);
-            }
+            // A monotonic clock does not go back.
+            (Place::Host(_), Condition::ClockAhead(_)) => {}
             (Place::Host(id), condition) => {
                 if condition == Condition::Crash {
                     (0..self.hosts[id.0].nics.len()).for_each(|nic| self.carrier(id, nic, true));

@@ -65,27 +65,19 @@ impl ChannelConfig {
     }
 }
 
-const fn setting(
-    key: &'static str,
-    default: i64,
-    low: i64,
-    high: i64,
-    unit: &'static str,
-) -> Integer {
-    Integer { key, default, range: low..=high, unit }
-}
-
-const CHANNELS_MAX: Integer = setting("channel.channels_max", 256, 1, 4096, "channels");
-const STREAMS_MAX: Integer = setting("channel.streams_max", 1024, 1, 65_536, "streams");
+const CHANNELS_MAX: Integer = Integer::new("channel.channels_max", 256, 1, 4096, "channels");
+const STREAMS_MAX: Integer = Integer::new("channel.streams_max", 1024, 1, 65_536, "streams");
 const SOCKETS_PER_CHANNEL_MAX: Integer =
-    setting("channel.sockets_per_channel_max", 16_384, 1, 65_536, "sockets");
-const TX_BYTES: Integer = setting("channel.tx_bytes", 16 << 20, 64 << 10, 1 << 34, "bytes");
-const RX_BYTES: Integer = setting("channel.rx_bytes", 64 << 20, 64 << 10, 1 << 34, "bytes");
-const CHUNK_BYTES: Integer = setting("channel.chunk_bytes", 16 << 10, 4 << 10, 1 << 20, "bytes");
-const RING_ENTRIES: Integer = setting("channel.ring_entries", 1024, 16, 65_536, "entries");
+    Integer::new("channel.sockets_per_channel_max", 16_384, 1, 65_536, "sockets");
+const TX_BYTES: Integer = Integer::new("channel.tx_bytes", 16 << 20, 64 << 10, 1 << 34, "bytes");
+const RX_BYTES: Integer = Integer::new("channel.rx_bytes", 64 << 20, 64 << 10, 1 << 34, "bytes");
+const CHUNK_BYTES: Integer =
+    Integer::new("channel.chunk_bytes", 16 << 10, 4 << 10, 1 << 20, "bytes");
+const RING_ENTRIES: Integer = Integer::new("channel.ring_entries", 1024, 16, 65_536, "entries");
 const RX_WINDOW_BYTES: Integer =
-    setting("channel.rx_window_bytes", 12 << 20, 64 << 10, WINDOW_BYTES_MAX, "bytes");
-const COMMANDS_PER_STEP: Integer = setting("channel.commands_per_step", 64, 1, 256, "commands");
+    Integer::new("channel.rx_window_bytes", 12 << 20, 64 << 10, WINDOW_BYTES_MAX, "bytes");
+const COMMANDS_PER_STEP: Integer =
+    Integer::new("channel.commands_per_step", 64, 1, 256, "commands");
 
 /// The bounds of [`Geometry`], for better words than its own.
 const CHUNKS_MIN: u32 = 4;

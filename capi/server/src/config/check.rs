@@ -30,6 +30,17 @@ pub struct Integer {
 }
 
 impl Integer {
+    /// A setting of `low` to `high`.
+    pub const fn new(
+        key: &'static str,
+        default: i64,
+        low: i64,
+        high: i64,
+        unit: &'static str,
+    ) -> Self {
+        Self { key, default, range: low..=high, unit }
+    }
+
     /// The value of the setting, in the type that its range fits.
     ///
     /// # Errors

@@ -25,24 +25,15 @@ pub struct RawMachnet {
     accept_bad_udp_checksum: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
-const fn setting(
-    key: &'static str,
-    default: i64,
-    low: i64,
-    high: i64,
-    unit: &'static str,
-) -> Integer {
-    Integer { key, default, range: low..=high, unit }
-}
-
-const MSG_MAX: Integer = setting("machnet.msg_max", 8 << 20, 1, 8 << 20, "bytes");
-const RTO_US_MIN: Integer = setting("machnet.rto_us_min", 20_000, 100, 1_000_000, "microseconds");
+const MSG_MAX: Integer = Integer::new("machnet.msg_max", 8 << 20, 1, 8 << 20, "bytes");
+const RTO_US_MIN: Integer =
+    Integer::new("machnet.rto_us_min", 20_000, 100, 1_000_000, "microseconds");
 const RTO_US_MAX: Integer =
-    setting("machnet.rto_us_max", 3_000_000, 1_000_000, 60_000_000, "microseconds");
-const SYN_RTO_MS: Integer = setting("machnet.syn_rto_ms", 1_000, 10, 60_000, "milliseconds");
-const SYN_ATTEMPTS_MAX: Integer = setting("machnet.syn_attempts_max", 5, 1, 16, "attempts");
-const RETRIES_MAX: Integer = setting("machnet.retries_max", 10, 1, 64, "timeouts");
-const LINGER_MS: Integer = setting("machnet.linger_ms", 30_000, 0, 3_600_000, "milliseconds");
+    Integer::new("machnet.rto_us_max", 3_000_000, 1_000_000, 60_000_000, "microseconds");
+const SYN_RTO_MS: Integer = Integer::new("machnet.syn_rto_ms", 1_000, 10, 60_000, "milliseconds");
+const SYN_ATTEMPTS_MAX: Integer = Integer::new("machnet.syn_attempts_max", 5, 1, 16, "attempts");
+const RETRIES_MAX: Integer = Integer::new("machnet.retries_max", 10, 1, 64, "timeouts");
+const LINGER_MS: Integer = Integer::new("machnet.linger_ms", 30_000, 0, 3_600_000, "milliseconds");
 
 impl RawMachnet {
     /// Each of the peers once, in the order of the file.

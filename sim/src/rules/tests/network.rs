@@ -12,7 +12,7 @@ fn sent(story: &mut Story, frame: &[u8]) {
 }
 
 fn datagram(story: &mut Story, change: impl Fn(&mut V4)) {
-    let mut packet = udp(true, &[7; 24]);
+    let mut packet = udp(true, &[7; 64]);
     change(&mut packet);
     sent(story, &packet.frame());
 }
@@ -107,6 +107,10 @@ pub(super) const CASES: &[Case] = &[
             datagram(s, |packet| packet.place = 0);
             datagram(s, |packet| (packet.place, packet.id) = (0, 2));
             datagram(s, |_| {});
+            // What is never cut needs none.
+            let mut short = udp(true, &[7; 24]);
+            (short.place, short.id) = (0, 2);
+            sent(s, &short.frame());
         },
     },
     Case {
