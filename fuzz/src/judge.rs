@@ -98,7 +98,10 @@ pub fn judge(view: &View, header: &TcpHeader, len: u32) -> Verdict {
             (true, _) => Verdict::Nothing,
             (false, true) => Verdict::End,
             // One past all that it knows to have arrived (RFC 5961 §3.2 as Linux has it: no easier to guess).
-            (false, false) if view.told == Some(header.seq) => Verdict::End,
+            // Nothing is beyond the end of the stream, whatever was told before it was known.
+            (false, false) if view.told == Some(header.seq) && view.state.may_receive() => {
+                Verdict::End
+            }
             (false, false) => Verdict::Challenge,
         };
     }

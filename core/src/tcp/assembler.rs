@@ -171,6 +171,17 @@ impl Assembler {
         self.forget(before..);
     }
 
+    /// Command: forgets what lies at `offset` and beyond. Returns whether there was anything.
+    pub fn cut_at(&mut self, offset: u64) -> bool {
+        let before = self.bytes;
+        self.discard_from(offset);
+        if let Some(last) = self.intervals.last_mut().filter(|i| i.end > offset) {
+            self.bytes -= last.end - offset;
+            last.end = offset;
+        }
+        self.bytes < before
+    }
+
     fn forget(&mut self, which: impl RangeBounds<usize>) {
         self.bytes -= self.intervals.drain(which).map(|i| i.len()).sum::<u64>();
     }
@@ -223,6 +234,22 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn what_lies_beyond_a_cut_is_gone() {
+        let mut set = Assembler::new();
+        for start in [10, 30, 50] {
+            set.insert(start, start + 10).unwrap();
+        }
+        assert!(!set.cut_at(60), "nothing lies there");
+        assert!(set.cut_at(35));
+        assert_eq!(
+            set.intervals(),
+            [Interval { start: 10, end: 20 }, Interval { start: 30, end: 35 }]
+        );
+        assert_eq!(set.bytes(), 15);
+        assert!(set.cut_at(30) && set.cut_at(0) && set.is_empty() && set.bytes() == 0);
+    }
 
     #[test]
     fn the_newest_arrival_is_the_first_sack_block() {

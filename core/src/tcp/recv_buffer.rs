@@ -418,16 +418,17 @@ impl RecvBuffer {
         self.assembler.get_or_insert_default().touch(end);
     }
 
-    /// Input: a FIN in its turn. All before it is here, so that it ends the stream whatever was said of what lies beyond: a byte or
-    /// another end that somebody forged is forgotten (as on Linux), and does not keep the connection for ever.
-    pub(in crate::tcp) fn end_here(&mut self) {
-        if planted::is(Bug::ContradictedFinIgnored) {
-            return;
+    /// Input: a segment from `from` to `to` has a FIN behind it. One in its turn, with nothing missing in front of it, ends the stream
+    /// whatever was received beyond: bytes and another end that somebody forged are forgotten before they could join what is right (as
+    /// on Linux), and do not keep the connection for ever. Returns whether memory is free again.
+    pub(in crate::tcp) fn end_at(&mut self, from: SeqNumber, to: SeqNumber) -> bool {
+        let in_turn = from <= self.rcv_nxt && to >= self.rcv_nxt && to <= self.rcv_adv;
+        if !in_turn || self.choked || planted::is(Bug::ContradictedFinIgnored) {
+            return false;
         }
-        self.fin_offset = StreamEnd::at(self.anchor.offset);
-        if let Some(assembler) = self.assembler.as_mut() {
-            assembler.discard_from(self.anchor.offset);
-        }
+        let Some(end) = self.anchor.offset_of(to) else { return false };
+        self.fin_offset = StreamEnd::at(end);
+        self.assembler.as_mut().is_some_and(|assembler| assembler.cut_at(end))
     }
 
     /// Command: no duplicate is to be told of.

@@ -96,7 +96,8 @@ impl SendBuffer {
     }
 
     /// Input: RFC 9293 §3.10.7.4, fifth: the window of a segment that is newer than the one that set it. One that acknowledges more is,
-    /// whatever its sequence number: it may be sent again, but not as it was. Returns whether the window changed.
+    /// whatever its sequence number: it may be sent again, but not as it was. One that acknowledges less than is known is not: its
+    /// window counts from there. To be called once the acknowledgement was taken. Returns whether the window changed.
     #[inline]
     pub(in crate::tcp) fn update_window(
         &mut self,
@@ -108,12 +109,12 @@ impl SendBuffer {
             || (self.snd_wl1 == seq && self.snd_wl2 <= ack)
             || (self.snd_wl2 < ack && !planted::is(Bug::WindowOfARepetitionUnheard))
             || planted::is(Bug::WindowFromOldSegments);
-        if !newer {
+        let old = ack < self.snd_una && !planted::is(Bug::WindowFromOldSegments);
+        if old || !newer {
             return false;
         }
-        if self.snd_wl1 < seq {
-            self.snd_wl1 = seq;
-        }
+        // Also where that is lower: what follows a repetition has its number, or a higher one.
+        self.snd_wl1 = seq;
         self.snd_wl2 = ack;
         let changed = self.snd_wnd != wnd;
         self.snd_wnd = wnd;

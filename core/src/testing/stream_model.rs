@@ -8,13 +8,23 @@ pub struct StreamModel {
     bytes: BTreeMap<u64, u8>,
     /// The first offset that is missing.
     pub edge: u64,
-    /// Where the stream ends, once a FIN that contradicts nothing has said so.
+    /// Where the stream ends, once a FIN in its turn has said so, or one beyond a gap that contradicts nothing.
     pub fin: Option<u64>,
 }
 
 impl StreamModel {
     /// Input: text from offset `start` on, of which the window takes what lies below `limit`, and whether a FIN stands behind it.
     pub fn take(&mut self, start: i64, text: &[u8], limit: u64, fin: bool) {
+        if self.is_whole() {
+            return;
+        }
+        let end = u64::try_from(start + text.len() as i64).ok().filter(|_| fin);
+        // In its turn: nothing is missing in front of it.
+        let in_turn = |end: &u64| start <= self.edge as i64 && *end >= self.edge && *end <= limit;
+        if let Some(end) = end.filter(in_turn) {
+            self.bytes.split_off(&end);
+            self.fin = Some(end);
+        }
         for (at, byte) in (start..).zip(text) {
             let Ok(at) = u64::try_from(at) else { continue };
             if at < self.edge || at >= limit || self.fin.is_some_and(|end| at >= end) {
@@ -26,12 +36,8 @@ impl StreamModel {
             self.edge += 1;
         }
         let stored_end = self.bytes.last_key_value().map_or(0, |(at, _)| at + 1);
-        if let Ok(end) = u64::try_from(start + text.len() as i64)
-            && fin
-            && self.fin.is_none()
-            && end >= stored_end
-        {
-            self.fin = Some(end);
+        if self.fin.is_none() {
+            self.fin = end.filter(|end| *end >= stored_end);
         }
     }
 

@@ -1,5 +1,5 @@
 //! The queue of what is out of order, against a map with a byte for each place: what came first stays, the window is the limit,
-//! and a FIN that contradicts bytes is none.
+//! a FIN in its turn ends the stream, and one before its turn that contradicts bytes is none.
 
 use causeway_core::tcp::{Config, Connection, Ecn, SegmentIn, SeqNumber, State, TxLimits};
 use causeway_core::testing::StreamModel;

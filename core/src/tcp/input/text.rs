@@ -44,14 +44,14 @@ impl Connection {
         if fin && segment.payload_len > 0 {
             self.expect_answer_to_end(seq);
         }
+        if fin && self.rcv.end_at(seq, seq + segment.payload_len) {
+            self.events.raise(Events::MEMORY);
+        }
         let disposition = self.store_text(now, segment, seq, io);
         if fin {
-            // Where the stream ends, whether or not all before it has arrived. The first FIN counts; one below bytes
-            // that were received contradicts them, and the bytes were first.
+            // Where the stream ends, whether or not all before it has arrived. Of those that come before their turn the first
+            // counts; one below bytes that were received contradicts them, and the bytes were first.
             let end = self.rcv.anchor.offset_of(seq + segment.payload_len);
-            if end == Some(self.rcv.anchor.offset) {
-                self.rcv.end_here();
-            }
             let end = end.filter(|end| *end >= self.rcv.stored_end());
             let gap = planted::is(Bug::ForgottenFin) && end != Some(self.rcv.anchor.offset);
             let known = self.rcv.fin_offset.is_known();

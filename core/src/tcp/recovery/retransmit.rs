@@ -172,7 +172,7 @@ impl Connection {
             return Resend::Nothing;
         };
         let last = record.last_segment(mss);
-        let shut = last >= flight.una + u64::from(self.snd.snd_wnd) && last > flight.una;
+        let shut = record.end > flight.una + u64::from(self.snd.snd_wnd) && last > flight.una;
         if shut && !planted::is(Bug::ProbesBeyondTheWindow) {
             // The window was taken back: only what is at SND.UNA may leave (RFC 9293 §3.8.6), when its timer says so.
             let since = flight.sent.front().map_or(now, |first| first.xmit_time);
