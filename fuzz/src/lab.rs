@@ -56,12 +56,13 @@ impl Subject {
         self.tcp.handle_segment(now, &segment, &mut self.rings)
     }
 
-    /// Input: the same segment as two, of which the first ends at `cut`.
+    /// Input: the same segment as two, of which the first ends at `cut`. One with FIN says at once where the stream ends, before its
+    /// text joins what somebody else may have sent: it stays whole.
     pub fn take_cut(&mut self, now: Instant, header: &TcpHeader, payload: &[u8], cut: usize) {
         let (head, tail) = payload.split_at(cut.min(payload.len()));
-        if !head.is_empty() && !tail.is_empty() {
+        if !head.is_empty() && !tail.is_empty() && !header.flags.contains(TcpFlags::FIN) {
             let mut first = *header;
-            first.flags.0 &= !(TcpFlags::FIN.0 | TcpFlags::PSH.0);
+            first.flags.0 &= !TcpFlags::PSH.0;
             self.take(now, &first, head, 0);
             let second = TcpHeader { seq: header.seq + head.len() as u32, ..*header };
             self.take(now, &second, tail, 0);

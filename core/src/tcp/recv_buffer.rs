@@ -423,7 +423,7 @@ impl RecvBuffer {
     /// on Linux), and do not keep the connection for ever. Returns whether memory is free again.
     pub(in crate::tcp) fn end_at(&mut self, from: SeqNumber, to: SeqNumber) -> bool {
         let in_turn = from <= self.rcv_nxt && to >= self.rcv_nxt && to <= self.rcv_adv;
-        if !in_turn || self.choked || planted::is(Bug::ContradictedFinIgnored) {
+        if !in_turn || planted::is(Bug::ContradictedFinIgnored) {
             return false;
         }
         let Some(end) = self.anchor.offset_of(to) else { return false };
@@ -441,11 +441,11 @@ impl RecvBuffer {
     /// Getter: `seq` is one past all that arrived, FIN among it: where a peer that knows of a gap from our SACK blocks would begin
     /// its RST. No easier to guess than RCV.NXT.
     pub(in crate::tcp) fn is_sacked_edge(&self, seq: SeqNumber) -> bool {
+        // FIN lies behind all bytes that are here, and has a block of its own if it touches none.
+        let fin = self.fin_offset.known().filter(|fin| *fin > self.anchor.offset);
         let last = self.assembler.as_deref().and_then(|a| a.intervals().last());
-        last.is_some_and(|last| {
-            let fin = self.fin_offset.known() == Some(last.end);
-            self.anchor.seq_of(last.end) + u32::from(fin) == seq
-        })
+        let edge = fin.map(|fin| fin + 1).or(last.map(|last| last.end));
+        edge.is_some_and(|edge| self.anchor.seq_of(edge) == seq)
     }
 
     /// Output: SACK blocks for the next segment (RFC 2018 §4), for which it has `room` bytes: a duplicate first, told once

@@ -68,12 +68,16 @@ impl Receiver {
             payload_len: len as u32,
             ecn: Ecn::NotEct,
         };
-        let limit = self.model.edge + u64::from(self.tcp.info().rcv_wnd);
+        let wnd = self.tcp.info().rcv_wnd;
+        let limit = self.model.edge + u64::from(wnd);
         let open = self.tcp.state().may_receive();
         let _ = self.tcp.handle_segment(self.now, &segment, &mut self.rings);
         // RFC 9293 §3.10.7.4: a segment no part of which lies in the window is not looked at, its FIN neither.
         let end = place + (len + usize::from(fin)) as i64;
-        let some = place < limit as i64 && end > self.model.edge as i64;
+        let some = match wnd {
+            0 => place == self.model.edge as i64,
+            _ => place < limit as i64 && end > self.model.edge as i64,
+        };
         let before = self.model.edge;
         if open && some {
             self.model.take(place, &payload, limit, fin);

@@ -41,11 +41,11 @@ impl Connection {
             self.end(EndReason::Aborted);
             return Disposition::SendRst(reset);
         }
-        if fin && segment.payload_len > 0 {
-            self.expect_answer_to_end(seq);
-        }
         if fin && self.rcv.end_at(seq, seq + segment.payload_len) {
             self.events.raise(Events::MEMORY);
+        }
+        if fin && segment.payload_len > 0 {
+            self.expect_answer_to_end(seq);
         }
         let disposition = self.store_text(now, segment, seq, io);
         if fin {

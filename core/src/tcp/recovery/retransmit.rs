@@ -172,9 +172,12 @@ impl Connection {
             return Resend::Nothing;
         };
         let last = record.last_segment(mss);
-        let shut = record.end > flight.una + u64::from(self.snd.snd_wnd) && last > flight.una;
-        if shut && !planted::is(Bug::ProbesBeyondTheWindow) {
-            // The window was taken back: only what is at SND.UNA may leave (RFC 9293 §3.8.6), when its timer says so.
+        // The window was taken back, perhaps: nothing goes beyond it but what is at SND.UNA (RFC 9293 §3.8.6).
+        let free = last == flight.una || planted::is(Bug::ProbesBeyondTheWindow);
+        let edge = flight.una + u64::from(self.snd.snd_wnd);
+        let room = u32::try_from(edge.saturating_sub(last)).unwrap_or(u32::MAX);
+        if room == 0 && !free {
+            // That leaves when its timer says so.
             let since = flight.sent.front().map_or(now, |first| first.xmit_time);
             self.timers.set_no_later(TimerReason::Retransmit, (since + self.rto()).max(now));
             return Resend::Nothing;
@@ -186,10 +189,12 @@ impl Connection {
         }
         flight.tlp.sent(flight.max, true);
         let Some(record) = flight.sent.get(index).copied() else { return Resend::Nothing };
-        let sendable = sendable_of(&record, end, mss);
+        let mut sendable = sendable_of(&record, end, if free { mss } else { mss.min(room) });
+        sendable.fin &= free || sendable.len < room;
         if sendable.len == 0 && !sendable.fin {
             return Resend::Nothing;
         }
+        flight.split(index, record.start() + u64::from(sendable.len) + u64::from(sendable.fin));
         let segment = self.retransmit(now, index, sendable, limits, io);
         let flight = self.recovery.flight.as_deref_mut();
         if let Some(record) = flight.and_then(|flight| flight.sent.get_mut(index)) {
