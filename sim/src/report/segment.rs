@@ -1,8 +1,10 @@
-//! Just enough parsing to draw a frame: which flow, which sequence numbers. A frame that is anything else is not drawn.
+//! What of a frame is drawn: which flow, which sequence numbers. A frame that is anything else is not drawn.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use causeway_core::port::Transport;
+
+use crate::packet::{self, Flags, Machnet, MachnetKind, Network, Packet, Tcp};
 
 /// What a frame says about its flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,87 +29,69 @@ pub struct Segment {
     pub message_ends: (bool, bool),
 }
 
-const ETHERNET: usize = 14;
-const MACHNET_MAGIC: u16 = 0x4e53;
-const MACHNET_HEADER: usize = 54;
-
-fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
-}
-
-/// Getter: the segment in an Ethernet frame; `None` for everything that is not TCP or Machnet over IPv4.
+/// Getter: the segment in an Ethernet frame; `None` for everything that is not TCP or Machnet.
 pub fn parse(frame: &[u8]) -> Option<Segment> {
-    if u16_at(frame, 12)? != 0x0800 {
-        return None;
-    }
-    let ip = frame.get(ETHERNET..)?;
-    let header = usize::from(ip.first()? & 0x0f) * 4;
-    let total = usize::from(u16_at(ip, 2)?);
-    let address = |at: usize| {
-        let octets: [u8; 4] = ip.get(at..at + 4)?.try_into().ok()?;
-        Some(IpAddr::V4(Ipv4Addr::from(octets)))
-    };
-    let (from, to) = (address(12)?, address(16)?);
-    let l4 = ip.get(header..)?;
-    let from = SocketAddr::new(from, u16_at(l4, 0)?);
-    let to = SocketAddr::new(to, u16_at(l4, 2)?);
-    match ip.get(9)? {
-        6 => tcp(l4, (ETHERNET + header, ETHERNET + total), from, to),
-        17 => machnet(l4.get(8..)?, (ETHERNET + header + 8, ETHERNET + total), from, to),
-        _ => None,
+    Segment::of(&Packet::parse(frame).ok()?)
+}
+
+impl Segment {
+    /// Getter: the segment in a packet; `None` for everything that is not TCP or Machnet, and for fragments.
+    pub fn of(packet: &Packet<'_>) -> Option<Self> {
+        let Network::Ip(ip, transport) = &packet.network else { return None };
+        if ip.fragment.is_some() {
+            return None;
+        }
+        let ends = |source, destination| {
+            [SocketAddr::new(ip.source, source), SocketAddr::new(ip.destination, destination)]
+        };
+        let payload = packet.payload_range();
+        let payload = (payload.start, payload.end);
+        match transport {
+            packet::Transport::Tcp(header) => {
+                Some(tcp(header, ends(header.source_port, header.destination_port), payload))
+            }
+            packet::Transport::Udp(udp) => {
+                let ends = ends(udp.source_port, udp.destination_port);
+                udp.machnet.as_ref().map(|header| machnet(header, ends, payload))
+            }
+            packet::Transport::Icmp(_)
+            | packet::Transport::LaterFragment
+            | packet::Transport::Other => None,
+        }
     }
 }
 
-/// `place` is where the TCP segment begins and ends in the frame.
-fn tcp(l4: &[u8], place: (usize, usize), from: SocketAddr, to: SocketAddr) -> Option<Segment> {
-    let offset = usize::from(l4.get(12)? >> 4) * 4;
-    let flags = *l4.get(13)?;
-    let payload = u32::try_from(place.1.checked_sub(place.0 + offset)?).ok()?;
-    let controls = u32::from(flags & 0x02 != 0) + u32::from(flags & 0x01 != 0);
-    Some(Segment {
+fn tcp(header: &Tcp, [from, to]: [SocketAddr; 2], payload: (usize, usize)) -> Segment {
+    let flags = header.flags;
+    let controls = u32::from(flags.has(Flags::SYN)) + u32::from(flags.has(Flags::FIN));
+    Segment {
         transport: Transport::Tcp,
         from,
         to,
-        seq: u32_at(l4, 4)?,
-        len: payload + controls,
-        ack: if flags & 0x10 != 0 { u32_at(l4, 8) } else { None },
-        opens: flags & 0x02 != 0,
-        payload: (place.0 + offset, place.1),
+        seq: header.seq,
+        // A packet of IP is shorter than 2^32 bytes.
+        len: (payload.1 - payload.0) as u32 + controls,
+        ack: flags.has(Flags::ACK).then_some(header.ack),
+        opens: flags.has(Flags::SYN),
+        payload,
         message_ends: (false, false),
-    })
+    }
 }
 
-/// The packet types of the wire format: DATA 0x00, SYN 0x01, ACK 0x02, SYN-ACK 0x03; the flags of DATA: first 0x01, last 0x04.
-/// `place` is where the packet begins and ends in the frame.
-fn machnet(
-    packet: &[u8],
-    place: (usize, usize),
-    from: SocketAddr,
-    to: SocketAddr,
-) -> Option<Segment> {
-    if u16_at(packet, 0)? != MACHNET_MAGIC {
-        return None;
-    }
-    let (kind, flags) = (*packet.get(2)?, *packet.get(3)?);
-    Some(Segment {
+fn machnet(header: &Machnet, [from, to]: [SocketAddr; 2], payload: (usize, usize)) -> Segment {
+    let kind = header.kind;
+    let has = |flag: u8| header.message_flags & flag != 0;
+    Segment {
         transport: Transport::Machnet,
         from,
         to,
-        seq: u32_at(packet, 4)?,
-        len: u32::from(matches!(kind, 0x00 | 0x01 | 0x03)),
-        ack: if matches!(kind, 0x02 | 0x03) { u32_at(packet, 8) } else { None },
-        opens: matches!(kind, 0x01 | 0x03),
-        payload: if kind == 0x00 {
-            (place.0 + MACHNET_HEADER, place.1.max(place.0 + MACHNET_HEADER))
-        } else {
-            (place.1, place.1)
-        },
-        message_ends: (flags & 0x01 != 0, flags & 0x04 != 0),
-    })
+        seq: header.seq,
+        len: u32::from(matches!(kind, MachnetKind::Data | MachnetKind::Syn | MachnetKind::SynAck)),
+        ack: matches!(kind, MachnetKind::Ack | MachnetKind::SynAck).then_some(header.ack),
+        opens: matches!(kind, MachnetKind::Syn | MachnetKind::SynAck),
+        payload: if kind == MachnetKind::Data { payload } else { (payload.1, payload.1) },
+        message_ends: (has(Machnet::FIRST), has(Machnet::LAST)),
+    }
 }
 
 #[cfg(test)]
@@ -142,7 +126,8 @@ mod tests {
     #[test]
     fn a_machnet_packet_takes_one_number() {
         let mut l4 = vec![0; 8 + 54];
-        l4[8..10].copy_from_slice(&MACHNET_MAGIC.to_be_bytes());
+        l4[5] = 8 + 54;
+        l4[8..10].copy_from_slice(&0x4e53_u16.to_be_bytes());
         l4[15] = 9;
         let segment = parse(&frame(17, &l4)).expect("it is Machnet");
         assert_eq!((segment.seq, segment.len, segment.ack), (9, 1, None));
@@ -150,6 +135,22 @@ mod tests {
         l4[19] = 4;
         let segment = parse(&frame(17, &l4)).expect("it is Machnet");
         assert_eq!((segment.len, segment.ack), (0, Some(4)));
+    }
+
+    #[test]
+    fn a_segment_over_ipv6_is_read_and_a_fragment_is_not() {
+        let mut six = vec![0; 14];
+        six[12..14].copy_from_slice(&0x86dd_u16.to_be_bytes());
+        six.extend([0x60, 0, 0, 0, 0, 23, 6, 64]);
+        six.extend([0; 32]);
+        six.extend([0, 1, 0, 2, 0, 0, 0, 9, 0, 0, 0, 0, 0x50, 0x02, 0, 0, 0, 0, 0, 0, 7, 7, 7]);
+        let segment = parse(&six).expect("it is TCP");
+        assert_eq!((segment.seq, segment.len, segment.opens), (9, 4, true));
+        assert_eq!(segment.from.to_string(), "[::]:1");
+        let mut part = frame(6, &[0x50; 40]);
+        assert!(parse(&part).is_some());
+        part[20] = 0x20;
+        assert_eq!(parse(&part), None);
     }
 
     #[test]
