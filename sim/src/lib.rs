@@ -3,6 +3,7 @@
 pub mod baton;
 pub mod content;
 pub mod demo;
+pub mod explain;
 pub mod fault;
 pub mod frame;
 pub mod guest;

@@ -62,6 +62,10 @@ pub enum Delivery {
 
 /// Something that watches a world's links. Called in the order of events; must not block.
 pub trait Tap {
+    /// Getter: it wants [`Tap::event`]: hosts of a trial keep their event logs only where somebody does. Asked once, before the run.
+    fn wants_events(&self) -> bool {
+        false
+    }
     /// Input: a host handed `frame` to the link, before any fault.
     fn sent(&mut self, at: Instant, direction: DirectionId, frame: &[u8], fate: Fate<'_>);
     /// Input: as [`Tap::sent`], a frame that the host at the beginning of the direction did not send: a router on the way answers.

@@ -13,7 +13,7 @@ use crate::fault::{FaultProfile, FaultSource};
 use crate::guest::Release;
 use crate::hash::RollingHash;
 use crate::link::LinkConfig;
-use crate::report::{LegPage, Page, Recorder};
+use crate::report::{FrameLog, LegPage, Page, Recorder};
 use crate::trace::{CaptureSide, PcapngTap};
 
 /// Bytes of each frame that the capture keeps: every header, and some payload.
@@ -146,6 +146,7 @@ fn run_legs(
                 options.seed,
                 env!("CARGO_PKG_VERSION")
             ),
+            verdict: None,
             legs: pages,
         };
         let file = dir.join("demo.html");
@@ -199,12 +200,16 @@ fn run_leg(
         figures: report.figures.clone(),
         directions: leg.world.lanes().iter().map(|lane| lane.name().to_owned()).collect(),
         recording,
+        nodes: Vec::new(),
+        ends: Vec::new(),
+        frames: FrameLog::default(),
     };
     Ok((report, page))
 }
 
 fn sides(spec: &LegSpec) -> Vec<CaptureSide> {
     let side = |from: &str, to: &str| CaptureSide {
+        name: format!("{from}->{to}"),
         from: from.to_owned(),
         to: to.to_owned(),
         rate_bps: spec.link.rate_bps,

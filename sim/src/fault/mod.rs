@@ -16,4 +16,4 @@ pub use plan::{
     TcpOption,
 };
 pub use profile::{Bursts, Kind, LinkProfile};
-pub use text::{HEADER, PlanError, exact, write_fault};
+pub use text::{HEADER, PlanError, condition_words, exact, fault_words, write_fault};

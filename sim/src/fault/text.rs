@@ -107,6 +107,22 @@ pub fn write_fault(
     }
 }
 
+/// Getter: a fault as the plan says it, without the frame that it strikes: `delay by 3us`.
+pub fn fault_words(fault: Fault) -> String {
+    let mut words = String::new();
+    // Writing to a string cannot fail.
+    let _ = write_fault(&mut words, "-", 0, fault);
+    words.replacen(" - 0", "", 1)
+}
+
+/// Getter: a condition as the plan says it, without its place and time: `mtu 1400 told`.
+pub fn condition_words(condition: Condition) -> String {
+    let mut words = String::new();
+    // Writing to a string cannot fail.
+    let _ = write_condition(&mut words, "-", condition);
+    words.replacen(" -", "", 1)
+}
+
 fn write_condition(f: &mut impl fmt::Write, span: &str, condition: Condition) -> fmt::Result {
     match condition {
         Condition::Partition => write!(f, "partition {span}"),
@@ -412,6 +428,18 @@ mod tests {
         let at = |ms| Instant::ZERO + Duration::from_millis(ms);
         assert_eq!(spans, [("b", at(3_200), at(3_900), Condition::Pause)]);
         assert_eq!(plan.to_string(), text.replace("\n\n", "\n"), "comments stay, and the order");
+    }
+
+    #[test]
+    fn what_happens_is_said_without_its_place() {
+        let by = Duration::from_micros(3);
+        assert_eq!(fault_words(Fault::Drop), "drop");
+        assert_eq!(fault_words(Fault::Delay { by }), "delay by 3us");
+        let forgery = Forgery { kind: ForgeryKind::Rst, ahead: 7 };
+        assert_eq!(fault_words(Fault::Forge(forgery)), "forge rst 7");
+        assert_eq!(condition_words(Condition::Partition), "partition");
+        let mtu = Condition::Mtu { bytes: 1_400, told: true };
+        assert_eq!(condition_words(mtu), "mtu 1400 told");
     }
 
     fn any_option() -> impl Strategy<Value = TcpOption> {

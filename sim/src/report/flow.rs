@@ -85,6 +85,8 @@ pub struct Flow {
 impl Flow {
     /// The most samples of each kind.
     pub const SAMPLES_MAX: usize = 400_000;
+    /// Among so many of the last segments is the one that was lost beyond the first link.
+    const UNDER_WAY_MAX: usize = 4_096;
 
     /// A flow without samples.
     pub fn new(transport: Transport, from: SocketAddr, to: SocketAddr) -> Self {
@@ -142,6 +144,16 @@ impl Flow {
             self.sent.push(Sent { at, from, to, again, lost });
         } else {
             self.truncated = true;
+        }
+    }
+
+    /// Input: what was sent last from `seq` on is lost, or damaged, beyond the first link.
+    pub fn on_lost(&mut self, seq: u32) {
+        let from = self.relative(seq);
+        let recent = self.sent.iter_mut().rev().take(Self::UNDER_WAY_MAX);
+        if let Some(sent) = recent.into_iter().find(|sent| sent.from == from && !sent.lost) {
+            sent.lost = true;
+            self.lost += 1;
         }
     }
 
@@ -265,6 +277,17 @@ mod tests {
         let again: Vec<bool> = flow.sent.iter().map(|sent| sent.again).collect();
         assert_eq!(again, [false, false, true]);
         assert!(flow.sent[0].lost);
+    }
+
+    #[test]
+    fn what_a_later_link_loses_is_marked_once() {
+        let mut flow = flow();
+        flow.on_sent(Instant::ZERO, 100, 50, false);
+        flow.on_sent(Instant::ZERO, 150, 50, false);
+        flow.on_lost(100);
+        flow.on_lost(170);
+        let lost: Vec<bool> = flow.sent.iter().map(|sent| sent.lost).collect();
+        assert_eq!((lost, flow.lost()), (vec![true, false], 1));
     }
 
     #[test]

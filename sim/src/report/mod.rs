@@ -1,6 +1,7 @@
-//! One self-contained HTML page: time-sequence graph, congestion window, round-trip time and faults.
+//! One self-contained HTML page: time-sequence graph, congestion window, round-trip time, faults, and single frames between their hosts.
 
 mod flow;
+mod frames;
 mod json;
 mod page;
 mod recorder;
@@ -8,6 +9,8 @@ mod segment;
 mod thin;
 
 pub use flow::{Flow, Unit, WindowSample};
-pub use page::{LegPage, Page};
+pub use frames::{FrameFate, FrameKind, FrameLog, FrameMark};
+pub(crate) use json::push_text;
+pub use page::{LegPage, Page, Verdict};
 pub use recorder::{FaultMark, Recorder, Recording};
 pub use segment::{Segment, parse};

@@ -6,10 +6,12 @@ use causeway_core::event::RetransmitCause;
 use causeway_core::time::Instant;
 
 use super::flow::{Flow, Sent, Unit};
+use super::frames::{FrameLog, FrameMark};
 use super::json::{micros, push_numbers, push_text};
 use super::recorder::Recording;
 use super::thin::{bars, pick};
 use crate::fault::Fault;
+use crate::workload::Violation;
 
 const TEMPLATE: &str = include_str!("page.html");
 const DATA_MARK: &str = "@DATA@";
@@ -19,7 +21,7 @@ const BARS_MAX: usize = 3_000;
 const POINTS_MAX: usize = 3_000;
 const MARKS_MAX: usize = 4_000;
 const DETAIL_MAX: usize = 3_000;
-const FLOWS_MAX: usize = 8;
+const FLOWS_MAX: usize = 16;
 
 /// One leg of a run: a link, its flows, and the figures to print beside them.
 #[derive(Debug)]
@@ -34,6 +36,23 @@ pub struct LegPage {
     pub directions: Vec<String>,
     /// What was recorded.
     pub recording: Recording,
+    /// Hosts and switches, in the order in which single frames are drawn between them.
+    pub nodes: Vec<String>,
+    /// For each direction, from which node to which.
+    pub ends: Vec<[usize; 2]>,
+    /// Single frames. Empty: none are drawn.
+    pub frames: FrameLog,
+}
+
+/// What a run was judged to be, and what repeats it.
+#[derive(Debug)]
+pub struct Verdict {
+    /// The first rule that was broken.
+    pub violation: Option<Violation>,
+    /// The text of the case.
+    pub case: String,
+    /// The text of the plan that was executed.
+    pub executed: String,
 }
 
 /// The page of a whole run.
@@ -43,6 +62,8 @@ pub struct Page {
     pub title: String,
     /// A line below: seed, hash, version.
     pub subtitle: String,
+    /// Of a case.
+    pub verdict: Option<Verdict>,
     /// In the order in which they ran.
     pub legs: Vec<LegPage>,
 }
@@ -54,6 +75,8 @@ impl Page {
         push_text(&mut data, &self.title);
         data.push_str(",\"subtitle\":");
         push_text(&mut data, &self.subtitle);
+        data.push_str(",\"verdict\":");
+        push_verdict(&mut data, self.verdict.as_ref());
         data.push_str(",\"legs\":");
         push_list(&mut data, &self.legs, push_leg);
         data.push('}');
@@ -70,6 +93,43 @@ fn push_list<T>(out: &mut String, items: &[T], mut push: impl FnMut(&mut String,
         push(out, item);
     }
     out.push(']');
+}
+
+fn push_verdict(out: &mut String, verdict: Option<&Verdict>) {
+    let Some(Verdict { violation, case, executed }) = verdict else {
+        out.push_str("null");
+        return;
+    };
+    out.push_str("{\"case\":");
+    push_text(out, case);
+    out.push_str(",\"executed\":");
+    push_text(out, executed);
+    if let Some(Violation { signature, at, words }) = violation {
+        let _ = write!(out, ",\"at\":{},\"signature\":", micros(*at));
+        push_text(out, signature);
+        out.push_str(",\"words\":");
+        push_text(out, words);
+    }
+    out.push('}');
+}
+
+/// Single frames: five numbers and a text each.
+fn push_frames(out: &mut String, leg: &LegPage) {
+    out.push_str(",\"nodes\":");
+    push_list(out, &leg.nodes, |out, name| push_text(out, name));
+    out.push_str(",\"ends\":");
+    push_numbers(out, leg.ends.iter().flatten().map(|node| *node as f64));
+    let _ = write!(out, ",\"leftOut\":{},\"frames\":", leg.frames.left_out());
+    let mut marks: Vec<_> = leg.frames.marks().collect();
+    marks.sort_by_key(|mark| mark.sent_at);
+    let numbers = |mark: &&FrameMark| {
+        let arrived = mark.arrived_at.map_or(-1.0, micros);
+        let (direction, kind) = (mark.direction.0 as f64, f64::from(mark.kind as u8));
+        [micros(mark.sent_at), arrived, direction, mark.number as f64, kind]
+    };
+    push_numbers(out, marks.iter().flat_map(numbers));
+    out.push_str(",\"words\":");
+    push_list(out, &marks, |out, mark| push_text(out, &mark.words));
 }
 
 fn push_leg(out: &mut String, leg: &LegPage) {
@@ -102,14 +162,20 @@ fn push_leg(out: &mut String, leg: &LegPage) {
         [micros(mark.at), mark.direction.0 as f64, kind]
     });
     push_numbers(out, marks);
+    push_frames(out, leg);
+    let _ = write!(out, ",\"flowsInAll\":{}", leg.recording.flows.len());
     out.push_str(",\"flows\":");
     push_list(out, &largest(&leg.recording.flows), |out, flow| push_flow(out, flow));
     out.push('}');
 }
 
-/// The flows that sent most, those that sent next to nothing left out.
+/// The flows that sent most, those that sent next to nothing left out if others did.
 fn largest(flows: &[Flow]) -> Vec<&Flow> {
-    let mut all: Vec<&Flow> = flows.iter().filter(|flow| flow.sent.len() > 3).collect();
+    let more = |least: usize| flows.iter().filter(move |flow| flow.sent.len() > least);
+    let mut all: Vec<&Flow> = more(3).collect();
+    if all.is_empty() {
+        all = more(0).collect();
+    }
     all.sort_by_key(|flow| std::cmp::Reverse(flow.sent.len()));
     all.truncate(FLOWS_MAX);
     all
@@ -187,7 +253,20 @@ fn push_detail(out: &mut String, flow: &Flow) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::FrameFate;
+    use crate::tap::DirectionId;
     use causeway_core::port::Transport;
+
+    /// More frames than are kept, with words as long as they come.
+    fn frames() -> FrameLog {
+        let mut frames = FrameLog::default();
+        for number in 0..20_000 {
+            let fate = FrameFate { number: Some(number), ..FrameFate::default() };
+            let at = Instant::from_nanos(number * 1_000);
+            frames.sent((at, DirectionId(0)), &fate, &"w".repeat(100));
+        }
+        frames
+    }
 
     fn page() -> Page {
         let ends = ("10.0.0.1:1".parse().expect("fine"), "10.0.0.2:2".parse().expect("fine"));
@@ -204,18 +283,33 @@ mod tests {
             figures: vec![("seed".to_owned(), "1".to_owned())],
             directions: vec!["a->b".to_owned()],
             recording,
+            nodes: vec!["a".to_owned(), "b".to_owned()],
+            ends: vec![[0, 1]],
+            frames: frames(),
         };
-        Page { title: "t".to_owned(), subtitle: "s".to_owned(), legs: vec![leg] }
+        let verdict = Verdict {
+            violation: Some(Violation {
+                signature: "O1.content".to_owned(),
+                at: Instant::from_nanos(1_500),
+                words: "</script><script>alert(1)</script>".to_owned(),
+            }),
+            case: "<!-- causeway".to_owned(),
+            executed: String::new(),
+        };
+        let (title, subtitle) = ("t".to_owned(), "s".to_owned());
+        Page { title, subtitle, verdict: Some(verdict), legs: vec![leg] }
     }
 
     #[test]
     fn a_page_is_one_document_of_bounded_size_that_fetches_nothing() {
         let html = page().render();
-        assert!(html.starts_with("<!doctype html>") && html.len() < 1_000_000, "{}", html.len());
+        assert!(html.starts_with("<!doctype html>") && html.len() < 2_000_000, "{}", html.len());
         for fetch in ["http://", "https://", "src=", "@import", "url("] {
             assert!(!html.contains(fetch), "{fetch}");
         }
         assert_eq!(html.matches("</script>").count(), html.matches("<script").count());
-        assert!(!html.contains(DATA_MARK));
+        assert!(!html.contains(DATA_MARK) && !html.contains("<!-- causeway"));
+        assert!(html.contains("\"at\":1.5,\"signature\":\"O1.content\""));
+        assert!(html.contains("\"leftOut\":14000"));
     }
 }

@@ -67,9 +67,21 @@ impl Recording {
 #[derive(Clone, Debug, Default)]
 pub struct Recorder {
     recording: Rc<RefCell<Recording>>,
+    /// By direction: a host sends, a host receives. Others are taken to have hosts at both ends.
+    hosts_at: Rc<[[bool; 2]]>,
 }
 
 impl Recorder {
+    /// A recorder of a world with switches: `hosts_at` says for each direction whether a host sends, and whether one receives. What
+    /// passes a switch is one segment, however many links it takes.
+    pub fn between(hosts_at: Vec<[bool; 2]>) -> Self {
+        Self { hosts_at: hosts_at.into(), ..Self::default() }
+    }
+
+    fn is_host(&self, direction: DirectionId, end: usize) -> bool {
+        self.hosts_at.get(direction.0).is_none_or(|ends| ends[end])
+    }
+
     /// Output: what was recorded; the recorder is empty afterwards.
     pub fn take(&self) -> Recording {
         self.recording.take()
@@ -77,6 +89,10 @@ impl Recorder {
 }
 
 impl Tap for Recorder {
+    fn wants_events(&self) -> bool {
+        true
+    }
+
     fn sent(&mut self, at: Instant, direction: DirectionId, frame: &[u8], fate: Fate<'_>) {
         let mut recording = self.recording.borrow_mut();
         match fate {
@@ -88,11 +104,18 @@ impl Tap for Recorder {
                 }
             }
         }
+        let lost = fate.is_lost() || fate.is_damaged();
+        let is_first = self.is_host(direction, 0);
         if let Some(Segment { transport, from, to, seq, len, .. }) = parse(frame)
             && len > 0
+            && (is_first || lost)
             && let Some(flow) = recording.flow(transport, from, to)
         {
-            recording.flows[flow].on_sent(at, seq, len, fate.is_lost() || fate.is_damaged());
+            if is_first {
+                recording.flows[flow].on_sent(at, seq, len, lost);
+            } else {
+                recording.flows[flow].on_lost(seq);
+            }
         }
     }
 
@@ -109,6 +132,9 @@ impl Tap for Recorder {
             recording.mark(at, direction, None);
         }
         // A corrupted frame may name any flow: only those that exist are touched.
+        if !self.is_host(direction, 1) {
+            return;
+        }
         if let Some(Segment { transport, from, to, ack: Some(ack), .. }) = parse(frame)
             && let Some(&flow) = recording.by_ends.get(&(transport, to, from))
         {
@@ -147,5 +173,35 @@ impl Tap for Recorder {
             | Event::Resolver { .. }
             | Event::Dropped { .. } => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 100 bytes of TCP from 10.0.0.1:1 to 10.0.0.2:2.
+    fn frame() -> Vec<u8> {
+        let mut frame = vec![0; 14];
+        frame[12] = 8;
+        frame.extend([0x45, 0, 0, 140, 0, 0, 0, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
+        frame.extend([0, 1, 0, 2, 0, 0, 0, 9, 0, 0, 0, 0, 0x50, 0x10, 0, 0, 0, 0, 0, 0]);
+        frame.resize(14 + 140, 7);
+        frame
+    }
+
+    #[test]
+    fn what_crosses_a_switch_is_one_segment_and_lost_where_it_is_lost() {
+        let recorder = Recorder::between(vec![[true, false], [false, true]]);
+        let mut tap = recorder.clone();
+        let fates = [Fate::OnWire { number: 1, faults: &[] }, Fate::QueueFull];
+        for (direction, fate) in fates.into_iter().enumerate() {
+            tap.sent(Instant::ZERO, DirectionId(direction), &frame(), fate);
+        }
+        let recording = recorder.take();
+        let [flow] = recording.flows.as_slice() else { panic!("one flow") };
+        let sent: Vec<_> = flow.sent.iter().map(|sent| (sent.from, sent.to, sent.lost)).collect();
+        assert_eq!(sent, [(0, 100, true)]);
+        assert_eq!(recording.faults[0].direction, DirectionId(1));
     }
 }

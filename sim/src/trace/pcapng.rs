@@ -16,22 +16,34 @@ use pcap_file::pcapng::blocks::section_header::{SectionHeaderBlock, SectionHeade
 use pcap_file::pcapng::blocks::unknown::UnknownBlock;
 use pcap_file::{DataLink, Endianness, PcapError, pcapng::PcapNgWriter};
 
-use crate::fault::{Fault, FaultPlan, write_fault};
+use crate::fault::{Fault, FaultPlan, condition_words, write_fault};
 use crate::tap::{Delivery, DirectionId, Fate, Tap};
+use crate::trial::Case;
 
-/// The private enterprise number in the custom block that carries the plan: the one that RFC 5612 sets
-/// aside for examples, because the project has none of its own. Readers that do not know it skip the block.
-pub const PLAN_BLOCK_PEN: u32 = 32_473;
-const CUSTOM_BLOCK: u32 = 0x0000_0bad;
+/// The private enterprise number in the custom blocks that carry texts: the one that RFC 5612 sets aside for examples, because the
+/// project has none of its own. Readers that do not know it skip the blocks.
+pub const TEXT_BLOCK_PEN: u32 = 32_473;
+/// A custom block that may be copied (draft-ietf-opsawg-pcapng 4.9).
+pub(super) const CUSTOM_BLOCK: u32 = 0x0000_0bad;
+/// What the first line of a custom block's text begins with, whatever the version.
+pub(super) const TEXT_NAME: &str = "causeway capture ";
+/// The version of the blocks.
+pub(super) const TEXT_VERSION: &str = "1";
+/// The text is the case that was run.
+pub(super) const TEXT_CASE: &str = "case";
+/// The text is the plan of every decision that was executed.
+pub(super) const TEXT_EXECUTED: &str = "executed";
 /// Timestamps count units of 10^-9 s.
 const NANOSECONDS: u8 = 9;
 
 /// One direction of a link as the capture names it.
 #[derive(Clone, Debug)]
 pub struct CaptureSide {
-    /// The host that sends in this direction.
+    /// What plans call it: `a->b`.
+    pub name: String,
+    /// Who sends in it: a host, one of its NICs, or a switch.
     pub from: String,
-    /// The host that receives.
+    /// Who receives.
     pub to: String,
     /// Line rate in bit/s.
     pub rate_bps: u64,
@@ -39,8 +51,8 @@ pub struct CaptureSide {
 
 type Shared<W> = Rc<RefCell<State<W>>>;
 
-/// Writes each frame twice: on interface `FROM.tx` as it was sent, before the faults, with what the
-/// link did to it as the packet's comment; on interface `TO.rx` as it arrived, after the faults.
+/// Writes each frame twice: on interface `FROM.tx` as it was sent, before the faults, on interface `TO.rx` as it arrived, after the
+/// faults. The packet's comment has the frame's number in its direction, and what the link did to it as a plan says it.
 ///
 /// Clones write to the same file: one goes to the world, the other stays for [`PcapngTap::finish`].
 pub struct PcapngTap<W: Write> {
@@ -96,23 +108,21 @@ impl<W: Write> PcapngTap<W> {
         Ok(Self { state: Rc::new(RefCell::new(state)) })
     }
 
+    /// Command: puts the case that is run into the capture. Call it before the run: a capture that is cut still has its case then.
+    pub fn case(&self, case: &Case) {
+        self.state.borrow_mut().text(TEXT_CASE, &case.to_string());
+    }
+
     /// Command: ends the capture with the executed plan in a custom block, and flushes.
     ///
     /// # Errors
     /// The first error of any write since the beginning.
     pub fn finish(self, plan: &FaultPlan) -> io::Result<()> {
         let mut state = self.state.borrow_mut();
+        state.text(TEXT_EXECUTED, &plan.to_string());
         if let Some(error) = state.error.take() {
             return Err(error);
         }
-        let mut body = PLAN_BLOCK_PEN.to_le_bytes().to_vec();
-        body.extend_from_slice(plan.to_string().as_bytes());
-        // A custom block does not say where its data end: fill up to four bytes with empty lines.
-        body.resize(body.len().next_multiple_of(4), b'\n');
-        let length = u32::try_from(body.len() + 12)
-            .map_err(|_| io::Error::other("the plan is longer than a block can be"))?;
-        let block = UnknownBlock::new(CUSTOM_BLOCK, length, &body).into_block();
-        state.writer.write_block(&block).map_err(into_io)?;
         state.writer.get_mut().flush()
     }
 }
@@ -165,28 +175,45 @@ impl<W: Write> State<W> {
         }
     }
 
+    /// Writes a text into a custom block of its own.
+    fn text(&mut self, kind: &str, text: &str) {
+        if self.error.is_some() {
+            return;
+        }
+        let mut body = TEXT_BLOCK_PEN.to_le_bytes().to_vec();
+        body.extend_from_slice(format!("{TEXT_NAME}{TEXT_VERSION} {kind}\n{text}").as_bytes());
+        // A custom block does not say where its data end: fill up to four bytes with empty lines.
+        body.resize(body.len().next_multiple_of(4), b'\n');
+        let written = match u32::try_from(body.len() + 12) {
+            Ok(length) => {
+                let block = UnknownBlock::new(CUSTOM_BLOCK, length, &body).into_block();
+                self.writer.write_block(&block).map(drop).map_err(into_io)
+            }
+            Err(_) => Err(io::Error::other("the text is longer than a block can be")),
+        };
+        self.error = written.err();
+    }
+
     fn describe(&mut self, direction: DirectionId, fate: Fate<'_>) {
         let Some(side) = self.sides.get(direction.0) else { return };
-        let name = format!("{}->{}", side.from, side.to);
-        match fate {
-            Fate::QueueFull => self.comment.push_str("dropped: the link's queue is full"),
+        let name = side.name.as_str();
+        // Writing to a string cannot fail.
+        let _ = match fate {
+            Fate::QueueFull => write!(self.comment, "{name}: lost, the link's queue is full"),
             Fate::Swallowed { number, by } => {
-                // Writing to a string cannot fail.
-                let _ = write!(self.comment, "dropped: frame {number} of {name}, {by:?}");
+                let words = condition_words(by);
+                write!(self.comment, "frame {number} of {name}: lost, {words}")
             }
             Fate::OnWire { number, faults } => {
-                for &fault in faults {
-                    if !self.comment.is_empty() {
-                        self.comment.push_str("; ");
-                    }
-                    if fault == Fault::Drop {
-                        self.comment.push_str("dropped: ");
-                    }
-                    // Writing to a string cannot fail.
-                    let _ = write_fault(&mut self.comment, &name, number, fault);
+                let _ = write!(self.comment, "frame {number} of {name}");
+                let lost = if faults.contains(&Fault::Drop) { ": lost, " } else { ": " };
+                for (index, &fault) in faults.iter().enumerate() {
+                    self.comment.push_str(if index == 0 { lost } else { "; " });
+                    let _ = write_fault(&mut self.comment, name, number, fault);
                 }
+                Ok(())
             }
-        }
+        };
     }
 }
 
@@ -194,9 +221,15 @@ impl<W: Write> Tap for PcapngTap<W> {
     fn sent(&mut self, at: Instant, direction: DirectionId, frame: &[u8], fate: Fate<'_>) {
         let mut state = self.state.borrow_mut();
         state.comment.clear();
-        if !matches!(fate, Fate::OnWire { faults: [], .. }) {
-            state.describe(direction, fate);
-        }
+        state.describe(direction, fate);
+        state.packet(at, direction.0 * 2, frame);
+    }
+
+    fn injected(&mut self, at: Instant, direction: DirectionId, frame: &[u8], fate: Fate<'_>) {
+        let mut state = self.state.borrow_mut();
+        state.comment.clear();
+        state.describe(direction, fate);
+        state.comment.push_str(" (sent by a router on the way)");
         state.packet(at, direction.0 * 2, frame);
     }
 
@@ -210,8 +243,9 @@ impl<W: Write> Tap for PcapngTap<W> {
     ) {
         let mut state = self.state.borrow_mut();
         state.comment.clear();
+        state.describe(direction, Fate::OnWire { number, faults: &[] });
         if delivery == Delivery::RingFull {
-            let _ = write!(state.comment, "dropped: the receive ring is full (frame {number})");
+            state.comment.push_str(": lost, the receive ring is full");
         }
         state.packet(at, direction.0 * 2 + 1, frame);
     }
@@ -232,6 +266,7 @@ mod tests {
 
     fn capture(snap_bytes: u32) -> Vec<u8> {
         let side = |from: &str, to: &str| CaptureSide {
+            name: format!("{from}->{to}"),
             from: from.to_owned(),
             to: to.to_owned(),
             rate_bps: 1_000_000_000,
@@ -264,7 +299,8 @@ mod tests {
         assert_eq!(section.interfaces, ["a.tx", "b.rx", "b.tx", "a.rx"]);
         assert_eq!(section.resolutions, [9; 4]);
         assert_eq!(section.packets.len(), 4);
-        assert_eq!(section.plan, "causeway fault plan 2\ndrop b->a 3\n");
+        let executed = "causeway capture 1 executed\ncauseway fault plan 2\ndrop b->a 3\n";
+        assert_eq!(section.texts, [executed]);
     }
 
     #[test]
@@ -274,10 +310,10 @@ mod tests {
         assert_eq!(
             comments,
             [
-                "",
-                "delay b->a 2 by 3us",
-                "dropped: drop b->a 3",
-                "dropped: the receive ring is full (frame 1)"
+                "frame 1 of a->b",
+                "frame 2 of b->a: delay b->a 2 by 3us",
+                "frame 3 of b->a: lost, drop b->a 3",
+                "frame 1 of a->b: lost, the receive ring is full"
             ]
         );
         let Packet { interface, nanos, captured, original, .. } = packets[1];

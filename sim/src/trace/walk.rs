@@ -26,8 +26,8 @@ pub struct Section {
     pub resolutions: Vec<u8>,
     /// Packets in file order.
     pub packets: Vec<Packet>,
-    /// The text in the plan's custom block.
-    pub plan: String,
+    /// The texts in custom blocks.
+    pub texts: Vec<String>,
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> u16 {
@@ -89,9 +89,9 @@ pub fn walk(mut file: &[u8]) -> Section {
                 section.packets.push(packet);
             }
             0xbad => {
-                assert_eq!(u32_at(body, 0), super::PLAN_BLOCK_PEN);
-                let plan = std::str::from_utf8(&body[4..]).expect("plans are UTF-8");
-                section.plan = format!("{}\n", plan.trim_end());
+                assert_eq!(u32_at(body, 0), super::TEXT_BLOCK_PEN);
+                let text = std::str::from_utf8(&body[4..]).expect("texts are UTF-8");
+                section.texts.push(format!("{}\n", text.trim_end()));
             }
             other => panic!("unexpected block type {other:#x}"),
         }

@@ -48,18 +48,23 @@ pub enum TrialError {
     Ambiguous,
 }
 
+/// Events that a host's log keeps between two iterations of its loop, where somebody wants them.
+const EVENTS_MAX: u32 = 4_096;
+
 /// A world with its flows.
 pub(super) struct Built {
     pub(super) world: World,
     pub(super) ledger: SharedLedger,
 }
 
-/// Where decisions about what is counted come from.
+/// What hosts are given beside their settings: where decisions about what is counted come from, and room for events.
 struct Counted<'a> {
     seed: u64,
     faults: HostFaults,
     /// Those of the plan; `None` where they are drawn.
     plan: Option<std::collections::BTreeMap<(&'a str, Event), crate::fault::Counted>>,
+    /// Of each host's log.
+    events_max: u32,
 }
 
 impl Counted<'_> {
@@ -80,8 +85,13 @@ impl Counted<'_> {
     }
 }
 
-/// Command: a world in which nothing has happened yet.
-pub(super) fn build(scenario: &Scenario, plan: &FaultPlan, seed: u64) -> Result<Built, TrialError> {
+/// Command: a world in which nothing has happened yet. `events`: hosts tell what happens inside of them.
+pub(super) fn build(
+    scenario: &Scenario,
+    plan: &FaultPlan,
+    seed: u64,
+    events: bool,
+) -> Result<Built, TrialError> {
     let decides = !plan.frames().is_empty() || !plan.counted().is_empty();
     let draws = scenario.draws;
     if decides && draws {
@@ -92,8 +102,12 @@ pub(super) fn build(scenario: &Scenario, plan: &FaultPlan, seed: u64) -> Result<
     config.end_at = Instant::from_nanos(u64::MAX);
     let mut world = World::new(config);
     let ledger = Ledger::shared(scenario.flows.len(), excuses(scenario, plan));
-    let counted =
-        Counted { seed, faults: scenario.faults.host, plan: (!draws).then(|| plan.counted()) };
+    let counted = Counted {
+        seed,
+        faults: scenario.faults.host,
+        plan: (!draws).then(|| plan.counted()),
+        events_max: if events { EVENTS_MAX } else { 0 },
+    };
     let mut nics = Vec::with_capacity(scenario.hosts.len());
     for (index, spec) in scenario.hosts.iter().enumerate() {
         nics.push(add_host(&mut world, scenario, (index, spec), &counted, &ledger)?);
@@ -144,7 +158,9 @@ fn add_host(
         granularity: spec.granularity,
     };
     let settings = spec.config.clone();
-    let make: MakeStack = Box::new(move |seed, secret| stack_builder(&settings, seed, secret));
+    let events_max = counted.events_max;
+    let make: MakeStack =
+        Box::new(move |seed, secret| stack_builder(&settings, seed, secret).events_max(events_max));
     let faults = PortFaults {
         stream: counted.dice(&spec.name, entity, Event::NoRings),
         memory: counted.dice(&spec.name, entity, Event::NoMemory),

@@ -60,7 +60,8 @@ impl Trial {
     /// # Errors
     /// The case cannot be run at all.
     pub fn run(&self, taps: Vec<Box<dyn Tap>>) -> Result<Outcome, TrialError> {
-        let mut built = build(&self.scenario, &self.plan, self.seed)?;
+        let events = taps.iter().any(|tap| tap.wants_events());
+        let mut built = build(&self.scenario, &self.plan, self.seed, events)?;
         taps.into_iter().for_each(|tap| built.world.add_tap(tap));
         let Built { mut world, ledger } = built;
         let watch = Watch::new(&self.scenario, &self.plan, &world);
