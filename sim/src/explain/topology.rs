@@ -21,10 +21,10 @@ pub(super) struct Direction {
     pub(super) rate_bps: u64,
 }
 
-/// Hosts, switches and what is between them.
+/// Hosts, switches, routers and what is between them.
 #[derive(Clone, Debug)]
 pub(super) struct Topology {
-    /// Hosts in the order of their ids, then switches.
+    /// Hosts in the order of their ids, then switches, then routers.
     pub(super) nodes: Vec<String>,
     /// How many of them are hosts.
     pub(super) hosts: usize,
@@ -39,6 +39,7 @@ impl Topology {
     pub(super) fn new(scenario: &Scenario) -> Self {
         let hosts = scenario.hosts.iter().map(|host| host.name.clone());
         let nodes = hosts.chain(scenario.switches.iter().map(|switch| switch.name.clone()));
+        let nodes = nodes.chain(scenario.routers.iter().map(|router| router.name.clone()));
         let mut addresses = BTreeMap::new();
         for (index, host) in scenario.hosts.iter().enumerate() {
             for address in host.config.interfaces().iter().flat_map(|i| i.addresses()) {
@@ -109,6 +110,7 @@ fn node(scenario: &Scenario, end: LinkEnd) -> usize {
     match end {
         LinkEnd::Host(host, _) => host,
         LinkEnd::Switch(switch) => scenario.hosts.len() + switch,
+        LinkEnd::Router(router, _) => scenario.hosts.len() + scenario.switches.len() + router,
     }
 }
 
@@ -118,11 +120,16 @@ fn port(scenario: &Scenario, link: &LinkSpec, end: usize) -> String {
             let spec = &scenario.hosts[host];
             format!("{}.{}", spec.name, spec.config.interfaces()[nic].name())
         }
+        LinkEnd::Router(router, nic) => {
+            let spec = &scenario.routers[router];
+            format!("{}.{}", spec.name, spec.config.interfaces()[nic].name())
+        }
         // Its ports are told apart by who is there.
         LinkEnd::Switch(switch) => {
             let other = match link.ends[1 - end] {
                 LinkEnd::Host(host, _) => &scenario.hosts[host].name,
                 LinkEnd::Switch(other) => &scenario.switches[other].name,
+                LinkEnd::Router(router, _) => &scenario.routers[router].name,
             };
             format!("{}:{other}", scenario.switches[switch].name)
         }

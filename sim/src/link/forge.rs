@@ -1,7 +1,5 @@
 //! Packets of somebody who is not on the path: made of what can be guessed of a flow.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
 use super::rewrite::{repair, set_len};
 use crate::fault::{Forgery, ForgeryKind, IP, Place};
 
@@ -78,47 +76,6 @@ fn icmp(frame: &[u8], place: &Place, mtu: Option<u16>, ahead: u32) -> Vec<u8> {
     bytes
 }
 
-/// Output: what the sender of `frame` is told by a router whose next link takes `mtu` bytes: ICMP "too big" (RFC 792, RFC 1191 §4, RFC
-/// 4443 §3.2) from `router`. `None` for what is no IP packet that deserves an answer.
-pub fn too_big(frame: &[u8], mtu: u16) -> Option<Vec<u8>> {
-    let place = Place::of(frame)?;
-    let is_v4 = place.version == 4;
-    let router: IpAddr = if is_v4 {
-        Ipv4Addr::new(192, 0, 2, 1).into()
-    } else {
-        Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into()
-    };
-    let mut bytes = Vec::with_capacity(120);
-    bytes.extend(&frame[6..12]);
-    bytes.extend(&frame[..6]);
-    bytes.extend(&frame[12..14]);
-    let quoted = &frame[IP..(place.tcp + QUOTED).min(frame.len())];
-    let len = 8 + quoted.len() as u16;
-    match router {
-        IpAddr::V4(router) => {
-            bytes.extend([0x45, 0]);
-            bytes.extend((20 + len).to_be_bytes());
-            bytes.extend([0, 0, 0, 0, 64, 1, 0, 0]);
-            bytes.extend(router.octets());
-            bytes.extend(&frame[IP + 12..IP + 16]);
-            bytes.extend([3, 4, 0, 0, 0, 0]);
-            bytes.extend(mtu.to_be_bytes());
-        }
-        IpAddr::V6(router) => {
-            bytes.extend([0x60, 0, 0, 0]);
-            bytes.extend(len.to_be_bytes());
-            bytes.extend([58, 64]);
-            bytes.extend(router.octets());
-            bytes.extend(&frame[IP + 8..IP + 24]);
-            bytes.extend([2, 0, 0, 0]);
-            bytes.extend(u32::from(mtu).to_be_bytes());
-        }
-    }
-    bytes.extend(quoted);
-    repair(&mut bytes);
-    Some(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::rewrite::tests::segment as example;
@@ -166,8 +123,6 @@ mod tests {
             let quoted = place.tcp + 8 + (place.tcp - IP);
             assert_eq!(error[quoted..quoted + 4], [0, 80, 0x9c, 0x40]);
             assert_eq!(error[quoted + 4..quoted + 8], (place.ack + 5).to_be_bytes());
-            let told = too_big(&frame, 600).expect("an error");
-            assert_eq!(told[told.len() - 8..told.len() - 4], [0x9c, 0x40, 0, 80]);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A direction in operation: physics, faults, and the frames under way.
 
 use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::rc::Rc;
 
 use causeway_core::time::Instant;
@@ -8,13 +9,18 @@ use causeway_core::time::Instant;
 use super::conditions::{Conditions, Passage};
 use super::decider::Decider;
 use super::direction::{Direction, LinkConfig, Queue, Sent};
-use super::forge::{forged, too_big};
+use super::forge::forged;
 use super::rewrite::{is_damaged, is_sound, repair, set_ecn, set_len, strip};
 use crate::fault::{Condition, Fault, FaultPlan, Place};
 use crate::frame::SimFrame;
 use crate::hash::RollingHash;
 use crate::nic::NicPort;
+use crate::relay::{Told, error};
 use crate::tap::{Delivery, DirectionId, Fate, Tap};
+
+/// Who tells that a packet is too long for a link whose MTU has shrunk (addresses for documentation, RFC 5737, RFC 3849).
+const ROUTER_V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+const ROUTER_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
 
 /// A frame under way.
 #[derive(Debug)]
@@ -210,8 +216,10 @@ impl Lane {
         let fate = Fate::Swallowed { number: flight.number, by };
         tell(taps, (now, self.id), injected, &self.original, fate);
         if let Condition::Mtu { bytes, told: true } = by {
-            let told = too_big(flight.frame.bytes(), bytes);
-            self.replies.extend(told.and_then(|bytes| flight.frame.sibling(&bytes)));
+            let told = [IpAddr::V4(ROUTER_V4), IpAddr::V6(ROUTER_V6)].into_iter();
+            let mut told =
+                told.filter_map(|router| error(flight.frame.bytes(), router, Told::TooBig(bytes)));
+            self.replies.extend(told.next().and_then(|bytes| flight.frame.sibling(&bytes)));
         }
     }
 

@@ -13,3 +13,4 @@ pub use cost::{ETHERNET_OVERHEAD_BYTES, FRAME_BYTES_MIN, wire_bytes};
 pub use decider::Decider;
 pub use direction::{Counters, Direction, LinkConfig, Queue, QueueLimit, Sent};
 pub use lane::{FaultCounters, Flight, Lane, Observers, Sink, Stragglers};
+pub use rewrite::repair;

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::host::HostSpec;
+use super::router::RouterSpec;
 use super::unique;
 use crate::link::{LinkConfig, QueueLimit};
 
@@ -42,6 +43,8 @@ pub enum LinkEnd {
     Host(usize, usize),
     /// A switch, by its position.
     Switch(usize),
+    /// A router's interface, by their positions.
+    Router(usize, usize),
 }
 
 /// A link.
@@ -80,28 +83,40 @@ impl RawSwitch {
 pub(super) struct Ends<'a> {
     hosts: &'a [HostSpec],
     switches: &'a [SwitchSpec],
-    taken: BTreeSet<(usize, usize)>,
+    routers: &'a [RouterSpec],
+    taken: BTreeSet<(bool, usize, usize)>,
 }
 
 impl<'a> Ends<'a> {
-    pub(super) fn new(hosts: &'a [HostSpec], switches: &'a [SwitchSpec]) -> Self {
-        Self { hosts, switches, taken: BTreeSet::new() }
+    pub(super) const fn new(
+        hosts: &'a [HostSpec],
+        switches: &'a [SwitchSpec],
+        routers: &'a [RouterSpec],
+    ) -> Self {
+        Self { hosts, switches, routers, taken: BTreeSet::new() }
     }
 
-    /// `a` (its first free interface), `a.eth1`, or a switch; and its name in directions.
+    /// `a` (a host's or router's first free interface), `a.eth1`, or a switch; and its name in directions.
     fn find(&mut self, text: &str) -> Option<(LinkEnd, String)> {
         if let Some(at) = self.switches.iter().position(|switch| switch.name == text) {
             return Some((LinkEnd::Switch(at), text.to_owned()));
         }
         let (name, nic) = text.split_once('.').map_or((text, None), |(a, b)| (a, Some(b)));
-        let host = self.hosts.iter().position(|host| host.name == name)?;
-        let interfaces = self.hosts[host].config.interfaces();
+        let host = self.hosts.iter().position(|host| host.name == name);
+        let router = self.routers.iter().position(|router| router.name == name);
+        let (node, interfaces) = match (host, router) {
+            (Some(host), _) => (host, self.hosts[host].config.interfaces()),
+            (None, Some(router)) => (router, self.routers[router].config.interfaces()),
+            (None, None) => return None,
+        };
+        let is_router = host.is_none();
         let is_it = |at: usize| match nic {
             Some(nic) => interfaces[at].name() == nic,
-            None => !self.taken.contains(&(host, at)),
+            None => !self.taken.contains(&(is_router, node, at)),
         };
         let at = (0..interfaces.len()).find(|at| is_it(*at))?;
-        self.taken.insert((host, at)).then(|| (LinkEnd::Host(host, at), text.to_owned()))
+        let end = if is_router { LinkEnd::Router(node, at) } else { LinkEnd::Host(node, at) };
+        self.taken.insert((is_router, node, at)).then(|| (end, text.to_owned()))
     }
 }
 
@@ -138,7 +153,8 @@ impl RawLink {
             ends.find(text.get_ref()).ok_or_else(|| {
                 let problem =
                     format!("{:?} is neither a switch nor a free interface", text.get_ref());
-                let advice = "name a host, a host's interface like \"a.eth0\", or a switch";
+                let advice =
+                    "name a host or router, an interface of one like \"a.eth0\", or a switch";
                 source.error(KEY, text.span(), problem, advice)
             })
         };
@@ -147,10 +163,10 @@ impl RawLink {
         let delay = Duration::from_micros(DELAY_US.check_u64(source, self.delay_us.as_ref())?);
         let limit = QUEUE_FRAMES.check_u32(source, self.queue_frames.as_ref())? as usize;
         let dropping = LinkConfig::routed(rate_bps, delay, QueueLimit::Frames(limit));
-        // A switch has no ring that pushes back.
+        // Switches and routers have no ring that pushes back.
         let of = |end: LinkEnd| match end {
             LinkEnd::Host(..) => LinkConfig::cable(rate_bps, delay),
-            LinkEnd::Switch(_) => dropping,
+            LinkEnd::Switch(_) | LinkEnd::Router(..) => dropping,
         };
         let queues = [("cable", false), ("drop-tail", true)];
         let drops = word(source, "link.queue", self.queue.as_ref(), false, &queues)?;

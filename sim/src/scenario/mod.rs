@@ -6,6 +6,7 @@ mod fault;
 mod flow;
 mod host;
 mod link;
+mod router;
 mod rules;
 
 use std::collections::BTreeSet;
@@ -19,6 +20,7 @@ pub use fault::{FaultSettings, HostFaults};
 pub use flow::{FlowKind, FlowSpec};
 pub use host::HostSpec;
 pub use link::{LinkEnd, LinkSpec, SwitchSpec};
+pub use router::RouterSpec;
 pub use rules::RunRules;
 
 #[derive(Debug, Deserialize)]
@@ -28,6 +30,8 @@ struct RawScenario {
     host: Vec<host::RawHost>,
     #[serde(default)]
     switch: Vec<link::RawSwitch>,
+    #[serde(default)]
+    router: Vec<router::RawRouter>,
     #[serde(default)]
     link: Vec<link::RawLink>,
     #[serde(default)]
@@ -44,6 +48,8 @@ pub struct Scenario {
     pub hosts: Vec<HostSpec>,
     /// Switches, in order.
     pub switches: Vec<SwitchSpec>,
+    /// Routers, in order.
+    pub routers: Vec<RouterSpec>,
     /// Links, in order.
     pub links: Vec<LinkSpec>,
     /// What is done, in order.
@@ -73,7 +79,9 @@ impl Scenario {
         let hosts = hosts.collect::<Result<Vec<_>, _>>()?;
         let switches = raw.switch.into_iter().map(|raw| raw.build(&source, &mut names));
         let switches = switches.collect::<Result<Vec<_>, _>>()?;
-        let ends = link::Ends::new(&hosts, &switches);
+        let routers = raw.router.into_iter().map(|raw| raw.build(&source, &mut names));
+        let routers = routers.collect::<Result<Vec<_>, _>>()?;
+        let ends = link::Ends::new(&hosts, &switches, &routers);
         let links = link::build_all(&source, raw.link, ends)?;
         if let Some(beyond) = raw.flow.get(flow::FLOWS_MAX) {
             let problem = format!("{} flows are too many", raw.flow.len());
@@ -85,7 +93,7 @@ impl Scenario {
         let draws = raw.fault.is_some();
         let faults = raw.fault.unwrap_or_default().build(&source)?;
         let rules = raw.run.build(&source)?;
-        Ok(Self { hosts, switches, links, flows, faults, draws, rules })
+        Ok(Self { hosts, switches, routers, links, flows, faults, draws, rules })
     }
 }
 

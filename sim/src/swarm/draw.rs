@@ -51,11 +51,18 @@ pub fn draw(seed: u64) -> Case {
     let mut shape = Draw::new(seed, 0);
     let hosts = if shape.chance(60) { 2 } else { shape.between(3, 4) as usize };
     let star = hosts > 2 || shape.chance(20);
+    let mut layout = Draw::new(seed, 6);
+    let layout = match (layout.chance(15), star) {
+        (true, _) => Layout::Routed { narrow: layout.chance(30) },
+        (false, true) => Layout::Star,
+        (false, false) => Layout::Pair,
+    };
     let mtu = if shape.chance(70) { 1_500 } else { shape.of(&[1_280, 1_400, 4_000, 9_000]) };
     let mut text = String::new();
-    write_hosts(&mut text, &mut Draw::new(seed, 1), hosts, mtu);
-    write_links(&mut text, &mut Draw::new(seed, 2), hosts, star);
-    write_flows(&mut text, &mut Draw::new(seed, 3), hosts, mtu);
+    write_hosts(&mut text, &mut Draw::new(seed, 1), layout, hosts, mtu);
+    write_links(&mut text, &mut Draw::new(seed, 2), layout, hosts);
+    let path = write_router(&mut text, &mut Draw::new(seed, 7), layout, hosts, mtu);
+    write_flows(&mut text, &mut Draw::new(seed, 3), hosts, path);
     let clean = shape.chance(20);
     // Datagram protocols give up after a while; nothing lasts that long.
     let heal_ms = shape.between(200, 6_000);
@@ -66,22 +73,72 @@ pub fn draw(seed: u64) -> Case {
     let _ = writeln!(text, "run = {{ heal_ms = {heal_ms}, poll_ns = {poll_ns} }}");
     let mut plan = FaultPlan::new();
     if !clean {
-        draw_spans(&mut plan, &mut Draw::new(seed, 5), hosts, star, heal_ms);
+        draw_spans(&mut plan, &mut Draw::new(seed, 5), hosts, layout, heal_ms);
     }
     Case { seed, failed: None, scenario: text, plan }
 }
 
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 
-fn write_hosts(text: &mut String, draw: &mut Draw, hosts: usize, mtu: u64) {
+/// What connects the hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Layout {
+    /// A cable between two.
+    Pair,
+    /// A switch.
+    Star,
+    /// A router; `narrow`: some of its links carry less than hosts know.
+    Routed { narrow: bool },
+}
+
+impl Layout {
+    /// What is in the middle.
+    const fn middle(self) -> Option<&'static str> {
+        match self {
+            Self::Pair => None,
+            Self::Star => Some("s"),
+            Self::Routed { .. } => Some("r"),
+        }
+    }
+}
+
+/// A router with an interface for each host. Returns the MTU of the narrowest link.
+fn write_router(text: &mut String, draw: &mut Draw, layout: Layout, hosts: usize, mtu: u64) -> u64 {
+    let Layout::Routed { narrow } = layout else { return mtu };
+    let mut least = mtu;
+    text.push_str("router = [{ name = \"r\", interface = [");
+    for link in 1..=hosts {
+        let carries = if narrow && draw.chance(50) { draw.between(1_280, mtu) } else { mtu };
+        least = least.min(carries);
+        let _ = write!(
+            text,
+            "{{ name = \"eth{link}\", mtu = {carries}, \
+             addresses = [\"10.0.{link}.254/24\", \"fd00:{link}::fe/64\"] }}, "
+        );
+    }
+    text.push_str("] }]\n");
+    least
+}
+
+fn write_hosts(text: &mut String, draw: &mut Draw, layout: Layout, hosts: usize, mtu: u64) {
     text.push_str("host = [\n");
     for (index, name) in NAMES[..hosts].iter().enumerate() {
         let octet = index + 1;
+        let routed = matches!(layout, Layout::Routed { .. });
+        let (link, prefix) =
+            if routed { (octet, format!("fd00:{octet}::")) } else { (0, "fd00::".to_owned()) };
         let _ = write!(
             text,
             "  {{ name = \"{name}\", interface = [{{ name = \"eth0\", mtu = {mtu}, \
-             addresses = [\"10.0.0.{octet}/24\", \"fd00::{octet}/64\"] }}]"
+             addresses = [\"10.0.{link}.{octet}/24\", \"{prefix}{octet}/64\"] }}]"
         );
+        if routed {
+            let _ = write!(
+                text,
+                ", route = [{{ destination = \"0.0.0.0/0\", gateway = \"10.0.{link}.254\" }}, \
+                 {{ destination = \"::/0\", gateway = \"{prefix}fe\" }}]"
+            );
+        }
         let mut tcp = vec![];
         write_tcp(&mut tcp, draw);
         if !tcp.is_empty() {
@@ -134,15 +191,14 @@ fn write_tcp(tcp: &mut Vec<String>, draw: &mut Draw) {
     }
 }
 
-fn write_links(text: &mut String, draw: &mut Draw, hosts: usize, star: bool) {
-    if star {
+fn write_links(text: &mut String, draw: &mut Draw, layout: Layout, hosts: usize) {
+    if layout == Layout::Star {
         text.push_str("switch = [{ name = \"s\" }]\n");
     }
     text.push_str("link = [\n");
-    let ends: Vec<(&str, &str)> = if star {
-        NAMES[..hosts].iter().map(|name| (*name, "s")).collect()
-    } else {
-        vec![("a", "b")]
+    let ends: Vec<(&str, &str)> = match layout.middle() {
+        Some(middle) => NAMES[..hosts].iter().map(|name| (*name, middle)).collect(),
+        None => vec![("a", "b")],
     };
     for (from, to) in ends {
         let rate = draw.magnitude(1_000, 10_000_000);
@@ -248,11 +304,11 @@ fn write_faults(text: &mut String, draw: &mut Draw) {
 }
 
 /// What is so for a while, all of it over when the faults end.
-fn draw_spans(plan: &mut FaultPlan, draw: &mut Draw, hosts: usize, star: bool, heal_ms: u64) {
+fn draw_spans(plan: &mut FaultPlan, draw: &mut Draw, hosts: usize, layout: Layout, heal_ms: u64) {
     let count = if draw.chance(50) { 0 } else { draw.between(1, 4) };
     for _ in 0..count {
         let host = NAMES[draw.stream.below(hosts as u64) as usize];
-        let other = if star { "s" } else { if host == "a" { "b" } else { "a" } };
+        let other = layout.middle().unwrap_or(if host == "a" { "b" } else { "a" });
         let direction =
             if draw.chance(50) { format!("{host}->{other}") } else { format!("{other}->{host}") };
         let (condition, target) = match draw.stream.below(14) {

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use causeway_core::nic::IfIndex;
 use causeway_core::rng::Stream;
 use causeway_core::time::Instant;
-use causeway_server::config::ConfigError;
+use causeway_server::config::{ConfigError, Prefixed, RouteConfig};
 use causeway_server::stack_builder;
 
 use super::excuse::excuses;
 use crate::fault::{Dice, Event, FaultPlan, FaultSource, PlanError};
 use crate::nic::NicFaults;
 use crate::polled::{MakeStack, PolledConfig, PolledHost, PortFaults};
-use crate::relay::Switch;
-use crate::scenario::{HostFaults, HostSpec, LinkEnd, Scenario};
+use crate::relay::{Route, Router, RouterPort, Switch};
+use crate::scenario::{HostFaults, HostSpec, LinkEnd, RouterSpec, Scenario};
 use crate::workload::{Ledger, SharedLedger, programs};
 use crate::world::{End, HostId, RelayId, UnknownTarget, World, WorldConfig};
 
@@ -112,16 +112,7 @@ pub(super) fn build(
     for (index, spec) in scenario.hosts.iter().enumerate() {
         nics.push(add_host(&mut world, scenario, (index, spec), &counted, &ledger)?);
     }
-    let ports = |at: usize| {
-        let is_at = |end: &LinkEnd| *end == LinkEnd::Switch(at);
-        scenario.links.iter().flat_map(|link| link.ends).filter(is_at).count()
-    };
-    let relays: Vec<RelayId> = scenario
-        .switches
-        .iter()
-        .enumerate()
-        .map(|(at, switch)| world.add_relay(&switch.name, Box::new(Switch::new(ports(at)))))
-        .collect();
+    let (switches, routers) = add_relays(&mut world, scenario);
     let source = if draws {
         FaultSource::Drawn(scenario.faults.link)
     } else {
@@ -132,13 +123,56 @@ pub(super) fn build(
             LinkEnd::Host(host, nic) => {
                 End::Nic { host: HostId(host), nic: nics[host][nic].clone() }
             }
-            LinkEnd::Switch(at) => End::Relay(relays[at]),
+            LinkEnd::Switch(at) => End::Relay(switches[at]),
+            LinkEnd::Router(at, _) => End::Relay(routers[at]),
         });
         world.connect_ends(ends, link.names.clone(), link.physics, [&source; 2]);
     }
     world.add_spans(plan)?;
     world.heal_at(scenario.rules.heal_at);
     Ok(Built { world, ledger })
+}
+
+/// The switches and the routers, each with its ports in the order in which its links are connected.
+fn add_relays(world: &mut World, scenario: &Scenario) -> (Vec<RelayId>, Vec<RelayId>) {
+    let ends = || scenario.links.iter().flat_map(|link| link.ends);
+    let mut switches = Vec::with_capacity(scenario.switches.len());
+    for (at, switch) in scenario.switches.iter().enumerate() {
+        let ports = ends().filter(|end| *end == LinkEnd::Switch(at)).count();
+        switches.push(world.add_relay(&switch.name, Box::new(Switch::new(ports))));
+    }
+    let mut routers = Vec::with_capacity(scenario.routers.len());
+    for (at, spec) in scenario.routers.iter().enumerate() {
+        let connected = ends().filter_map(|end| match end {
+            LinkEnd::Router(router, nic) if router == at => Some(nic),
+            LinkEnd::Router(..) | LinkEnd::Switch(_) | LinkEnd::Host(..) => None,
+        });
+        let nics: Vec<usize> = connected.collect();
+        let router = Router::new(router_ports(at, spec, &nics), router_routes(spec, &nics));
+        routers.push(world.add_relay(&spec.name, Box::new(router)));
+    }
+    (switches, routers)
+}
+
+fn router_ports(router: usize, spec: &RouterSpec, nics: &[usize]) -> Vec<RouterPort> {
+    let port = |&nic: &usize| {
+        let interface = &spec.config.interfaces()[nic];
+        let addresses = interface.addresses().iter().map(|own| (own.addr(), own.prefix_len()));
+        // Locally administered, and none of a host's.
+        let mac = [0x02, 0x72, 0, router as u8, (router >> 8) as u8, nic as u8];
+        RouterPort { mac, addresses: addresses.collect(), mtu: interface.mtu() }
+    };
+    nics.iter().map(port).collect()
+}
+
+/// Routes through interfaces that are connected.
+fn router_routes(spec: &RouterSpec, nics: &[usize]) -> Vec<Route> {
+    let route = |route: &RouteConfig| {
+        let port = nics.iter().position(|nic| *nic == route.interface())?;
+        let Prefixed { address, prefix_len } = route.destination();
+        Some(Route { destination: address, prefix_len, gateway: route.gateway(), port })
+    };
+    spec.config.routes().iter().filter_map(route).collect()
 }
 
 type Ports = Vec<std::rc::Rc<crate::nic::NicPort>>;

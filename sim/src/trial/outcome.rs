@@ -174,6 +174,37 @@ mod tests {
     }
 
     #[test]
+    fn hosts_behind_routers_reach_each_other_and_learn_what_the_path_carries() {
+        let text = r#"causeway fault plan 2
+seed 3
+| host = [
+|   { name = "a", interface = [{ name = "eth0", addresses = ["10.0.0.1/24", "fd00:0::1/64"] }], route = [{ destination = "0.0.0.0/0", gateway = "10.0.0.254" }, { destination = "::/0", gateway = "fd00:0::fe" }] },
+|   { name = "b", interface = [{ name = "eth0", addresses = ["10.0.2.1/24", "fd00:2::1/64"] }], route = [{ destination = "0.0.0.0/0", gateway = "10.0.2.254" }, { destination = "::/0", gateway = "fd00:2::fe" }] },
+| ]
+| router = [
+|   { name = "r", interface = [{ name = "eth0", addresses = ["10.0.0.254/24", "fd00:0::fe/64"] }, { name = "eth1", mtu = 1300, addresses = ["10.0.1.1/24", "fd00:1::1/64"] }], route = [{ destination = "10.0.2.0/24", gateway = "10.0.1.2" }, { destination = "fd00:2::/64", gateway = "fd00:1::2" }] },
+|   { name = "t", interface = [{ name = "eth0", mtu = 1300, addresses = ["10.0.1.2/24", "fd00:1::2/64"] }, { name = "eth1", addresses = ["10.0.2.254/24", "fd00:2::fe/64"] }], route = [{ destination = "0.0.0.0/0", gateway = "10.0.1.1" }, { destination = "::/0", gateway = "fd00:1::1" }] },
+| ]
+| link = [{ between = ["a", "r"] }, { between = ["r", "t"], rate_kbit_s = 20000 }, { between = ["t", "b"] }]
+| flow = [
+|   { kind = "stream", from = "a", to = "b", bytes = 200000, reply_bytes = 100000 },
+|   { kind = "stream", from = "b", to = "a", bytes = 200000, ipv6 = true, start_ms = 3000 },
+|   { kind = "datagram", from = "a", to = "b", bytes = 4000, reply_bytes = 4000, count = 5 },
+| ]
+"#;
+        let case: Case = text.parse().expect("a case");
+        let outcome = run(&case);
+        assert_eq!(outcome.violation, None);
+        // Each frame passes three links, and data what the narrow one takes.
+        assert!(outcome.frames > 3 * 500_000 / 1_260, "{}", outcome.frames);
+        // A router without a way back.
+        let lost = text.replace("gateway = \"10.0.1.1\"", "gateway = \"10.0.1.9\"");
+        let lost = lost.replace("count = 5", "count = 5, start_ms = 2000");
+        let outcome = run(&lost.parse().expect("a case"));
+        assert!(outcome.violation.is_some());
+    }
+
+    #[test]
     fn what_is_wrong_with_a_case_is_told() {
         let mut case = example();
         case.plan = "causeway fault plan 2\npause q 1s..2s\n".parse().expect("a plan");

@@ -1,4 +1,4 @@
-//! Switches.
+//! Switches that learn.
 
 use std::collections::BTreeMap;
 
