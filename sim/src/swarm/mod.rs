@@ -2,8 +2,10 @@
 
 mod campaign;
 mod draw;
+mod parts;
+mod reach;
 mod shrink;
 
-pub use campaign::{Campaign, Failure, Results, Standing};
+pub use campaign::{Campaign, Failure, Progress, Results, Standing};
 pub use draw::draw;
-pub use shrink::{Shrunk, shrink};
+pub use shrink::{Shrunk, shrink, shrink_until};
