@@ -9,6 +9,7 @@ mod nc;
 mod ping;
 mod serve;
 mod signals;
+mod sim;
 mod version;
 
 use std::process::ExitCode;
@@ -32,6 +33,7 @@ struct Cli {
 enum Command {
     Serve(serve::Args),
     Demo(demo::Args),
+    Sim(sim::Args),
     Ping(ping::Args),
     Nc(nc::Args),
     /// Print the versions of the binary and of the channel, for bug reports
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Some(Command::Serve(args)) => serve::run(&args),
         Some(Command::Demo(args)) => demo::run(&args),
+        Some(Command::Sim(args)) => sim::run(&args),
         Some(Command::Ping(args)) => ping::run(&args),
         Some(Command::Nc(args)) => nc::run(&args),
         Some(Command::Version) => version::run(),

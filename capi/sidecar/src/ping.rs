@@ -2,13 +2,11 @@
 
 use std::io::Write;
 use std::net::IpAddr;
-use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Context;
 use causeway_client::{CommandError, Duration, PingError, Pong, Wait, words};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::attach::Daemon;
 use crate::signals;
@@ -76,7 +74,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
         out.flush()?;
         let left = args.interval - asked.elapsed().as_secs_f64();
-        if args.count.is_some_and(|count| tally.sent >= count) || is_stopped(&stop, left)? {
+        if args.count.is_some_and(|count| tally.sent >= count)
+            || signals::is_stopped(&stop, std::time::Duration::from_secs_f64(left.max(0.0)))?
+        {
             break;
         }
     }
@@ -98,21 +98,6 @@ fn print(out: &mut impl Write, address: IpAddr, pong: &Pong) -> std::io::Result<
 
 fn millis(span: Duration) -> f64 {
     span.as_nanos() as f64 / 1e6
-}
-
-/// Waits; true when a signal came meanwhile.
-fn is_stopped(stop: &UnixStream, seconds: f64) -> anyhow::Result<bool> {
-    let span = std::time::Duration::from_secs_f64(seconds.max(0.0));
-    let timeout = Timespec {
-        tv_sec: i64::try_from(span.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: span.subsec_nanos().into(),
-    };
-    let mut fds = [PollFd::new(stop, PollFlags::IN)];
-    match poll(&mut fds, Some(&timeout)) {
-        Ok(n) => Ok(n > 0),
-        Err(rustix::io::Errno::INTR) => Ok(true),
-        Err(cause) => Err(cause).context("cannot wait"),
-    }
 }
 
 impl Tally {

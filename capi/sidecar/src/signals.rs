@@ -2,7 +2,10 @@
 
 use std::io;
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
+use anyhow::Context;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 /// Command: from now on SIGINT and SIGTERM make the returned stream readable instead of ending the process.
@@ -13,4 +16,18 @@ pub fn stop_stream() -> io::Result<UnixStream> {
         signal_hook::low_level::pipe::register(signal, ours.try_clone()?)?;
     }
     Ok(stream)
+}
+
+/// Command: waits for so long; true when a signal came before or meanwhile.
+pub fn is_stopped(stop: &UnixStream, wait: Duration) -> anyhow::Result<bool> {
+    let timeout = Timespec {
+        tv_sec: i64::try_from(wait.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: wait.subsec_nanos().into(),
+    };
+    let mut fds = [PollFd::new(stop, PollFlags::IN)];
+    match poll(&mut fds, Some(&timeout)) {
+        Ok(n) => Ok(n > 0),
+        Err(rustix::io::Errno::INTR) => Ok(true),
+        Err(cause) => Err(cause).context("cannot wait"),
+    }
 }

@@ -263,7 +263,7 @@ fn wrong_input_is_one_clear_error() {
     assert_eq!(code, Some(0));
     assert!(out.contains("  version  Print the versions"), "{out}");
     assert!(out.contains("Usage: causeway"), "{out}");
-    for command in ["serve", "demo", "ping", "nc", "version"] {
+    for command in ["serve", "demo", "sim", "ping", "nc", "version"] {
         let (code, out, _) = run(&[command, "--help"]);
         assert_eq!(code, Some(0));
         assert!(out.contains("Usage: causeway"), "{out}");

@@ -30,6 +30,15 @@ pub struct Case {
 /// Why a text is no case.
 pub type CaseError = PlanError;
 
+impl Case {
+    /// Getter: the scenario in the text of a case, each of its lines where it stands in that text: what is wrong with it is told with
+    /// the line that people see.
+    pub fn scenario_in_place(text: &str) -> String {
+        let toml = |line: &str| line.trim().strip_prefix('|').unwrap_or_default().to_owned() + "\n";
+        text.lines().map(toml).collect()
+    }
+}
+
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{HEADER}")?;
@@ -99,5 +108,6 @@ mod tests {
         let error = "causeway fault plan 2\nseed x".parse::<Case>().expect_err("no number");
         assert_eq!(error.to_string(), "line 2: expected a seed, found `x`");
         assert!("drop a->b 1".parse::<Case>().is_err());
+        assert_eq!(Case::scenario_in_place("seed 1\n | x = 2\n\n|"), "\n x = 2\n\n\n");
     }
 }

@@ -81,6 +81,11 @@ const LONG: &[Stage] = &[
         what: "every planted bug makes its tests fail",
         run: || Ok(Counts { passed: crate::bite::run(None)?.into(), ..Counts::default() }),
     },
+    Stage {
+        name: "regressions",
+        what: "each planted bug that a regression case names is found by it again",
+        run: regressions,
+    },
     Stage { name: "properties-long", what: "each property with 4,000 cases", run: properties },
     Stage { name: "fuzz-long", what: "each fuzz target for 10 minutes", run: || fuzz_stage(600) },
     Stage {
@@ -378,6 +383,13 @@ fn wireshark_accepts(capture: &std::path::Path) -> Result<()> {
 fn bite() -> Result<Counts> {
     crate::bite::absent()?;
     Ok(Counts { passed: crate::bite::run(Some(6))?.into(), ..Counts::default() })
+}
+
+fn regressions() -> Result<Counts> {
+    let mut test =
+        command(&["cargo", "test", "-p", "causeway-sim", "--test", "regressions", "--target-dir"]);
+    test.arg(target_dir().join("planted")).env("RUSTFLAGS", "--cfg planted");
+    Counts::read(&run_and_read(test)?).demand("regressions")
 }
 
 fn coverage() -> Result<Counts> {

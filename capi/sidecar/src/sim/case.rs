@@ -1,0 +1,176 @@
+//! What `causeway sim` is told to run: a case file, a scenario, or a seed; and how to say so again.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use causeway_sim::fault::{Decision, FaultPlan, PlanError};
+use causeway_sim::scenario::Scenario;
+use causeway_sim::swarm;
+use causeway_sim::trial::{Case, Outcome, Trial, TrialError};
+
+use crate::version;
+
+/// Longest file that is read.
+const FILE_BYTES_MAX: u64 = 64 << 20;
+
+/// What is to be run.
+#[derive(Debug, clap::Args)]
+pub struct Which {
+    /// A case file, or a scenario (.toml) on which nothing is planned
+    #[arg(value_name = "CASE", required_unless_present = "seed")]
+    file: Option<PathBuf>,
+    /// In place of the case file's own seed; for a scenario [default: 1]; without CASE: of the swarm
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+}
+
+/// A case that can be run.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The case.
+    pub case: Case,
+    /// The case, checked.
+    trial: Trial,
+    /// What errors call it.
+    name: String,
+    /// What stands behind the subcommand to name it again.
+    pub words: String,
+}
+
+impl Which {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// The file cannot be read, or something in it is wrong: with file and line.
+    pub fn load(&self) -> anyhow::Result<Loaded> {
+        let mut words = Vec::new();
+        let (name, case) = match &self.file {
+            Some(path) => {
+                words.push(quoted(path));
+                (path.display().to_string(), self.read(path)?)
+            }
+            None => {
+                let seed = self.seed.unwrap_or(1);
+                (format!("seed {seed}"), swarm::draw(seed))
+            }
+        };
+        words.extend(self.seed.map(|seed| format!("--seed {seed}")));
+        let trial = Trial::new(&name, &case)?;
+        Ok(Loaded { case, trial, name, words: words.join(" ") })
+    }
+
+    fn read(&self, path: &Path) -> anyhow::Result<Case> {
+        let name = path.display().to_string();
+        let text = read_text(path)?;
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            let seed = self.seed.unwrap_or(1);
+            return Ok(Case { seed, failed: None, scenario: text, plan: FaultPlan::new() });
+        }
+        let mut case: Case = match text.parse() {
+            Ok(case) => case,
+            Err(PlanError { line, reason }) => bail!("{name}:{line}: {reason}"),
+        };
+        Scenario::parse(&name, &Case::scenario_in_place(&text))?;
+        case.seed = self.seed.unwrap_or(case.seed);
+        Ok(case)
+    }
+}
+
+impl Loaded {
+    /// Command: runs it.
+    ///
+    /// # Errors
+    /// The plan does not fit the scenario.
+    pub fn run(&self) -> anyhow::Result<Outcome> {
+        let name = &self.name;
+        self.trial.run(Vec::new()).map_err(|error| match &error {
+            TrialError::Target(unknown) => match self.line_of(&unknown.line) {
+                Some(line) => anyhow::anyhow!("{name}:{line}: {error}"),
+                None => anyhow::anyhow!("{name}: {error}"),
+            },
+            _ => anyhow::anyhow!("{name}: {error}"),
+        })
+    }
+
+    /// Where a decision stands in the file.
+    fn line_of(&self, decision: &str) -> Option<usize> {
+        let text = read_text(Path::new(&self.name)).ok()?;
+        let same =
+            |line: &str| line.parse::<Decision>().is_ok_and(|found| found.to_string() == decision);
+        text.lines().position(same).map(|index| index + 1)
+    }
+}
+
+/// The text of a file.
+///
+/// # Errors
+/// It cannot be read, is no text, or is too long.
+pub fn read_text(path: &Path) -> anyhow::Result<String> {
+    let name = path.display();
+    let mut bytes = Vec::new();
+    let file = File::open(path);
+    let read = file.and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
+    read.with_context(|| format!("{name}: cannot be read"))?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        bail!("{name}: more than {} MiB; give a smaller file", FILE_BYTES_MAX >> 20);
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(text),
+        Err(error) => {
+            let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let line = 1 + good.iter().filter(|&&byte| byte == b'\n').count();
+            bail!("{name}:{line}: this is no text (UTF-8); give a case file or a scenario")
+        }
+    }
+}
+
+/// A case's text with comments behind its first line.
+pub fn with_comments(case: &Case, comments: &[String]) -> String {
+    let text = case.to_string();
+    let (first, rest) = text.split_once('\n').unwrap_or((&text, ""));
+    let comments: String =
+        comments.iter().map(|comment| format!("# {}\n", one_line(comment))).collect();
+    format!("{first}\n{comments}{rest}")
+}
+
+/// Which build says so.
+pub fn build() -> String {
+    format!("causeway {} (commit {})", version::VERSION, version::COMMIT)
+}
+
+/// A text on one line.
+pub fn one_line(text: &str) -> String {
+    text.lines().collect::<Vec<_>>().join(" ")
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%,=".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_takes_paths_back_as_they_were() {
+        assert_eq!(quoted(Path::new("a/b.case")), "a/b.case");
+        assert_eq!(quoted(Path::new("it's a.case")), "'it'\\''s a.case'");
+        assert_eq!(quoted(Path::new("")), "''");
+    }
+
+    #[test]
+    fn comments_stand_behind_the_first_line_and_read_back() {
+        let text = with_comments(&swarm::draw(3), &["one\ntwo".to_owned()]);
+        assert!(text.starts_with("causeway fault plan 2\n# one two\nseed 3\n"), "{text}");
+        assert!(text.parse::<Case>().is_ok());
+    }
+}

@@ -1,0 +1,42 @@
+//! `causeway sim`.
+
+mod bar;
+mod case;
+mod merge;
+mod results;
+mod run;
+mod shrink;
+mod swarm;
+
+use std::process::ExitCode;
+
+use tracing::Level;
+
+use crate::logging;
+
+/// Run the stack in the simulator: one case, many seeds, a failing case made small.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  causeway sim run --seed 7")]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Run(run::Args),
+    Swarm(swarm::Args),
+    Shrink(shrink::Args),
+    Merge(merge::Args),
+}
+
+/// Runs it.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    logging::init(Level::WARN)?;
+    match &args.command {
+        Command::Run(args) => run::run(args),
+        Command::Swarm(args) => swarm::run(args),
+        Command::Shrink(args) => shrink::run(args),
+        Command::Merge(args) => merge::run(args),
+    }
+}

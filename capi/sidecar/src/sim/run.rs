@@ -1,0 +1,47 @@
+//! `causeway sim run`.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use super::case::{Which, build, one_line};
+
+/// Run one case and say what came of it.
+///
+/// One line if every rule is kept; else the rule that was broken, when, and the command that shows it again, and exit
+/// status 1. The same case gives the same state hash.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  causeway sim run found.case\n  \
+    causeway sim run scenario.toml --seed 7\n  causeway sim run --seed 7 --print > 7.case")]
+pub struct Args {
+    #[command(flatten)]
+    which: Which,
+    /// Print the case instead of running it
+    #[arg(long)]
+    print: bool,
+}
+
+/// Runs it.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let loaded = args.which.load()?;
+    let mut out = std::io::stdout().lock();
+    if args.print {
+        write!(out, "{}", loaded.case)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let outcome = loaded.run()?;
+    let seed = loaded.case.seed;
+    let (frames, hash) = (outcome.frames, outcome.hash);
+    let ended = outcome.ended_at;
+    let summary =
+        format!("seed {seed}, {frames} frames, {ended} s of virtual time, state hash {hash:016x}");
+    let Some(violation) = outcome.violation else {
+        writeln!(out, "{summary}")?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let at = violation.at;
+    writeln!(out, "{} at {at} s: {}", violation.signature, one_line(&violation.words))?;
+    writeln!(out, "{summary}")?;
+    writeln!(out, "{}", build())?;
+    writeln!(out, "again: causeway sim run {}", loaded.words)?;
+    Ok(ExitCode::FAILURE)
+}
