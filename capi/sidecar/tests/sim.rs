@@ -125,6 +125,36 @@ fn a_case_a_scenario_and_a_seed_run_and_say_so_in_one_line() {
 }
 
 #[test]
+fn a_run_is_explained_and_its_capture_is_a_case() {
+    let place = Place::new("explained");
+    place.write_failing("found.case", "drop a->b 3\n");
+    let plain = place.sim("run found.case");
+    let args = "run found.case --pcapng found.pcapng --events found.json --html found.html";
+    assert_eq!(place.sim(args).1, plain.1, "the run is the same");
+    assert!(place.read("found.html").contains("O7.unfinished"));
+    let events = place.read("found.json");
+    for line in events.lines() {
+        let _: serde_json::Value = serde_json::from_str(line).unwrap();
+    }
+    let hash = plain.1.split("state hash ").nth(1).unwrap().lines().next().unwrap();
+    assert!(events.lines().last().unwrap().contains(hash));
+    let timeline = place.sim("run found.case --timeline").1;
+    assert!(timeline.lines().count() > 100 && timeline.contains("LOST: drop"), "{timeline}");
+    // The capture is a case of its own.
+    let again = place.sim("run found.pcapng");
+    assert_eq!(again.1, plain.1.replace("found.case", "found.pcapng"));
+    let mut files: Vec<_> =
+        std::fs::read_dir(&place.0).unwrap().map(|f| f.unwrap().file_name()).collect();
+    files.sort();
+    assert_eq!(files, ["found.case", "found.html", "found.json", "found.pcapng"]);
+    // Nothing half-done is left behind.
+    let told = place.sim("run found.case --html a.html --events nowhere/b.json");
+    assert_eq!((told.0, told.2.lines().count()), (1, 1));
+    assert!(told.2.contains("nowhere/b.json: cannot be written"), "{}", told.2);
+    assert_eq!(std::fs::read_dir(&place.0).unwrap().count(), 4);
+}
+
+#[test]
 fn a_failure_is_named_and_comes_with_the_command_that_shows_it_again() {
     let place = Place::new("fails");
     place.write_failing("it fails.case", "drop a->b 9\n");

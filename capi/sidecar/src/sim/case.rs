@@ -5,20 +5,24 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use causeway_sim::explain::{Explain, Outputs};
 use causeway_sim::fault::{Decision, FaultPlan, PlanError};
 use causeway_sim::scenario::Scenario;
 use causeway_sim::swarm;
+use causeway_sim::tap::Tap;
 use causeway_sim::trial::{Case, Outcome, Trial, TrialError};
 
 use crate::version;
 
+/// How a pcapng file begins: the type of its section header block.
+const PCAPNG: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
 /// Longest file that is read.
 const FILE_BYTES_MAX: u64 = 64 << 20;
 
 /// What is to be run.
 #[derive(Debug, clap::Args)]
 pub struct Which {
-    /// A case file, or a scenario (.toml) on which nothing is planned
+    /// A case file, a capture that was written of one, or a scenario (.toml) on which nothing is planned
     #[arg(value_name = "CASE", required_unless_present = "seed")]
     file: Option<PathBuf>,
     /// In place of the case file's own seed; for a scenario [default: 1]; without CASE: of the swarm
@@ -63,7 +67,14 @@ impl Which {
 
     fn read(&self, path: &Path) -> anyhow::Result<Case> {
         let name = path.display().to_string();
-        let text = read_text(path)?;
+        let bytes = read_bytes(path)?;
+        if bytes.starts_with(&PCAPNG) {
+            let case = Case::from_pcapng(&bytes);
+            let mut case = case.map_err(|error| anyhow::anyhow!("{name}: {error}"))?;
+            case.seed = self.seed.unwrap_or(case.seed);
+            return Ok(case);
+        }
+        let text = as_text(path, bytes)?;
         if path.extension().is_some_and(|extension| extension == "toml") {
             let seed = self.seed.unwrap_or(1);
             return Ok(Case { seed, failed: None, scenario: text, plan: FaultPlan::new() });
@@ -84,8 +95,24 @@ impl Loaded {
     /// # Errors
     /// The plan does not fit the scenario.
     pub fn run(&self) -> anyhow::Result<Outcome> {
+        self.run_with(Vec::new())
+    }
+
+    /// Command: runs it and writes what happened.
+    ///
+    /// # Errors
+    /// As [`Loaded::run`]; something cannot be written.
+    pub fn explain(&self, outputs: Outputs) -> anyhow::Result<Outcome> {
+        let written = "what is to explain the run cannot be written";
+        let explain = Explain::new(&self.case, &self.trial, outputs).context(written)?;
+        let outcome = self.run_with(explain.taps())?;
+        explain.finish(&outcome).context(written)?;
+        Ok(outcome)
+    }
+
+    fn run_with(&self, taps: Vec<Box<dyn Tap>>) -> anyhow::Result<Outcome> {
         let name = &self.name;
-        self.trial.run(Vec::new()).map_err(|error| match &error {
+        self.trial.run(taps).map_err(|error| match &error {
             TrialError::Target(unknown) => match self.line_of(&unknown.line) {
                 Some(line) => anyhow::anyhow!("{name}:{line}: {error}"),
                 None => anyhow::anyhow!("{name}: {error}"),
@@ -108,6 +135,10 @@ impl Loaded {
 /// # Errors
 /// It cannot be read, is no text, or is too long.
 pub fn read_text(path: &Path) -> anyhow::Result<String> {
+    as_text(path, read_bytes(path)?)
+}
+
+fn read_bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
     let name = path.display();
     let mut bytes = Vec::new();
     let file = File::open(path);
@@ -116,6 +147,11 @@ pub fn read_text(path: &Path) -> anyhow::Result<String> {
     if bytes.len() as u64 > FILE_BYTES_MAX {
         bail!("{name}: more than {} MiB; give a smaller file", FILE_BYTES_MAX >> 20);
     }
+    Ok(bytes)
+}
+
+fn as_text(path: &Path, bytes: Vec<u8>) -> anyhow::Result<String> {
+    let name = path.display();
     match String::from_utf8(bytes) {
         Ok(text) => Ok(text),
         Err(error) => {

@@ -3,6 +3,7 @@
 mod bar;
 mod case;
 mod merge;
+mod outputs;
 mod results;
 mod run;
 mod shrink;

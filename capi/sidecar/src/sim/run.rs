@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use super::case::{Which, build, one_line};
+use super::outputs::Wanted;
 
 /// Run one case and say what came of it.
 ///
@@ -11,24 +12,34 @@ use super::case::{Which, build, one_line};
 /// status 1. The same case gives the same state hash.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  causeway sim run found.case\n  \
-    causeway sim run scenario.toml --seed 7\n  causeway sim run --seed 7 --print > 7.case")]
+    causeway sim run scenario.toml --seed 7\n  causeway sim run --seed 7 --print > 7.case\n  \
+    causeway sim run found.case --html found.html --pcapng found.pcapng")]
 pub struct Args {
     #[command(flatten)]
     which: Which,
     /// Print the case instead of running it
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["pcapng", "events", "html", "timeline"])]
     print: bool,
+    #[command(flatten)]
+    outputs: Wanted,
 }
 
 /// Runs it.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let loaded = args.which.load()?;
-    let mut out = std::io::stdout().lock();
+    let mut out = std::io::stdout();
     if args.print {
         write!(out, "{}", loaded.case)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let outcome = loaded.run()?;
+    let outcome = if args.outputs.any() {
+        let (outputs, files) = args.outputs.create()?;
+        let outcome = loaded.explain(outputs)?;
+        files.finish()?;
+        outcome
+    } else {
+        loaded.run()?
+    };
     let seed = loaded.case.seed;
     let (frames, hash) = (outcome.frames, outcome.hash);
     let ended = outcome.ended_at;
