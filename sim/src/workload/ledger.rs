@@ -99,6 +99,11 @@ impl Ledger {
         self.violation.as_ref()
     }
 
+    /// Getter: what the flows need not do.
+    pub const fn excuses(&self) -> Excuses {
+        self.excuses
+    }
+
     /// Getter: the flows.
     pub fn flows(&self) -> &[FlowRecord] {
         &self.flows
