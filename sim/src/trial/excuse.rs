@@ -11,6 +11,7 @@ pub fn excuses(scenario: &Scenario, plan: &FaultPlan) -> Excuses {
         end: host.no_rings_ppm > 0 || host.no_memory_ppm > 0,
         // Forged bytes may guess right; what was damaged under checksums that fit may be anything.
         content: link.repaired_ppm > 0 || link.forge_ppm > 0,
+        numbers: link.repaired_ppm > 0,
         // Address resolution gives up long before TCP does (RFC 4861 §10: three attempts, a second apart).
         unreachable: scenario.draws || !plan.is_empty(),
     };
@@ -23,6 +24,7 @@ pub fn excuses(scenario: &Scenario, plan: &FaultPlan) -> Excuses {
             }
             Decision::Frame { fault: Fault::Corrupt { repaired, .. }, .. } => {
                 excuses.content |= repaired;
+                excuses.numbers |= repaired;
             }
             Decision::Counted { event: Event::NoRings | Event::NoMemory, .. } => excuses.end = true,
             Decision::Span { condition: Condition::Crash, .. } => excuses.end = true,

@@ -47,6 +47,8 @@ pub struct Excuses {
     pub end: bool,
     /// Their bytes may be others: something changes them under checksums that fit.
     pub content: bool,
+    /// They need not end: their numbers may be others, under checksums that fit.
+    pub numbers: bool,
     /// Address resolution may give up on their peer.
     pub unreachable: bool,
 }
