@@ -12,7 +12,7 @@ use crate::trial::{Case, Trial};
 /// Which seeds, on how many threads, for how long.
 #[derive(Clone, Debug)]
 pub struct Campaign {
-    /// The case of a seed: [`draw`](super::draw), as a rule.
+    /// The case of a seed: [`draw`](super::draw()), as a rule.
     pub draw: fn(u64) -> Case,
     /// The seeds.
     pub seeds: Range<u64>,
