@@ -4,7 +4,9 @@ use alloc::vec::Vec;
 
 use crate::loopback::Loopback;
 use crate::nic::{BURST_MAX, IfIndex, Nic};
+use crate::planted::{self, Bug};
 use crate::port::AppPort;
+use crate::reach::reach;
 use crate::stack::{ConfigError, Stack, StackConfig, TxQueue, TxStop};
 use crate::time::{Duration, Instant};
 
@@ -69,7 +71,7 @@ impl<N: Nic> Queue<N> {
             return (0, false);
         }
         stack.handle_rx(now, interface, &self.rx, port);
-        (count as u32, count >= self.burst)
+        (count as u32, count >= self.burst && !planted::is(Bug::OneBurstIsAll))
     }
 
     /// Fills and sends bursts until there is nothing to send, the NIC is full, or the step's bound is reached.
@@ -171,18 +173,21 @@ impl<N: Nic, P: AppPort> Engine<N, P> {
         let (sent, stops) = self.transmit(now);
         self.port.flush();
         busy |= more || timers_left || stops.full || self.loopback.nic.has_frames();
+        busy &= !planted::is(Bug::NeverBusy);
         let work = commands + received + timers + sent;
         Progress { work, next: self.next(now, busy, stops.nic_full) }
     }
 
     fn next(&self, now: Instant, busy: bool, nic_full: bool) -> Option<(Instant, Reason)> {
         if busy {
+            reach!(Busy);
             return Some((now, Reason::Busy));
         }
         let timer = self.stack.poll_timeout();
-        if !nic_full {
+        if !nic_full || planted::is(Bug::FullNicForgotten) {
             return timer;
         }
+        reach!(NicFull);
         let retry = (now + NIC_FULL_RETRY, Reason::NicFull);
         Some(timer.filter(|(at, _)| *at < retry.0).unwrap_or(retry))
     }

@@ -24,6 +24,7 @@ pub mod machnet;
 pub mod nic;
 pub mod planted;
 pub mod port;
+pub mod reach;
 pub mod rng;
 pub mod socket;
 pub mod stack;

@@ -9,6 +9,8 @@
 
 use alloc::vec::Vec;
 
+use crate::planted::{self, Bug};
+use crate::reach::reach;
 use crate::time::Instant;
 
 const LEVELS: usize = 11;
@@ -142,7 +144,10 @@ impl TimerWheel {
     #[inline]
     pub fn schedule_no_later(&mut self, index: u32, at: Instant) {
         let entry = self.entries.get(index as usize);
-        if entry.is_none_or(|entry| entry.place == NONE || entry.at.nanos() > at.as_nanos()) {
+        let earlier = |entry: &Entry| {
+            entry.at.nanos() > at.as_nanos() && !planted::is(Bug::LaterDeadlineStays)
+        };
+        if entry.is_none_or(|entry| entry.place == NONE || earlier(entry)) {
             self.schedule(index, at);
         }
     }
@@ -247,12 +252,18 @@ impl TimerWheel {
     /// Distributes a slot over the levels below, the wheel's time being its beginning now.
     fn cascade(&mut self, level: usize, slot: usize, start: u64) {
         self.elapsed = self.elapsed.max(start);
-        let mut index = core::mem::replace(&mut self.heads[level][slot], NONE);
+        let first = core::mem::replace(&mut self.heads[level][slot], NONE);
+        let mut index = first;
         self.clear(level, slot);
+        reach!(Cascade);
         while index != NONE {
             let Entry { at, next, .. } = self.entries[index as usize];
             self.len -= 1;
-            self.link(index, at.nanos());
+            if planted::is(Bug::CascadeLosesOthers) && index != first {
+                self.entries[index as usize] = Entry::IDLE;
+            } else {
+                self.link(index, at.nanos());
+            }
             index = next;
         }
     }

@@ -193,6 +193,7 @@ impl State {
             closed: false,
             ended: None,
             last_info: None,
+            unreleased: VecDeque::new(),
         };
         self.sockets.insert(id, socket);
         Ok(())

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use causeway_core::machnet::MESSAGES_QUEUED_MAX;
 use causeway_core::port::{Op, SocketId, SocketInfo, Transport};
 
 use crate::channel::{Channel, broken};
@@ -122,7 +123,7 @@ impl State {
         if self.daemon_gone {
             return Ok(None);
         }
-        if !self.room_for(slot, u64::from(len), u64::MAX)? {
+        if !self.room_for(slot, u64::from(len), u64::MAX)? || !self.may_queue(flow, slot)? {
             return Ok(None);
         }
         let offset = self.channel.tx_offset(slot);
@@ -133,7 +134,25 @@ impl State {
         let message = self.message_id();
         let op = Op::SendMessage { socket: flow.0, offset, len, message };
         self.channel.push_command(lane, 0, &op, Some(slot))?;
+        if let Some(socket) = self.sockets.get_mut(&flow.0) {
+            socket.unreleased.push_back(offset + u64::from(len));
+        }
         Ok(Some(MsgId(message)))
+    }
+
+    /// Whether the daemon takes one more message of the flow now, however short; if not, arranges to be woken when it may.
+    fn may_queue(&mut self, flow: Flow, slot: u32) -> Result<bool, causeway_channel::ChannelFault> {
+        let Self { channel, sockets, .. } = self;
+        let Some(socket) = sockets.get_mut(&flow.0) else { return Ok(true) };
+        loop {
+            let released = channel.tx_offset(slot) - channel.tx_unreleased(slot)?;
+            while socket.unreleased.pop_front_if(|end| *end <= released).is_some() {}
+            let full = socket.unreleased.len() >= MESSAGES_QUEUED_MAX as usize;
+            let Some(&first) = socket.unreleased.front().filter(|_| full) else { return Ok(true) };
+            if !channel.want_tx(slot, first)? {
+                return Ok(false);
+            }
+        }
     }
 
     /// Whether `bytes` fit into a stream now; if not, arranges to be woken when they may.

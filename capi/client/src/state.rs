@@ -60,6 +60,8 @@ pub(crate) struct Socket {
     pub(crate) ended: Option<EndReason>,
     /// The figures at its end.
     pub(crate) last_info: Option<Box<SocketInfo>>,
+    /// Where each message ends that the daemon has not released.
+    pub(crate) unreleased: VecDeque<u64>,
 }
 
 /// A listener on one lane.

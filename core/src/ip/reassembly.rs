@@ -15,6 +15,7 @@ use share::Shares;
 
 use crate::nic::IfIndex;
 use crate::planted::{self, Bug};
+use crate::reach::reach;
 use crate::time::{Duration, Instant};
 use crate::wire::IpProtocol;
 use crate::wire::ipv6::IPV6_HEADER_LEN;
@@ -181,12 +182,14 @@ impl Reassembly {
         let verdict = self.datagrams.get_mut(&key).map_or(Some(Reassembled::NoRoom), |datagram| {
             datagram.judge(fragment).map(|verdict| {
                 if verdict == Reassembled::Overlap {
+                    reach!(FragmentsOverlap);
                     datagram.refuse();
                 }
                 verdict
             })
         });
         if let Some(verdict) = verdict {
+            reach!(FragmentAgain);
             self.recharge(&key);
             return verdict;
         }
@@ -200,7 +203,10 @@ impl Reassembly {
             return Reassembled::Kept;
         }
         match self.forget(&key).map(Datagram::into_whole) {
-            Some(Some(whole)) => Reassembled::Whole(whole),
+            Some(Some(whole)) => {
+                reach!(Reassembled);
+                Reassembled::Whole(whole)
+            }
             Some(None) => Reassembled::Ecn,
             None => Reassembled::NoRoom,
         }
@@ -216,6 +222,7 @@ impl Reassembly {
     pub fn poll_expired(&mut self, now: Instant) -> Option<Expired> {
         let key = self.shares.expired(now)?;
         let mut datagram = self.forget(&key)?;
+        reach!(ReassemblyTimeout);
         let first = datagram.pieces.remove(&0).map(|piece| {
             let header_len = datagram.header.len();
             let mut bytes = datagram.header;

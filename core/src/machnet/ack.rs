@@ -9,6 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::planted::{self, Bug};
 use crate::time::{Duration, Instant};
 
 /// Acknowledgements of one number while the peer may have nothing outstanding: the one that advanced to it and a repetition, or
@@ -70,7 +71,7 @@ impl AckState {
 
     /// Answers a packet below `rcv_nxt`, or a SYN-ACK that came again. `ahead`: a packet at or above `rcv_nxt` was seen.
     pub(super) fn answer_old(&mut self, now: Instant, ahead: bool) {
-        if ahead {
+        if ahead || planted::is(Bug::MachnetEachDuplicateAnswered) {
             self.answer_ahead();
         } else if self.advances == 0
             && (self.repeats < SAME_MAX || now.saturating_since(self.repeated_at) >= REPEAT_PAUSE)
@@ -107,7 +108,8 @@ impl AckState {
             let behind = u32::from(self.advances).min(unsaid.saturating_sub(1));
             let ackno = rcv_nxt.wrapping_sub(behind);
             // With `behind` packets in between that are here too.
-            let held = if behind == 0 { held } else { held << behind | ((1 << behind) - 1) };
+            let exact = behind == 0 || planted::is(Bug::MachnetBitmapUnmoved);
+            let held = if exact { held } else { held << behind | ((1 << behind) - 1) };
             if ackno != self.sent {
                 self.repeats = 1;
                 self.repeated_at = now;
@@ -124,7 +126,8 @@ impl AckState {
             self.repeated_at = now;
         }
         self.sent = rcv_nxt;
-        Some(AckOut { ackno: rcv_nxt, held })
+        let beyond = u32::from(held > 1 && planted::is(Bug::MachnetAheadAcknowledged));
+        Some(AckOut { ackno: rcv_nxt.wrapping_add(beyond), held })
     }
 
     /// Consistency of a state read back.

@@ -19,6 +19,10 @@ pub struct Config {
     pub(super) payload_max: u16,
 }
 
+/// Messages of a flow that wait to be cut into packets, unless it is configured otherwise. An application that has more bytes of messages
+/// than it has been given back waits: a message that the daemon refuses leaves a gap that none after it gets over.
+pub const MESSAGES_QUEUED_MAX: u32 = 16_384;
+
 impl Config {
     /// A builder with the defaults.
     pub const fn builder() -> ConfigBuilder {
@@ -32,7 +36,7 @@ impl Config {
             linger: Duration::from_secs(30),
             stall: Duration::from_secs(10),
             msg_max: 8 << 20,
-            messages_queued_max: 16_384,
+            messages_queued_max: MESSAGES_QUEUED_MAX,
             payload_max: PAYLOAD_MAX,
         })
     }

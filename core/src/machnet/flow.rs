@@ -14,7 +14,9 @@ use super::rx_window::{MessageSink, RxWindow};
 use super::tx_window::TxWindow;
 use super::window::Window;
 use crate::error::EndReason;
+use crate::planted::{self, Bug};
 use crate::port::{SocketInfo, StreamIo};
+use crate::reach::{self, Happening, reach};
 use crate::time::{Duration, Instant};
 use crate::wire::machnet::{MachnetHeader, PAYLOAD_MAX};
 
@@ -156,36 +158,43 @@ impl Flow {
         if self.state == FlowState::Closed || self.closing {
             return;
         }
+        let from = self.state;
         self.closing = true;
         self.set_timer(FlowTimer::Linger, Some(now + self.config.linger));
         if self.state == FlowState::Established {
             self.state = FlowState::Closing;
         }
         self.finish_close();
+        reach::machnet_went(from, Happening::Close, self.state);
     }
 
     /// Command: ends with `Aborted` at once; an established peer is told with RST.
     pub fn abort(&mut self) {
+        reach::machnet_went(self.state, Happening::Abort, FlowState::Closed);
         self.end(EndReason::Aborted);
     }
 
     /// Input: ICMP says that nobody takes this flow, for `reason`. False when that is not believed: a flow that its peer
     /// has answered lives until its own timers end it (RFC 5927 §5.2).
     pub fn refuse(&mut self, reason: EndReason) -> bool {
-        let opening = self.state == FlowState::SynSent;
+        let from = self.state;
+        let opening = from == FlowState::SynSent;
         if opening {
             self.end(reason);
         }
+        reach::machnet_went(from, Happening::Refuse, self.state);
         opening
     }
 
     /// Command: the application is gone. A flow with messages that the peer does not have yet is closed as by
     /// [`Flow::close`], within `deadline` at the latest; any other one ends at once.
     pub fn detach(&mut self, now: Instant, deadline: Instant) {
+        let from = self.state;
         if !self.closing && self.queue.is_empty() && self.tx.is_empty() {
             return self.abort();
         }
         self.close(now);
+        reach::machnet_went(from, Happening::Detach, self.state);
         if self.state != FlowState::Closed {
             let linger = self.timers[FlowTimer::Linger as usize];
             self.set_timer(FlowTimer::Linger, Some(linger.map_or(deadline, |at| at.min(deadline))));
@@ -215,6 +224,7 @@ impl Flow {
                 continue;
             }
             self.set_timer(timer, None);
+            let from = self.state;
             match timer {
                 FlowTimer::Handshake => self.on_handshake_timeout(),
                 FlowTimer::Reordering => self.detect_loss(now),
@@ -224,6 +234,7 @@ impl Flow {
                 FlowTimer::Stall => {}
                 FlowTimer::Idle => self.on_idle(now),
             }
+            reach::machnet_went(from, Happening::timer(timer), self.state);
         }
     }
 
@@ -292,6 +303,7 @@ impl Flow {
         if self.attempts >= self.config.syn_attempts_max {
             self.end(EndReason::TimedOut);
         } else {
+            reach!(MachnetHandshakeAgain);
             self.handshake_due = true;
         }
     }
@@ -313,6 +325,7 @@ impl Flow {
             self.set_timer(FlowTimer::Idle, Some(at + IDLE));
             return;
         }
+        reach!(MachnetIdle);
         self.tx.rest();
         self.rx.rest();
         self.events.shrink_to_fit();
@@ -329,14 +342,19 @@ impl Flow {
             self.end(EndReason::TimedOut);
             return;
         }
+        reach!(MachnetTimeout);
         if self.active && !self.tx.is_advanced() {
             // Upstream drops DATA that comes before the final acknowledgement of the handshake.
             self.ack.repeat_unasked();
         }
         let first = !self.tx.first_was_retransmitted();
         self.window.on_timeout(self.tx.snd_nxt(), first);
-        self.tx.lose_late(now, self.rto.srtt());
-        self.rto.back_off();
+        if !planted::is(Bug::MachnetNothingAgain) {
+            self.tx.lose_late(now, self.rto.srtt());
+        }
+        if !planted::is(Bug::MachnetNoBackoff) {
+            self.rto.back_off();
+        }
         self.restart_rto(now);
     }
 
@@ -347,7 +365,8 @@ impl Flow {
 
     /// A closing flow that has delivered everything says so.
     pub(super) fn finish_close(&mut self) {
-        if self.closing && self.queue.is_empty() && self.tx.is_empty() {
+        let all = self.tx.is_empty() || planted::is(Bug::MachnetTailForgotten);
+        if self.closing && self.queue.is_empty() && all {
             self.end(EndReason::Closed);
         }
     }

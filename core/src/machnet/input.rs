@@ -6,7 +6,9 @@ use super::rx_window::RxWindow;
 use super::tx_window::News;
 use super::{ack::AckState, sack};
 use crate::error::EndReason;
+use crate::planted::{self, Bug};
 use crate::port::StreamIo;
+use crate::reach::{self, Happening, reach};
 use crate::time::Instant;
 use crate::wire::machnet::{MachnetHeader, NetFlags};
 
@@ -21,13 +23,16 @@ impl Flow {
         if self.state == FlowState::Closed {
             return Disposition::Ignore;
         }
-        match packet.header.net_flags {
+        let from = self.state;
+        let disposition = match packet.header.net_flags {
             NetFlags::Syn => self.on_syn(packet.header),
             NetFlags::SynAck => self.on_syn_ack(now, packet.header),
             NetFlags::Ack => self.on_ack(now, packet.header, io),
             NetFlags::Data => self.on_data(now, packet, io),
             NetFlags::Rst => self.on_rst(packet.header),
-        }
+        };
+        reach::machnet_went(from, Happening::packet(packet.header.net_flags), self.state);
+        disposition
     }
 
     /// Getter: whether `header`, as [`Flow::handle_packet`]'s next packet, establishes a passive open: it answers our SYN-ACK,
@@ -43,6 +48,9 @@ impl Flow {
 
     /// A SYN that comes again: our SYN-ACK was lost. For an established flow it is dropped, as upstream does.
     fn on_syn(&mut self, header: &MachnetHeader) -> Disposition {
+        if planted::is(Bug::MachnetSynAgainEnds) && self.state == FlowState::Established {
+            self.end(EndReason::Reset);
+        }
         if self.state != FlowState::SynReceived || header.seqno.wrapping_add(1) != self.rx.rcv_nxt()
         {
             return Disposition::Ignore;
@@ -153,6 +161,7 @@ impl Flow {
         let stragglers = self.tx.reordering_window(self.rto.srtt());
         let settle = self.rto.settle(&self.config) + stragglers;
         if self.tx.duplicate(now, settle) {
+            reach!(MachnetDuplicates);
             self.window.on_loss(self.tx.snd_nxt());
         }
     }
@@ -163,6 +172,7 @@ impl Flow {
             self.rto.sample(rtt);
         }
         if news.needless > 0 {
+            reach!(MachnetNeedless);
             self.window.on_needless(news.needless);
             self.tx.acquit();
         }
@@ -172,6 +182,9 @@ impl Flow {
             }
             self.rto.progress();
             self.restart_rto(now);
+            if planted::is(Bug::MachnetTimerEndsWithAnyAck) {
+                self.set_timer(FlowTimer::Retransmission, None);
+            }
         }
     }
 
@@ -179,6 +192,7 @@ impl Flow {
     pub(super) fn detect_loss(&mut self, now: Instant) {
         let losses = self.tx.detect_loss(now, self.rto.srtt());
         if losses.found {
+            reach!(MachnetOvertaken);
             self.window.on_loss(self.tx.snd_nxt());
         }
         self.set_timer(FlowTimer::Reordering, losses.look_again);
@@ -192,7 +206,10 @@ impl Flow {
     ) -> Disposition {
         let header = packet.header;
         match self.state {
-            FlowState::SynReceived if self.completes_handshake(header) => self.establish(),
+            FlowState::SynReceived if self.completes_handshake(header) => {
+                reach!(MachnetDataCompletes);
+                self.establish();
+            }
             FlowState::SynReceived | FlowState::SynSent | FlowState::Closed => {
                 return Disposition::Ignore;
             }
@@ -258,6 +275,7 @@ impl Flow {
             FlowState::Closed => (false, EndReason::Reset),
         };
         if !valid {
+            reach!(MachnetStrangeRst);
             return Disposition::Ignore;
         }
         self.end(reason);

@@ -35,7 +35,7 @@ mod tx_window;
 mod window;
 mod write_out;
 
-pub use config::{Config, ConfigBuilder, ConfigError};
+pub use config::{Config, ConfigBuilder, ConfigError, MESSAGES_QUEUED_MAX};
 pub use flow::Flow;
 pub use listener::{ListenDisposition, listen};
 pub use packet::{

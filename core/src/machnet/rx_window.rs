@@ -15,7 +15,9 @@ use serde::{Deserialize, Serialize};
 use super::config::Config;
 use super::message::Assembly;
 use super::packet::Disposition;
+use crate::planted::{self, Bug};
 use crate::port::{RingError, StreamIo};
+use crate::reach::reach;
 use crate::wire::machnet::{MsgFlags, PAYLOAD_MAX};
 
 /// Packets from `rcv_nxt` that are taken: upstream's reassembly window.
@@ -55,8 +57,12 @@ impl Store {
         };
         let held = &mut self.buffers[at as usize];
         held.seqno = seqno;
-        held.flags = flags;
-        held.payload.clear();
+        if held.payload.is_empty() || !planted::is(Bug::MachnetFlagsOfBefore) {
+            held.flags = flags;
+        }
+        if !planted::is(Bug::MachnetPayloadAppended) {
+            held.payload.clear();
+        }
         for part in payload {
             held.payload.extend_from_slice(part);
         }
@@ -179,6 +185,9 @@ impl RxWindow {
     ) -> Received {
         let refuse = |disposition| Received { disposition, bytes: 0 };
         let ahead = seqno.wrapping_sub(self.rcv_nxt);
+        let next = (ahead.cast_signed() > 0 && planted::is(Bug::MachnetHoleIgnored))
+            || (ahead.cast_signed() < 0 && planted::is(Bug::MachnetOldTaken));
+        let ahead = if next { 0 } else { ahead };
         if ahead.cast_signed() < 0 {
             return refuse(Disposition::Duplicate);
         }
@@ -199,6 +208,7 @@ impl RxWindow {
             return refuse(Disposition::Duplicate);
         }
         if ahead > 0 {
+            reach!(MachnetBehindHole);
             self.store.get_or_insert_default().put(seqno, flags, payload);
             self.held |= 1 << ahead;
             return refuse(Disposition::Accept);
@@ -210,6 +220,7 @@ impl RxWindow {
                 Received { disposition, bytes: bytes + u64::from(len) }
             }
             other => {
+                reach!(MachnetNoRoom);
                 self.starved |= other == Disposition::NoRoom;
                 refuse(other)
             }
@@ -250,6 +261,7 @@ impl RxWindow {
         let limit = self.assembly.next_offset().saturating_add(u64::from(PAYLOAD_MAX));
         let room = limit <= io.rx_limit() && !self.assembly.is_crowded(io.rx_consumed());
         self.starved && room && {
+            reach!(MachnetRoomAgain);
             self.starved = false;
             true
         }

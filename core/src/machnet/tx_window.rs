@@ -9,6 +9,7 @@ use super::message::Fragment;
 use super::rack::{Arrival, Rack, Sent};
 use super::sack::SackView;
 use crate::event::RetransmitCause;
+use crate::planted::{self, Bug};
 use crate::time::{Duration, Instant};
 use crate::wire::machnet::{MsgFlags, PAYLOAD_MAX};
 
@@ -211,6 +212,10 @@ impl TxWindow {
                 acked.message = Some(slot.message);
             }
             self.snd_una = self.snd_una.wrapping_add(1);
+        }
+        if planted::is(Bug::MachnetReleasedBeforeAcked) {
+            let last = self.slot(self.snd_nxt.wrapping_sub(1));
+            acked.release = last.offset + u64::from(last.len);
         }
         self.duplicates = 0;
         acked

@@ -13,6 +13,7 @@ use crate::event::DropReason;
 use crate::machnet::FlowState;
 use crate::planted::{self, Bug};
 use crate::port::{AppPort, ChannelId, SocketId, Transport};
+use crate::reach::reach;
 use crate::socket::FourTuple;
 use crate::tcp::{COOKIE_LIFE, Connection, CookieTuple, IsnSecret, TxLimits};
 use crate::time::Instant;
@@ -143,6 +144,7 @@ impl Stack {
         packet: &Packet,
         port: &mut P,
     ) -> Result<(), DropReason> {
+        reach!(CookieSent);
         self.stats.backlog_overflows += 1;
         let now = packet.now;
         let Some(hop) = self.next_hop_on(packet.src, Some(packet.interface)) else {

@@ -4,7 +4,9 @@ use super::channels::Stage;
 use super::composition::Stack;
 use super::no_stream::rings;
 use super::sock::Kind;
+use crate::planted::{self, Bug};
 use crate::port::{AppPort, ChannelId, SocketId};
+use crate::reach::reach;
 use crate::tcp::State;
 use crate::time::{Duration, Instant};
 
@@ -33,6 +35,10 @@ impl Stack {
                 self.channels.detached.pop_front();
                 continue;
             };
+            if planted::is(Bug::OneSocketLeaves) && count == 1 {
+                self.channels.detached.pop_front();
+                break;
+            }
             if count >= DETACHED_PER_STEP {
                 return (count, true);
             }
@@ -58,6 +64,7 @@ impl Stack {
         self.channels.unlink(&mut self.sockets, id);
         let Some(socket) = self.sockets.get_mut(id) else { return };
         socket.stage = Stage::Orphan;
+        reach!(Orphaned);
         let before = socket.tcp_state();
         let deadline = now + ORPHAN_LINGER;
         match &mut socket.kind {

@@ -147,10 +147,28 @@ impl Stack {
         self.udp.insert(&self.sockets, id)
     }
 
-    /// Queues a datagram. What becomes of it later is nobody's to know, as with all datagrams.
+    /// Queues a datagram. What becomes of it later is nobody's to know, as with all datagrams. The bytes of one that is refused are
+    /// given back.
     pub(super) fn send_udp<P: AppPort>(
         &mut self,
         now: Instant,
+        channel: ChannelId,
+        id: SocketId,
+        bytes: (u64, u32),
+        remote: Option<SocketAddr>,
+        port: &mut P,
+    ) -> Result<(), CommandError> {
+        let queued = self.queue_udp(channel, id, bytes, remote, port);
+        let Some(socket) = self.owned(channel, id) else { return queued };
+        if let (Err(_), Kind::Udp(udp)) = (&queued, &mut socket.kind) {
+            udp.pass_over(bytes, &mut rings(port, socket.stream.of(socket.channel)));
+        }
+        self.settle(now, id, None, port);
+        queued
+    }
+
+    fn queue_udp<P: AppPort>(
+        &mut self,
         channel: ChannelId,
         id: SocketId,
         (offset, len): (u64, u32),
@@ -181,7 +199,6 @@ impl Stack {
         {
             socket.interface = hop.interface;
         }
-        self.settle(now, id, None, port);
         Ok(())
     }
 

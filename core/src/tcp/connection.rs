@@ -329,6 +329,7 @@ impl Connection {
         let Some(next) = self.state.next(trigger) else { return };
         let no_closing = planted::is(Bug::NoClosing) && next == State::Closing;
         let next = if no_closing { State::TimeWait } else { next };
+        crate::reach::tcp_went(self.state, trigger);
         self.state = next;
         match next {
             State::FinWait2 if self.flags.reader.is_gone() => {

@@ -10,6 +10,7 @@ use super::input::SegmentIn;
 use super::recovery::Phase;
 use super::recv_buffer::AckDue;
 use crate::planted::{self, Bug};
+use crate::reach::reach;
 use crate::time::Instant;
 use crate::wire::tcp::TcpFlags;
 
@@ -231,6 +232,7 @@ impl Connection {
             return;
         }
         self.events.raise(Events::CONGESTION);
+        reach!(EchoAnswered);
         let by_window = self.congestion.algorithm() != Algorithm::Bbr;
         if let Some(flight) = self.recovery.flight.as_deref_mut() {
             // What was reduced before for a loss stays reduced (tcp_enter_cwr of Linux).

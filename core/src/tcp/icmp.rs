@@ -8,6 +8,7 @@ use super::seq::SeqNumber;
 use super::state::State;
 use crate::error::EndReason;
 use crate::planted::{self, Bug};
+use crate::reach::reach;
 
 /// What an ICMP error says of the path or of the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -46,6 +47,7 @@ impl Connection {
             | State::CloseWait
             | State::Closing
             | State::LastAck => {
+                reach!(SoftError);
                 self.events.soft_error = Some(reason);
                 if planted::is(Bug::IcmpEndsConnections) {
                     self.end(reason);

@@ -12,6 +12,7 @@ use super::seq::SeqNumber;
 use super::timer::TimerReason;
 use crate::planted::{self, Bug};
 use crate::port::StreamIo;
+use crate::reach::reach;
 use crate::time::{Duration, Instant};
 
 /// When the path is probed (tcp_mtu_probing, with Linux's numbers).
@@ -176,6 +177,7 @@ impl Connection {
         let mut segment = self.transmit_new(now, sendable, limits, io);
         // One packet, however much a NIC would like to cut it; nor is it a small one that others have to wait for.
         segment.gso_size = 0;
+        reach!(MtuProbe);
         self.snd.snd_sml = small;
         if let Some(search) = self.seldom.mtu_search_mut() {
             search.probe = size;
@@ -206,6 +208,7 @@ impl Connection {
         let (start, end) = (search.probe_start, search.probe_end);
         let alone = flight.una == start && flight.lost.back().is_some_and(|last| *last < end);
         if alone {
+            reach!(MtuProbeLost);
             search.high = search.probe - 1;
         }
         search.probe = 0;
@@ -271,6 +274,7 @@ impl Connection {
             // It was small enough before.
             return;
         }
+        reach!(BlackHole);
         match self.seldom.mtu_search_mut() {
             None => self.begin_mtu_search(now, next),
             Some(search) => {

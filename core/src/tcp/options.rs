@@ -74,6 +74,9 @@ impl Negotiated {
     /// Getter: payload bytes of a full segment: what both sides carry, less the options that each segment has.
     #[inline]
     pub(in crate::tcp) fn mss(&self) -> u32 {
+        if planted::is(Bug::MtuUnheeded) {
+            return u32::from(self.peer_mss);
+        }
         u32::from(self.peer_mss.min(self.mss_ip.max(MSS_MIN)) - self.each_segment_len())
     }
 

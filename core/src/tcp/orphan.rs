@@ -6,6 +6,7 @@ use super::timer::TimerReason;
 use crate::error::EndReason;
 use crate::planted::{self, Bug};
 use crate::port::StreamIo;
+use crate::reach::reach;
 use crate::time::{Duration, Instant};
 
 /// Retransmissions and probes without an answer for a connection that nobody waits for any more (tcp_orphan_retries).
@@ -70,6 +71,7 @@ impl Connection {
             | State::CloseWait
             | State::Closing
             | State::LastAck => {
+                reach!(OrphanTimeout);
                 self.end(EndReason::Aborted);
                 self.flags.rst_due = true;
             }

@@ -149,6 +149,7 @@ impl Connection {
                 }
                 self.transmit_probe(now, io).or_else(|| self.transmit_ack(now, io))
             }
+            State::FinWait2 if planted::is(Bug::MuteInFinWait2) => None,
             State::FinWait2 | State::TimeWait => {
                 self.transmit_probe(now, io).or_else(|| self.transmit_ack(now, io))
             }
@@ -336,8 +337,12 @@ impl Connection {
         if self.recovery.flight.as_deref().is_some_and(|flight| flight.sent.is_full()) {
             return None;
         }
+        if planted::is(Bug::ShrunkenWindowPanics) {
+            assert!(in_flight <= self.snd.snd_wnd, "subtract with underflow");
+        }
+        let in_flight = if planted::is(Bug::WindowForEachSegment) { 0 } else { in_flight };
         let wnd = self.snd.snd_wnd.saturating_sub(in_flight);
-        let pipe = self.pipe(mss);
+        let pipe = if planted::is(Bug::CwndForEachSegment) { 0 } else { self.pipe(mss) };
         let cwnd = self.congestion.cwnd().saturating_sub(pipe);
         // A FIN takes a sequence number of the window, too.
         if wnd == 0 {

@@ -11,6 +11,7 @@ use super::receive_autotune::Autotune;
 use super::seq::{Anchor, SeqNumber, StreamEnd};
 use crate::planted::{self, Bug};
 use crate::port::{RingError, StreamIo};
+use crate::reach::reach;
 use crate::wire::tcp::SackBlocks;
 
 /// Most duplicate acknowledgements that wait to be sent.
@@ -154,8 +155,10 @@ impl RecvBuffer {
         io: &mut impl StreamIo,
     ) -> Stored {
         let end = start + u64::from(payload.len);
-        if start == self.anchor.offset && !self.has_gap() {
+        let next = start == self.anchor.offset || planted::is(Bug::EverythingIsNext);
+        if next && !self.has_gap() {
             if payload.copy_in(start, end, start, io).is_err() {
+                reach!(Refused);
                 return Stored::Refused;
             }
             self.advance(u64::from(payload.len), io);
@@ -209,7 +212,8 @@ impl RecvBuffer {
             if from < gap.start {
                 again = again.or(Some((from, gap.start)));
             }
-            refused = payload.copy_in(gap.start, gap.end, start, io).is_err();
+            let full = planted::is(Bug::FullSetRefusesTheNext) && assembler.intervals().len() >= 4;
+            refused = full || payload.copy_in(gap.start, gap.end, start, io).is_err();
             if gap.start == edge {
                 // What is next in order needs no place in the set: it must be taken however full that is, or
                 // nothing would ever be taken again.

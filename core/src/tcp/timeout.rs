@@ -8,6 +8,7 @@ use super::transition::Trigger;
 use crate::error::EndReason;
 use crate::planted::{self, Bug};
 use crate::port::StreamIo;
+use crate::reach::reach;
 use crate::time::{Duration, Instant};
 
 impl Connection {
@@ -54,6 +55,7 @@ impl Connection {
     /// but as on Linux the window shrinks all the same.
     #[cold]
     fn probe_with_outstanding(&mut self, now: Instant) {
+        reach!(ShutOverFlight);
         if self.rtt.backoff() == 0 || self.recovery.phase != Phase::Loss {
             self.begin_stall(now, self.rto());
         }
@@ -104,6 +106,7 @@ impl Connection {
         let enough = once || (handshake && self.recovery.retries >= max);
         let patient = self.waits_for_data() || (handshake && planted::is(Bug::SynForEver));
         if !patient && (enough || self.is_given_up(now, self.recovery.retries, max)) {
+            reach!(GivenUp);
             self.advance(now, Trigger::GiveUp);
             return self.end(EndReason::TimedOut);
         }
@@ -111,6 +114,8 @@ impl Connection {
         let rests = self.rests();
         if !again {
             self.events.soft_error = None;
+        } else {
+            reach!(TimeoutAgain);
         }
         // With a user timeout no number ends it.
         self.recovery.retries = self.recovery.retries.saturating_add(1);
@@ -139,6 +144,7 @@ impl Connection {
             return;
         }
         if self.snd.snd_wnd > 0 {
+            reach!(SillyOverride);
             let held = !self.config.cork && self.snd.more.is_on();
             self.flags.override_due = !held && !planted::is(Bug::NoOverride);
             self.announce_more(false);
@@ -155,6 +161,7 @@ impl Connection {
         }
         self.counters.probes = self.counters.probes.saturating_add(1);
         self.flags.probe_due = true;
+        reach!(WindowProbe);
         if !planted::is(Bug::SteadyProbes) {
             self.rtt.back_off();
         }
@@ -224,6 +231,7 @@ impl Connection {
         }
         self.counters.probes = self.counters.probes.saturating_add(1);
         self.flags.probe_due = true;
+        reach!(KeepaliveProbe);
         let interval = millis(self.config.keepalive_interval_ms);
         self.timers.set(TimerReason::Keepalive, now + interval);
     }

@@ -3,6 +3,7 @@
 use alloc::collections::VecDeque;
 
 use super::set_option::IpFields;
+use crate::planted::{self, Bug};
 use crate::port::StreamIo;
 use crate::socket::Endpoint;
 
@@ -103,8 +104,22 @@ impl UdpSocket {
     /// Input: the first datagram was sent, or never will be: its bytes are free.
     pub fn sent(&mut self, io: &mut impl StreamIo) {
         if let Some(datagram) = self.queue.pop_front() {
-            io.tx_release(datagram.offset + u64::from(datagram.len));
+            let end = datagram.offset + u64::from(datagram.len);
+            // Behind the last one lies at most what was passed over.
+            io.tx_release(if self.queue.is_empty() { self.tx_end } else { end });
             self.may_be_refused = true;
+        }
+    }
+
+    /// Command: these `len` bytes at `offset` in the TX ring are a datagram that was refused. They are the application's again when
+    /// those before them are, or a ring of refused ones would take no other.
+    pub fn pass_over(&mut self, (offset, len): (u64, u32), io: &mut impl StreamIo) {
+        let end = offset.checked_add(u64::from(len)).filter(|end| *end <= io.tx_end());
+        let takes = offset >= self.tx_end && !planted::is(Bug::RefusedDatagramsKept);
+        let Some(end) = end.filter(|_| takes) else { return };
+        self.tx_end = end;
+        if self.queue.is_empty() {
+            io.tx_release(end);
         }
     }
 
@@ -192,6 +207,27 @@ mod tests {
             udp.sent(&mut io);
             udp.sent(&mut io);
             assert!(udp.is_finished());
+        });
+    }
+
+    #[test]
+    fn what_is_passed_over_is_free_when_all_before_it_was_sent() {
+        with_ring(64, &[1; 40], |port, stream| {
+            let mut udp = UdpSocket::new();
+            udp.send(outgoing(0, 10), &port.stream(stream)).unwrap();
+            udp.pass_over((10, 10), &mut port.stream(stream));
+            udp.pass_over((10, 30), &mut port.stream(stream));
+            udp.pass_over((20, 21), &mut port.stream(stream));
+            udp.pass_over((20, u32::MAX), &mut port.stream(stream));
+            assert_eq!(port.write(stream, &[2; 64]), 24, "the first one waits");
+            udp.sent(&mut port.stream(stream));
+            assert_eq!(
+                port.write(stream, &[2; 64]),
+                20,
+                "what overlaps, or was not written, counts for nothing"
+            );
+            udp.pass_over((20, 20), &mut port.stream(stream));
+            assert_eq!(port.write(stream, &[2; 64]), 20);
         });
     }
 

@@ -91,6 +91,21 @@ fn datagrams_of_every_length_go_both_ways_with_their_sender_s_address() {
 }
 
 #[test]
+fn refused_datagrams_leave_the_ring_to_others() {
+    let mut duo = Duo::new(64 << 10);
+    let (a, b) = pair(&mut duo);
+    let nowhere = SocketAddr::from(([192, 0, 2, 1], 9));
+    for _ in 0..100 {
+        send(&mut duo.a, a, &[1; 1_000], Some(nowhere));
+        duo.settle();
+        assert_eq!(failed(&mut duo.a), Some(CommandError::NoRoute));
+    }
+    send(&mut duo.a, a, b"x", Some(at(2, 53)));
+    duo.settle();
+    assert_eq!(receive(&mut duo.b, b).expect("there is room for it").0, b"x");
+}
+
+#[test]
 fn class_and_time_to_live_are_on_every_datagram_cut_or_whole_or_after_waiting_for_a_neighbour() {
     let mut duo = Duo::new(64 << 10);
     let (a, _) = pair(&mut duo);

@@ -12,6 +12,7 @@ use super::handshake::reset_for;
 use crate::error::EndReason;
 use crate::planted::{self, Bug};
 use crate::port::StreamIo;
+use crate::reach::reach;
 use crate::tcp::SeqNumber;
 use crate::time::{Duration, Instant};
 use crate::wire::tcp::{TcpFlags, TcpHeader, TcpOptions, Timestamps};
@@ -36,6 +37,7 @@ impl Connection {
                 self.update_send_window(header.seq, self.snd.snd_una, header.window);
                 self.rcv.ts_recent = header.options.timestamps.map_or(0, |t| t.value);
             }
+            reach!(FutureAck);
             // "If the ACK acks something not yet sent, then send an ACK, drop the segment, and return."
             return Err(self.challenge(now));
         }
@@ -43,6 +45,7 @@ impl Connection {
             && header.ack < self.snd.snd_una
             && !planted::is(Bug::AncientAcks)
         {
+            reach!(AncientAck);
             // RFC 5961 §5.2: older than anything that can still be under way.
             return Err(self.challenge(now));
         }
@@ -88,6 +91,9 @@ impl Connection {
         let TcpOptions { timestamps, sack, .. } = &header.options;
         // Selective acknowledgements tell something whatever they come with, late ones too.
         let tells = sack.len > 0 && (same || !planted::is(Bug::LateBlocksIgnored));
+        if tells && !same {
+            reach!(LateBlocks);
+        }
         if duplicate || tells {
             self.take_ack(now, header.ack, *timestamps, sack, duplicate, io);
         }
@@ -185,7 +191,8 @@ impl Connection {
 
     /// What the acknowledgement of our FIN moves.
     fn after_fin_acked(&mut self, now: Instant) {
-        if !self.snd.fin_acked() {
+        let any = planted::is(Bug::LastAckEndsWithAnyAck) && self.state == State::LastAck;
+        if !self.snd.fin_acked() && !any {
             return;
         }
         let last = self.state == State::LastAck;

@@ -15,6 +15,7 @@ use super::SegmentIn;
 use crate::error::EndReason;
 use crate::planted::{self, Bug};
 use crate::port::StreamIo;
+use crate::reach::reach;
 use crate::time::{Duration, Instant};
 use crate::wire::tcp::{TcpFlags, TcpHeader, Timestamps};
 
@@ -74,6 +75,7 @@ impl Connection {
         } else {
             // Simultaneous open: our SYN goes out again, with an acknowledgement.
             self.snd.snd_nxt = self.snd.iss;
+            reach!(SimultaneousOpen);
             self.advance(now, Trigger::RecvSyn);
         }
         Disposition::Accept

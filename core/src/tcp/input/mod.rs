@@ -17,6 +17,7 @@ use super::transition::Trigger;
 use crate::error::EndReason;
 use crate::planted::{self, Bug};
 use crate::port::StreamIo;
+use crate::reach::reach;
 use crate::time::Instant;
 use crate::wire::tcp::{TcpFlags, TcpHeader};
 
@@ -64,7 +65,10 @@ impl Connection {
                 None => Disposition::Ignore,
             },
             State::SynSent => self.handle_in_syn_sent(now, segment, io),
-            State::TimeWait if self.may_reopen(segment) => Disposition::Reopen,
+            State::TimeWait if self.may_reopen(segment) => {
+                reach!(Reopened);
+                Disposition::Reopen
+            }
             State::SynReceived
             | State::Established
             | State::FinWait1
@@ -91,6 +95,7 @@ impl Connection {
         let reset = flags.contains(TcpFlags::RST);
         let judged = !reset || planted::is(Bug::PawsForRst);
         if judged && self.is_stale(now, header) {
+            reach!(PawsDrop);
             return self.acknowledge_unacceptable(now, segment);
         }
         // A SYN that answers ours counts for nothing any more: the rest of the segment begins after it.
@@ -165,6 +170,7 @@ impl Connection {
         let told = self.options.sack && self.rcv.is_sacked_edge(header.seq);
         let expected = header.seq == self.rcv.rcv_nxt || told;
         if !expected && !planted::is(Bug::RstAnywhere) {
+            reach!(RstInWindow);
             if planted::is(Bug::RstInSilence) {
                 return Disposition::Ignore;
             }
@@ -221,7 +227,9 @@ impl Connection {
 
     /// "If an incoming segment is not acceptable, an acknowledgment should be sent in reply."
     fn acknowledge_unacceptable(&mut self, now: Instant, segment: &SegmentIn<'_>) -> Disposition {
+        reach!(Unacceptable);
         if self.state == State::TimeWait && segment.header.flags.contains(TcpFlags::FIN) {
+            reach!(TimeWaitAgain);
             // RFC 9293 §3.10.7.4: the peer's FIN again: acknowledge it and wait 2 MSL more.
             self.restart_time_wait(now);
         }
@@ -254,8 +262,10 @@ impl Connection {
     /// A challenge ACK (RFC 5961), if the limit allows.
     fn challenge(&mut self, now: Instant) -> Disposition {
         if !self.may_challenge(now) {
+            reach!(ChallengeLimit);
             return Disposition::Ignore;
         }
+        reach!(Challenge);
         self.rcv.ack_due = AckDue::Now;
         Disposition::ChallengeAck
     }

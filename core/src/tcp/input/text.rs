@@ -13,6 +13,7 @@ use super::handshake::reset_for;
 use crate::error::EndReason;
 use crate::planted::{self, Bug};
 use crate::port::StreamIo;
+use crate::reach::reach;
 use crate::time::Instant;
 use crate::wire::tcp::TcpFlags;
 
@@ -36,6 +37,7 @@ impl Connection {
         // A FIN beyond what is here says that there is some.
         let more = segment.payload_len > 0 || seq > self.rcv.rcv_nxt;
         if more && self.resets_late_data() && !planted::is(Bug::LateDataTaken) {
+            reach!(LateData);
             let reset = reset_for(segment.header);
             self.advance(now, Trigger::Abort);
             self.end(EndReason::Aborted);
@@ -63,6 +65,9 @@ impl Connection {
             }
             let in_turn = self.rcv.fin_offset.known() == Some(self.rcv.anchor.offset);
             let lone = segment.payload_len == 0 && !in_turn && end.is_some();
+            if end.is_some() && !in_turn {
+                reach!(FinBeyondGap);
+            }
             if lone && end == self.rcv.fin_offset.known() {
                 self.note_lone_fin(known);
             }
@@ -101,6 +106,7 @@ impl Connection {
         let skip = before.min(segment.payload_len);
         let first = seq + skip;
         if skip > 0 {
+            reach!(OldBytes);
             self.rcv.note_duplicate(seq, first);
             self.rcv.acknowledge_out_of_order();
         }
@@ -204,6 +210,7 @@ impl Connection {
         }
         self.rcv.ack_due = AckDue::Now;
         if payload_len > skip {
+            reach!(BeyondTheEdge);
             self.told_nothing_new(seq + payload_len);
         }
         Disposition::SendAck

@@ -9,6 +9,7 @@ use super::timers::OFF;
 use super::tlp::{ProbeAck, ProbeOutcome, probe_timeout};
 use crate::planted::{self, Bug};
 use crate::port::StreamIo;
+use crate::reach::reach;
 use crate::tcp::congestion::{AckPhase, AckSample, Lost};
 use crate::tcp::connection::{Connection, millis};
 use crate::tcp::event::Events;
@@ -102,7 +103,7 @@ impl Connection {
         if before != self.congestion.window() {
             self.events.raise(Events::CONGESTION);
         }
-        if acked > 0 {
+        if acked > 0 && (plain || !planted::is(Bug::RoomUntoldInRecovery)) {
             self.events.raise(Events::WRITABLE);
         }
         if advanced {
@@ -144,6 +145,8 @@ impl Connection {
             if *left > self.snd.snd_una && left < right && sent {
                 let range = (self.snd.offset_of(*left), self.snd.offset_of(*right));
                 flight.sack(range.0, range.1, mss, delivery);
+            } else if !sent {
+                reach!(ImpossibleBlock);
             }
         }
         of_probe
@@ -243,6 +246,7 @@ impl Connection {
         let probe = ProbeAck { ack: flight.una, dsack, duplicate };
         if flight.tlp.on_ack(probe) == ProbeOutcome::Repaired && self.recovery.phase == Phase::Open
         {
+            reach!(ProbeRepaired);
             let event = self.loss_event(now);
             self.congestion.on_loss(&event);
             self.congestion.on_recovered(&event);
@@ -310,6 +314,7 @@ impl Connection {
             if spurious || late {
                 self.undo(now, true);
             } else if flight.holds_recovery(sack) {
+                reach!(RecoveryHeld);
                 return ack.delivery.progress(ack.advanced, mss);
             } else {
                 self.end_recovery(now);
@@ -318,6 +323,7 @@ impl Connection {
         }
         let mut delivered = ack.delivery.bytes;
         if !sack && ack.advanced {
+            reach!(PartialAck);
             delivered = flight.partial(ack.acked, mss);
         } else if !sack && ack.duplicate {
             delivered = self.take_duplicate();
@@ -331,6 +337,11 @@ impl Connection {
             Trouble::of(&mut self.recovery.trouble).reordered(distance, mss);
         }
         if spurious || (late && alone) {
+            if late {
+                reach!(OlderEcho);
+            } else {
+                reach!(AllDuplicates);
+            }
             self.undo(now, true);
             return self.judge_open(now, ack);
         }
@@ -350,6 +361,9 @@ impl Connection {
         let spurious = verdict == Verdict::Spurious
             || (ack.advanced && (late || flight.undo.all_duplicates()));
         if spurious {
+            if verdict == Verdict::Spurious {
+                reach!(FrtoSpurious);
+            }
             self.undo(now, true);
             return self.judge_open(now, ack);
         }
@@ -413,6 +427,7 @@ impl Connection {
             flight.sacked_bytes.saturating_add(u32::from(flight.dup_acks).saturating_mul(mss));
         let flight_size = flight.outstanding().saturating_add(delivered);
         flight.prr.begin(flight_size.saturating_sub(held));
+        reach!(FastRecovery);
         self.congestion.on_loss(&event);
         self.recovery.phase = Phase::Fast;
         self.events.raise(Events::CONGESTION);
@@ -447,6 +462,7 @@ impl Connection {
         if planted::is(Bug::NoUndo) {
             return;
         }
+        reach!(Undone);
         let restores = flight.undo.may_restore();
         // One segment that was sent again for nothing may be chance. More of them, now or before, are taken for reordering, which
         // nothing else shows to a connection without timestamps.
@@ -483,6 +499,7 @@ impl Connection {
     /// An acknowledgement of such a peer says nothing of losses: its blocks are not to be believed (as on Linux).
     #[cold]
     fn judge_reneging(&mut self, now: Instant, ack: &Ack<'_>) -> AckPhase {
+        reach!(Reneged);
         self.note_delivery(now, ack);
         if let Some(flight) = self.recovery.flight.as_deref_mut() {
             flight.timers.reorder = OFF;
@@ -582,6 +599,9 @@ impl Connection {
         } else {
             if !planted::is(Bug::TimerNotRestarted) {
                 self.timers.set(TimerReason::Retransmit, now + self.rto());
+            }
+            if planted::is(Bug::TimerEndsWithAnyAck) {
+                self.timers.stop(TimerReason::Retransmit);
             }
             self.schedule_probe(now);
         }

@@ -8,6 +8,7 @@ use super::sent::{Marks, Sent};
 use super::state::Phase;
 use super::timers::OFF;
 use crate::planted::{self, Bug};
+use crate::reach::reach;
 use crate::tcp::connection::Connection;
 use crate::tcp::event::Events;
 use crate::tcp::timer::TimerReason;
@@ -48,6 +49,7 @@ impl Connection {
             self.congestion.set_cwnd(pipe.saturating_add(mss));
         }
         self.recovery.phase = Phase::Loss;
+        reach!(TimeoutLoss);
         self.tell_losses(now);
         self.events.raise(Events::CONGESTION);
     }
@@ -56,6 +58,7 @@ impl Connection {
     pub(in crate::tcp) fn resend_too_big(&mut self) {
         let mss = self.options.mss();
         let Some(flight) = self.recovery.flight.as_deref_mut() else { return };
+        reach!(TooBig);
         flight.lose(|record, _| record.len > mss);
         flight.blameless();
         self.recovery.phase = Phase::Loss;
@@ -69,6 +72,7 @@ impl Connection {
             return;
         }
         self.snd.snd_nxt = self.snd.snd_max;
+        reach!(SynDataAgain);
         let start = self.snd.offset_of(self.snd.snd_una);
         let mut flight = Box::new(Flight::new(start));
         flight.push(now, start + u64::from(len), false);
@@ -88,6 +92,7 @@ impl Connection {
         self.find_losses(now);
         let Some(flight) = self.recovery.flight.as_deref() else { return };
         if self.recovery.phase == Phase::Open && flight.lost_bytes > 0 && !self.mtu_probe_lost() {
+            reach!(ReorderTimeout);
             self.enter_recovery(now, 0);
             // As if a segment had just been delivered: something has to clock the others out (tcp_rack_reo_timeout).
             let clock = if planted::is(Bug::TimerClocksNothing) { 0 } else { self.options.mss() };

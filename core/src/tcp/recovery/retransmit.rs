@@ -5,6 +5,7 @@ use super::state::{Phase, Trouble};
 use crate::event::RetransmitCause;
 use crate::planted::{self, Bug};
 use crate::port::StreamIo;
+use crate::reach::reach;
 use crate::tcp::connection::Connection;
 use crate::tcp::output::{SegmentOut, Sendable, TxLimits};
 use crate::tcp::timer::TimerReason;
@@ -111,6 +112,9 @@ impl Connection {
         if record.is_some_and(|record| record.marks.has(Marks::PUSHED) && whole(&record)) {
             segment.header.flags = segment.header.flags.union(TcpFlags::PSH);
         }
+        if planted::is(Bug::FinResentBeyond) && segment.header.flags.contains(TcpFlags::FIN) {
+            segment.header.seq += 1;
+        }
         let mut cause = RetransmitCause::Timeout;
         if let Some(flight) = self.recovery.flight.as_deref_mut() {
             let len = flight.retransmitted(now, index);
@@ -157,6 +161,7 @@ impl Connection {
         let waiting = u32::try_from(end.saturating_sub(flight.max)).unwrap_or(u32::MAX);
         let len = waiting.min(mss).min(flight.record_left(flight.max));
         if len > 0 && len <= wnd && !self.snd.fin_sent() {
+            reach!(ProbeWithNewData);
             let fin = self.snd.fin_queued && len == waiting && len < wnd;
             let max = flight.max + u64::from(len) + u64::from(fin);
             flight.tlp.sent(max, false);
@@ -177,6 +182,7 @@ impl Connection {
         let edge = flight.una + u64::from(self.snd.snd_wnd);
         let room = u32::try_from(edge.saturating_sub(last)).unwrap_or(u32::MAX);
         if room == 0 && !free {
+            reach!(ProbeBeyondWindow);
             // That leaves when its timer says so.
             let since = flight.sent.front().map_or(now, |first| first.xmit_time);
             self.timers.set_no_later(TimerReason::Retransmit, (since + self.rto()).max(now));
@@ -187,6 +193,7 @@ impl Connection {
             flight.split(index, last);
             index += 1;
         }
+        reach!(ProbeWithOldData);
         flight.tlp.sent(flight.max, true);
         let Some(record) = flight.sent.get(index).copied() else { return Resend::Nothing };
         let mut sendable = sendable_of(&record, end, if free { mss } else { mss.min(room) });
@@ -209,5 +216,6 @@ fn sendable_of(record: &Sent, stream_end: u64, mss: u32) -> Sendable {
     let data_end = record.end.min(stream_end);
     let data = u32::try_from(data_end.saturating_sub(record.start())).unwrap_or(u32::MAX);
     let len = data.min(mss);
-    Sendable { fin: record.end > stream_end && len == data, ..Sendable::part(len) }
+    let fin = record.end > stream_end && !planted::is(Bug::FinNeverResent);
+    Sendable { fin: fin && len == data, ..Sendable::part(len) }
 }
