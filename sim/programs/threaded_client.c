@@ -1,6 +1,7 @@
 /* threaded_client LOCAL REMOTE PORT THREADS MESSAGES: each thread sends MESSAGES messages of random lengths on a channel of
  * its own and checks every byte of every reply. A program as it ships: it knows nothing of the simulator. */
 #define _DEFAULT_SOURCE
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,8 +48,11 @@ static void *talk(void *name)
     MachnetFlow_t flow, from;
     if (ctx == NULL)
         return fail("machnet_attach");
-    if (machnet_connect(ctx, local, remote, port, &flow) != 0)
-        return fail("machnet_connect");
+    while (machnet_connect(ctx, local, remote, port, &flow) != 0) {
+        if (errno != ECONNREFUSED)
+            return fail("machnet_connect");
+        usleep(1000); /* the server is not there yet */
+    }
     for (int index = 0; index < messages; index++) {
         uint16_t random[2];
         if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)

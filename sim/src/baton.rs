@@ -106,6 +106,12 @@ impl<Q, A> GuestEnd<Q, A> {
         self.await_answer(slot)
     }
 
+    /// Command: the world hears that the guest is over, though its thread is not.
+    pub fn give_up(&self) {
+        *self.0.lock() = Slot::Over;
+        self.0.to_world.notify_one();
+    }
+
     fn await_answer(&self, mut slot: MutexGuard<'_, Slot<Q, A>>) -> A {
         loop {
             if matches!(*slot, Slot::Answer(_))
@@ -120,8 +126,7 @@ impl<Q, A> GuestEnd<Q, A> {
 
 impl<Q, A> Drop for GuestEnd<Q, A> {
     fn drop(&mut self) {
-        *self.0.lock() = Slot::Over;
-        self.0.to_world.notify_one();
+        self.give_up();
     }
 }
 

@@ -42,12 +42,11 @@ pub fn fill(flow: u64, index: u64, offset: u64, bytes: &mut [u8]) {
         at += 1;
     }
     let mut next = number(flow, index, at);
-    let mut words = body.chunks_exact_mut(8);
-    for chunk in &mut words {
-        chunk.copy_from_slice(&word(next).to_le_bytes());
+    let (words, tail) = body.as_chunks_mut::<8>();
+    for one in words {
+        *one = word(next).to_le_bytes();
         next = next.wrapping_add(STEP);
     }
-    let tail = words.into_remainder();
     tail.copy_from_slice(&word(next).to_le_bytes()[..tail.len()]);
 }
 
@@ -56,8 +55,7 @@ pub fn mismatch(flow: u64, index: u64, offset: u64, bytes: &[u8]) -> Option<usiz
     let head = unaligned(offset).min(bytes.len());
     let mut next = number(flow, index, offset + head as u64);
     let (start, body) = bytes.split_at(head);
-    let blocks = body.chunks_exact(BLOCK);
-    let tail = blocks.remainder();
+    let (blocks, tail) = body.as_chunks::<BLOCK>();
     let suspect = |position: usize, piece: &[u8]| {
         let wrong = |(at, &one): (usize, &u8)| {
             (one != byte(flow, index, offset + (position + at) as u64)).then_some(position + at)
@@ -67,12 +65,10 @@ pub fn mismatch(flow: u64, index: u64, offset: u64, bytes: &[u8]) -> Option<usiz
     if let Some(position) = suspect(0, start) {
         return Some(position);
     }
-    for (block_number, block) in blocks.enumerate() {
+    for (block_number, block) in blocks.iter().enumerate() {
         let mut different = 0;
-        for chunk in block.chunks_exact(8) {
-            let mut seen = [0; 8];
-            seen.copy_from_slice(chunk);
-            different |= u64::from_le_bytes(seen) ^ word(next);
+        for seen in block.as_chunks::<8>().0 {
+            different |= u64::from_le_bytes(*seen) ^ word(next);
             next = next.wrapping_add(STEP);
         }
         if different != 0 {

@@ -14,6 +14,8 @@ pub mod loader;
 pub mod nic;
 pub mod oracle;
 pub mod packet;
+pub mod peer;
+pub mod plant;
 pub mod polled;
 pub mod process;
 pub mod queue;

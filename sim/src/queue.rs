@@ -1,27 +1,41 @@
 //! The event queue: time order, and among equal times the order in which events were scheduled.
+//!
+//! What is planned again and again, and happens once, has an alarm: it is moved, and leaves nothing behind.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use causeway_core::time::Instant;
 
+/// When, and the how-manieth that was scheduled.
+type Key = (Instant, u64);
+
 /// Pending events of kind `K`.
 #[derive(Debug)]
 pub struct EventQueue<K> {
     heap: BinaryHeap<Reverse<Entry<K>>>,
+    alarms: Alarms,
     sequence: u64,
+}
+
+/// What comes out of a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due<K> {
+    /// The alarm with this number.
+    Alarm(usize),
+    /// An event.
+    Event(K),
 }
 
 #[derive(Debug)]
 struct Entry<K> {
-    at: Instant,
-    sequence: u64,
+    key: Key,
     kind: K,
 }
 
 impl<K> PartialEq for Entry<K> {
     fn eq(&self, other: &Self) -> bool {
-        (self.at, self.sequence) == (other.at, other.sequence)
+        self.key == other.key
     }
 }
 
@@ -35,58 +49,202 @@ impl<K> PartialOrd for Entry<K> {
 
 impl<K> Ord for Entry<K> {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.sequence).cmp(&(other.at, other.sequence))
+        self.key.cmp(&other.key)
     }
 }
 
 impl<K> Default for EventQueue<K> {
     fn default() -> Self {
-        Self { heap: BinaryHeap::new(), sequence: 0 }
+        Self { heap: BinaryHeap::new(), alarms: Alarms::default(), sequence: 0 }
     }
 }
 
 impl<K> EventQueue<K> {
-    /// Command: schedules an event and returns its sequence number, unique in this queue.
-    pub fn push(&mut self, at: Instant, kind: K) -> u64 {
-        let sequence = self.sequence;
+    fn key(&mut self, at: Instant) -> Key {
         self.sequence += 1;
-        self.heap.push(Reverse(Entry { at, sequence, kind }));
-        sequence
+        (at, self.sequence)
     }
 
-    /// Output: the earliest event with its time and sequence number.
-    pub fn pop(&mut self) -> Option<(Instant, u64, K)> {
-        self.heap.pop().map(|Reverse(entry)| (entry.at, entry.sequence, entry.kind))
+    /// Command: schedules an event.
+    pub fn push(&mut self, at: Instant, kind: K) {
+        let key = self.key(at);
+        self.heap.push(Reverse(Entry { key, kind }));
     }
 
-    /// Getter: the time of the earliest event.
+    /// Command: one more alarm, that is not set. Its number, counted from 0.
+    pub fn add_alarm(&mut self) -> usize {
+        self.alarms.keys.push(None);
+        self.alarms.places.push(0);
+        self.alarms.keys.len() - 1
+    }
+
+    /// Command: the alarm goes off at `at`, whatever it was set to.
+    pub fn set_alarm(&mut self, alarm: usize, at: Instant) {
+        let key = self.key(at);
+        self.alarms.set(alarm, key);
+    }
+
+    /// Command: the alarm does not go off.
+    pub fn clear_alarm(&mut self, alarm: usize) {
+        self.alarms.clear(alarm);
+    }
+
+    /// Getter: what the alarm is set to.
+    pub fn alarm(&self, alarm: usize) -> Option<Instant> {
+        self.alarms.keys[alarm].map(|(at, _)| at)
+    }
+
+    /// Output: what is due first, with its time.
+    pub fn pop(&mut self) -> Option<(Instant, Due<K>)> {
+        let event = self.heap.peek().map(|Reverse(entry)| entry.key);
+        let alarm = self.alarms.first();
+        if let Some((key, number)) = alarm
+            && event.is_none_or(|event| key < event)
+        {
+            self.alarms.clear(number);
+            return Some((key.0, Due::Alarm(number)));
+        }
+        self.heap.pop().map(|Reverse(entry)| (entry.key.0, Due::Event(entry.kind)))
+    }
+
+    /// Getter: the time of what is due first.
     pub fn next_at(&self) -> Option<Instant> {
-        self.heap.peek().map(|Reverse(entry)| entry.at)
+        let event = self.heap.peek().map(|Reverse(entry)| entry.key.0);
+        let alarm = self.alarms.first().map(|(key, _)| key.0);
+        match (event, alarm) {
+            (Some(event), Some(alarm)) => Some(event.min(alarm)),
+            (event, alarm) => event.or(alarm),
+        }
+    }
+}
+
+/// A binary heap of alarms that knows where each is.
+#[derive(Debug, Default)]
+struct Alarms {
+    /// By number.
+    keys: Vec<Option<Key>>,
+    /// By number: where it is in `heap`, if it is set.
+    places: Vec<usize>,
+    /// Numbers of those that are set; none is due before the one at half its place.
+    heap: Vec<usize>,
+}
+
+impl Alarms {
+    fn first(&self) -> Option<(Key, usize)> {
+        let number = *self.heap.first()?;
+        self.keys[number].map(|key| (key, number))
     }
 
-    /// Getter: how many events wait.
-    pub fn len(&self) -> usize {
-        self.heap.len()
+    fn set(&mut self, number: usize, key: Key) {
+        if self.keys[number].replace(key).is_none() {
+            self.places[number] = self.heap.len();
+            self.heap.push(number);
+        }
+        let place = self.places[number];
+        self.rise(place);
+        self.sink(self.places[number]);
     }
 
-    /// Getter: true when nothing is scheduled.
-    pub fn is_empty(&self) -> bool {
-        self.heap.is_empty()
+    fn clear(&mut self, number: usize) {
+        if self.keys[number].take().is_none() {
+            return;
+        }
+        let place = self.places[number];
+        self.heap.swap_remove(place);
+        if let Some(&moved) = self.heap.get(place) {
+            self.places[moved] = place;
+            self.rise(place);
+            self.sink(self.places[moved]);
+        }
+    }
+
+    fn before(&self, a: usize, b: usize) -> bool {
+        self.keys[self.heap[a]] < self.keys[self.heap[b]]
+    }
+
+    fn swap(&mut self, a: usize, b: usize) {
+        self.heap.swap(a, b);
+        self.places[self.heap[a]] = a;
+        self.places[self.heap[b]] = b;
+    }
+
+    fn rise(&mut self, mut place: usize) {
+        while place > 0 && self.before(place, (place - 1) / 2) {
+            self.swap(place, (place - 1) / 2);
+            place = (place - 1) / 2;
+        }
+    }
+
+    fn sink(&mut self, mut place: usize) {
+        loop {
+            let children = [2 * place + 1, 2 * place + 2];
+            let there = children.into_iter().filter(|child| *child < self.heap.len());
+            let Some(least) = there.min_by_key(|child| self.keys[self.heap[*child]]) else {
+                return;
+            };
+            if !self.before(least, place) {
+                return;
+            }
+            self.swap(least, place);
+            place = least;
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn events_come_out_by_time_and_equal_times_in_the_order_they_went_in() {
         let mut queue = EventQueue::default();
+        let alarm = queue.add_alarm();
         for (at, name) in [(5, 'a'), (3, 'b'), (5, 'c'), (3, 'd'), (4, 'e')] {
             queue.push(Instant::from_nanos(at), name);
+            if name == 'b' {
+                queue.set_alarm(alarm, Instant::from_nanos(3));
+            }
         }
-        let order: String = std::iter::from_fn(|| queue.pop().map(|(_, _, name)| name)).collect();
-        assert_eq!(order, "bdeac");
-        assert!(queue.is_empty());
+        let name = |due| match due {
+            Due::Event(name) => name,
+            Due::Alarm(_) => '!',
+        };
+        let order: String = std::iter::from_fn(|| queue.pop().map(|(_, due)| name(due))).collect();
+        assert_eq!(order, "b!deac");
+        assert!(queue.next_at().is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn alarms_are_a_sorted_list(steps in prop::collection::vec((0_usize..6, 0_u64..40), 1..200)) {
+            let mut queue = EventQueue::<()>::default();
+            let mut model: [Option<(u64, usize)>; 4] = [None; 4];
+            model.iter().for_each(|_| {
+                queue.add_alarm();
+            });
+            for (step, (what, at)) in steps.into_iter().enumerate() {
+                let number = (at % 4) as usize;
+                match what {
+                    0 => {
+                        queue.clear_alarm(number);
+                        model[number] = None;
+                    }
+                    1 => {
+                        let first = (0..4).filter(|n| model[*n].is_some()).min_by_key(|n| model[*n]);
+                        let due = first.and_then(|n| model[n].take().map(|(at, _)| {
+                            (Instant::from_nanos(at), Due::Alarm(n))
+                        }));
+                        prop_assert_eq!(queue.pop(), due);
+                    }
+                    _ => {
+                        queue.set_alarm(number, Instant::from_nanos(at));
+                        model[number] = Some((at, step));
+                    }
+                }
+                let next = model.iter().flatten().map(|(at, _)| Instant::from_nanos(*at)).min();
+                prop_assert_eq!(queue.next_at(), next);
+            }
+        }
     }
 }

@@ -4,11 +4,19 @@ use causeway_core::event::Stamped;
 use causeway_core::time::Instant;
 
 use crate::fault::{Condition, Fault};
+use crate::guest::Outcome;
 use crate::world::HostId;
 
 /// One direction of one link of a world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DirectionId(pub usize);
+
+impl DirectionId {
+    /// Getter: the other direction of the same link.
+    pub const fn back(self) -> Self {
+        Self(self.0 ^ 1)
+    }
+}
 
 /// What the link decided about a frame that a host sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,9 +89,18 @@ pub trait Tap {
         frame: &[u8],
         delivery: Delivery,
     );
-    /// Input: a host has lost its state.
+    /// Input: the host at the end of the direction took the next `frames` of those that lie in its receive ring. What it sends
+    /// because of them comes behind this.
+    fn taken(&mut self, at: Instant, direction: DirectionId, frames: usize) {
+        let _ = (at, direction, frames);
+    }
+    /// Input: a host has lost its state, what lay in its receive rings included.
     fn restarted(&mut self, at: Instant, host: HostId) {
         let _ = (at, host);
+    }
+    /// Input: a program of a host has ended, where the world tells of it ([`crate::world::WorldConfig::tells_ends`]).
+    fn program_ended(&mut self, at: Instant, host: HostId, name: &str, outcome: &Outcome) {
+        let _ = (at, host, name, outcome);
     }
     /// Input: an entry of a host's event log.
     fn event(&mut self, host: HostId, event: &Stamped) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use causeway_channel::Geometry;
 use causeway_client::{Channel, Wait};
 use causeway_core::ip::InterfaceAddress;
+use causeway_core::machnet::MESSAGES_QUEUED_MAX;
 use causeway_core::nic::MacAddr;
 use causeway_core::time::{Duration, Instant};
 use causeway_core::{machnet, tcp};
@@ -91,7 +92,39 @@ fn ask(peer: IpAddr) {
     }
 }
 
+/// Short messages, more than a daemon keeps for a flow.
+const FLOOD: u32 = 3 * MESSAGES_QUEUED_MAX;
+
+fn receive_flood(own: IpAddr) {
+    let channel = Channel::attach().expect("the host has room");
+    channel.listen_messages(SocketAddr::new(own, PORT)).expect("the port is free");
+    let mut buffer = [0; 4];
+    for index in 0..FLOOD {
+        let (len, _) = channel.recv(&mut buffer, Wait::Forever).expect("a message");
+        assert_eq!((len, u32::from_le_bytes(buffer)), (4, index));
+    }
+}
+
+fn send_flood(peer: IpAddr) {
+    let channel = Channel::attach().expect("the host has room");
+    let server = SocketAddr::new(peer, PORT);
+    let flow = channel.connect_messages(None, server, Wait::Forever).expect("the server listens");
+    for index in 0..FLOOD {
+        channel.send(flow, &[&index.to_le_bytes()], Wait::Forever).expect("the flow lives");
+    }
+}
+
 fn exchange(seed: u64, faults: &FaultSource, v6: bool) -> (u64, FaultPlan, Instant) {
+    run(seed, faults, v6, [serve, ask])
+}
+
+/// Runs the programs of `b` and `a`, which are given the address of `b`.
+fn run(
+    seed: u64,
+    faults: &FaultSource,
+    v6: bool,
+    [server, client]: [fn(IpAddr); 2],
+) -> (u64, FaultPlan, Instant) {
     let mut config = WorldConfig::new(seed);
     config.end_at = Instant::ZERO + Duration::from_secs(600);
     let mut world = World::new(config);
@@ -106,9 +139,9 @@ fn exchange(seed: u64, faults: &FaultSource, v6: bool) -> (u64, FaultPlan, Insta
     let later = Instant::ZERO + Duration::from_millis(if v6 { 3_000 } else { 1 });
     let peer = address(2, v6);
     world
-        .add_guest(b, "server", Instant::ZERO, Program::from_fn(move || serve(peer)))
+        .add_guest(b, "server", Instant::ZERO, Program::from_fn(move || server(peer)))
         .expect("a thread");
-    world.add_guest(a, "client", later, Program::from_fn(move || ask(peer))).expect("a thread");
+    world.add_guest(a, "client", later, Program::from_fn(move || client(peer))).expect("a thread");
     if let Err(error) = world.run() {
         panic!("{error}\n{}", world.executed_plan());
     }
@@ -130,6 +163,11 @@ fn nasty() -> FaultSource {
 fn each_message_arrives_once_whole_and_in_order_over_a_bad_link() {
     let (_, plan, _) = exchange(11, &nasty(), false);
     assert!(plan.len() > 100, "{} faults", plan.len());
+}
+
+#[test]
+fn a_flood_of_short_messages_waits_and_loses_none() {
+    run(13, &FaultSource::clean(), false, [receive_flood, send_flood]);
 }
 
 #[test]

@@ -201,6 +201,14 @@ fn what_is_wrong_with_a_file_is_told_with_its_line() {
         ("run .", "causeway: .: cannot be read: Is a directory"),
         ("merge a.case", "causeway: a.case: no results of causeway sim swarm: "),
         ("swarm --seeds 0..1 --results a.case", "causeway: a.case: no results of"),
+        (
+            "run --seed 1 --plant x",
+            "causeway: this build has no planted bugs, so that `x` cannot be one",
+        ),
+        (
+            "swarm --seeds 0..1 --plant x",
+            "causeway: this build has no planted bugs, so that `x` cannot be",
+        ),
         ("swarm --seeds 0..1 --results no/r.json", "causeway: no/r.json: cannot be written"),
         ("swarm --seeds 0..1 --out a.case", "causeway: a.case: cannot be made"),
     ] {
@@ -227,6 +235,7 @@ fn wrong_usage_is_told_as_such() {
         ("swarm --seeds 0..9 --jobs 0", "--jobs <N>"),
         ("swarm --seeds 0..9 --failures-max 0", "--failures-max <N>"),
         ("swarm --seeds 0..9 --shrink", "--out <DIR>"),
+        ("swarm --seeds 0..9 --plant x --results r.json", "--plant <ID>"),
     ] {
         let told = place.sim(args);
         assert_eq!((told.0, told.1.as_str()), (2, ""), "{args}: {}", told.2);

@@ -34,7 +34,7 @@ pub fn reply_size(index: u64) -> u64 {
 pub fn server(address: &str, port: u16, flow: u64, messages: u64, release: Release) -> Program {
     let arguments =
         vec![address.to_owned(), port.to_string(), flow.to_string(), messages.to_string()];
-    Program::SharedObject { image: SERVER, arguments, release: Some(release) }
+    Program::SharedObject { image: SERVER.into(), arguments, release: Some(release) }
 }
 
 /// The client: `machnet_connect`, then requests, at most `ahead` of them without their reply.
@@ -55,7 +55,7 @@ pub fn client(
         messages.to_string(),
         ahead.to_string(),
     ];
-    Program::SharedObject { image: CLIENT, arguments, release: Some(release) }
+    Program::SharedObject { image: CLIENT.into(), arguments, release: Some(release) }
 }
 
 #[cfg(test)]

@@ -202,6 +202,15 @@ impl Events {
         self.push(object);
     }
 
+    /// Input: a program has ended.
+    pub(super) fn program_ended(&mut self, at: Instant, host: HostId, name: &str, end: &str) {
+        let mut object = Object::at(at, "program_ended");
+        object.text("host", self.topology.host(host));
+        object.text("program", name);
+        object.text("how", end);
+        self.push(object);
+    }
+
     /// Command: the last lines.
     pub(super) fn finish(&mut self, outcome: &Outcome) -> io::Result<()> {
         if let Some(violation) = &outcome.violation {

@@ -8,7 +8,7 @@ use super::topology::Topology;
 use crate::report::{FrameLog, LegPage, Page, Recorder, Verdict};
 use crate::scenario::Scenario;
 use crate::tap::DirectionId;
-use crate::trial::{Case, Outcome};
+use crate::trial::{Case, Outcome, Written};
 
 /// Decisions that the page lists.
 const EXECUTED_MAX: usize = 2_000;
@@ -21,6 +21,9 @@ pub(super) struct Html {
     case: Case,
     about: String,
 }
+
+/// Characters of what a program wrote last.
+const LAST_LINE_MAX: usize = 200;
 
 impl Html {
     pub(super) fn new(
@@ -37,6 +40,7 @@ impl Html {
             count(scenario.switches.len(), "switch"),
             count(scenario.links.len(), "link"),
             count(scenario.flows.len(), "flow"),
+            count(scenario.programs.len(), "program"),
         ];
         Self {
             out,
@@ -60,15 +64,19 @@ impl Html {
 
     /// Command: writes the page.
     pub(super) fn finish(mut self, outcome: &Outcome) -> io::Result<()> {
-        let Outcome { violation, hash, frames, events, ended_at, executed } = outcome;
+        let Outcome { violation, hash, frames, events, ended_at, executed, written } = outcome;
         let figure = |name: &str, value: String| (name.to_owned(), value);
-        let figures = vec![
+        let mut figures = vec![
             figure("virtual time", format!("{ended_at} s")),
             figure("frames that arrived", frames.to_string()),
             figure("events", events.to_string()),
             figure("decisions executed", executed.len().to_string()),
             figure("state hash", format!("{hash:016x}")),
         ];
+        figures.extend(written.iter().filter_map(|Written { program, text }| {
+            let last: String = text.lines().last()?.chars().take(LAST_LINE_MAX).collect();
+            Some(figure(&format!("{program} wrote last"), last))
+        }));
         let lines: Vec<String> =
             executed.decisions().take(EXECUTED_MAX).map(ToString::to_string).collect();
         let directions = &self.topology.directions;

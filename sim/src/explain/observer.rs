@@ -14,6 +14,7 @@ use super::fate::Told;
 use super::sink::Sink;
 use super::timeline::Timeline;
 use super::topology::Topology;
+use crate::guest::Outcome as End;
 use crate::report::FrameLog;
 use crate::tap::{Delivery, DirectionId, Fate, Tap};
 use crate::trial::{Case, Outcome};
@@ -155,6 +156,17 @@ impl Tap for Observer {
         }
         if let Some(timeline) = timeline {
             timeline.restarted(at, host);
+        }
+    }
+
+    fn program_ended(&mut self, at: Instant, host: HostId, name: &str, end: &End) {
+        let end = end.to_string();
+        let State { events, timeline, .. } = &mut *self.state.borrow_mut();
+        if let Some(events) = events {
+            events.program_ended(at, host, name, &end);
+        }
+        if let Some(timeline) = timeline {
+            timeline.program_ended(at, host, name, &end);
         }
     }
 

@@ -92,6 +92,12 @@ impl Timeline {
         self.write(at, &name, "*", "restarted: everything that it knew is gone", "");
     }
 
+    /// Input: a program has ended.
+    pub(super) fn program_ended(&mut self, at: Instant, host: HostId, name: &str, end: &str) {
+        let host = self.topology.host(host).to_owned();
+        self.write(at, &host, "*", &format!("program {name} {end}"), "");
+    }
+
     /// Input: something happened inside of a host. Told is what explains frames.
     pub(super) fn event(&mut self, at: Instant, host: HostId, event: &Event) {
         let topology = &self.topology;
@@ -135,7 +141,7 @@ impl Timeline {
 
     /// Command: the last lines.
     pub(super) fn finish(&mut self, outcome: &Outcome) -> io::Result<()> {
-        let Outcome { violation, hash, frames, events, ended_at, executed } = outcome;
+        let Outcome { violation, hash, frames, events, ended_at, executed, written: _ } = outcome;
         self.sink.line(&format!(
             "# {ended_at} s, {frames} frames, {events} events, {} decisions, hash {hash:016x}",
             executed.len()

@@ -15,6 +15,8 @@ use crate::baton::GuestEnd;
 
 /// A guest gives its turn back after this many calls, so that one that polls without end is seen to.
 const CALLS_PER_TURN: u32 = 1_024;
+/// A guest whose host is gone is given up after this many calls.
+const CALLS_WHEN_GONE: u32 = 10_000;
 
 thread_local! {
     static CURRENT: RefCell<Option<Rc<Context>>> = const { RefCell::new(None) };
@@ -31,6 +33,8 @@ pub struct Context {
     calls_in_turn: Cell<u32>,
     call: Cell<&'static str>,
     draws: Cell<u64>,
+    /// Its host is gone, and so many calls were made since.
+    gone: Cell<Option<u32>>,
     /// The bells of this guest's channels, by their tokens.
     channels: RefCell<Vec<(u64, Arc<AppBell>)>>,
 }
@@ -48,6 +52,9 @@ pub fn now() -> Instant {
 /// Command: the guest that calls does nothing for `span` of virtual time. Nothing outside a simulated program.
 pub fn sleep(span: Duration) {
     if let Some(context) = current() {
+        if context.is_call_without_host() {
+            return;
+        }
         context.call.set("sleep");
         context.ask(Ask::Pause { until: context.now() + span });
     }
@@ -71,6 +78,7 @@ impl Context {
             calls_in_turn: Cell::new(0),
             call: Cell::new("its first instruction"),
             draws: Cell::new(0),
+            gone: Cell::new(None),
             channels: RefCell::default(),
         });
         context.take_turn(&first);
@@ -83,6 +91,24 @@ impl Context {
     pub(super) fn uninstall() {
         causeway_client::set_thread_env(None);
         CURRENT.set(None);
+    }
+
+    /// Getter: its host is gone: it crashed, or the run is over.
+    pub fn is_gone(&self) -> bool {
+        self.gone.get().is_some()
+    }
+
+    /// Counts a call of a guest whose host is gone: false where it is there.
+    fn is_call_without_host(&self) -> bool {
+        let Some(calls) = self.gone.get() else { return false };
+        self.gone.set(Some(calls + 1));
+        if calls >= CALLS_WHEN_GONE {
+            self.end.give_up();
+            loop {
+                std::thread::park();
+            }
+        }
+        true
     }
 
     /// Getter: the virtual time.
@@ -102,6 +128,9 @@ impl Context {
     /// The turn is given back only when something else could happen in that time, or when the call
     /// before rang for the engine: everything is as if each call gave it back.
     pub fn enter(&self, call: &'static str, cost: Duration) {
+        if self.is_call_without_host() {
+            return;
+        }
         self.call.set(call);
         let until = self.now.get() + cost;
         let calls = self.calls_in_turn.get() + 1;
@@ -115,6 +144,9 @@ impl Context {
 
     /// Command: stops until `bell` is rung or the virtual time is `deadline`. True when it was rung.
     pub fn wait(&self, bell: &Arc<AppBell>, deadline: Option<Instant>) -> bool {
+        if self.is_call_without_host() {
+            return false;
+        }
         if bell.take() {
             return true;
         }
@@ -130,6 +162,9 @@ impl Context {
     /// # Errors
     /// What the host says.
     pub fn attach(&self) -> Result<Grant, String> {
+        if self.is_call_without_host() {
+            return Err("the host is gone".to_owned());
+        }
         let answer = self.ask(Ask::Attach);
         let attached = answer.attached.unwrap_or_else(|| Err("the host gave no answer".to_owned()));
         let (grant, token, bell) = attached?;
@@ -159,5 +194,8 @@ impl Context {
         self.now.set(answer.now);
         self.quiet_until.set(answer.quiet_until);
         self.calls_in_turn.set(0);
+        if answer.is_gone {
+            self.gone.set(Some(0));
+        }
     }
 }

@@ -68,6 +68,7 @@ impl Env for SimEnv {
         };
         match context.bell(*token) {
             Some(bell) if context.wait(&bell, deadline) => WaitOutcome::Woken,
+            Some(_) if context.is_gone() => WaitOutcome::DaemonGone,
             Some(_) => WaitOutcome::TimedOut,
             None => WaitOutcome::DaemonGone,
         }

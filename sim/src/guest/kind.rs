@@ -123,6 +123,16 @@ impl Guest {
         either!(self, one => one.is_over())
     }
 
+    /// Command: ends it, wherever it is.
+    pub(crate) fn kill(&mut self) {
+        either!(self, one => one.end_now())
+    }
+
+    /// Getter: what it does between two turns, by the clock that it sees.
+    pub fn state(&self) -> &GuestState {
+        either!(self, one => one.state())
+    }
+
     /// Getter: its host.
     pub fn host(&self) -> HostId {
         either!(self, one => one.host())

@@ -1,12 +1,15 @@
 //! What a guest runs, and how it ended.
 
+use std::borrow::Cow;
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use causeway_client::Env;
 
 use crate::loader;
 use crate::process::ProcessConfig;
+use crate::world::signal_name;
 
 /// A simulated program.
 pub enum Program {
@@ -17,11 +20,11 @@ pub enum Program {
     /// return from `main`: `exit` would end the simulator.
     SharedObject {
         /// The file's bytes.
-        image: &'static [u8],
+        image: Cow<'static, [u8]>,
         /// Arguments after the name.
         arguments: Vec<String>,
         /// What the C library does when a process ends, called with the guest's environment after `main` has
-        /// returned: it forgets the contexts that the program left behind.
+        /// returned: it forgets the contexts that the program left behind. `None`: what [`set_release`] was told.
         release: Option<Release>,
     },
     /// A shipped program, run as a process of its own under virtual time.
@@ -30,6 +33,15 @@ pub enum Program {
 
 /// Forgets what a C library keeps of an environment.
 pub type Release = fn(&Arc<dyn Env>);
+
+/// That of the C library that is linked into this executable.
+static RELEASE: OnceLock<Release> = OnceLock::new();
+
+/// Command: says how the C library of this executable forgets what a program left behind: for shared objects that name nothing else. The
+/// first call counts.
+pub fn set_release(release: Release) {
+    RELEASE.get_or_init(|| release);
+}
 
 impl Program {
     /// A closure whose panic is its only failure.
@@ -41,8 +53,8 @@ impl Program {
     }
 }
 
-impl std::fmt::Debug for Program {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Closure(_) => f.write_str("Closure"),
             Self::SharedObject { image, arguments, .. } => {
@@ -64,6 +76,26 @@ pub enum Outcome {
     Signal(i32),
     /// The process did what the simulator cannot order, or could not be started.
     Denied(String),
+    /// It computes and neither calls nor ends; the call that it made last.
+    Stuck(&'static str),
+    /// The simulator ended it: its host crashed, or the run was over.
+    Killed,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exit(status) => write!(f, "ended with status {status}"),
+            Self::Panicked(message) => write!(f, "failed: {message}"),
+            Self::Signal(signal) => match signal_name(*signal) {
+                Some(name) => write!(f, "was killed by {name}"),
+                None => write!(f, "was killed by signal {signal}"),
+            },
+            Self::Denied(what) => write!(f, "cannot be simulated: {what}"),
+            Self::Stuck(call) => write!(f, "computes without end after {call}"),
+            Self::Killed => f.write_str("was ended: its host crashed, or the run was over"),
+        }
+    }
 }
 
 impl Program {
@@ -72,11 +104,11 @@ impl Program {
         let body = AssertUnwindSafe(|| match self {
             Self::Closure(body) => Outcome::Exit(body()),
             Self::SharedObject { image, arguments, release } => {
-                let outcome = match loader::run_main(name, image, &arguments) {
+                let outcome = match loader::run_main(name, &image, &arguments) {
                     Ok(code) => Outcome::Exit(code),
                     Err(error) => Outcome::Panicked(error.to_string()),
                 };
-                if let Some(release) = release {
+                if let Some(release) = release.or_else(|| RELEASE.get().copied()) {
                     release(&causeway_client::current_env());
                 }
                 outcome

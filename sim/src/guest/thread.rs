@@ -16,6 +16,9 @@ use crate::world::{HostEngine, HostId, RunError};
 /// C programs may put large buffers on their stack.
 const STACK_BYTES: usize = 8 << 20;
 
+/// Wall-clock time for a program to return once its host is gone.
+const GONE_LIMIT: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// What a guest says when it gives its turn back.
 #[derive(Debug)]
 pub(super) struct Question {
@@ -46,6 +49,8 @@ pub(super) struct Answer {
     pub now: Instant,
     /// Nothing else happens before this, unless the guest makes it happen.
     pub quiet_until: Instant,
+    /// Its host is gone: nothing that it calls does anything any more.
+    pub is_gone: bool,
     /// The answer to [`Ask::Attach`].
     pub attached: Option<Result<Attached, String>>,
 }
@@ -85,7 +90,8 @@ impl ThreadGuest {
         let (thread_bells, thread_name) = (Arc::clone(&bells), name.to_owned());
         let body = move || {
             let context = Context::install(id, guest_end, thread_bells, seed);
-            let outcome = program.run(&thread_name);
+            let outcome =
+                if context.is_gone() { Outcome::Killed } else { program.run(&thread_name) };
             // The library's own thread-locals may outlive this; the context must not.
             Context::uninstall();
             drop(context);
@@ -120,7 +126,7 @@ impl ThreadGuest {
         engine: &mut dyn HostEngine,
         wall_limit: std::time::Duration,
     ) -> Result<TurnEnd, RunError> {
-        let mut answer = Answer { now, quiet_until, attached: None };
+        let mut answer = Answer { now, quiet_until, is_gone: false, attached: None };
         self.waits_on = None;
         loop {
             let question = match self.world_end.resume(answer, wall_limit) {
@@ -143,7 +149,7 @@ impl ThreadGuest {
                 }
                 Ask::Attach => {
                     let attached = Some(self.attach(engine));
-                    answer = Answer { now: question.at, quiet_until, attached };
+                    answer = Answer { now: question.at, quiet_until, is_gone: false, attached };
                     continue;
                 }
             }
@@ -176,6 +182,24 @@ impl ThreadGuest {
         self.epoch += 1;
         self.state = GuestState::Over(outcome);
         TurnEnd { state: self.state.clone(), at: now, calls: self.calls }
+    }
+
+    /// Command: tells it that its host is gone, and waits until its program has returned. One that goes on regardless is given up: its
+    /// thread sleeps for ever.
+    pub(crate) fn end_now(&mut self) {
+        let now = self.stopped_at;
+        let gone = Answer { now, quiet_until: now, is_gone: true, attached: None };
+        // Within the limit or not: nothing of it is waited for.
+        let _ = self.world_end.resume(gone, GONE_LIMIT);
+        self.thread = None;
+        self.waits_on = None;
+        self.epoch += 1;
+        self.state = GuestState::Over(Outcome::Killed);
+    }
+
+    /// Getter: what it does between two turns.
+    pub(crate) fn state(&self) -> &GuestState {
+        &self.state
     }
 
     /// Command: its bell may have been rung. The epoch to run it under, if it waited for that.

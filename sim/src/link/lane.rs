@@ -357,6 +357,14 @@ impl Lane {
         self.faults
     }
 
+    /// Getter: frames at the far end that the host has not taken yet; 0 where a switch or router stands there.
+    pub fn waiting(&self) -> usize {
+        match &self.to {
+            Sink::Nic(nic) => nic.rx_waiting(),
+            Sink::Relay => 0,
+        }
+    }
+
     /// Getter: frames that keep the order and are under way.
     pub fn under_way(&self) -> usize {
         self.in_order.len()

@@ -65,11 +65,14 @@ fn bounds(frame: &[u8]) -> Option<(u8, usize, usize)> {
     let u16_at =
         |at: usize| frame.get(at..at + 2).map(|b| usize::from(u16::from_be_bytes([b[0], b[1]])));
     let (protocol, l4, end) = match frame.get(12..14)? {
-        [0x08, 0x00] => {
+        // A damaged version is none.
+        [0x08, 0x00] if frame.get(IP)? >> 4 == 4 => {
             let header = usize::from(frame.get(IP)? & 15) * 4;
             (*frame.get(IP + 9)?, IP + header, IP + u16_at(IP + 2)?)
         }
-        [0x86, 0xdd] => (*frame.get(IP + 6)?, IP + 40, IP + 40 + u16_at(IP + 4)?),
+        [0x86, 0xdd] if frame.get(IP)? >> 4 == 6 => {
+            (*frame.get(IP + 6)?, IP + 40, IP + 40 + u16_at(IP + 4)?)
+        }
         _ => return None,
     };
     (l4 >= IP + 20 && l4 <= end && end <= frame.len()).then_some((protocol, l4, end))

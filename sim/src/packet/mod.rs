@@ -115,6 +115,11 @@ impl<'a> Packet<'a> {
         Ok(Self { frame, link, network })
     }
 
+    /// Getter: what was read, without the frame: [`Packet::frame`] and [`Packet::payload`] are empty.
+    pub const fn headers(&self) -> Packet<'static> {
+        Packet { frame: &[], link: self.link, network: self.network }
+    }
+
     /// Getter: the whole frame.
     pub const fn frame(&self) -> &'a [u8] {
         self.frame

@@ -4,17 +4,20 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::rc::Rc;
 
+use causeway_channel::Grant;
 use causeway_core::engine::Engine;
 use causeway_core::event::Stamped;
 use causeway_core::nic::IfIndex;
-use causeway_core::port::Op;
+use causeway_core::port::{ChannelId, Op};
 use causeway_core::rng::Stream;
 use causeway_core::stack::{ConfigError, StackConfigBuilder};
 use causeway_core::time::{Duration, Instant};
 
+use super::host_port::HostPort;
 use super::net::Net;
 use super::port::{PolledPort, PortFaults};
 use crate::fault::{Decision, Event, FaultPlan};
+use crate::guest::{AttachRequest, GuestId};
 use crate::nic::{NicConfig, NicFaults, NicPort, SimNic};
 use crate::world::HostEngine;
 
@@ -58,13 +61,13 @@ struct Slot {
 }
 
 /// See the module.
-pub struct PolledHost {
+pub struct PolledHost<P: HostPort = PolledPort> {
     config: PolledConfig,
     make: MakeStack,
     seed: u64,
     /// How often it was switched on.
     boots: u64,
-    engine: Engine<SimNic, PolledPort>,
+    engine: Engine<SimNic, P>,
     programs: Vec<Slot>,
     wakes: BinaryHeap<Reverse<(Instant, u32)>>,
     clock: Clock,
@@ -110,10 +113,25 @@ impl PolledHost {
         seed: u64,
         faults: PortFaults,
     ) -> Result<(Self, Vec<Rc<NicPort>>), ConfigError> {
+        let port = PolledPort::new(config.ring_bytes, config.streams_max, faults);
+        Self::with_port(config, make, seed, port)
+    }
+}
+
+impl<P: HostPort> PolledHost<P> {
+    /// The same with a port of one's own, whose rings and streams are those of `config`.
+    ///
+    /// # Errors
+    /// As [`PolledHost::new`].
+    pub fn with_port(
+        config: &PolledConfig,
+        make: MakeStack,
+        seed: u64,
+        port: P,
+    ) -> Result<(Self, Vec<Rc<NicPort>>), ConfigError> {
         let (stack_seed, secret) = keys(seed);
         let stack = make(stack_seed, secret).build()?;
         let (nics, ports): (Vec<_>, Vec<_>) = config.nics.iter().map(SimNic::new).unzip();
-        let port = PolledPort::new(config.ring_bytes, config.streams_max, faults);
         let engine = Engine::new(stack, nics, port)?;
         let host = Self {
             config: config.clone(),
@@ -130,14 +148,14 @@ impl PolledHost {
 
     /// Command: a program, called for the first time at `starts_at`. Its number on this host.
     pub fn add_program(&mut self, program: Box<dyn Program>, starts_at: Instant) -> u32 {
-        let app = self.engine.port_mut().add_program();
+        let app = self.engine.port_mut().polled_mut().add_program();
         self.programs.push(Slot { program, wake_at: Some(starts_at), over: false });
         self.wakes.push(Reverse((starts_at, app)));
         app
     }
 
     /// Getter: the engine.
-    pub const fn engine(&self) -> &Engine<SimNic, PolledPort> {
+    pub const fn engine(&self) -> &Engine<SimNic, P> {
         &self.engine
     }
 
@@ -146,7 +164,7 @@ impl PolledHost {
         let slot = &mut self.programs[app as usize];
         if !std::mem::replace(&mut slot.over, true) {
             slot.wake_at = None;
-            self.engine.port_mut().kill(app);
+            self.engine.port_mut().polled_mut().kill(app);
         }
     }
 
@@ -162,7 +180,7 @@ impl PolledHost {
         self.config.nics.len()
     }
 
-    fn each_interface(&self) -> impl Iterator<Item = IfIndex> + use<> {
+    fn each_interface(&self) -> impl Iterator<Item = IfIndex> + use<P> {
         (1..=self.config.nics.len()).map(|index| IfIndex(index as u8))
     }
 
@@ -171,7 +189,8 @@ impl PolledHost {
         if slot.over {
             return;
         }
-        let mut net = Net { port: self.engine.port_mut(), app, now: self.clock.shown(now) };
+        let mut net =
+            Net { port: self.engine.port_mut().polled_mut(), app, now: self.clock.shown(now) };
         let wake_at = slot.program.poll(&mut net).map(|at| self.clock.truth(at).max(now));
         if let Some(at) = wake_at
             && slot.wake_at != wake_at
@@ -199,11 +218,12 @@ impl PolledHost {
     /// Programs with news.
     fn run_told(&mut self, now: Instant) {
         // One round: what they cause comes with the next step.
-        let mut told = std::mem::take(&mut self.engine.port_mut().sockets.programs_ready);
+        let mut told =
+            std::mem::take(&mut self.engine.port_mut().polled_mut().sockets.programs_ready);
         for app in told.drain(..) {
             self.run(app, now);
         }
-        let queue = &mut self.engine.port_mut().sockets.programs_ready;
+        let queue = &mut self.engine.port_mut().polled_mut().sockets.programs_ready;
         if queue.is_empty() {
             *queue = told;
         }
@@ -211,7 +231,7 @@ impl PolledHost {
 
     /// Connections that came for listeners that are gone.
     fn drop_unwanted(&mut self) {
-        let port = self.engine.port_mut();
+        let port = self.engine.port_mut().polled_mut();
         while let Some((app, socket, stream)) = port.sockets.unwanted.pop() {
             port.command(app, 0, Op::Abort { socket });
             if stream.channel != super::NO_CHANNEL {
@@ -221,13 +241,16 @@ impl PolledHost {
     }
 }
 
-impl HostEngine for PolledHost {
+impl<P: HostPort> HostEngine for PolledHost<P> {
     fn step(&mut self, now: Instant) -> Option<Instant> {
         self.run_due(now);
         let next = self.engine.step(now).next.map(|(at, _)| at);
         self.drop_unwanted();
         self.run_told(now);
-        if self.engine.port().has_commands() {
+        if self.engine.port().polled().has_commands() {
+            return Some(now);
+        }
+        if next.is_none_or(|at| at > now) && !self.engine.port_mut().prepare_sleep() {
             return Some(now);
         }
         let wake = self.wakes.peek().map(|&Reverse((at, _))| at);
@@ -245,6 +268,18 @@ impl HostEngine for PolledHost {
         }
     }
 
+    fn attach(&mut self, request: AttachRequest) -> Result<Grant, String> {
+        self.engine.port_mut().attach(request)
+    }
+
+    fn detach_channel(&mut self, guest: GuestId, channel: ChannelId) {
+        self.engine.port_mut().detach_channel(guest, channel);
+    }
+
+    fn detach(&mut self, guest: GuestId) {
+        self.engine.port_mut().detach(guest);
+    }
+
     fn poll_event(&mut self) -> Option<Stamped> {
         self.engine.stack_mut().poll_event()
     }
@@ -256,7 +291,7 @@ impl HostEngine for PolledHost {
         let mut port = self.engine.port().rebooted();
         self.wakes.clear();
         for slot in &mut self.programs {
-            let app = port.add_program();
+            let app = port.polled_mut().add_program();
             if slot.over {
                 continue;
             }
@@ -275,7 +310,7 @@ impl HostEngine for PolledHost {
     }
 
     fn heal(&mut self) {
-        self.engine.port_mut().heal();
+        self.engine.port_mut().polled_mut().heal();
         for interface in self.each_interface() {
             if let Some(nic) = self.engine.nic_mut(interface) {
                 nic.heal();
@@ -291,11 +326,12 @@ impl HostEngine for PolledHost {
         // The engine keeps one frame of each NIC at hand.
         let spare = |nic: &SimNic| nic.frames_in_use().saturating_sub(1);
         let frames: usize = self.engine.nics().map(spare).sum();
-        let port = self.engine.port();
+        let port = self.engine.port().polled();
         let counts = [
             (self.engine.stack().stats().sockets_live(), "sockets"),
             (port.streams_held() as u64, "rings"),
             (port.sockets.len() as u64, "handles"),
+            (self.engine.port().channels() as u64, "channels"),
             (frames as u64, "frames"),
         ];
         let left = counts.iter().filter(|(count, _)| *count > 0);
@@ -308,7 +344,7 @@ impl HostEngine for PolledHost {
                 plan.push(Decision::Counted { target: target.to_owned(), event, number, value });
             }
         };
-        let port = self.engine.port().faults();
+        let port = self.engine.port().polled().faults();
         push(name, Event::NoRings, port.stream.decided());
         push(name, Event::NoMemory, port.memory.decided());
         for (index, nic) in self.engine.nics().enumerate() {

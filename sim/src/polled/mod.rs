@@ -1,20 +1,24 @@
 //! Polled hosts: the production engine with programs that are plain values, without channel, threads or system calls.
 //!
-//! What a campaign of millions of seeds runs on. A host whose programs shall go through the shared-memory channel and the client
-//! library is a [`crate::host::Host`].
+//! What a campaign of millions of seeds runs on. Beside them a host may serve guests through the shared-memory channel
+//! ([`ServedPort`]).
 
 mod host;
+mod host_port;
 mod net;
 mod port;
 mod ring;
+mod served;
 mod socket;
 mod stream;
 #[cfg(test)]
 mod tests;
 
 pub use host::{MakeStack, PolledConfig, PolledHost, Program};
+pub use host_port::HostPort;
 pub use net::{Net, NetError};
 pub use port::{PolledPort, PortFaults};
+pub use served::{ServedConfig, ServedPort, ServedStream};
 pub use socket::{Sock, State};
 pub use stream::PolledStream;
 

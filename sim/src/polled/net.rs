@@ -257,15 +257,19 @@ impl Net<'_> {
             return Err(NetError::TooLong);
         }
         let rings = self.port.stream_to_write(slot).ok_or(NetError::BadSocket)?;
-        if bytes.len() > rings.room(size) {
+        let messages = transport == Transport::Machnet;
+        if bytes.len() > rings.room(size) || (messages && !rings.may_queue()) {
             return Err(NetError::WouldBlock);
         }
         let offset = rings.tx_written;
         rings.tx.put(offset, bytes);
         rings.tx_written += bytes.len() as u64;
         rings.tx_seen = rings.tx_written;
+        if messages {
+            rings.unreleased.push_back(rings.tx_written);
+        }
         let len = bytes.len() as u32;
-        let op = if transport == Transport::Machnet {
+        let op = if messages {
             Op::SendMessage { socket: id, offset, len, message: offset }
         } else {
             Op::SendDatagram { socket: id, offset, len, remote: to }

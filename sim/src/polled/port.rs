@@ -41,7 +41,7 @@ pub struct PolledPort {
     pub(super) sockets: Table,
     /// Which occupant of each program's slot lives; `None` after its end.
     generations: Vec<Option<u32>>,
-    faults: PortFaults,
+    pub(super) faults: PortFaults,
 }
 
 impl PolledPort {
@@ -66,7 +66,7 @@ impl PolledPort {
     }
 
     /// Output: a port like this one after a restart: without programs, and with the same dice, which go on.
-    pub(super) fn rebooted(&self) -> Self {
+    pub(super) fn after_restart(&self) -> Self {
         let faults =
             PortFaults { stream: self.faults.stream.clone(), memory: self.faults.memory.clone() };
         Self::new(self.ring_bytes, self.streams_max, faults)

@@ -1,6 +1,9 @@
 //! The pair of rings of one connection or flow.
 
+use std::collections::VecDeque;
+
 use causeway_checksum::Implementation;
+use causeway_core::machnet::MESSAGES_QUEUED_MAX;
 use causeway_core::port::{RingError, SocketId, StreamIo};
 
 use super::ring::Ring;
@@ -15,6 +18,8 @@ pub(super) struct Stream {
     pub(super) tx_written: u64,
     pub(super) tx_seen: u64,
     pub(super) tx_released: u64,
+    /// Where each message ends that the stack has not released (Machnet).
+    pub(super) unreleased: VecDeque<u64>,
     pub(super) rx: Ring,
     pub(super) rx_committed: u64,
     pub(super) rx_consumed: u64,
@@ -35,6 +40,7 @@ impl Stream {
             tx_written: 0,
             tx_seen: 0,
             tx_released: 0,
+            unreleased: VecDeque::new(),
             rx: Ring::default(),
             rx_committed: 0,
             rx_consumed: 0,
@@ -48,6 +54,12 @@ impl Stream {
     /// Getter: bytes that the application may write now.
     pub(super) const fn room(&self, size: usize) -> usize {
         size - (self.tx_written - self.tx_released) as usize
+    }
+
+    /// Command: forgets messages that were released. True when the stack takes one more, however short.
+    pub(super) fn may_queue(&mut self) -> bool {
+        while self.unreleased.pop_front_if(|end| *end <= self.tx_released).is_some() {}
+        self.unreleased.len() < MESSAGES_QUEUED_MAX as usize
     }
 
     /// Getter: bytes that the application may read now.

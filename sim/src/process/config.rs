@@ -4,7 +4,7 @@ use std::env;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustix::fs::MemfdFlags;
 
@@ -103,23 +103,46 @@ impl Captured {
         &self.0
     }
 
-    /// Output: what was written, its first MiB; what is no UTF-8 is replaced.
+    /// Output: what was written; of more than a MiB the beginning and the end. What is no UTF-8 is replaced.
     pub fn text(&self) -> String {
-        let mut bytes = vec![0; CAPTURED_MAX];
+        let len = rustix::fs::fstat(&*self.0).map_or(0, |stat| stat.st_size.unsigned_abs());
+        if len <= CAPTURED_MAX as u64 {
+            return String::from_utf8_lossy(&self.bytes(0, CAPTURED_MAX)).into_owned();
+        }
+        let (start, end) = (self.bytes(0, CAPTURED_MAX / 2), len - CAPTURED_MAX as u64 / 2);
+        let end = self.bytes(end, CAPTURED_MAX / 2);
+        let [start, end] = [&start, &end].map(|bytes| String::from_utf8_lossy(bytes));
+        format!("{start}\n[...]\n{end}")
+    }
+
+    fn bytes(&self, from: u64, most: usize) -> Vec<u8> {
+        let mut bytes = vec![0; most];
         let mut len = 0;
-        while let Ok(more @ 1..) = rustix::io::pread(&*self.0, &mut bytes[len..], len as u64) {
+        while let Ok(more @ 1..) = rustix::io::pread(&*self.0, &mut bytes[len..], from + len as u64)
+        {
             len += more;
         }
-        String::from_utf8_lossy(&bytes[..len]).into_owned()
+        bytes.truncate(len);
+        bytes
     }
 }
 
-/// Getter: the preload object: what `CAUSEWAY_VTIME_LIBRARY` names, else the file `libcauseway_vtime.so` in the
+static TOLD: OnceLock<PathBuf> = OnceLock::new();
+
+/// Command: says where the preload object is, for executables that know it. The first call counts.
+pub fn set_preload(path: PathBuf) {
+    TOLD.get_or_init(|| path);
+}
+
+/// Getter: the preload object: what [`set_preload`] or `CAUSEWAY_VTIME_LIBRARY` names, else the file `libcauseway_vtime.so` in the
 /// directory of this executable or one of the three above, or in a `lib/causeway` beside one of them.
 ///
 /// # Errors
 /// In words, when there is none.
 pub fn find_preload() -> Result<PathBuf, String> {
+    if let Some(path) = TOLD.get() {
+        return Ok(path.clone());
+    }
     if let Some(path) = env::var_os(PRELOAD_VARIABLE).filter(|path| !path.is_empty()) {
         let path = PathBuf::from(path);
         return if path.is_file() {

@@ -27,5 +27,5 @@ mod tree;
 #[path = "../../vtime/src/wire.rs"]
 mod wire;
 
-pub use config::{Captured, Output, PRELOAD_VARIABLE, ProcessConfig, find_preload};
+pub use config::{Captured, Output, PRELOAD_VARIABLE, ProcessConfig, find_preload, set_preload};
 pub use tree::ProcessGuest;

@@ -362,6 +362,19 @@ impl ProcessGuest {
         let _ = self.child.wait();
     }
 
+    /// Command: ends its processes.
+    pub(crate) fn end_now(&mut self) {
+        self.end_all();
+        self.members.iter_mut().for_each(Member::over);
+        self.epoch += 1;
+        self.state = GuestState::Over(Outcome::Killed);
+    }
+
+    /// Getter: what it does between two turns.
+    pub(crate) fn state(&self) -> &GuestState {
+        &self.state
+    }
+
     /// Command: a bell was rung. The epoch to run under, if a process waits for such.
     pub(crate) fn wake(&mut self) -> Option<u64> {
         let waits =

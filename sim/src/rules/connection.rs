@@ -110,6 +110,8 @@ pub(super) struct Sender {
     pub(super) data: bool,
     /// The SYN had Fast Open, the host's or the peer's.
     pub(super) fast_open: bool,
+    /// Something was dropped while it waited for a neighbour's address, where nobody saw it.
+    pub(super) unseen: bool,
     /// The longest payload.
     pub(super) longest: i64,
 }
@@ -129,6 +131,8 @@ pub(super) struct End {
     pub(super) iss: u32,
     pub(super) irs: Option<u32>,
     pub(super) candidates: Vec<Candidate>,
+    /// What reached the host before its SYN,ACK left: first number, and how many. Of somebody who guesses.
+    pub(super) early: Vec<(u32, i64)>,
     /// The host has shown which SYN it believes.
     pub(super) settled: bool,
     pub(super) offered: Offered,
@@ -211,6 +215,7 @@ impl End {
             iss: 0,
             irs: None,
             candidates: Vec::new(),
+            early: Vec::new(),
             settled: false,
             offered: Offered::default(),
             agreed: Agreed::default(),
@@ -239,10 +244,11 @@ impl End {
     /// Command: a connection begins with the host's number `iss`.
     pub(super) fn reopen(&mut self, iss: u32, active: bool, at: Instant) {
         let candidates = std::mem::take(&mut self.candidates);
+        let early = std::mem::take(&mut self.early);
         let replies = std::mem::take(&mut self.replies);
         let stranger = self.stranger;
         *self = Self::new(self.ends, false, at);
-        (self.candidates, self.replies) = (candidates, replies);
+        (self.candidates, self.early, self.replies) = (candidates, early, replies);
         (self.open, self.active, self.iss) = (true, active, iss);
         self.stranger = stranger;
         if active {

@@ -12,6 +12,8 @@ use crate::packet::{Flags, Tcp};
 
 /// Most SYNs with different numbers that are remembered.
 const CANDIDATES_MAX: usize = 4;
+/// Most segments before the SYN,ACK that are remembered.
+const EARLY_MAX: usize = 16;
 /// Window scales above are taken for it (RFC 7323 2.3).
 const SCALE_MAX: u8 = 14;
 /// What a peer that announces nothing takes (RFC 9293 3.7.1).
@@ -108,7 +110,21 @@ impl End {
             self.stamps.begin(&heard);
         }
         self.rcv = Received::begin(1 + payload);
+        self.blind |= self.early.len() == EARLY_MAX;
+        for (first, count) in std::mem::take(&mut self.early) {
+            let start = unwrap(first, isn, self.rcv.edge);
+            self.rcv.insert(start, start + count);
+        }
         self.agree();
+    }
+
+    /// Input: a segment reached the host, which has not answered the peer's SYN.
+    pub(super) fn early_received(&mut self, tcp: &Tcp, payload: i64) {
+        let count = payload + i64::from(tcp.flags.has(Flags::FIN));
+        let plain = !tcp.flags.has(Flags::SYN) && !tcp.flags.has(Flags::RST);
+        if plain && count > 0 && self.early.len() < EARLY_MAX {
+            self.early.push((tcp.seq, count));
+        }
     }
 
     fn candidate(&self, isn: u32) -> Option<&Candidate> {

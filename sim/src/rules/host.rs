@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use causeway_core::time::{Duration, Instant};
 
 /// Until address resolution gives up (RFC 4861 10: three attempts, a second apart).
-const RESOLUTION: Duration = Duration::from_secs(3);
+pub(super) const RESOLUTION: Duration = Duration::from_secs(3);
 
 /// What a host is configured to do. [`HostRules::new`] has the stack's defaults.
 #[derive(Clone, Debug)]

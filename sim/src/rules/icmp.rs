@@ -95,7 +95,9 @@ fn judge_error(ip: &Ip, icmp: &Icmp, scene: &Scene, out: &mut Report) {
         return out.broken(ICMP_QUOTE, scene, "no packet is quoted".to_owned());
     };
     let (least, most) = if icmp.v4 { (8, ERROR_BYTES_MAX_V4) } else { (0, ERROR_BYTES_MAX_V6) };
-    if quote.payload_len < least || ip.total_len() > most {
+    // A header that was damaged may claim all of its packet.
+    let short = quote.payload_len < least && quote.len < quote.total_len;
+    if short || ip.total_len() > most {
         let words = format!("{} bytes quoted, {} in all", quote.len, ip.total_len());
         out.broken(ICMP_QUOTE, scene, words);
     }

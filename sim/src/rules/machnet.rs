@@ -294,11 +294,12 @@ impl Flow {
         if ack < self.told {
             out.broken(MACHNET_ACK_BACK, scene, format!("{ack} after {}", self.told));
         }
-        self.judge_repeats(ack, seen.at, scene, out);
+        self.judge_repeats(ack, seen, scene, out);
         self.told = self.told.max(ack);
     }
 
-    fn judge_repeats(&mut self, ack: i64, at: Instant, scene: &Scene, out: &mut Report) {
+    fn judge_repeats(&mut self, ack: i64, seen: &Seen<'_>, scene: &Scene, out: &mut Report) {
+        let at = seen.at;
         if ack != self.told || self.repeats == 0 {
             (self.repeats, self.repeated_at) = (1, at);
             return;
@@ -310,7 +311,7 @@ impl Flow {
         }
         self.repeats += 1;
         let pause = at.saturating_since(self.repeated_at);
-        if self.repeats > SAME_ACKS_MAX && pause < REPEAT_PAUSE {
+        if self.repeats > SAME_ACKS_MAX && pause + seen.host.slack < REPEAT_PAUSE {
             let words = format!("{ack} for the {}. time, {pause} after the last", self.repeats);
             out.broken(MACHNET_SAME_ACKS, scene, words);
         }

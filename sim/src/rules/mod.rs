@@ -1,4 +1,4 @@
-//! Oracle O4, and O11: the rules of the wire, each with the clause that it stands in ([`RULES`]).
+//! Oracles O4, O10 and O11: the rules of the wire, each with the clause that it stands in ([`RULES`]).
 //!
 //! [`WireRules`] is told what each host's NIC sends, before any fault, and what reaches it, after every fault. A host is judged by
 //! these two alone, so that switches, routers and middleboxes between hosts may do what they like. The rules are sound: whoever breaks
@@ -9,6 +9,7 @@
 
 mod ack_bound;
 mod amplification;
+mod calm;
 mod congestion_bound;
 mod connection;
 mod ecn;
@@ -38,6 +39,7 @@ use std::net::IpAddr;
 
 use causeway_core::time::{Duration, Instant};
 
+pub use calm::Calm;
 pub use host::HostRules;
 pub use registry::{RULES, Rule};
 pub use report::Violation;
@@ -62,6 +64,7 @@ pub struct WireRules {
     states: Vec<State>,
     connections: tcp::Connections,
     flows: machnet::Flows,
+    calm: Option<calm::Judge>,
     report: Report,
 }
 
@@ -74,7 +77,27 @@ impl WireRules {
             states,
             connections: tcp::Connections::new(),
             flows: machnet::Flows::new(),
+            calm: None,
             report: Report::default(),
+        }
+    }
+
+    /// Command: hosts and network do nothing wrong that [`WireRules::disturbed`] does not tell: what must not happen then is judged, too.
+    pub fn expect_calm(&mut self, network: Calm) {
+        let mut judge = calm::Judge::new(network);
+        self.hosts.iter().for_each(|host| judge.settles_in(host.settles_in()));
+        self.calm = Some(judge);
+    }
+
+    /// Command: from now on what is under way may be anything, under checksums that fit: no calm is expected any more.
+    pub fn end_calm(&mut self) {
+        self.calm = None;
+    }
+
+    /// Input: something happens to a frame on its way, before it is told to be sent. `by_fault`: not a queue that is full.
+    pub fn disturbed(&mut self, at: Instant, packet: Option<&Packet<'_>>, by_fault: bool) {
+        if let Some(calm) = &mut self.calm {
+            calm.disturbed(packet, at, by_fault);
         }
     }
 
@@ -98,6 +121,9 @@ impl WireRules {
             rules.asked = Some(at);
         }
         let rules = &*rules;
+        if let Some(calm) = &mut self.calm {
+            calm.sent(at, (host, rules), packet, out);
+        }
         let scene = Scene { host, at, ends: None };
         let (ip, transport) = match &packet.network {
             Network::Ip(ip, transport) => (ip, transport),
@@ -155,6 +181,9 @@ impl WireRules {
         checksums: &Checksums,
     ) {
         let Some(rules) = self.hosts.get(host) else { return };
+        if let Some(calm) = &mut self.calm {
+            calm.received(at, (host, rules), (packet, checksums), &mut self.report);
+        }
         let Network::Ip(ip, transport) = &packet.network else { return };
         if !checksums.right() || !(rules.owns(ip.destination) || rules.autoconfigured) {
             return;
@@ -206,6 +235,8 @@ impl WireRules {
     pub fn slack(&mut self, host: usize, slack: Duration) {
         if let Some(rules) = self.hosts.get_mut(host) {
             rules.slack = slack;
+            let settles_in = rules.settles_in();
+            self.calm.iter_mut().for_each(|calm| calm.settles_in(settles_in));
         }
     }
 

@@ -123,5 +123,15 @@ rules! {
     MACHNET_SYN "O4.machnet.handshake" "Machnet: handshake" "SYN-ACK answers a SYN, data follows the handshake.";
     MACHNET_RST "O4.machnet.reset" "Machnet: end" "RST is at a number that the peer may expect, and nothing follows it.";
 
+    CALM_CHECKSUM "O10.checksum" "RFC 1071 1" "What a network that changes nothing brings has right checksums.";
+    CALM_ERROR "O10.icmp.error" "RFC 1122 3.2.2, RFC 4443 3" "Where every packet can be delivered, no error is reported, but for a port that was closed.";
+    CALM_RESET "O10.tcp.reset" "RFC 9293 3.5.2" "A connection of which no frame suffers is not reset, unless its program asks for that.";
+    CALM_SACK "O10.tcp.sack" "RFC 2018 4" "Where all that comes is in order, no SACK is sent.";
+    CALM_RETRANSMISSION "O10.tcp.retransmission" "RFC 6298 2.4, RFC 8985 7.2, RFC 9293 3.8.6.3" "What was not lost is sent again when a timer may be over, and its peer may still wait, only.";
+    CALM_TAKEN_TWICE "O10.tcp.taken-twice" "RFC 2883 4" "Who receives a copy of what had arrived says so: it had been taken.";
+    CALM_MACHNET_RST "O10.machnet.reset" "Machnet: handshake" "A flow of which no packet suffers is not refused.";
+    CALM_MACHNET_SACK "O10.machnet.sack" "Machnet: acknowledgement" "Where all that comes is in order, a number follows at once on each bit of the bitmap.";
+    CALM_MACHNET_AGAIN "O10.machnet.retransmission" "Machnet: retransmission" "What was not lost is sent again when a timer may be over, and its acknowledgement under way, only.";
+
     AMPLIFICATION "O11" "RFC 9293 3.10.7, RFC 4987 3" "Whoever has not proved its address is sent three times what it sent, and a little, at most.";
 }

@@ -84,7 +84,8 @@ impl Replies {
         self.by_others = (self.by_others + 1).min(ASKED_MAX);
     }
 
-    fn answers(&self, tcp: &Tcp, settled: Instant) -> bool {
+    /// Getter: `tcp`, a RST, answers something. `held_up`: so may it have done long ago.
+    fn answers(&self, tcp: &Tcp, settled: Instant, held_up: bool) -> bool {
         let fits = |recent: &Recent| match recent.ack {
             Some(ack) => tcp.seq == ack,
             None => {
@@ -94,7 +95,8 @@ impl Replies {
         };
         let known = &self.recent[..self.count.min(RECENT_MAX)];
         // More came of late than is remembered.
-        let forgotten = self.count > RECENT_MAX && known.iter().all(|recent| recent.at > settled);
+        let of_late = || known.iter().all(|recent| recent.at > settled);
+        let forgotten = self.count > RECENT_MAX && (held_up || of_late());
         forgotten || known.iter().any(fits)
     }
 }
@@ -111,7 +113,8 @@ pub(super) fn reset_sent(
         Instant::from_nanos(scene.at.as_nanos().saturating_sub(host.settles_in().as_nanos()));
     let next = end.iss.wrapping_add(end.snd.max as u32);
     let ends_connection = end.open && tcp.seq == next;
-    if !ends_connection && !end.replies.answers(tcp, settled) {
+    let held_up = host.held_up(scene.at);
+    if !ends_connection && !end.replies.answers(tcp, settled, held_up) {
         let words = format!("RST at {}, and nothing that came asks for it", tcp.seq);
         out.broken(TCP_RST_SEQ, scene, words);
     }
@@ -144,7 +147,8 @@ pub(super) fn sent(
         ack == said.ack && window >= said.window && sack == said.sack && echo == said.echo
     });
     if !repeats {
-        if replies.by_data_at + host.settles_in() < segment.at {
+        let answered = replies.by_data_at + host.settles_in() < segment.at;
+        if answered && !host.held_up(replies.by_data_at) {
             replies.by_data = 0;
         }
         return;

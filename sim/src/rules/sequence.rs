@@ -10,11 +10,19 @@ use crate::packet::Flags;
 
 /// Input: the host sends `segment`, which is no RST.
 #[inline]
-pub(super) fn sent(end: &mut End, segment: &Segment<'_>, scene: &Scene, out: &mut Report) {
+pub(super) fn sent(
+    end: &mut End,
+    segment: &Segment<'_>,
+    host: &HostRules,
+    scene: &Scene,
+    out: &mut Report,
+) {
     if end.snd.aborted && !segment.has(Flags::SYN) {
         out.broken(TCP_AFTER_RST, scene, format!("flags {:#04x}", segment.tcp.flags.0));
     }
-    if segment.seq > end.snd.max {
+    // Little of what waits for a neighbour's address is kept (RFC 1122 2.3.2.2).
+    end.snd.unseen |= segment.seq > end.snd.max && host.held_up(segment.at);
+    if segment.seq > end.snd.max && !end.snd.unseen {
         let words = format!("offset {}, and {} was sent so far", segment.seq, end.snd.max);
         out.broken(TCP_SEQ_BEYOND, scene, words);
     }
@@ -54,7 +62,8 @@ fn judge_fin(end: &mut End, segment: &Segment<'_>, scene: &Scene, out: &mut Repo
         return;
     }
     let moved = end.snd.fin.zip(fin).is_some_and(|(before, now)| before != now);
-    let early = fin.is_some_and(|fin| fin < end.snd.max - i64::from(end.snd.fin.is_some()));
+    let numbers = i64::from(end.snd.fin.is_some() || end.snd.unseen);
+    let early = fin.is_some_and(|fin| fin < end.snd.max - numbers);
     let place = end.snd.fin.or(fin).unwrap_or_default();
     let beyond = segment.from + segment.payload > place && segment.payload > 0;
     if moved || early || beyond || segment.seq > place + 1 {

@@ -114,6 +114,9 @@ impl Connections {
             end.syn_received(tcp, seen.payload());
         }
         if !end.open {
+            if !end.candidates.is_empty() {
+                end.early_received(tcp, seen.payload());
+            }
             return;
         }
         let Some(segment) = end.incoming(at, (ip, tcp), seen.payload()) else { return };
@@ -190,7 +193,7 @@ fn judge(end: &mut End, segment: &Segment<'_>, host: &HostRules, scene: &Scene, 
     congestion_bound::sent(end, segment, host, scene, out);
     replies::sent(end, segment, host, scene, out);
     sack::sent(end, segment, scene, out);
-    sequence::sent(end, segment, scene, out);
+    sequence::sent(end, segment, host, scene, out);
     window::sent(end, segment, scene, out);
     same_bytes::sent(end, segment, scene, out);
     ack_bound::sent(end, segment.ack.is_some());

@@ -8,7 +8,7 @@ use causeway_server::config::document::{Integer, Source, word};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::host::HostSpec;
+use super::host::{HostSpec, StackKind};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -103,6 +103,13 @@ impl RawFlow {
         };
         let (from, to) = (find("flow.from", &self.from)?, find("flow.to", &self.to)?);
         let wanted = self.ipv6.unwrap_or(false);
+        let foreign = [from, to].iter().any(|at| hosts[*at].stack != StackKind::Causeway);
+        let is_tcp = matches!(kind, FlowKind::Stream | FlowKind::Request);
+        if foreign && (!is_tcp || wanted || from == to) {
+            let problem = "a host with another stack has TCP over IPv4 to other hosts only";
+            let advice = "give it streams or requests without ipv6, from or to another host";
+            return Err(source.error("flow.kind", self.kind.span(), problem.to_owned(), advice));
+        }
         let mut addresses = hosts[to].config.interfaces().iter().flat_map(|i| i.addresses());
         let address = addresses.find(|address| address.addr().is_ipv6() == wanted);
         let address: IpAddr = address.map(|address| address.addr()).ok_or_else(|| {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use causeway_core::time::Duration;
 use causeway_server::config::document::{
-    self, Channel, Integer, Interfaces, Machnet, Routes, Settings, Source, Tcp,
+    self, Channel, Integer, Interfaces, Machnet, Routes, Settings, Source, Tcp, word,
 };
 use causeway_server::config::{Config, ConfigError};
 use serde::Deserialize;
@@ -17,6 +17,7 @@ use crate::nic::NicConfig;
 #[serde(deny_unknown_fields)]
 pub(super) struct RawHost {
     name: Spanned<String>,
+    stack: Option<Spanned<String>>,
     #[serde(default)]
     interface: Interfaces,
     #[serde(default)]
@@ -43,11 +44,22 @@ struct RawNic {
     frames: Option<Spanned<i128>>,
 }
 
+/// What a host runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StackKind {
+    /// The production engine.
+    Causeway,
+    /// RFC 9293 and nothing else ([`crate::peer`]).
+    Textbook,
+}
+
 /// A host.
 #[derive(Clone, Debug)]
 pub struct HostSpec {
     /// Its name.
     pub name: String,
+    /// What it runs.
+    pub stack: StackKind,
     /// What its daemon would be told.
     pub config: Config,
     /// Its NICs, one for each interface.
@@ -76,8 +88,18 @@ impl RawHost {
         names: &mut BTreeSet<String>,
     ) -> Result<HostSpec, ConfigError> {
         let name = unique(source, "host.name", &self.name, names)?;
+        let kinds = [("causeway", StackKind::Causeway), ("textbook", StackKind::Textbook)];
+        let stack = word(source, "host.stack", self.stack.as_ref(), StackKind::Causeway, &kinds)?;
         let settings = Settings { tcp: self.tcp, machnet: self.machnet, channel: self.channel };
         let config = document::host(source, self.interface, self.route, settings)?;
+        if let Some(given) = self.stack.as_ref().filter(|_| stack != StackKind::Causeway) {
+            let v4 = config.interfaces().iter().flat_map(|i| i.addresses());
+            if config.interfaces().len() != 1 || !v4.clone().any(|a| a.addr().is_ipv4()) {
+                let problem = format!("a {} host has one interface, over IPv4", given.get_ref());
+                let advice = "give it one interface with an IPv4 address";
+                return Err(source.error("host.stack", given.span(), problem, advice));
+            }
+        }
         let nic = |setting: &Integer, value: &Option<Spanned<i128>>| {
             setting.check_u32(source, value.as_ref()).map(|n| n as usize)
         };
@@ -103,6 +125,7 @@ impl RawHost {
         });
         Ok(HostSpec {
             name,
+            stack,
             nics: nics.collect(),
             config,
             ring_bytes,

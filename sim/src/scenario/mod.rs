@@ -2,14 +2,18 @@
 //!
 //! Hosts are described as the daemon's own file describes one, and checked by the daemon's code.
 
+mod anchor;
 mod fault;
 mod flow;
 mod host;
 mod link;
+mod oracle;
+mod program;
 mod router;
 mod rules;
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use causeway_server::config::ConfigError;
 use causeway_server::config::document::Source;
@@ -18,14 +22,17 @@ use toml::Spanned;
 
 pub use fault::{FaultSettings, HostFaults};
 pub use flow::{FlowKind, FlowSpec};
-pub use host::HostSpec;
+pub use host::{HostSpec, StackKind};
 pub use link::{LinkEnd, LinkSpec, SwitchSpec};
+pub use oracle::OracleSpec;
+pub use program::{ExpectedExit, ProgramKind, ProgramOutput, ProgramSpec};
 pub use router::RouterSpec;
 pub use rules::RunRules;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawScenario {
+    directory: Option<Spanned<String>>,
     #[serde(default)]
     host: Vec<host::RawHost>,
     #[serde(default)]
@@ -36,7 +43,10 @@ struct RawScenario {
     link: Vec<link::RawLink>,
     #[serde(default)]
     flow: Vec<flow::RawFlow>,
+    #[serde(default)]
+    program: Vec<program::RawProgram>,
     fault: Option<fault::RawFault>,
+    oracle: Option<oracle::RawOracle>,
     #[serde(default)]
     run: rules::RawRun,
 }
@@ -54,22 +64,39 @@ pub struct Scenario {
     pub links: Vec<LinkSpec>,
     /// What is done, in order.
     pub flows: Vec<FlowSpec>,
+    /// Programs of their own, in order.
+    pub programs: Vec<ProgramSpec>,
     /// What may go wrong, where no plan says it.
     pub faults: FaultSettings,
     /// It has a `[fault]`: decisions about frames and counts are drawn.
     pub draws: bool,
+    /// What long transfers have to reach.
+    pub oracle: Option<OracleSpec>,
     /// When the run ends.
     pub rules: RunRules,
 }
 
 impl Scenario {
-    /// Checks a text; `file` is the name that errors give it.
+    /// Checks a text; `file` is the name that errors give it. Relative paths begin in the present directory.
     ///
     /// # Errors
     /// The first fault in it, with its line and key.
     pub fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
+        Self::parse_in(file, text, Path::new(""))
+    }
+
+    /// Checks a text whose relative paths begin in `place`, the directory of its file.
+    ///
+    /// # Errors
+    /// The first fault in it, with its line and key.
+    pub fn parse_in(file: &str, text: &str, place: &Path) -> Result<Self, ConfigError> {
         let source = Source { file, text, simulated: true };
         let raw: RawScenario = toml::from_str(text).map_err(|e| source.error_from_toml(&e))?;
+        let directory = if raw.program.is_empty() {
+            PathBuf::new()
+        } else {
+            anchor::resolve(&source, raw.directory.as_ref(), place)?
+        };
         if raw.host.is_empty() {
             let advice = "add a [[host]] with a name and an interface";
             return Err(source.error_overall("host", "there is none", advice));
@@ -90,10 +117,32 @@ impl Scenario {
         }
         let flows = raw.flow.into_iter().map(|raw| raw.build(&source, &hosts));
         let flows = flows.collect::<Result<Vec<_>, _>>()?;
+        if flows.is_empty() {
+            program::require_work(&source, &raw.program)?;
+        }
         let draws = raw.fault.is_some();
         let faults = raw.fault.unwrap_or_default().build(&source)?;
+        let oracle = raw.oracle.map(|raw| raw.build(&source, &links)).transpose()?;
         let rules = raw.run.build(&source)?;
-        Ok(Self { hosts, switches, routers, links, flows, faults, draws, rules })
+        let programs = program::build_all(&source, raw.program, (&hosts, &directory), rules.limit)?;
+        Ok(Self { hosts, switches, routers, links, flows, programs, faults, draws, oracle, rules })
+    }
+
+    /// Getter: a text without faults that lies in `place`, changed so that it means the same wherever it lies: the directory where its
+    /// paths begin is written in. One without programs has no paths, and stays as it is.
+    pub fn anchored(text: &str, place: &Path) -> String {
+        match toml::from_str::<RawScenario>(text) {
+            Ok(raw) if !raw.program.is_empty() => {
+                let given = raw.directory.as_ref();
+                let directory = given.map_or_else(|| place.to_owned(), |d| place.join(d.get_ref()));
+                // That of a file without a directory is the present one.
+                let directory = Path::new(".").join(directory);
+                let directory = std::path::absolute(&directory).unwrap_or(directory);
+                let directory: PathBuf = directory.components().collect();
+                anchor::anchored(text, given, &directory)
+            }
+            _ => text.to_owned(),
+        }
     }
 }
 
@@ -192,9 +241,24 @@ loss_ppm = 10000
                 "kind = \"datagram\"\nfrom = \"a\"\nto = \"b\"\nbytes = 0",
                 "x.toml:21: flow.bytes: a flow of empty messages is none",
             ),
+            (
+                "name = \"b\"\n",
+                "name = \"b\"\nstack = \"texbook\"\n",
+                "x.toml:9: host.stack: \"texbook\" is none of",
+            ),
+            (
+                "name = \"b\"\n[[host.interface]]\nname = \"eth0\"\naddresses = [\"10.0.0.2/24\", ",
+                "name = \"b\"\nstack = \"textbook\"\n[[host.interface]]\nname = \"eth0\"\naddresses = [",
+                "x.toml:9: host.stack: a textbook host has one interface, over IPv4",
+            ),
             ("to = \"b\"", "to = \"q\"", "x.toml:23: flow.to: there is no host \"q\""),
             ("loss_ppm = 10000", "loss_ppm = -1", "x.toml:27: fault.loss_ppm: -1 is out of range"),
             ("loss_ppm = 10000", "loss = 1", "x.toml:27: fault.loss: unknown key"),
+            (
+                "[fault]\nloss_ppm = 10000",
+                "[oracle]\nbottleneck = \"b->c\"",
+                "x.toml:27: oracle.bottleneck: \"b->c\" is no direction of a link",
+            ),
             ("sack = false", "sock = false", "x.toml:5: host.sock: unknown key"),
             ("10.0.0.1/24", "10.0.0.0/24", "x.toml:4: interface.addresses: 10.0.0.0 cannot be"),
         ];

@@ -2,18 +2,38 @@
 
 use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::around::Around;
 use crate::hash::RollingHash;
 use crate::trial::{Case, Trial};
+
+/// Where the case of a seed comes from.
+#[derive(Clone, Debug)]
+pub enum Cases {
+    /// Everything is drawn: [`draw`](super::draw()), as a rule.
+    Drawn(fn(u64) -> Case),
+    /// A scenario is given, and what goes wrong is drawn.
+    Around(Arc<Around>),
+}
+
+impl Cases {
+    /// Output: the case of a seed.
+    pub fn case(&self, seed: u64) -> Case {
+        match self {
+            Self::Drawn(draw) => draw(seed),
+            Self::Around(around) => around.case(seed),
+        }
+    }
+}
 
 /// Which seeds, on how many threads, for how long.
 #[derive(Clone, Debug)]
 pub struct Campaign {
-    /// The case of a seed: [`draw`](super::draw()), as a rule.
-    pub draw: fn(u64) -> Case,
+    /// The case of a seed.
+    pub cases: Cases,
     /// The seeds.
     pub seeds: Range<u64>,
     /// This machine's part of them: those whose number modulo the second is the first (counted from 0).
@@ -206,7 +226,7 @@ impl Campaign {
         thread::scope(|scope| {
             let work = || {
                 while let Some((index, seed)) = progress.begin() {
-                    let run = run_seed(self.draw, seed);
+                    let run = run_seed(&self.cases, seed);
                     progress.lock().add(index, run);
                 }
             };
@@ -223,9 +243,9 @@ impl Campaign {
 }
 
 /// Runs one seed.
-fn run_seed(draw: fn(u64) -> Case, seed: u64) -> Run {
+fn run_seed(cases: &Cases, seed: u64) -> Run {
     let began = cpu_time();
-    let case = draw(seed);
+    let case = cases.case(seed);
     let outcome = Trial::new("case", &case).and_then(|trial| trial.run(Vec::new()));
     let (hash, frames, failure) = match outcome {
         Ok(outcome) => {
@@ -256,7 +276,8 @@ mod tests {
     use super::*;
 
     fn campaign(seeds: Range<u64>, shard: (u64, u64), jobs: usize) -> Campaign {
-        Campaign { draw, seeds, shard, done: 0, jobs, time: None, failures_max: usize::MAX }
+        let cases = Cases::Drawn(draw);
+        Campaign { cases, seeds, shard, done: 0, jobs, time: None, failures_max: usize::MAX }
     }
 
     fn run(campaign: &Campaign) -> Results {
@@ -284,7 +305,7 @@ mod tests {
 
     #[test]
     fn a_campaign_goes_on_where_one_ended_and_ends_without_a_gap() {
-        let whole = Campaign { draw: draw_badly, ..campaign(200..240, (1, 2), 1) };
+        let whole = Campaign { cases: Cases::Drawn(draw_badly), ..campaign(200..240, (1, 2), 1) };
         let all = run(&whole);
         assert_eq!((all.seeds, whole.len()), (20, 20));
         let failed: Vec<u64> = all.failures.iter().map(|failure| failure.seed).collect();
@@ -300,7 +321,8 @@ mod tests {
 
     #[test]
     fn who_watches_sees_what_is_done_and_can_end_it() {
-        let endless = Campaign { draw: draw_badly, ..campaign(0..u64::MAX, (0, 1), 2) };
+        let endless =
+            Campaign { cases: Cases::Drawn(draw_badly), ..campaign(0..u64::MAX, (0, 1), 2) };
         let mut told = Vec::new();
         let results = endless.run(|progress| {
             told.extend(progress.failures_beyond(told.len()));

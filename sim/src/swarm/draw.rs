@@ -5,40 +5,44 @@ use std::fmt::Write as _;
 use causeway_core::rng::Stream;
 use causeway_core::time::{Duration, Instant};
 
+use super::long::draw_long;
 use crate::fault::{Condition, Decision, FaultPlan, TcpOption};
 use crate::trial::Case;
 
 /// What separates these draws from those of the run.
 const ENTITY: u64 = 0x0a00_0000;
 
+/// One case in so many is of long transfers: each is as long as some ten others.
+const LONG_ONE_IN: u64 = 100;
+
 /// The draws of one case. Each part has a stream of its own, so that a change to one part of this file leaves the others as they were.
-struct Draw {
+pub(super) struct Draw {
     seed: u64,
-    stream: Stream,
+    pub(super) stream: Stream,
 }
 
 impl Draw {
-    const fn new(seed: u64, part: u64) -> Self {
+    pub(super) const fn new(seed: u64, part: u64) -> Self {
         Self { seed, stream: Stream::new(seed, ENTITY + part) }
     }
 
     /// From `low` to `high`, both included.
-    const fn between(&mut self, low: u64, high: u64) -> u64 {
+    pub(super) const fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.stream.below(high - low + 1)
     }
 
     /// True in `percent` of all cases.
-    const fn chance(&mut self, percent: u64) -> bool {
+    pub(super) const fn chance(&mut self, percent: u64) -> bool {
         self.stream.below(100) < percent
     }
 
     /// One of a list.
-    const fn of<T: Copy>(&mut self, list: &[T]) -> T {
+    pub(super) const fn of<T: Copy>(&mut self, list: &[T]) -> T {
         list[self.stream.below(list.len() as u64) as usize]
     }
 
     /// From `low` to `high`, each order of magnitude as likely as another.
-    fn magnitude(&mut self, low: u64, high: u64) -> u64 {
+    pub(super) fn magnitude(&mut self, low: u64, high: u64) -> u64 {
         let (bottom, top) = (64 - low.max(1).leading_zeros(), 64 - high.leading_zeros());
         let bits = self.between(bottom.into(), top.into());
         let top = (1_u64 << (bits - 1)) | self.stream.below(1 << (bits - 1));
@@ -48,6 +52,10 @@ impl Draw {
 
 /// Output: the case of a seed.
 pub fn draw(seed: u64) -> Case {
+    let mut class = Draw::new(seed, 9);
+    if class.stream.below(LONG_ONE_IN) == 0 {
+        return draw_long(seed, &mut class);
+    }
     let mut shape = Draw::new(seed, 0);
     let hosts = if shape.chance(60) { 2 } else { shape.between(3, 4) as usize };
     let star = hosts > 2 || shape.chance(20);
@@ -59,10 +67,12 @@ pub fn draw(seed: u64) -> Case {
     };
     let mtu = if shape.chance(70) { 1_500 } else { shape.of(&[1_280, 1_400, 4_000, 9_000]) };
     let mut text = String::new();
-    write_hosts(&mut text, &mut Draw::new(seed, 1), layout, hosts, mtu);
+    // The last host is not Causeway.
+    let foreign = Draw::new(seed, 8).chance(10).then_some(hosts - 1);
+    write_hosts(&mut text, &mut Draw::new(seed, 1), layout, (hosts, foreign), mtu);
     write_links(&mut text, &mut Draw::new(seed, 2), layout, hosts);
     let path = write_router(&mut text, &mut Draw::new(seed, 7), layout, hosts, mtu);
-    write_flows(&mut text, &mut Draw::new(seed, 3), hosts, path);
+    write_flows(&mut text, &mut Draw::new(seed, 3), (hosts, foreign), path);
     let clean = shape.chance(20);
     // Datagram protocols give up after a while; nothing lasts that long.
     let heal_ms = shape.between(200, 6_000);
@@ -120,7 +130,13 @@ fn write_router(text: &mut String, draw: &mut Draw, layout: Layout, hosts: usize
     least
 }
 
-fn write_hosts(text: &mut String, draw: &mut Draw, layout: Layout, hosts: usize, mtu: u64) {
+fn write_hosts(
+    text: &mut String,
+    draw: &mut Draw,
+    layout: Layout,
+    (hosts, foreign): (usize, Option<usize>),
+    mtu: u64,
+) {
     text.push_str("host = [\n");
     for (index, name) in NAMES[..hosts].iter().enumerate() {
         let octet = index + 1;
@@ -143,6 +159,9 @@ fn write_hosts(text: &mut String, draw: &mut Draw, layout: Layout, hosts: usize,
         write_tcp(&mut tcp, draw);
         if !tcp.is_empty() {
             let _ = write!(text, ", tcp = {{ {} }}", tcp.join(", "));
+        }
+        if foreign == Some(index) {
+            text.push_str(", stack = \"textbook\"");
         }
         text.push_str(", machnet = { syn_attempts_max = 16, retries_max = 64 }");
         if draw.chance(30) {
@@ -216,17 +235,27 @@ fn write_links(text: &mut String, draw: &mut Draw, layout: Layout, hosts: usize)
     text.push_str("]\n");
 }
 
-fn write_flows(text: &mut String, draw: &mut Draw, hosts: usize, mtu: u64) {
+fn write_flows(
+    text: &mut String,
+    draw: &mut Draw,
+    (hosts, foreign): (usize, Option<usize>),
+    mtu: u64,
+) {
     text.push_str("flow = [\n");
     for _ in 0..draw.between(1, 6) {
         let from = draw.stream.below(hosts as u64) as usize;
         // Now and then over the loopback.
         let hop = if draw.chance(5) { 0 } else { draw.between(1, hosts as u64 - 1) as usize };
+        let is_foreign = |at: usize| foreign == Some(at);
+        let hop = if is_foreign(from) { hop.max(1) } else { hop };
         let to = (from + hop) % hosts;
+        let tcp_v4 = is_foreign(from) || is_foreign(to);
         let (from, to) = (NAMES[from], NAMES[to]);
         let kind = draw.of(&["stream", "stream", "stream", "request", "message", "datagram"]);
         // Machnet needs a link of 1,500 bytes.
         let kind = if kind == "message" && mtu < 1_500 { "datagram" } else { kind };
+        let parcels = matches!(kind, "message" | "datagram");
+        let kind = if parcels && tcp_v4 { "request" } else { kind };
         let _ = write!(text, "  {{ kind = \"{kind}\", from = \"{from}\", to = \"{to}\"");
         let (bytes, reply) = match kind {
             "stream" => {
@@ -244,7 +273,7 @@ fn write_flows(text: &mut String, draw: &mut Draw, hosts: usize, mtu: u64) {
         if draw.chance(30) {
             let _ = write!(text, ", piece_bytes = {}", draw.magnitude(1, 20_000));
         }
-        if draw.chance(40) {
+        if draw.chance(40) && !tcp_v4 {
             // Nobody else has the address: to be sure of that takes a while (RFC 4862 5.4).
             let _ = write!(text, ", ipv6 = true, start_ms = {}", start + 3_000);
         } else {

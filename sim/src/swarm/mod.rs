@@ -1,11 +1,14 @@
 //! Campaigns of many seeds: drawn, run, and what fails made small.
 
+mod around;
 mod campaign;
 mod draw;
+mod long;
 mod parts;
 mod reach;
 mod shrink;
 
-pub use campaign::{Campaign, Failure, Progress, Results, Standing};
+pub use around::{Around, AroundError};
+pub use campaign::{Campaign, Cases, Failure, Progress, Results, Standing};
 pub use draw::draw;
 pub use shrink::{Shrunk, shrink, shrink_until};

@@ -28,8 +28,11 @@ pub(super) struct Parts(Table);
 
 /// What is left out first: the more a run does because of it, the earlier. Everything else follows.
 const ORDER: [&str; 6] = ["flow", "fault", "link", "switch", "host", "run"];
+/// What people look for first in a text. What is no table has to stand in front of them.
+const TABLES: [&str; 8] =
+    ["directory", "host", "switch", "link", "flow", "program", "fault", "run"];
 /// What people look for first in a line.
-const FIRST: [&str; 5] = ["name", "kind", "between", "from", "to"];
+const FIRST: [&str; 6] = ["name", "host", "kind", "between", "from", "to"];
 
 impl Parts {
     /// The document of a text; `None` when it is no TOML.
@@ -40,6 +43,16 @@ impl Parts {
     /// Command: leaves out a table of its own.
     pub(super) fn remove_table(&mut self, key: &str) {
         self.0.remove(key);
+    }
+
+    /// Command: puts in a table of its own, in place of what was there.
+    pub(super) fn set_table(&mut self, key: &str, table: Table) {
+        self.0.insert(key.to_owned(), Value::Table(table));
+    }
+
+    /// Getter: it has somebody's own programs.
+    pub(super) fn has_programs(&self) -> bool {
+        self.0.contains_key("program")
     }
 
     /// Getter: what can be left out, the largest parts first. What stands in front of a part stays where it is when that part goes.
@@ -150,7 +163,7 @@ fn children<'a>(path: &Path, value: &'a Value) -> Vec<(Path, &'a Value)> {
 
 impl fmt::Display for Parts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (key, value) in sorted(&self.0, &["host", "switch", "link", "flow", "fault", "run"]) {
+        for (key, value) in sorted(&self.0, &TABLES) {
             match value {
                 Value::Array(array) if array.iter().all(Value::is_table) => {
                     writeln!(f, "{} = [", bare(key))?;

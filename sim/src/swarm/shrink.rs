@@ -1,6 +1,6 @@
 //! From a failing case to a small one that fails alike.
 
-use super::parts::Parts;
+use super::parts::{Parts, Path};
 use super::reach::reaches;
 use crate::fault::{Decision, FaultPlan};
 use crate::trial::{Case, Trial};
@@ -11,6 +11,10 @@ const RUNS_MAX: u32 = 4_000;
 const FRAMES_MAX: u64 = 6_000_000;
 /// What a run costs besides its frames, in frames.
 const FRAMES_OF_A_RUN: u64 = 200;
+/// What starting a program costs, in frames.
+const FRAMES_OF_A_PROGRAM: u64 = 2_000;
+/// What a scenario with programs is shrunk in: its hosts and links are theirs, and without one they would fail for another reason.
+const BESIDE_PROGRAMS: [&str; 2] = ["flow", "fault"];
 
 /// What came of a reduction.
 #[derive(Clone, Debug)]
@@ -100,7 +104,8 @@ impl Shrinker<'_> {
             return false;
         }
         let Ok(outcome) = trial.run(Vec::new()) else { return false };
-        self.spent += outcome.frames + FRAMES_OF_A_RUN;
+        let programs = trial.scenario().programs.len() as u64;
+        self.spent += outcome.frames + FRAMES_OF_A_RUN + programs * FRAMES_OF_A_PROGRAM;
         let same = outcome.violation.is_some_and(|violation| violation.signature == self.signature);
         if same && outcome.frames <= frames_max {
             self.best = candidate;
@@ -148,12 +153,15 @@ impl Shrinker<'_> {
     }
 
     /// Flows, links and hosts that are not needed, and settings that do not matter. A default may be more work than what was
-    /// set: such a setting stays, and so does the table `kept`.
+    /// set: such a setting stays, and so does the table `kept`. Where there are programs, what they run on stays.
     fn drop_parts(&mut self, kept: Option<&str>) {
         let mut at = 0;
         while let Some(parts) = Parts::read(&self.best.scenario) {
-            let mut paths =
-                parts.all().into_iter().filter(|path| !kept.is_some_and(|k| path.is_in(k)));
+            let programs = parts.has_programs();
+            let is_beside = |path: &Path| BESIDE_PROGRAMS.iter().any(|key| path.is_in(key));
+            let mut paths = parts.all().into_iter().filter(|path| {
+                !kept.is_some_and(|k| path.is_in(k)) && (!programs || is_beside(path))
+            });
             let Some(path) = paths.nth(at) else { return };
             if self.is_spent() {
                 return;

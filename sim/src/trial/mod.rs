@@ -1,12 +1,18 @@
 //! One run of a scenario under a seed or a plan, watched by every oracle.
 
+mod bottleneck;
 mod build;
 mod case;
 mod excuse;
+mod host;
 mod outcome;
 mod panic;
+mod programs;
+mod roster;
+mod textbook;
 mod watch;
 
 pub use build::TrialError;
 pub use case::{Case, CaseError};
 pub use outcome::{Outcome, Trial};
+pub use roster::{VIOLATION_LINE, Written};

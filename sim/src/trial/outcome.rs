@@ -2,9 +2,11 @@
 
 use causeway_core::time::{Duration, Instant};
 
+use super::bottleneck::Bottleneck;
 use super::build::{Built, TrialError, build};
 use super::case::Case;
 use super::panic::{Caught, catch};
+use super::roster::{Roster, Written};
 use super::watch::Watch;
 use crate::fault::FaultPlan;
 use crate::scenario::Scenario;
@@ -38,6 +40,8 @@ pub struct Outcome {
     pub ended_at: Instant,
     /// Every decision that was executed.
     pub executed: FaultPlan,
+    /// What programs wrote, where it was captured.
+    pub written: Vec<Written>,
 }
 
 impl Trial {
@@ -46,6 +50,7 @@ impl Trial {
     /// # Errors
     /// The scenario is wrong.
     pub fn new(file: &str, case: &Case) -> Result<Self, TrialError> {
+        // What a case says of paths is whole: it may lie anywhere.
         let scenario = Scenario::parse(file, &case.scenario)?;
         Ok(Self { seed: case.seed, scenario, plan: case.plan.clone() })
     }
@@ -63,21 +68,27 @@ impl Trial {
         let events = taps.iter().any(|tap| tap.wants_events());
         let mut built = build(&self.scenario, &self.plan, self.seed, events)?;
         taps.into_iter().for_each(|tap| built.world.add_tap(tap));
-        let Built { mut world, ledger } = built;
+        let Built { mut world, ledger, roster } = built;
         let watch = Watch::new(&self.scenario, &self.plan, &world);
         world.add_tap(Box::new(watch.clone()));
-        let ended = catch(|| self.execute(&mut world, &ledger));
+        let bottleneck = Bottleneck::new(&self.scenario);
+        bottleneck.iter().for_each(|judge| world.add_tap(Box::new(judge.clone())));
+        let ended = catch(|| self.execute(&mut world, &ledger, &roster));
         let violation = match ended {
             Ok(violation) => {
-                let told = ledger.borrow().violation().cloned();
+                let told = ledger.borrow().violation().cloned().or_else(|| roster.violation());
                 let judged = || watch.finish(world.now(), &self.scenario.hosts);
-                told.or_else(judged).or(violation)
+                let used = || bottleneck.as_ref().and_then(Bottleneck::finish);
+                told.or_else(judged).or(violation).or_else(used)
             }
             Err(Caught { place, message }) => {
                 let words = format!("panic at {place}: {message}");
                 Some(Violation { signature: format!("O13.{place}"), at: world.now(), words })
             }
         };
+        roster.close();
+        // What panicked once may do so again.
+        let _ = catch(|| world.end_guests());
         let arrived = world.lanes().iter().map(|lane| lane.fault_counters().arrived);
         Ok(Outcome {
             violation,
@@ -86,54 +97,127 @@ impl Trial {
             events: world.stats().events,
             ended_at: world.now(),
             executed: world.executed_plan(),
+            written: roster.written(),
         })
     }
 
-    /// Until every flow is done, then until nothing is left to do.
-    fn execute(&self, world: &mut World, ledger: &SharedLedger) -> Option<Violation> {
+    /// Until every flow and program is done, then until nothing is left to do.
+    fn execute(
+        &self,
+        world: &mut World,
+        ledger: &SharedLedger,
+        roster: &Roster,
+    ) -> Option<Violation> {
         let rules = &self.scenario.rules;
         let spans = self.plan.spans().map(|(_, _, until, _)| until).max();
         let healed = spans.map_or(rules.heal_at, |until| until.max(rules.heal_at));
-        let over = || {
-            let ledger = ledger.borrow();
-            ledger.is_done() || ledger.violation().is_some()
-        };
-        let violate = |world: &World, signature: &str, words: String| {
-            Some(Violation { signature: signature.to_owned(), at: world.now(), words })
-        };
-        match world.run_while(healed + rules.limit, || !over()) {
-            Stop::Told => {}
-            // Numbers that something changed under checksums that fit keep a connection from going on: a timestamp that is ahead, say,
-            // makes all that follow old (RFC 7323 5.3).
-            Stop::Idle | Stop::TimeUp if ledger.borrow().excuses().numbers => {}
-            Stop::Idle => {
-                let words = format!("nothing is left to happen, and {}", unfinished(ledger));
-                return violate(world, "O6.deadlock", words);
-            }
-            Stop::TimeUp => {
-                let words = format!(
-                    "{} s after the last fault {}",
-                    rules.limit.as_millis() / 1_000,
-                    unfinished(ledger)
-                );
-                return violate(world, "O7.unfinished", words);
-            }
-        }
-        if ledger.borrow().violation().is_some() {
-            return None;
+        let work = Work { scenario: &self.scenario, healed, ledger, roster };
+        let unfinished = work.run(world);
+        roster.read(world.now());
+        if unfinished.is_some() || work.is_violated() {
+            return unfinished;
         }
         // The programs end; what they leave behind goes.
+        roster.close();
         world.end_programs();
+        world.end_guests();
         // What is closed takes its time: TIME-WAIT, the linger of what is still being delivered. Addresses of neighbours and paths are
         // remembered longer than that.
         world.run_while(world.now().max(healed) + REST, || true);
         let left = world.leftovers();
-        if left.is_empty() { None } else { violate(world, "O8.leak", left) }
+        if left.is_empty() { None } else { violation(world, "O8.leak", left) }
+    }
+}
+
+fn violation(world: &World, signature: &str, words: String) -> Option<Violation> {
+    Some(Violation { signature: signature.to_owned(), at: world.now(), words })
+}
+
+/// What flows and programs of a run have to do, and until when.
+struct Work<'a> {
+    scenario: &'a Scenario,
+    /// From here on nothing goes wrong.
+    healed: Instant,
+    ledger: &'a SharedLedger,
+    roster: &'a Roster,
+}
+
+impl Work<'_> {
+    fn is_violated(&self) -> bool {
+        self.ledger.borrow().violation().is_some() || self.roster.is_violated()
+    }
+
+    fn is_over(&self) -> bool {
+        self.ledger.borrow().is_done() && self.roster.is_done() || self.is_violated()
+    }
+
+    /// When what is still awaited has to be done: each moment once, in order.
+    fn deadlines(&self) -> Vec<Instant> {
+        let programs = self.scenario.programs.iter();
+        let programs = programs.map(|program| program.starts_at.max(self.healed) + program.limit);
+        let mut all: Vec<Instant> = programs.collect();
+        if all.is_empty() || !self.scenario.flows.is_empty() {
+            all.push(self.healed + self.scenario.rules.limit);
+        }
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    /// Runs until everything is done, or until a rule is broken. Returns what is not done in time.
+    fn run(&self, world: &mut World) -> Option<Violation> {
+        for at in self.deadlines() {
+            match world.run_while(at, || !self.is_over()) {
+                Stop::Told => return None,
+                // Numbers that something changed under checksums that fit keep a connection from going on: a timestamp that is ahead,
+                // say, makes all that follow old (RFC 7323 5.3).
+                Stop::Idle | Stop::TimeUp if self.may_be_unfinished() => {}
+                Stop::Idle => {
+                    let late = self.late(world, Instant::from_nanos(u64::MAX)).join(", ");
+                    let words = format!("nothing is left to happen, and {late}");
+                    return violation(world, "O6.deadlock", words);
+                }
+                Stop::TimeUp => {
+                    let late = self.late(world, at);
+                    if !late.is_empty() {
+                        let seconds = at.saturating_since(self.healed).as_millis() / 1_000;
+                        let late = late.join(", ");
+                        let words = format!("{seconds} s after the last fault {late}");
+                        return violation(world, "O7.unfinished", words);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    fn may_be_unfinished(&self) -> bool {
+        self.ledger.borrow().excuses().numbers || self.roster.may_be_unfinished()
+    }
+
+    /// What should have been done by `at`, in words.
+    fn late(&self, world: &World, at: Instant) -> Vec<String> {
+        let mut late = Vec::new();
+        if self.healed + self.scenario.rules.limit <= at {
+            late.extend(unfinished(self.ledger));
+        }
+        let waiting = world.unfinished_guests();
+        for (index, program) in self.scenario.programs.iter().enumerate() {
+            let is_due = program.starts_at.max(self.healed) + program.limit <= at;
+            if !is_due || !self.roster.is_awaited(index) {
+                continue;
+            }
+            let doing = waiting.iter().find(|one| one.guest == program.name);
+            let doing =
+                doing.map_or_else(String::new, |one| format!(" (in {}, {})", one.call, one.state));
+            late.push(format!("program {} has not ended{doing}", program.name));
+        }
+        late
     }
 }
 
 /// The flows that are not done, in words.
-fn unfinished(ledger: &SharedLedger) -> String {
+fn unfinished(ledger: &SharedLedger) -> Vec<String> {
     use crate::workload::FlowState;
     let ledger = ledger.borrow();
     let working = ledger
@@ -141,13 +225,11 @@ fn unfinished(ledger: &SharedLedger) -> String {
         .iter()
         .zip(1..)
         .filter(|(flow, _)| flow.states.contains(&FlowState::Working));
-    let words: Vec<String> = working
-        .map(|(flow, number)| {
-            let [client, server] = flow.received;
-            format!("flow {number} is not done (client received {client} bytes, server {server})")
-        })
-        .collect();
-    words.join(", ")
+    let words = working.map(|(flow, number)| {
+        let [client, server] = flow.received;
+        format!("flow {number} is not done (client received {client} bytes, server {server})")
+    });
+    words.collect()
 }
 
 #[cfg(test)]

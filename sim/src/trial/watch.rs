@@ -1,52 +1,110 @@
 //! The rules of the wire, judged at the hosts of a run.
+//!
+//! A host has received what it took from its receive ring: what still lies there it cannot know.
 
 use std::cell::RefCell;
+use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 
+use causeway_core::nic::BURST_MAX;
 use causeway_core::tcp::MtuProbing;
 use causeway_core::tcp::congestion::Algorithm;
 use causeway_core::time::{Duration, Instant};
 
-use crate::fault::{Condition, FaultPlan};
+use crate::fault::{Condition, Decision, Fault, FaultPlan};
 use crate::link::Queue;
-use crate::packet::Packet;
-use crate::rules::{HostRules, WireRules};
-use crate::scenario::{HostSpec, LinkEnd, Scenario};
+use crate::packet::{Checksums, Packet};
+use crate::rules::{Calm, HostRules, WireRules};
+use crate::scenario::{HostFaults, HostSpec, LinkEnd, Scenario, StackKind};
 use crate::tap::{Delivery, DirectionId, Fate, Tap};
 use crate::workload::Violation;
 use crate::world::{HostId, World};
 
+/// Frames that an engine has ready for a NIC, and a few more.
+const ENGINE_FRAMES: u64 = 4 * BURST_MAX as u64;
 /// Bits of a full frame and what is around it on the wire, jumbo frames included.
 const FRAME_BITS: u64 = 9_038 * 8;
 
 /// Feeds the judge. Clones share it: one goes to the world, the other is asked.
 #[derive(Clone)]
 pub(super) struct Watch {
-    rules: Rc<RefCell<WireRules>>,
+    inner: Rc<RefCell<Inner>>,
+}
+
+struct Inner {
+    rules: WireRules,
     /// By direction: the host that sends, and the host that receives.
     ends: Vec<[Option<usize>; 2]>,
+    /// By direction: what lies in the receive ring at its end.
+    rings: Vec<VecDeque<Waiting>>,
+}
+
+/// A frame in a receive ring.
+#[allow(clippy::large_enum_variant, reason = "nearly every frame is read, and none shall allocate")]
+enum Waiting {
+    /// One that cannot be read.
+    Unreadable,
+    /// One of which the headers are enough.
+    Read(Packet<'static>, Checksums),
+    /// One of which the payload is judged too.
+    Whole(Box<[u8]>),
+}
+
+impl Waiting {
+    fn new(frame: &[u8]) -> Self {
+        match Packet::parse(frame) {
+            Ok(packet) if packet.icmp().is_some() => Self::Whole(frame.into()),
+            Ok(packet) => Self::Read(packet.headers(), packet.checksums()),
+            Err(_) => Self::Unreadable,
+        }
+    }
 }
 
 impl Watch {
     /// A judge of the hosts of `scenario`, whose world this is.
     pub(super) fn new(scenario: &Scenario, plan: &FaultPlan, world: &World) -> Self {
         let hosts = (0..scenario.hosts.len()).map(|host| rules_of(scenario, plan, host));
-        let number = |host: Option<HostId>| host.map(|host| host.0);
+        let ours = |host: &HostId| scenario.hosts[host.0].stack == StackKind::Causeway;
+        let number = |host: Option<HostId>| host.filter(ours).map(|host| host.0);
         let ends = (0..world.lanes().len()).map(DirectionId);
         let ends = ends.map(|id| [number(world.sender_of(id)), number(world.receiver_of(id))]);
-        let rules = Rc::new(RefCell::new(WireRules::new(hosts.collect())));
-        Self { rules, ends: ends.collect() }
+        let ends: Vec<_> = ends.collect();
+        let rings = ends.iter().map(|_| VecDeque::new()).collect();
+        let mut rules = WireRules::new(hosts.collect());
+        if is_watched_for_calm(scenario, plan) {
+            rules.expect_calm(Calm { narrow: is_narrow(scenario) });
+        }
+        Self { inner: Rc::new(RefCell::new(Inner { rules, ends, rings })) }
     }
 
     /// Output: the first rule that was broken in a run that is over at `at`.
     pub(super) fn finish(&self, at: Instant, hosts: &[HostSpec]) -> Option<Violation> {
-        let mut rules = self.rules.borrow_mut();
+        let rules = &mut self.inner.borrow_mut().rules;
         rules.finish(at);
         let first = rules.violations().first()?;
         let signature = first.rule.id.to_owned();
         let words = format!("host {}: {first}", hosts[first.host].name);
         Some(Violation { signature, at: first.at, words })
     }
+}
+
+/// Getter: what goes wrong can be seen on the links: neither hosts nor conditions do it out of sight.
+fn is_watched_for_calm(scenario: &Scenario, plan: &FaultPlan) -> bool {
+    let HostFaults { short_burst_ppm, no_buffer_ppm, no_rings_ppm, no_memory_ppm, .. } =
+        scenario.faults.host;
+    let hosts = [short_burst_ppm, no_buffer_ppm, no_rings_ppm, no_memory_ppm];
+    // Both ends of a connection have to be seen.
+    let ours = scenario.hosts.iter().all(|host| host.stack == StackKind::Causeway);
+    let on_frames = |decision: &Decision| matches!(decision, Decision::Frame { .. });
+    ours && hosts.iter().all(|ppm| *ppm == 0) && plan.decisions().all(on_frames)
+}
+
+/// Getter: not every link carries what every host sends.
+fn is_narrow(scenario: &Scenario) -> bool {
+    let hosts = scenario.hosts.iter().map(|host| &host.config);
+    let nodes = hosts.chain(scenario.routers.iter().map(|router| &router.config));
+    let mtus: BTreeSet<u16> = nodes.flat_map(|n| n.interfaces()).map(|i| i.mtu()).collect();
+    mtus.len() > 1
 }
 
 /// What a host is held to.
@@ -75,7 +133,10 @@ fn rules_of(scenario: &Scenario, plan: &FaultPlan, index: usize) -> HostRules {
 fn slack(scenario: &Scenario, plan: &FaultPlan, index: usize) -> Duration {
     let spec = &scenario.hosts[index];
     let mut nanos = 8 * scenario.rules.poll_interval.as_nanos();
-    nanos += spec.granularity.as_nanos() + 4 * scenario.faults.host.late_max.as_nanos();
+    // What waits to be handed over leaves a burst at a time, and a loop with coarse timers comes back late.
+    let burst = spec.nics.iter().map(|nic| u64::from(nic.burst)).min().unwrap_or(1).max(1);
+    let turns = 1 + ENGINE_FRAMES.div_ceil(burst);
+    nanos += turns * spec.granularity.as_nanos() + 4 * scenario.faults.host.late_max.as_nanos();
     let slowest = plan.spans().filter_map(|(_, _, _, condition)| match condition {
         Condition::Rate(bps) => Some(bps),
         _ => None,
@@ -105,17 +166,36 @@ fn slack(scenario: &Scenario, plan: &FaultPlan, index: usize) -> Duration {
     Duration::from_nanos(nanos)
 }
 
+/// Getter: whoever receives what comes of it believes that somebody sent it, and may take it for something else.
+const fn is_believed(fault: &Fault) -> bool {
+    matches!(fault, Fault::Corrupt { repaired: true, .. } | Fault::Forge(_))
+}
+
+/// What the link does to a frame.
+fn disturb(rules: &mut WireRules, at: Instant, frame: &[u8], fate: Fate<'_>) {
+    let by_fault = match fate {
+        Fate::OnWire { faults: [], .. } => return,
+        Fate::OnWire { faults, .. } if faults.iter().any(is_believed) => return rules.end_calm(),
+        Fate::OnWire { .. } | Fate::Swallowed { .. } => true,
+        Fate::QueueFull => false,
+    };
+    rules.disturbed(at, Packet::parse(frame).ok().as_ref(), by_fault);
+}
+
 impl Tap for Watch {
-    fn sent(&mut self, at: Instant, direction: DirectionId, frame: &[u8], _: Fate<'_>) {
-        let Some(host) = self.ends[direction.0][0] else { return };
-        let mut rules = self.rules.borrow_mut();
+    fn sent(&mut self, at: Instant, direction: DirectionId, frame: &[u8], fate: Fate<'_>) {
+        let inner = &mut *self.inner.borrow_mut();
+        disturb(&mut inner.rules, at, frame, fate);
+        let Some(host) = inner.ends[direction.0][0] else { return };
         match Packet::parse(frame) {
-            Ok(packet) => rules.sent(at, host, &packet),
-            Err(error) => rules.malformed(at, host, error),
+            Ok(packet) => inner.rules.sent(at, host, &packet),
+            Err(error) => inner.rules.malformed(at, host, error),
         }
     }
 
-    fn injected(&mut self, _: Instant, _: DirectionId, _: &[u8], _: Fate<'_>) {}
+    fn injected(&mut self, at: Instant, _: DirectionId, frame: &[u8], fate: Fate<'_>) {
+        disturb(&mut self.inner.borrow_mut().rules, at, frame, fate);
+    }
 
     fn arrived(
         &mut self,
@@ -125,15 +205,79 @@ impl Tap for Watch {
         frame: &[u8],
         delivery: Delivery,
     ) {
-        let Some(host) = self.ends[direction.0][1] else { return };
-        if delivery == Delivery::Received
-            && let Ok(packet) = Packet::parse(frame)
-        {
-            self.rules.borrow_mut().received(at, host, &packet);
+        let inner = &mut *self.inner.borrow_mut();
+        if inner.ends[direction.0][1].is_none() {
+            return;
+        }
+        match delivery {
+            Delivery::Received => inner.rings[direction.0].push_back(Waiting::new(frame)),
+            Delivery::RingFull => {
+                inner.rules.disturbed(at, Packet::parse(frame).ok().as_ref(), false);
+            }
+        }
+    }
+
+    fn taken(&mut self, at: Instant, direction: DirectionId, frames: usize) {
+        let inner = &mut *self.inner.borrow_mut();
+        let Some(host) = inner.ends[direction.0][1] else { return };
+        for frame in inner.rings[direction.0].drain(..frames) {
+            match frame {
+                Waiting::Unreadable => {}
+                Waiting::Read(packet, sums) => inner.rules.received_with(at, host, &packet, &sums),
+                Waiting::Whole(frame) => {
+                    if let Ok(packet) = Packet::parse(&frame) {
+                        inner.rules.received(at, host, &packet);
+                    }
+                }
+            }
         }
     }
 
     fn restarted(&mut self, _: Instant, host: HostId) {
-        self.rules.borrow_mut().restarted(host.0);
+        let inner = &mut *self.inner.borrow_mut();
+        inner.rules.restarted(host.0);
+        for (ends, ring) in inner.ends.iter().zip(&mut inner.rings) {
+            if ends[1] == Some(host.0) {
+                ring.clear();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCENARIO: &str = "host = [\n\
+        { name = \"a\", interface = [{ name = \"eth0\", addresses = [\"10.0.0.1/24\"] }] },\n\
+        { name = \"b\", interface = [{ name = \"eth0\", addresses = [\"10.0.0.2/24\"] }] },\n\
+        ]\nlink = [{ between = [\"a\", \"b\"] }]\n";
+
+    fn judges(scenario: &str, plan: &str) -> bool {
+        let scenario = Scenario::parse("x", scenario).expect("it is right");
+        let plan = format!("causeway fault plan 2\n{plan}");
+        is_watched_for_calm(&scenario, &plan.parse().expect("it is right"))
+    }
+
+    #[test]
+    fn a_calm_network_is_expected_where_all_that_goes_wrong_is_seen() {
+        assert!(judges(SCENARIO, ""));
+        assert!(judges(SCENARIO, "drop a->b 17\n"));
+        assert!(judges(&format!("{SCENARIO}fault = {{ loss_ppm = 5, late_ppm = 5 }}\n"), ""));
+        for decision in ["pause b 1s..2s\n", "no-memory a 3\n", "stripped a->b 1s..2s sack\n"] {
+            assert!(!judges(SCENARIO, decision), "{decision}");
+        }
+        for fault in ["short_burst_ppm", "no_buffer_ppm", "no_rings_ppm", "no_memory_ppm"] {
+            assert!(!judges(&format!("{SCENARIO}fault = {{ {fault} = 5 }}\n"), ""), "{fault}");
+        }
+        let foreign = SCENARIO.replace("name = \"b\",", "name = \"b\", stack = \"textbook\",");
+        assert!(!judges(&foreign, ""));
+    }
+
+    #[test]
+    fn a_network_is_narrow_where_interfaces_differ() {
+        let narrow = |text: &str| is_narrow(&Scenario::parse("x", text).expect("it is right"));
+        assert!(!narrow(SCENARIO));
+        assert!(narrow(&SCENARIO.replacen("\"eth0\",", "\"eth0\", mtu = 1400,", 1)));
     }
 }

@@ -58,7 +58,7 @@ fn retry_at(net: &mut Net<'_>, sock: &mut Option<Sock>) -> Option<Instant> {
 }
 
 impl Part {
-    fn new(flow: usize, spec: &FlowSpec, ledger: &SharedLedger) -> Self {
+    pub(crate) fn new(flow: usize, spec: &FlowSpec, ledger: &SharedLedger) -> Self {
         let server = spec.address(flow);
         Self { flow, spec: spec.clone(), server, ledger: SharedLedger::clone(ledger) }
     }

@@ -119,10 +119,13 @@ pub struct WorldConfig {
     /// The run fails when a guest neither calls nor ends within this much wall-clock time. The only
     /// use of a wall clock; it cannot influence a run that succeeds.
     pub guest_wall_limit: std::time::Duration,
+    /// How guests end is told to the taps ([`crate::tap::Tap::program_ended`]), and no end of one fails the run.
+    pub tells_ends: bool,
 }
 
 impl WorldConfig {
-    /// Iterations of 500 ns, wake-ups of 10 us, one hour of virtual time, a billion events, a minute of wall clock for a guest's turn.
+    /// Iterations of 500 ns, wake-ups of 10 us, one hour of virtual time, a billion events, a minute of wall clock for a guest's turn;
+    /// the end of a guest with another status than 0 fails the run.
     pub fn new(seed: u64) -> Self {
         Self {
             seed,
@@ -131,6 +134,7 @@ impl WorldConfig {
             end_at: Instant::ZERO + Duration::from_secs(3_600),
             events_max: 1_000_000_000,
             guest_wall_limit: std::time::Duration::from_secs(60),
+            tells_ends: false,
         }
     }
 }

@@ -129,13 +129,15 @@ impl World {
             (Place::Nic(host, nic), _) => self.carrier(host, nic, false),
             (Place::Host(id), Condition::ClockAhead(ahead)) => {
                 self.hosts[id.0].engine.advance_clock(ahead);
+                self.advance_guests(id, ahead);
                 self.wake_host(id, self.now);
             }
             (Place::Host(id), condition) => {
                 self.hosts[id.0].paused_until = until;
                 // It steps next when the pause is over, whatever was planned.
-                self.hosts[id.0].scheduled = None;
+                self.queue.clear_alarm(id.0);
                 if condition == Condition::Crash {
+                    self.crash_guests(id);
                     (0..self.hosts[id.0].nics.len()).for_each(|nic| self.carrier(id, nic, false));
                 }
             }
@@ -151,7 +153,10 @@ impl World {
             (Place::Host(id), condition) => {
                 if condition == Condition::Crash {
                     (0..self.hosts[id.0].nics.len()).for_each(|nic| self.carrier(id, nic, true));
+                    // Those of another crash that ended in the midst of this one.
+                    self.crash_guests(id);
                     self.hosts[id.0].engine.restart(self.now);
+                    self.restart_guests(id);
                     for tap in &mut self.taps {
                         tap.restarted(self.now, id);
                     }

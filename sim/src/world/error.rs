@@ -77,7 +77,7 @@ pub enum RunError {
         code: i32,
     },
     /// A guest's process died of a signal.
-    #[error("guest `{guest}` was killed by signal {signal} ({}) after {call}", signal_name(*.signal))]
+    #[error("guest `{guest}` was killed by signal {signal} ({}) after {call}", signal_name(*.signal).unwrap_or("see signal(7)"))]
     GuestKilled {
         /// Its name.
         guest: String,
@@ -96,8 +96,9 @@ pub enum RunError {
     },
 }
 
-fn signal_name(signal: i32) -> &'static str {
-    match signal {
+/// Getter: the name of a signal of which programs die.
+pub fn signal_name(signal: i32) -> Option<&'static str> {
+    Some(match signal {
         libc::SIGABRT => "SIGABRT",
         libc::SIGBUS => "SIGBUS",
         libc::SIGFPE => "SIGFPE",
@@ -107,8 +108,8 @@ fn signal_name(signal: i32) -> &'static str {
         libc::SIGSEGV => "SIGSEGV",
         libc::SIGSYS => "SIGSYS",
         libc::SIGTERM => "SIGTERM",
-        _ => "see signal(7)",
-    }
+        _ => return None,
+    })
 }
 
 fn list(waiting: &[Waiting]) -> String {

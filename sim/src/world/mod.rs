@@ -3,6 +3,7 @@
 mod build;
 mod edges;
 mod error;
+mod guests;
 mod run;
 mod state;
 #[cfg(test)]
@@ -10,6 +11,7 @@ mod tests;
 
 pub use build::{End, HostEngine, HostId, Relay, RelayId, WorldConfig};
 pub use edges::UnknownTarget;
-pub use error::{RunError, Waiting};
+pub use error::{RunError, Waiting, signal_name};
+pub use guests::Again;
 pub use run::Stop;
 pub use state::{Stats, World};

@@ -3,11 +3,11 @@
 use causeway_core::time::{Duration, Instant};
 
 use super::build::HostId;
-use super::error::{RunError, Waiting};
+use super::error::RunError;
 use super::state::{Happening, Target, World};
 use crate::frame::SimFrame;
-use crate::guest::{Guest, GuestId, GuestState, Outcome};
 use crate::link::Flight;
+use crate::queue::Due;
 use crate::tap::DirectionId;
 
 /// Why [`World::run_while`] came back.
@@ -38,7 +38,7 @@ impl World {
     /// As [`World::run`].
     pub fn run_some(&mut self, events: u64) -> Result<bool, RunError> {
         for _ in 0..events {
-            if self.guests.iter().all(Guest::is_over) {
+            if self.guests_are_over() {
                 return Ok(true);
             }
             self.advance(self.config.end_at)?;
@@ -60,7 +60,7 @@ impl World {
     }
 
     /// Command: runs until `going` says no, until nothing is left to happen, or until the virtual clock would pass `until`. For worlds
-    /// without guests.
+    /// without guests, or with guests whose ends are told ([`crate::world::WorldConfig::tells_ends`]).
     pub fn run_while(&mut self, until: Instant, going: impl Fn() -> bool) -> Stop {
         while going() {
             match self.queue.next_at() {
@@ -68,7 +68,7 @@ impl World {
                 Some(at) if at > until => return Stop::TimeUp,
                 Some(_) => {}
             }
-            // Only guests fail.
+            // Only guests fail, where their ends are not told.
             if self.advance(until).is_err() {
                 return Stop::TimeUp;
             }
@@ -95,7 +95,7 @@ impl World {
 
     /// Handles one event.
     fn advance(&mut self, end_at: Instant) -> Result<(), RunError> {
-        let Some((at, sequence, happening)) = self.queue.pop() else {
+        let Some((at, due)) = self.queue.pop() else {
             return Err(RunError::Deadlock { at: self.now, waiting: self.waiting() });
         };
         if at > end_at {
@@ -107,23 +107,19 @@ impl World {
         }
         self.stats.events += 1;
         self.now = at;
-        match happening {
-            Happening::HostStep(id) => self.step_host(id, sequence),
-            Happening::LaneHead(id) => self.lane_head(id),
-            Happening::Straggler(id, slot) => self.straggler(id, slot),
-            Happening::Edge(index) => self.edge(index),
-            Happening::GuestRuns(id, epoch) => return self.run_guest(id, epoch),
+        match due {
+            Due::Alarm(host) => self.step_host(HostId(host)),
+            Due::Event(Happening::LaneHead(id)) => self.lane_head(id),
+            Due::Event(Happening::Straggler(id, slot)) => self.straggler(id, slot),
+            Due::Event(Happening::Edge(index)) => self.edge(index),
+            Due::Event(Happening::GuestRuns(id, epoch)) => return self.run_guest(id, epoch),
         }
         Ok(())
     }
 
-    fn step_host(&mut self, id: HostId, sequence: u64) {
+    fn step_host(&mut self, id: HostId) {
         let now = self.now;
         let host = &mut self.hosts[id.0];
-        if host.scheduled.is_none_or(|(_, scheduled)| scheduled != sequence) {
-            return;
-        }
-        host.scheduled = None;
         if let Some(nanos) = host.late.roll() {
             self.postpone(id, Duration::from_nanos(nanos));
             return;
@@ -131,12 +127,15 @@ impl World {
         self.stats.host_steps += 1;
         self.hash.word(now.as_nanos());
         self.hash.word(id.0 as u64);
+        self.waiting.clear();
         for index in 0..self.hosts[id.0].sends_on.len() {
             let lane = self.hosts[id.0].sends_on[index];
             self.lanes[lane.0].settle(now);
+            self.waiting.push(self.lanes[lane.back().0].waiting());
         }
+        let next = self.hosts[id.0].engine.step(now);
+        self.tell_taken(id);
         let host = &mut self.hosts[id.0];
-        let next = host.engine.step(now);
         host.free_at = now + self.config.poll_interval.max(Duration::from_nanos(1));
         while let Some(event) = host.engine.poll_event() {
             for tap in &mut self.taps {
@@ -150,6 +149,18 @@ impl World {
             self.wake_host(id, at);
         }
         self.wake_guests_of(id);
+    }
+
+    /// Tells the taps what the host took from its receive rings: it has as much less than before its iteration.
+    fn tell_taken(&mut self, id: HostId) {
+        let Self { hosts, lanes, taps, waiting, now, .. } = self;
+        for (lane, before) in hosts[id.0].sends_on.iter().zip(waiting) {
+            let direction = lane.back();
+            let frames = *before - lanes[direction.0].waiting();
+            if frames > 0 {
+                taps.iter_mut().for_each(|tap| tap.taken(*now, direction, frames));
+            }
+        }
     }
 
     /// The host's iteration comes later than it should.
@@ -189,7 +200,7 @@ impl World {
             self.queue.push(at, Happening::Straggler(id, slot));
         }
         while let Some(frame) = reply {
-            self.relay(DirectionId(id.0 ^ 1), frame);
+            self.relay(id.back(), frame);
             reply = self.lanes[id.0].poll_reply();
         }
     }
@@ -239,88 +250,5 @@ impl World {
             }
             (Target::Relay(..), None) => {}
         }
-    }
-
-    fn wake_guests_of(&mut self, id: HostId) {
-        while let Some(guest) = self.hosts[id.0].bells.take_rung() {
-            self.wake_guest(guest);
-        }
-    }
-
-    fn wake_guest(&mut self, id: GuestId) {
-        let at = self.now + self.config.wake_latency;
-        if let Some(guest) = self.guests.get_mut(id.0)
-            && let Some(epoch) = guest.wake()
-        {
-            self.queue.push(at, Happening::GuestRuns(id, epoch));
-        }
-    }
-
-    /// Gives a guest its turn, then does what it asks.
-    fn run_guest(&mut self, id: GuestId, epoch: u64) -> Result<(), RunError> {
-        let guest = &mut self.guests[id.0];
-        if guest.is_over() || guest.epoch() != epoch {
-            return Ok(());
-        }
-        self.stats.guest_turns += 1;
-        self.hash.word(self.now.as_nanos());
-        self.hash.word(!(id.0 as u64));
-        let host = guest.host();
-        // Nothing else happens before the next event: until then the guest's calls need no turn.
-        let quiet_until = self.queue.next_at().unwrap_or(self.config.end_at);
-        let engine = &mut self.hosts[host.0].engine;
-        let turn =
-            guest.run(self.now, quiet_until, engine.as_mut(), self.config.guest_wall_limit)?;
-        let epoch = guest.epoch();
-        self.now = self.now.max(turn.at);
-        self.hash.word(turn.at.as_nanos());
-        self.hash.word(turn.calls);
-        if self.hosts[host.0].bells.take_host_rung() {
-            self.wake_host(host, turn.at);
-        }
-        match turn.state {
-            GuestState::Pausing { until } => {
-                self.queue.push(until, Happening::GuestRuns(id, epoch));
-            }
-            GuestState::Waiting { deadline: Some(at) } => {
-                self.queue.push(at.max(self.now), Happening::GuestRuns(id, epoch));
-            }
-            GuestState::Waiting { deadline: None } => {}
-            GuestState::Over(outcome) => return self.guest_over(id, outcome),
-        }
-        self.wake_guests_of(host);
-        Ok(())
-    }
-
-    fn guest_over(&mut self, id: GuestId, outcome: Outcome) -> Result<(), RunError> {
-        let guest = &self.guests[id.0];
-        let (host, name) = (guest.host(), guest.name().to_owned());
-        match outcome {
-            Outcome::Exit(0) => {}
-            Outcome::Exit(code) => return Err(RunError::GuestFailed { guest: name, code }),
-            Outcome::Panicked(message) => {
-                return Err(RunError::GuestPanicked { guest: name, message });
-            }
-            Outcome::Signal(signal) => {
-                let call = guest.last_call();
-                return Err(RunError::GuestKilled { guest: name, signal, call });
-            }
-            Outcome::Denied(what) => return Err(RunError::GuestDenied { guest: name, what }),
-        }
-        self.hosts[host.0].engine.detach(id);
-        self.wake_host(host, self.now);
-        Ok(())
-    }
-
-    fn waiting(&self) -> Vec<Waiting> {
-        let unfinished = self.guests.iter().filter(|guest| !guest.is_over());
-        unfinished
-            .map(|guest| Waiting {
-                guest: guest.name().to_owned(),
-                host: self.hosts[guest.host().0].name.clone(),
-                call: guest.last_call(),
-                state: guest.state_in_words(),
-            })
-            .collect()
     }
 }

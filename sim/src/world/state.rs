@@ -3,10 +3,11 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use causeway_core::time::Instant;
+use causeway_core::time::{Duration, Instant};
 
 use super::build::{End, HostEngine, HostId, Relay, RelayId, WorldConfig};
 use super::edges::Edge;
+use super::guests::Again;
 use crate::fault::{Decision, Dice, Event, FaultPlan, FaultSource};
 use crate::frame::SimFrame;
 use crate::guest::{Bells, Guest, GuestId, Program};
@@ -19,11 +20,9 @@ use crate::tap::{DirectionId, Tap};
 /// The random streams of link directions begin here; other entities have other ranges.
 const ENTITY_DIRECTION: u64 = 0x0100_0000;
 
-/// What can happen next.
+/// What can happen next, beside iterations of hosts: each host has the alarm of its number.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Happening {
-    /// A host's loop runs once.
-    HostStep(HostId),
     /// The first in-order frame of a direction arrives.
     LaneHead(DirectionId),
     /// A held-back frame or a second copy arrives: its slot.
@@ -38,8 +37,6 @@ pub(super) enum Happening {
 pub(super) struct Host {
     pub(super) name: String,
     pub(super) engine: Box<dyn HostEngine>,
-    /// When it is to step, with the entry's sequence number: entries with another are void.
-    pub(super) scheduled: Option<(Instant, u64)>,
     /// Not before this: an iteration takes time.
     pub(super) free_at: Instant,
     /// The directions in which it sends.
@@ -50,6 +47,10 @@ pub(super) struct Host {
     pub(super) paused_until: Instant,
     /// Iterations that come late.
     pub(super) late: Dice,
+    /// So far is the clock ahead that its guests see.
+    pub(super) clock_ahead: Duration,
+    /// Guests that a crash ended, until it is over.
+    pub(super) crashed: Vec<GuestId>,
 }
 
 /// A switch or router of the world, with the direction that leaves from each port.
@@ -89,8 +90,12 @@ pub struct World {
     pub(super) lane_targets: Vec<Target>,
     pub(super) relays: Vec<RelayNode>,
     pub(super) relayed: Vec<(usize, SimFrame)>,
+    /// What lay in each receive ring of the host at hand before its iteration.
+    pub(super) waiting: Vec<usize>,
     pub(super) edges: Vec<Edge>,
     pub(super) guests: Vec<Guest>,
+    /// By guest: how it is made again.
+    pub(super) again: Vec<Option<Again>>,
     pub(super) taps: Vec<Box<dyn Tap>>,
     pub(super) hash: RollingHash,
     pub(super) stats: Stats,
@@ -112,8 +117,10 @@ impl World {
             lane_targets: Vec::new(),
             relays: Vec::new(),
             relayed: Vec::new(),
+            waiting: Vec::new(),
             edges: Vec::new(),
             guests: Vec::new(),
+            again: Vec::new(),
             taps: Vec::new(),
             stats: Stats::default(),
             late: Vec::new(),
@@ -130,17 +137,18 @@ impl World {
         engine: Box<dyn HostEngine>,
         bells: Arc<Bells>,
     ) -> HostId {
-        let id = HostId(self.hosts.len());
+        let id = HostId(self.queue.add_alarm());
         self.hosts.push(Host {
             name: name.to_owned(),
             engine,
-            scheduled: None,
             free_at: Instant::ZERO,
             sends_on: Vec::new(),
             bells,
             nics: Vec::new(),
             paused_until: Instant::ZERO,
             late: Dice::default(),
+            clock_ahead: Duration::ZERO,
+            crashed: Vec::new(),
         });
         self.wake_host(id, Instant::ZERO);
         id
@@ -243,6 +251,7 @@ impl World {
         let guest = Guest::spawn(id, place, name, bells, self.config.seed, program)?;
         self.queue.push(starts_at, Happening::GuestRuns(id, guest.epoch()));
         self.guests.push(guest);
+        self.again.push(None);
         Ok(id)
     }
 
@@ -304,7 +313,7 @@ impl World {
     /// Getter: the host that sends on a direction, if one does.
     pub fn sender_of(&self, id: DirectionId) -> Option<HostId> {
         // The direction back ends where this one begins.
-        self.receiver_of(DirectionId(id.0 ^ 1))
+        self.receiver_of(id.back())
     }
 
     /// Getter: the hosts' names, in the order of ids.
@@ -319,11 +328,10 @@ impl World {
 
     /// Command: the host steps at `at`, or as soon after it as its loop is free.
     pub(super) fn wake_host(&mut self, id: HostId, at: Instant) {
-        let host = &mut self.hosts[id.0];
+        let host = &self.hosts[id.0];
         let at = at.max(host.free_at).max(host.paused_until).max(self.now);
-        if host.scheduled.is_none_or(|(earlier, _)| at < earlier) {
-            let sequence = self.queue.push(at, Happening::HostStep(id));
-            host.scheduled = Some((at, sequence));
+        if self.queue.alarm(id.0).is_none_or(|earlier| at < earlier) {
+            self.queue.set_alarm(id.0, at);
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::frame::SimFrame;
 use crate::guest::{AppBell, Bells, GuestId, Program, Random, current, now, sleep};
 use crate::link::{LinkConfig, QueueLimit};
 use crate::nic::{NicConfig, NicPort, SimNic};
+use crate::tap::{Delivery, DirectionId, Fate, Tap};
 
 /// Sends `to_send` numbered frames, `per_step` a step, and logs what it receives.
 struct Blaster {
@@ -287,4 +288,38 @@ fn a_guest_that_fails_is_named_with_its_reason() {
     assert_eq!(error.to_string(), "guest `lonely` panicked: byte 7 is wrong");
     let error = lone_guest(Program::Closure(Box::new(|| 3)));
     assert_eq!(error.to_string(), "guest `lonely` ended with exit code 3");
+}
+
+/// When each frame was taken from the receive ring at the end of direction 0.
+#[derive(Clone, Default)]
+struct Takings(Rc<RefCell<Vec<Instant>>>);
+
+impl Tap for Takings {
+    fn sent(&mut self, _: Instant, _: DirectionId, _: &[u8], _: Fate<'_>) {}
+
+    fn arrived(&mut self, _: Instant, _: DirectionId, _: u64, _: &[u8], _: Delivery) {}
+
+    fn taken(&mut self, at: Instant, direction: DirectionId, frames: usize) {
+        assert_eq!(direction, DirectionId(0), "nothing is sent the other way");
+        self.0.borrow_mut().extend(std::iter::repeat_n(at, frames));
+    }
+}
+
+#[test]
+fn taps_hear_when_a_host_takes_what_lay_in_its_ring() {
+    let mut world = World::new(WorldConfig::new(1));
+    let (engine_a, port_a, _) = blaster(300, 2);
+    let (engine_b, port_b, log) = blaster(0, 4);
+    let a = world.add_host("a", engine_a, Arc::default());
+    let b = world.add_host("b", engine_b, Arc::default());
+    world.connect((a, port_a), (b, port_b), gigabit(), &FaultSource::clean());
+    let takings = Takings::default();
+    world.add_tap(Box::new(takings.clone()));
+    let plan = "causeway fault plan 2\npause b 1ms..2ms\n".parse::<FaultPlan>();
+    world.add_spans(&plan.expect("a plan")).expect("b is there");
+    world.run_until(Instant::ZERO + Duration::from_secs(1)).expect("no guest can fail");
+    let log: Vec<Instant> = log.borrow().iter().map(|(at, _)| *at).collect();
+    assert_eq!(*takings.0.borrow(), log);
+    let end = Instant::ZERO + Duration::from_millis(2);
+    assert!(log.iter().filter(|at| **at == end).count() > 64, "many waited for the pause's end");
 }

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 
+use causeway_sim::plant::reached;
 use causeway_sim::swarm::Standing;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -30,7 +31,15 @@ impl Bar {
         bar.set_length(standing.all);
         bar.set_position(standing.seeds);
         let rate = (standing.seeds - before) as f64 / standing.elapsed.as_secs_f64().max(0.001);
-        bar.set_message(format!("{rate:.0}/s, {} failed", standing.failures));
+        let marks = reached();
+        let marks = match marks.len() {
+            0 => String::new(),
+            all => {
+                let seen = marks.iter().filter(|(_, count)| *count > 0).count();
+                format!(", {seen} of {all} marks")
+            }
+        };
+        bar.set_message(format!("{rate:.0}/s, {} failed{marks}", standing.failures));
     }
 
     /// Command: does `body` while the bar is out of the way of what it prints.

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use causeway_sim::explain::{Explain, Outputs};
 use causeway_sim::fault::{Decision, FaultPlan, PlanError};
+use causeway_sim::plant;
 use causeway_sim::scenario::Scenario;
-use causeway_sim::swarm;
+use causeway_sim::swarm::{self, Around, AroundError};
 use causeway_sim::tap::Tap;
 use causeway_sim::trial::{Case, Outcome, Trial, TrialError};
 
@@ -28,6 +29,34 @@ pub struct Which {
     /// In place of the case file's own seed; for a scenario [default: 1]; without CASE: of the swarm
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// The case is the one that the swarm draws around this scenario
+    #[arg(long, value_name = "FILE", conflicts_with = "file", requires = "seed")]
+    scenario: Option<PathBuf>,
+    #[command(flatten)]
+    plant: Plant,
+}
+
+/// A bug that the run suffers from.
+#[derive(Debug, clap::Args)]
+pub struct Plant {
+    /// Suffer from this bug of core/src/planted; only in a build with RUSTFLAGS="--cfg planted"
+    #[arg(long = "plant", value_name = "ID")]
+    id: Option<String>,
+}
+
+impl Plant {
+    /// Plants it, for the whole process.
+    ///
+    /// # Errors
+    /// The build has no such bug, or none at all.
+    pub fn plant(&self) -> anyhow::Result<()> {
+        Ok(self.id.as_deref().map_or(Ok(()), plant::plant)?)
+    }
+
+    /// What stands on the command line to plant it again, behind a space; nothing without a bug.
+    pub fn words(&self) -> String {
+        self.id.as_ref().map(|id| format!(" --plant {id}")).unwrap_or_default()
+    }
 }
 
 /// A case that can be run.
@@ -49,20 +78,24 @@ impl Which {
     /// # Errors
     /// The file cannot be read, or something in it is wrong: with file and line.
     pub fn load(&self) -> anyhow::Result<Loaded> {
+        self.plant.plant()?;
         let mut words = Vec::new();
-        let (name, case) = match &self.file {
-            Some(path) => {
+        let seed = self.seed.unwrap_or(1);
+        let (name, case) = match (&self.file, &self.scenario) {
+            (Some(path), _) => {
                 words.push(quoted(path));
                 (path.display().to_string(), self.read(path)?)
             }
-            None => {
-                let seed = self.seed.unwrap_or(1);
-                (format!("seed {seed}"), swarm::draw(seed))
+            (None, Some(path)) => {
+                words.push(format!("--scenario {}", quoted(path)));
+                (path.display().to_string(), read_around(path)?.case(seed))
             }
+            (None, None) => (format!("seed {seed}"), swarm::draw(seed)),
         };
         words.extend(self.seed.map(|seed| format!("--seed {seed}")));
         let trial = Trial::new(&name, &case)?;
-        Ok(Loaded { case, trial, name, words: words.join(" ") })
+        let words = words.join(" ") + &self.plant.words();
+        Ok(Loaded { case, trial, name, words })
     }
 
     fn read(&self, path: &Path) -> anyhow::Result<Case> {
@@ -72,18 +105,21 @@ impl Which {
             let case = Case::from_pcapng(&bytes);
             let mut case = case.map_err(|error| anyhow::anyhow!("{name}: {error}"))?;
             case.seed = self.seed.unwrap_or(case.seed);
+            case.scenario = Scenario::anchored(&case.scenario, place_of(path));
             return Ok(case);
         }
         let text = as_text(path, bytes)?;
         if path.extension().is_some_and(|extension| extension == "toml") {
             let seed = self.seed.unwrap_or(1);
-            return Ok(Case { seed, failed: None, scenario: text, plan: FaultPlan::new() });
+            let scenario = checked(path, &text)?;
+            return Ok(Case { seed, failed: None, scenario, plan: FaultPlan::new() });
         }
         let mut case: Case = match text.parse() {
             Ok(case) => case,
             Err(PlanError { line, reason }) => bail!("{name}:{line}: {reason}"),
         };
-        Scenario::parse(&name, &Case::scenario_in_place(&text))?;
+        Scenario::parse_in(&name, &Case::scenario_in_place(&text), place_of(path))?;
+        case.scenario = Scenario::anchored(&case.scenario, place_of(path));
         case.seed = self.seed.unwrap_or(case.seed);
         Ok(case)
     }
@@ -128,6 +164,30 @@ impl Loaded {
             |line: &str| line.parse::<Decision>().is_ok_and(|found| found.to_string() == decision);
         text.lines().position(same).map(|index| index + 1)
     }
+}
+
+/// The directory of a file.
+fn place_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new(""))
+}
+
+/// A scenario, checked, and with whole paths.
+fn checked(path: &Path, text: &str) -> anyhow::Result<String> {
+    Scenario::parse_in(&path.display().to_string(), text, place_of(path))?;
+    Ok(Scenario::anchored(text, place_of(path)))
+}
+
+/// What is drawn around the scenario of a file.
+///
+/// # Errors
+/// It cannot be read, or something in it is wrong: with file and line.
+pub fn read_around(path: &Path) -> anyhow::Result<Around> {
+    let name = path.display().to_string();
+    let text = checked(path, &read_text(path)?)?;
+    Around::new(&name, &text).map_err(|error| match error {
+        AroundError::Scenario(error) => anyhow::Error::from(error),
+        AroundError::Faults | AroundError::Healthy => anyhow::anyhow!("{name}: {error}"),
+    })
 }
 
 /// The text of a file.
@@ -182,7 +242,7 @@ pub fn one_line(text: &str) -> String {
 }
 
 /// A path as a shell takes it.
-fn quoted(path: &Path) -> String {
+pub fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%,=".contains(c);
     if !text.is_empty() && text.chars().all(plain) {

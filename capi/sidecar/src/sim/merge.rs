@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::results::{Report, Shard};
-use super::swarm::failure_line;
 
 /// Merge the results of the shards of one campaign.
 ///
@@ -26,7 +25,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let report = merge(&args.files)?;
     let mut out = std::io::stdout().lock();
     for failure in &report.results.failures {
-        writeln!(out, "{}", failure_line(failure))?;
+        writeln!(out, "{}", report.failure_line(failure))?;
     }
     writeln!(out, "{}", if args.json { report.to_json() } else { report.summary() })?;
     Ok(if report.results.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

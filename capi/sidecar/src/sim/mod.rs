@@ -34,6 +34,7 @@ enum Command {
 /// Runs it.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     logging::init(Level::WARN)?;
+    causeway_sim::guest::set_release(machnet::release_env);
     match &args.command {
         Command::Run(args) => run::run(args),
         Command::Swarm(args) => swarm::run(args),

@@ -11,7 +11,7 @@ use anyhow::{Context, bail, ensure};
 use causeway_sim::swarm::{Failure, Results};
 use serde::{Deserialize, Serialize};
 
-use super::case::read_text;
+use super::case::{one_line, quoted, read_text};
 
 /// Seeds from the first to before the second, as `A..B`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +64,15 @@ impl fmt::Display for Shard {
     }
 }
 
+/// The scenario around which a campaign draws.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Given {
+    /// Its file, as it was named.
+    pub file: String,
+    /// Over what it says: equal for equal scenarios, wherever they lie.
+    pub hash: String,
+}
+
 /// A seed that failed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Failed {
@@ -84,6 +93,8 @@ struct Object {
     range: String,
     shard: String,
     complete: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scenario: Option<Given>,
 }
 
 /// What came of the lowest seeds of a shard.
@@ -95,6 +106,8 @@ pub struct Report {
     pub shards: Vec<Shard>,
     /// By which build.
     pub commit: String,
+    /// Around which scenario; everything is drawn where there is none.
+    pub scenario: Option<Given>,
     /// Nothing of it is left to run.
     pub complete: bool,
     /// What came of it.
@@ -119,6 +132,7 @@ impl Report {
             range: self.range.to_string(),
             shard: shards.join("+"),
             complete: self.complete,
+            scenario: self.scenario.clone(),
         };
         serde_json::to_string(&object).expect("texts, numbers and lists can be written")
     }
@@ -141,6 +155,7 @@ impl Report {
             shards: shards.map_err(wrong("shard"))?,
             commit: object.commit,
             complete: object.complete,
+            scenario: object.scenario,
             results: Results {
                 seeds: object.seeds,
                 frames: object.frames,
@@ -191,6 +206,9 @@ impl Report {
         if self.range != other.range {
             bail!("{ours} is of the seeds {}, {theirs} of {}", self.range, other.range);
         }
+        if self.scenario_hash() != other.scenario_hash() {
+            bail!("{ours} and {theirs} are of different scenarios");
+        }
         let shards = || self.shards.iter().flat_map(|a| other.shards.iter().map(move |b| (a, b)));
         if let Some((a, b)) = shards().find(|(a, b)| a.of != b.of) {
             bail!("{ours} is of shard {a}, {theirs} of {b}: they may overlap");
@@ -199,6 +217,22 @@ impl Report {
             bail!("{ours} and {theirs} are both of shard {shard}");
         }
         Ok(())
+    }
+
+    /// Getter: what is equal for equal scenarios.
+    pub fn scenario_hash(&self) -> Option<&str> {
+        self.scenario.as_ref().map(|given| given.hash.as_str())
+    }
+
+    /// Output: a failure of it on one line, with the command that shows it again.
+    pub fn failure_line(&self, failure: &Failure) -> String {
+        let Failure { seed, signature, words } = failure;
+        let file = self.scenario.as_ref().map(|given| quoted(Path::new(&given.file)));
+        let scenario = file.map_or_else(String::new, |file| format!("--scenario {file} "));
+        let words = one_line(words);
+        format!(
+            "{signature}: seed {seed}, {words}; again: causeway sim run {scenario}--seed {seed}"
+        )
     }
 
     /// Command: takes in the results of other shards of the campaign.

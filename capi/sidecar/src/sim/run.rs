@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use causeway_sim::trial::Written;
+
 use super::case::{Which, build, one_line};
 use super::outputs::Wanted;
 
@@ -12,7 +14,8 @@ use super::outputs::Wanted;
 /// status 1. The same case gives the same state hash.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  causeway sim run found.case\n  \
-    causeway sim run scenario.toml --seed 7\n  causeway sim run --seed 7 --print > 7.case\n  \
+    causeway sim run scenario.toml --seed 7\n  \
+    causeway sim run --scenario scenario.toml --seed 7\n  causeway sim run --seed 7 --print > 7.case\n  \
     causeway sim run found.case --html found.html --pcapng found.pcapng")]
 pub struct Args {
     #[command(flatten)]
@@ -22,7 +25,13 @@ pub struct Args {
     print: bool,
     #[command(flatten)]
     outputs: Wanted,
+    /// Print what programs wrote, each line behind the program's name; of a failure the last lines are printed anyway
+    #[arg(long, conflicts_with = "print")]
+    output: bool,
 }
+
+/// Lines of each program that are printed with a failure.
+const LAST_LINES: usize = 10;
 
 /// Runs it.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
@@ -40,6 +49,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     } else {
         loaded.run()?
     };
+    let lines_max = if args.output { usize::MAX } else { LAST_LINES };
+    if args.output || outcome.violation.is_some() {
+        write_written(&mut out, &outcome.written, lines_max)?;
+    }
     let seed = loaded.case.seed;
     let (frames, hash) = (outcome.frames, outcome.hash);
     let ended = outcome.ended_at;
@@ -55,4 +68,19 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     writeln!(out, "{}", build())?;
     writeln!(out, "again: causeway sim run {}", loaded.words)?;
     Ok(ExitCode::FAILURE)
+}
+
+/// The last lines of what programs wrote.
+fn write_written(
+    out: &mut impl Write,
+    written: &[Written],
+    lines_max: usize,
+) -> std::io::Result<()> {
+    for Written { program, text } in written {
+        let lines: Vec<&str> = text.lines().collect();
+        for line in &lines[lines.len().saturating_sub(lines_max)..] {
+            writeln!(out, "{program}| {}", line.replace(char::is_control, " "))?;
+        }
+    }
+    Ok(())
 }

@@ -6,20 +6,21 @@ use std::ops::ControlFlow;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use causeway_sim::swarm::{self, Campaign, Failure, Progress, Results, Shrunk};
+use causeway_sim::plant;
+use causeway_sim::swarm::{self, Campaign, Cases, Failure, Progress, Results, Shrunk};
 
 use super::bar::Bar;
-use super::case::{build, one_line, with_comments};
-use super::results::{Report, Seeds, Shard};
+use super::case::{Plant, build, read_around, with_comments};
+use super::results::{Given, Report, Seeds, Shard};
 use crate::{signals, version};
 
-/// Run many seeds, each a case of its own: hosts, links, flows and faults.
+/// Run many seeds, each a case of its own: hosts, links, flows and faults; or, around a scenario, what goes wrong in it.
 ///
 /// Each failure is one line with the command that shows it again. Ctrl-C ends it after the seeds that were begun. Exit
 /// status: 1 if a seed failed.
@@ -52,11 +53,16 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Keep the results in FILE, and go on behind what it has of the same seeds, shard and commit
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "id")]
     results: Option<PathBuf>,
     /// Print the results as one JSON object, on the last line
     #[arg(long)]
     json: bool,
+    /// Keep this scenario, and draw only what goes wrong in it
+    #[arg(long, value_name = "FILE")]
+    scenario: Option<PathBuf>,
+    #[command(flatten)]
+    plant: Plant,
 }
 
 /// How often the results are written meanwhile.
@@ -75,31 +81,50 @@ fn time(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs(u64::from(count) * seconds))
 }
 
-/// A failure on one line, with the command that shows it again.
-pub fn failure_line(failure: &Failure) -> String {
-    let Failure { seed, signature, words } = failure;
-    format!("{signature}: seed {seed}, {}; again: causeway sim run --seed {seed}", one_line(words))
-}
-
 impl Args {
-    fn campaign(&self) -> Campaign {
+    fn campaign(&self) -> anyhow::Result<Campaign> {
         let all = || thread::available_parallelism().map_or(1, usize::from);
-        Campaign {
-            draw: swarm::draw,
+        let cases = match &self.scenario {
+            Some(path) => Cases::Around(Arc::new(read_around(path)?)),
+            None => Cases::Drawn(swarm::draw),
+        };
+        Ok(Campaign {
+            cases,
             seeds: self.seeds.0.clone(),
             shard: (self.shard.index, self.shard.of),
             done: 0,
             jobs: self.jobs.map_or_else(all, usize::from),
             time: self.time,
             failures_max: self.failures_max as usize,
+        })
+    }
+
+    /// Nothing is run yet.
+    fn report(&self, cases: &Cases) -> Report {
+        let hash = match cases {
+            Cases::Around(around) => Some(around.fingerprint()),
+            Cases::Drawn(_) => None,
+        };
+        let given = self.scenario.as_ref().zip(hash);
+        Report {
+            range: self.seeds.clone(),
+            shards: vec![self.shard],
+            commit: version::COMMIT.to_owned(),
+            scenario: given.map(|(path, hash)| Given {
+                file: path.display().to_string(),
+                hash: format!("{hash:016x}"),
+            }),
+            complete: false,
+            results: Results::default(),
         }
     }
 }
 
 /// Runs it.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    args.plant.plant()?;
     let stop = signals::stop_stream().context("cannot watch for signals")?;
-    let campaign = args.campaign();
+    let campaign = args.campaign()?;
     Swarm { args, campaign, stop }.run(&mut std::io::stdout().lock())
 }
 
@@ -125,6 +150,9 @@ impl Swarm<'_> {
         if self.args.shrink {
             self.shrink(&new)?;
         }
+        for name in never_reached() {
+            writeln!(out, "never reached: {name}")?;
+        }
         writeln!(out, "{}", if self.args.json { report.to_json() } else { report.summary() })?;
         let failed = !report.results.failures.is_empty();
         Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -136,13 +164,7 @@ impl Swarm<'_> {
             let made = fs::create_dir_all(out);
             made.with_context(|| format!("{}: cannot be made", out.display()))?;
         }
-        let new = Report {
-            range: self.args.seeds.clone(),
-            shards: vec![self.args.shard],
-            commit: version::COMMIT.to_owned(),
-            complete: false,
-            results: Results::default(),
-        };
+        let new = self.args.report(&self.campaign.cases);
         let Some(path) = self.args.results.as_ref().filter(|path| path.exists()) else {
             return Ok(new);
         };
@@ -150,6 +172,9 @@ impl Swarm<'_> {
         let is_same =
             old.range == new.range && old.shards == new.shards && old.commit == new.commit;
         let name = path.display();
+        if is_same && old.scenario_hash() != new.scenario_hash() {
+            bail!("{name}: has results of another scenario; remove it or name another file");
+        }
         if !is_same {
             let [has, wants] = [&old, &new].map(|report| {
                 let shards: Vec<_> = report.shards.iter().map(Shard::to_string).collect();
@@ -228,14 +253,15 @@ impl Swarm<'_> {
 
     /// Prints a failure and keeps its case; one that was found before (not `new`) may have its case already.
     fn keep(&self, failure: &Failure, new: bool, out: &mut impl Write) -> anyhow::Result<()> {
-        writeln!(out, "{}", failure_line(failure))?;
+        let line = self.args.report(&self.campaign.cases).failure_line(failure);
+        writeln!(out, "{line}{}", self.args.plant.words())?;
         out.flush()?;
         let Some(directory) = &self.args.out else { return Ok(()) };
         let path = directory.join(format!("{}.case", failure.seed));
         if !new && path.exists() {
             return Ok(());
         }
-        let mut case = (self.campaign.draw)(failure.seed);
+        let mut case = self.campaign.cases.case(failure.seed);
         case.failed = Some(failure.signature.clone());
         write_case(&path, &with_comments(&case, &[comment(failure), build()]))
     }
@@ -268,7 +294,7 @@ impl Swarm<'_> {
 
     fn shrink_one(&self, failure: &Failure, is_over: &AtomicBool) -> anyhow::Result<()> {
         let Some(directory) = &self.args.out else { return Ok(()) };
-        let case = (self.campaign.draw)(failure.seed);
+        let case = self.campaign.cases.case(failure.seed);
         let stop = || is_over.load(Ordering::Relaxed);
         // What cannot be run at all stays as it was drawn.
         let Some(Shrunk { case, frames, runs }) =
@@ -281,6 +307,11 @@ impl Swarm<'_> {
         let path = directory.join(format!("{}.case", failure.seed));
         write_case(&path, &with_comments(&case, &comments))
     }
+}
+
+/// Marks and transitions where this process never was; nothing in a build that counts none.
+fn never_reached() -> impl Iterator<Item = String> {
+    plant::reached().into_iter().filter(|(_, count)| *count == 0).map(|(name, _)| name)
 }
 
 fn comment(failure: &Failure) -> String {
@@ -323,8 +354,9 @@ mod tests {
         let words = std::iter::once("swarm").chain(words.split_whitespace());
         let args = Line::parse_from(words).args;
         let (stop, _held) = UnixStream::pair().expect("there are descriptors");
-        let mut swarm = Swarm { args: &args, campaign: args.campaign(), stop };
-        swarm.campaign.draw = draw;
+        let campaign = args.campaign().expect("it draws everything");
+        let mut swarm = Swarm { args: &args, campaign, stop };
+        swarm.campaign.cases = Cases::Drawn(draw);
         let mut out = Vec::new();
         let code = swarm.run(&mut out).expect("files can be written");
         (code, String::from_utf8(out).expect("it is text"))

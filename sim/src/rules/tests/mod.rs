@@ -1,5 +1,7 @@
 //! For each rule a capture that breaks it and nothing else, and one beside it that breaks nothing.
 
+mod calm;
+mod circumstances;
 mod connection;
 mod frame;
 mod machnet;
@@ -19,7 +21,8 @@ struct Case {
     good: fn(&mut Story),
 }
 
-const TABLES: [&[Case]; 4] = [network::CASES, connection::CASES, timing::CASES, machnet::CASES];
+const TABLES: [&[Case]; 5] =
+    [network::CASES, connection::CASES, timing::CASES, machnet::CASES, calm::CASES];
 
 fn broken_by(capture: fn(&mut Story)) -> Vec<(&'static str, String)> {
     let mut story = Story::new();
@@ -62,6 +65,16 @@ fn rules_of_timing_are_broken_by_their_captures_alone() {
 #[test]
 fn rules_of_machnet_are_broken_by_their_captures_alone() {
     check(machnet::CASES);
+}
+
+#[test]
+fn what_excuses_a_host_is_all_that_does() {
+    check(circumstances::CASES);
+}
+
+#[test]
+fn what_must_not_happen_on_a_calm_network_is_found_by_its_captures_alone() {
+    check(calm::CASES);
 }
 
 #[test]

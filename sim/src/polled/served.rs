@@ -1,0 +1,275 @@
+//! The application side of a host with polled programs and guests: both reach the same stack, the guests through the channel of
+//! production.
+
+use std::io;
+use std::sync::Arc;
+
+use causeway_channel::handshake::Hello;
+use causeway_channel::{Doorbells, Geometry, Grant, LaneStream};
+use causeway_checksum::Implementation;
+use causeway_core::port::{
+    AppPort, ChannelId, Command, Completion, RingError, SocketId, StreamId, StreamIo, Transport,
+};
+use causeway_core::time::Instant;
+use causeway_server::attach::Attach;
+use causeway_server::port::{BellQueue, ChannelPort, Peer, PortConfig, Slots};
+
+use super::host_port::HostPort;
+use super::port::PolledPort;
+use super::stream::PolledStream;
+use crate::fault::Dice;
+use crate::guest::{AttachRequest, Bells, GuestId, HostBell};
+
+/// What a host's daemon gives its guests.
+#[derive(Clone, Debug)]
+pub struct ServedConfig {
+    /// The sizes of each channel.
+    pub geometry: Geometry,
+    /// Bounds of all channels.
+    pub port: PortConfig,
+    /// What guests ring, and are rung with: those given to [`crate::world::World::add_host`].
+    pub bells: Arc<Bells>,
+}
+
+/// See the module.
+pub struct ServedPort {
+    polled: PolledPort,
+    channels: ChannelPort,
+    config: ServedConfig,
+    attach: Attach,
+    bells: Arc<BellQueue>,
+    owners: Vec<(GuestId, ChannelId)>,
+}
+
+/// Numbers of polled programs have this bit towards the stack; those of channels are far below it.
+const POLLED: u32 = 1 << 31;
+
+const fn outwards(channel: ChannelId) -> ChannelId {
+    ChannelId { index: channel.index | POLLED, ..channel }
+}
+
+/// The polled program behind a number; `None` for a channel's.
+const fn inwards(channel: ChannelId) -> Option<ChannelId> {
+    if channel.index & POLLED == 0 {
+        return None;
+    }
+    Some(ChannelId { index: channel.index & !POLLED, ..channel })
+}
+
+impl ServedPort {
+    /// A port without channels, beside polled programs.
+    pub fn new(polled: PolledPort, config: ServedConfig) -> Self {
+        let bells = BellQueue::new(Arc::new(HostBell::new(Arc::clone(&config.bells))));
+        let queue = causeway_server::port::Bells::queue(Arc::clone(&bells));
+        let channels = ChannelPort::new(config.port, queue);
+        let attach = Attach::new(config.geometry, Slots::new(config.port.channels_max));
+        Self { polled, channels, config, attach, bells, owners: Vec::new() }
+    }
+}
+
+impl HostPort for ServedPort {
+    fn polled(&self) -> &PolledPort {
+        &self.polled
+    }
+
+    fn polled_mut(&mut self) -> &mut PolledPort {
+        &mut self.polled
+    }
+
+    fn rebooted(&self) -> Self {
+        Self::new(self.polled.after_restart(), self.config.clone())
+    }
+
+    fn attach(&mut self, request: AttachRequest) -> Result<Grant, String> {
+        let AttachRequest { guest, process, token, app } = request;
+        // The daemon keeps this for its log; a real process id would differ from run to run.
+        let peer = Peer { pid: process, uid: 0, gid: 0 };
+        let bells = &self.bells;
+        let make = |channel: ChannelId, _lanes: u32| {
+            Ok::<_, io::Error>(Doorbells::simulated(app, token, vec![bells.bell(channel.index)]))
+        };
+        let hello = Hello::ours().encode();
+        let granted = self.attach.grant(peer, &hello, make).map_err(|error| error.to_string())?;
+        let id = granted.id();
+        for part in granted.parts {
+            self.channels.attach(part).map_err(|error| error.to_string())?;
+        }
+        self.owners.push((guest, id));
+        Ok(granted.grant)
+    }
+
+    fn detach_channel(&mut self, guest: GuestId, channel: ChannelId) {
+        let before = self.owners.len();
+        self.owners.retain(|&one| one != (guest, channel));
+        if self.owners.len() < before {
+            self.channels.detach(channel);
+        }
+    }
+
+    fn detach(&mut self, guest: GuestId) {
+        let Self { owners, channels, .. } = self;
+        owners.retain(|&(owner, channel)| {
+            if owner == guest {
+                channels.detach(channel);
+            }
+            owner != guest
+        });
+    }
+
+    fn prepare_sleep(&mut self) -> bool {
+        while self.channels.poll_eviction().is_some() {}
+        self.channels.prepare_sleep()
+    }
+
+    fn channels(&self) -> usize {
+        self.channels.channels()
+    }
+}
+
+impl AppPort for ServedPort {
+    type Stream<'a> = ServedStream<'a>;
+
+    fn snapshot(&mut self, now: Instant) {
+        self.polled.snapshot(now);
+        self.channels.snapshot(now);
+    }
+
+    fn poll_command(&mut self) -> Option<Command> {
+        if let Some(command) = self.polled.poll_command() {
+            return Some(Command { channel: outwards(command.channel), ..command });
+        }
+        self.channels.poll_command()
+    }
+
+    fn complete(&mut self, channel: ChannelId, completion: Completion) {
+        match inwards(channel) {
+            Some(program) => self.polled.complete(program, completion),
+            None => self.channels.complete(channel, completion),
+        }
+    }
+
+    fn process(&self, channel: ChannelId) -> Option<u64> {
+        match inwards(channel) {
+            Some(program) => {
+                self.polled.process(program).map(|program| program | u64::from(POLLED) << 32)
+            }
+            None => self.channels.process(channel),
+        }
+    }
+
+    fn stream_open(
+        &mut self,
+        channel: ChannelId,
+        socket: SocketId,
+        transport: Transport,
+    ) -> Option<StreamId> {
+        match inwards(channel) {
+            Some(program) => {
+                let stream = self.polled.stream_open(program, socket, transport)?;
+                Some(StreamId { channel, ..stream })
+            }
+            None if self.polled.faults.stream.roll().is_some() => None,
+            None => self.channels.stream_open(channel, socket, transport),
+        }
+    }
+
+    fn stream_close(&mut self, stream: StreamId) {
+        match inwards(stream.channel) {
+            Some(channel) => self.polled.stream_close(StreamId { channel, ..stream }),
+            None => self.channels.stream_close(stream),
+        }
+    }
+
+    fn stream(&mut self, stream: StreamId) -> ServedStream<'_> {
+        match inwards(stream.channel) {
+            Some(channel) => {
+                ServedStream::Polled(self.polled.stream(StreamId { channel, ..stream }))
+            }
+            None => {
+                let lane = self.channels.stream(stream);
+                ServedStream::Lane { lane, memory: &mut self.polled.faults.memory }
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        self.polled.flush();
+        self.channels.flush();
+    }
+}
+
+/// The rings of a polled program or of a channel.
+#[derive(Debug)]
+pub enum ServedStream<'a> {
+    /// A polled program's.
+    Polled(PolledStream<'a>),
+    /// A channel's.
+    Lane {
+        /// The rings.
+        lane: LaneStream<'a>,
+        /// Decides whether a store finds memory.
+        memory: &'a mut Dice,
+    },
+}
+
+macro_rules! rings {
+    ($stream:expr, $one:ident => $body:expr) => {
+        match $stream {
+            Self::Polled($one) => $body,
+            Self::Lane { lane: $one, .. } => $body,
+        }
+    };
+}
+
+impl ServedStream<'_> {
+    /// Fails where the dice say so.
+    fn find_memory(&mut self) -> Result<(), RingError> {
+        let Self::Lane { memory, .. } = self else { return Ok(()) };
+        memory.roll().map_or(Ok(()), |_| Err(RingError::NoMemory))
+    }
+}
+
+impl StreamIo for ServedStream<'_> {
+    fn tx_end(&self) -> u64 {
+        rings!(self, one => one.tx_end())
+    }
+
+    fn tx_is_full(&self) -> bool {
+        rings!(self, one => one.tx_is_full())
+    }
+
+    fn tx_copy_out_sum(&self, offset: u64, dst: &mut [u8]) -> u16 {
+        rings!(self, one => one.tx_copy_out_sum(offset, dst))
+    }
+
+    fn tx_release(&mut self, offset: u64) {
+        rings!(self, one => one.tx_release(offset));
+    }
+
+    fn rx_limit(&self) -> u64 {
+        rings!(self, one => one.rx_limit())
+    }
+
+    fn rx_consumed(&self) -> u64 {
+        rings!(self, one => one.rx_consumed())
+    }
+
+    fn rx_copy_in(&mut self, offset: u64, src: &[u8]) -> Result<(), RingError> {
+        self.find_memory()?;
+        rings!(self, one => one.rx_copy_in(offset, src))
+    }
+
+    fn rx_copy_in_sum(
+        &mut self,
+        offset: u64,
+        src: &[u8],
+        checksum: Implementation,
+    ) -> Result<u16, RingError> {
+        self.find_memory()?;
+        rings!(self, one => one.rx_copy_in_sum(offset, src, checksum))
+    }
+
+    fn rx_commit(&mut self, offset: u64) {
+        rings!(self, one => one.rx_commit(offset));
+    }
+}

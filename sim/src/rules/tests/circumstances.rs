@@ -1,0 +1,124 @@
+//! What excuses a host: each capture keeps a rule because of something that happened, and breaks it without that.
+
+use causeway_core::time::Duration;
+
+use super::Case;
+use super::frame::{ACK, FIN, HOST, PEER, RST, SYN, arp, error_about, udp};
+use super::machnet;
+use super::story::{Story, host, peer};
+
+/// The host looks for its peer's address.
+fn looks_for_peer(s: &mut Story) {
+    s.pass_frame(true, &arp(1, HOST, PEER));
+}
+
+/// The first three acknowledgements of what lies beyond a gap left late, and only the first says something new.
+fn released(s: &mut Story) {
+    s.stamped = false;
+    s.rules.disable("O4.tcp.ack-at-once");
+    s.open();
+    (0..3).for_each(|_| s.pass(peer(ACK, 101, 1, 100)));
+    s.ms(1_000);
+    (0..3).for_each(|_| s.pass(host(ACK, 1, 1, 0).sack(&[(101, 201)])));
+}
+
+/// The host is connected to, and tells of a byte in front of the peer's SYN.
+fn told_of_early(s: &mut Story, early: bool) {
+    s.stamped = false;
+    s.pass(peer(SYN, 0, 0, 0));
+    if early {
+        s.pass(peer(ACK, -40, 0, 1));
+    }
+    s.pass(host(SYN | ACK, 0, 1, 0));
+    s.ms(5);
+    s.pass(peer(ACK, 1, 1, 80));
+    s.pass(host(ACK, 1, 81, 0).sack(&[((-40_i32).cast_unsigned(), (-39_i32).cast_unsigned())]));
+}
+
+/// Three are taken at once: the first told of came twice, and the range that the host tells of next grew last.
+fn taken_at_once(s: &mut Story, twice: bool) {
+    s.stamped = false;
+    s.open();
+    s.pass(peer(ACK, 101, 1, 100));
+    s.pass(peer(ACK, 301, 1, 100));
+    s.pass(host(ACK, 1, 1, 0).sack(&[(301, 401), (101, 201)]));
+    if twice {
+        s.pass(peer(ACK, 101, 1, 100));
+    }
+    s.pass(peer(ACK, 401, 1, 100));
+    s.pass(host(ACK, 1, 1, 0).sack(&[(101, 201), (301, 501)]));
+}
+
+/// What was told beyond the stream's end is told no more.
+fn over(s: &mut Story, flags: u8) {
+    s.stamped = false;
+    s.open();
+    s.pass(peer(ACK, 101, 1, 100));
+    s.pass(host(ACK, 1, 1, 0).sack(&[(101, 201)]));
+    s.pass(peer(flags, 1, 1, 9));
+    let end = if flags & FIN != 0 { 11 } else { 10 };
+    s.pass(host(ACK, 1, end, 0));
+}
+
+/// The host knows of no connection, and answers the first of twenty segments a second after the last.
+fn answers_late(s: &mut Story) {
+    (1..=20).for_each(|ack| s.pass(peer(ACK, 1, ack, 0)));
+    s.ms(1_000);
+    s.pass(host(RST, 1, 0, 0));
+}
+
+/// The host tells that it cannot read a packet whose header claims to be all of it, and quotes so many bytes.
+fn quotes(s: &mut Story, quoted: usize) {
+    let mut about = udp(false, &[1; 8]).frame();
+    about[14] = 0x49;
+    s.pass_frame(true, &error_about(&about, quoted).frame());
+}
+
+pub(super) const CASES: &[Case] = &[
+    Case {
+        id: "O4.tcp.sequence",
+        bad: |s| {
+            s.open();
+            s.pass(host(ACK, 2, 1, 100));
+        },
+        good: |s| {
+            s.open();
+            looks_for_peer(s);
+            s.pass(host(ACK, 2, 1, 100));
+        },
+    },
+    Case {
+        id: "O4.tcp.ack-loop",
+        bad: released,
+        good: |s| {
+            looks_for_peer(s);
+            released(s);
+        },
+    },
+    Case { id: "O4.tcp.dsack", bad: |s| told_of_early(s, false), good: |s| told_of_early(s, true) },
+    Case {
+        id: "O4.tcp.sack-first",
+        bad: |s| taken_at_once(s, false),
+        good: |s| taken_at_once(s, true),
+    },
+    Case { id: "O4.tcp.sack-kept", bad: |s| over(s, ACK), good: |s| over(s, ACK | FIN) },
+    Case {
+        id: "O4.tcp.reset-sequence",
+        bad: answers_late,
+        good: |s| {
+            s.pass(peer(ACK, 1, 1, 0));
+            s.ms(1_000);
+            looks_for_peer(s);
+            answers_late(s);
+        },
+    },
+    Case { id: "O4.icmp.quote", bad: |s| quotes(s, 35), good: |s| quotes(s, 36) },
+    Case {
+        id: "O4.machnet.same-acks",
+        bad: machnet::acknowledge_thrice,
+        good: |s| {
+            s.rules.slack(0, Duration::from_secs(2));
+            machnet::acknowledge_thrice(s);
+        },
+    },
+];

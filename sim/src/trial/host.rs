@@ -1,0 +1,160 @@
+//! From the hosts of a scenario to hosts of its world.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use causeway_core::nic::IfIndex;
+use causeway_core::rng::Stream;
+use causeway_core::time::Instant;
+use causeway_server::port::PortConfig;
+use causeway_server::stack_builder;
+
+use super::build::TrialError;
+use super::textbook;
+use crate::fault::{Dice, Event};
+use crate::guest::Bells;
+use crate::nic::{NicFaults, NicPort};
+use crate::polled::{
+    HostPort, MakeStack, PolledConfig, PolledHost, PolledPort, PortFaults, ServedConfig, ServedPort,
+};
+use crate::scenario::{HostFaults, HostSpec, Scenario, StackKind};
+use crate::workload::{SharedLedger, programs};
+use crate::world::{HostId, World};
+
+/// The random streams of hosts, and of what is counted on them, begin here.
+pub(super) const ENTITY_HOST: u64 = 0x0300_0000;
+const ENTITY_COUNTED: u64 = 0x0400_0000;
+
+/// What hosts are given beside their settings: where decisions about what is counted come from, and room for events.
+pub(super) struct Counted<'a> {
+    pub(super) seed: u64,
+    pub(super) faults: HostFaults,
+    /// Those of the plan; `None` where they are drawn.
+    pub(super) plan: Option<BTreeMap<(&'a str, Event), crate::fault::Counted>>,
+    /// Of each host's log.
+    pub(super) events_max: u32,
+}
+
+impl Counted<'_> {
+    /// The dice of `event` at `target`, which is the `entity`-th of its kind.
+    pub(super) fn dice(&self, target: &str, entity: u64, event: Event) -> Dice {
+        if let Some(plan) = &self.plan {
+            return Dice::planned(plan.get(&(target, event)).cloned().unwrap_or_default());
+        }
+        let HostFaults { late_ppm, late_max, short_burst_ppm, no_buffer_ppm, .. } = self.faults;
+        let (ppm, values) = match event {
+            Event::Late => (late_ppm, late_max.as_nanos()),
+            Event::ShortBurst => (short_burst_ppm, 8),
+            Event::NoBuffer => (no_buffer_ppm, 1),
+            Event::NoRings => (self.faults.no_rings_ppm, 1),
+            Event::NoMemory => (self.faults.no_memory_ppm, 1),
+        };
+        Dice::drawn(self.seed, ENTITY_COUNTED + entity * 16 + event as u64, ppm, values)
+    }
+}
+
+/// The link-facing halves of a host's NICs.
+pub(super) type Ports = Vec<Rc<NicPort>>;
+
+/// Command: adds a host with the flows that begin or end on it. One with programs of its own serves channels.
+pub(super) fn add_host(
+    world: &mut World,
+    scenario: &Scenario,
+    (index, spec): (usize, &HostSpec),
+    counted: &Counted<'_>,
+    ledger: &SharedLedger,
+) -> Result<Ports, TrialError> {
+    if spec.stack == StackKind::Textbook {
+        return Ok(textbook::add_host(world, scenario, (index, spec), counted, ledger));
+    }
+    let entity = index as u64 * 16;
+    let faults = PortFaults {
+        stream: counted.dice(&spec.name, entity, Event::NoRings),
+        memory: counted.dice(&spec.name, entity, Event::NoMemory),
+    };
+    let polled = PolledPort::new(spec.ring_bytes, spec.streams_max, faults);
+    let host = Furnished { scenario, index, spec, counted, ledger };
+    let bells = Arc::<Bells>::default();
+    let (id, ports) = if scenario.programs.iter().any(|program| program.host == index) {
+        let port = ServedPort::new(polled, served(spec, &bells));
+        host.add(world, port, bells)?
+    } else {
+        host.add(world, polled, bells)?
+    };
+    world.set_late(id, counted.dice(&spec.name, entity, Event::Late));
+    Ok(ports)
+}
+
+/// What the daemon of a host gives its programs.
+fn served(spec: &HostSpec, bells: &Arc<Bells>) -> ServedConfig {
+    let channel = spec.config.channel();
+    let port = PortConfig {
+        channels_max: channel.channels_max(),
+        commands_per_step: channel.commands_per_step(),
+        rx_window_bytes: channel.rx_window_bytes(),
+    };
+    ServedConfig { geometry: channel.geometry(), port, bells: Arc::clone(bells) }
+}
+
+/// A host, and what is done on it.
+struct Furnished<'a> {
+    scenario: &'a Scenario,
+    index: usize,
+    spec: &'a HostSpec,
+    counted: &'a Counted<'a>,
+    ledger: &'a SharedLedger,
+}
+
+impl Furnished<'_> {
+    fn add<P: HostPort>(
+        &self,
+        world: &mut World,
+        port: P,
+        bells: Arc<Bells>,
+    ) -> Result<(HostId, Ports), TrialError> {
+        let Self { spec, counted, .. } = *self;
+        let polled = PolledConfig {
+            nics: spec.nics.clone(),
+            ring_bytes: spec.ring_bytes,
+            streams_max: spec.streams_max,
+            granularity: spec.granularity,
+        };
+        let settings = spec.config.clone();
+        let events_max = counted.events_max;
+        let make: MakeStack = Box::new(move |seed, secret| {
+            stack_builder(&settings, seed, secret).events_max(events_max)
+        });
+        let host_seed = Stream::new(counted.seed, ENTITY_HOST).at(self.index as u64);
+        let built = PolledHost::with_port(&polled, make, host_seed, port);
+        let (mut host, ports) =
+            built.map_err(|cause| TrialError::Stack { host: spec.name.clone(), cause })?;
+        self.furnish(&mut host);
+        Ok((world.add_host(&spec.name, Box::new(host), bells), ports))
+    }
+
+    /// Faults of its NICs, and ends of flows.
+    fn furnish<P: HostPort>(&self, host: &mut PolledHost<P>) {
+        let Self { scenario, index, spec, counted, ledger } = *self;
+        for nic in 0..spec.nics.len() {
+            let target = format!("{}.eth{nic}", spec.name);
+            let entity = index as u64 * 16 + 1 + nic as u64;
+            let faults = NicFaults {
+                short_burst: counted.dice(&target, entity, Event::ShortBurst),
+                no_buffer: counted.dice(&target, entity, Event::NoBuffer),
+            };
+            host.set_nic_faults(IfIndex(nic as u8 + 1), faults);
+        }
+        for (flow, about) in scenario.flows.iter().enumerate() {
+            let [client, server] = programs(flow, about, ledger);
+            if about.to == index {
+                // A client that finds nobody is refused, as on any network.
+                let before = about.starts_at.as_nanos().saturating_sub(1_000_000);
+                host.add_program(server, Instant::from_nanos(before));
+            }
+            if about.from == index {
+                host.add_program(client, about.starts_at);
+            }
+        }
+    }
+}

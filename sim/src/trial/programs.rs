@@ -1,0 +1,78 @@
+//! From the programs of a scenario to guests of its world.
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+
+use super::build::TrialError;
+use super::excuse::ProgramExcuses;
+use super::roster::Roster;
+use crate::guest::Program;
+use crate::process::{Captured, Output, ProcessConfig, find_preload};
+use crate::scenario::{ProgramKind, ProgramOutput, ProgramSpec, Scenario};
+use crate::world::{HostId, World};
+
+/// Command: adds the programs to their hosts. Returns what watches them.
+pub(super) fn add_programs(
+    world: &mut World,
+    scenario: &Scenario,
+    excuses: ProgramExcuses,
+) -> Result<Roster, TrialError> {
+    let mut all = Vec::with_capacity(scenario.programs.len());
+    for spec in &scenario.programs {
+        let fail = |cause: String| TrialError::Program { name: spec.name.clone(), cause };
+        let captured = match spec.output {
+            ProgramOutput::Captured => Some(Captured::new().map_err(|e| fail(e.to_string()))?),
+            ProgramOutput::Inherited | ProgramOutput::Discarded => None,
+        };
+        let run = Run::new(spec, captured.as_ref()).map_err(fail)?;
+        let (host, at) = (HostId(spec.host), spec.starts_at);
+        let added = if spec.restart {
+            world.add_lasting_guest(host, &spec.name, at, Box::new(move || run.program()))
+        } else {
+            world.add_guest(host, &spec.name, at, run.program())
+        };
+        added.map_err(|error| fail(error.to_string()))?;
+        all.push(captured);
+    }
+    Ok(Roster::new(&scenario.programs, all, excuses))
+}
+
+/// What is run, as often as its host starts.
+enum Run {
+    Process(ProcessConfig),
+    Object { image: Cow<'static, [u8]>, arguments: Vec<String> },
+}
+
+impl Run {
+    fn new(spec: &ProgramSpec, captured: Option<&Captured>) -> Result<Self, String> {
+        if spec.kind == ProgramKind::Object {
+            let image = std::fs::read(&spec.command);
+            let image = image.map_err(|error| format!("{}: {error}", spec.command.display()))?;
+            return Ok(Self::Object { image: image.into(), arguments: spec.arguments.clone() });
+        }
+        let mut config = ProcessConfig::new(&spec.command, find_preload()?);
+        config.arguments.clone_from(&spec.arguments);
+        config.environment.clone_from(&spec.environment);
+        // The present directory has no name.
+        let named = |path: &PathBuf| !path.as_os_str().is_empty();
+        config.directory = Some(spec.directory.clone()).filter(named);
+        config.libraries.extend(spec.libraries.clone());
+        config.output = match (spec.output, captured) {
+            (ProgramOutput::Discarded, _) => Output::Discarded,
+            (_, Some(captured)) => Output::Captured(captured.clone()),
+            (_, None) => Output::Inherited,
+        };
+        Ok(Self::Process(config))
+    }
+
+    fn program(&self) -> Program {
+        match self {
+            Self::Process(config) => Program::Process(config.clone()),
+            Self::Object { image, arguments } => Program::SharedObject {
+                image: image.clone(),
+                arguments: arguments.clone(),
+                release: None,
+            },
+        }
+    }
+}
