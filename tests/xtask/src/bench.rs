@@ -12,6 +12,8 @@ use crate::run::{self, command};
 pub enum Name {
     /// Our TCP and smoltcp's, both ends on one core, no devices: G1 to G6
     Core,
+    /// The simulator, with smoltcp over the same link model beside it: S2 to S10, R4; its goals gate nothing
+    Sim,
     /// Our TCP and the kernel's, each with a kernel at the far end of 50 Mbit/s, 20 ms and 1 % loss; medians of five, whose ratio
     /// may gate
     Link,
@@ -26,6 +28,12 @@ pub fn run(name: Name, json: bool, gate: bool) -> Result<()> {
         Name::Core => {
             let mut bench = command(&["cargo", "run", "--quiet", "--release", "-p"]);
             bench.args(["causeway-bench", "--", "core"]);
+            bench
+        }
+        Name::Sim => {
+            ensure!(!gate, "the simulator's times gate nothing: leave out --gate");
+            let mut bench = command(&["cargo", "run", "--quiet", "--release", "-p"]);
+            bench.args(["causeway-bench", "--", "sim"]);
             bench
         }
         Name::Link => {

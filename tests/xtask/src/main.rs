@@ -12,6 +12,7 @@ mod fuzz;
 mod run;
 mod setup;
 mod stages;
+mod swarm;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -42,6 +43,18 @@ enum Command {
         /// Only so many bugs, chosen by the commit's hash
         #[arg(long)]
         sample: Option<usize>,
+        /// Let the simulator find those of docs/planted.md instead, and print the table
+        #[arg(long)]
+        swarm: bool,
+        /// Of these, only those with this in their ids
+        #[arg(long, value_name = "PART", requires = "swarm")]
+        only: Option<String>,
+    },
+    /// Run a campaign that must reach every mark and every transition but those that docs/reached.md lists
+    Reach {
+        /// So many seeds instead of 200,000
+        #[arg(long)]
+        seeds: Option<u64>,
     },
     /// The lines of TCP that the scripts reach; fails when they are too few
     Coverage,
@@ -78,7 +91,9 @@ fn main() -> Result<()> {
             Ok(())
         }
         Command::Setup => setup::everything(),
-        Command::Bite { sample } => bite::run(sample).map(drop),
+        Command::Bite { sample, swarm: true, only } => swarm::bite(only.as_deref(), sample),
+        Command::Bite { sample, .. } => bite::run(sample).map(drop),
+        Command::Reach { seeds } => swarm::reach(seeds).map(drop),
         Command::Coverage => coverage::report(),
         Command::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),
         Command::Corpus => corpus::renew(),

@@ -71,6 +71,11 @@ const STAGES: &[Stage] = &[
         what: "six planted bugs, drawn by the commit's hash, make their tests fail; none is in the release binary",
         run: bite,
     },
+    Stage {
+        name: "swarm",
+        what: "20,000 seeds twice, equal hashes; debug as release; regressions; canaries; six planted bugs are found",
+        run: crate::swarm::stage,
+    },
     Stage { name: "bench", what: "instruction ratios that gate", run: bench },
     Stage { name: "fuzz", what: "each fuzz target for 30 s", run: || fuzz_stage(30) },
 ];
@@ -80,6 +85,16 @@ const LONG: &[Stage] = &[
         name: "bite-full",
         what: "every planted bug makes its tests fail",
         run: || Ok(Counts { passed: crate::bite::run(None)?.into(), ..Counts::default() }),
+    },
+    Stage {
+        name: "bite-swarm",
+        what: "the simulator finds every planted bug of docs/planted.md",
+        run: || crate::swarm::bite(None, None).map(|()| Counts { passed: 1, ..Counts::default() }),
+    },
+    Stage {
+        name: "reach",
+        what: "a campaign reaches every mark and every transition that docs/reached.md does not list",
+        run: || Ok(Counts { passed: crate::swarm::reach(None)?, ..Counts::default() }),
     },
     Stage {
         name: "regressions",

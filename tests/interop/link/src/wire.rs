@@ -9,7 +9,7 @@ use causeway_core::time::Instant;
 use causeway_sim::fault::FaultSource;
 use causeway_sim::hash::RollingHash;
 use causeway_sim::link::{Decider, Flight, Lane, LinkConfig, Observers, Sink, Stragglers};
-use causeway_sim::queue::EventQueue;
+use causeway_sim::queue::{Due, EventQueue};
 use causeway_sim::tap::DirectionId;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::time::{ClockId, clock_gettime};
@@ -93,7 +93,7 @@ impl Wire {
         let now = now();
         let mut observers = Observers { hash: &mut self.hash, taps: &mut [] };
         while self.late.next_at().is_some_and(|at| at <= now) {
-            if let Some((_, _, (from, flight))) = self.late.pop() {
+            if let Some((_, Due::Event((from, flight)))) = self.late.pop() {
                 self.lanes[from].deliver(now, flight, &mut observers);
             }
         }
