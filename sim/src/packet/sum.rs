@@ -158,6 +158,7 @@ impl Packet<'_> {
                 checksums.transport = judge(all + pseudo(ip, bytes.len()));
             }
             Transport::Udp(udp) => {
+                let bytes = bytes.get(..usize::from(udp.len)).unwrap_or(bytes);
                 if udp.machnet.is_some() {
                     checksums.payload = PayloadSum::of(&bytes[super::udp::HEADER_LEN..]);
                 }

@@ -205,6 +205,20 @@ fn arp_and_discovery_name_their_targets() {
 }
 
 #[test]
+fn what_lies_behind_a_datagram_is_no_part_of_it() {
+    let mut udp = vec![0, 1, 0, 2, 0, 9, 0, 0, 7];
+    let mut sums = |behind: &[u8], checksum: [u8; 2]| {
+        udp[6..8].copy_from_slice(&checksum);
+        let packet = v4(17, &[udp.as_slice(), behind].concat(), None);
+        let parsed = Packet::parse(&packet).expect("it can be read");
+        parsed.checksums().transport
+    };
+    let right = (0..=u16::MAX).find(|sum| sums(&[], sum.to_be_bytes()) == Verdict::Right);
+    let right = right.expect("some checksum is right").to_be_bytes();
+    assert_eq!(sums(b"abc", right), Verdict::Right);
+}
+
+#[test]
 fn lengths_that_do_not_fit_are_named() {
     let whole = v4(6, &tcp(&[], b"x"), None);
     assert_eq!(Packet::parse(&whole[..13]).err(), Some(ParseError::EthernetShort));

@@ -20,7 +20,7 @@ pub struct Udp {
 }
 
 impl Udp {
-    /// `whole`: `bytes` is all of the IP packet's payload.
+    /// `whole`: `bytes` is all of the IP packet's payload. What lies behind the datagram is no part of it.
     #[inline]
     pub(super) fn parse(bytes: &[u8], whole: bool) -> Result<Self, ParseError> {
         let (Some(source_port), Some(destination_port), Some(len), Some(checksum)) =
@@ -28,10 +28,11 @@ impl Udp {
         else {
             return Err(ParseError::Udp);
         };
-        if usize::from(len) < HEADER_LEN || (whole && usize::from(len) != bytes.len()) {
+        if usize::from(len) < HEADER_LEN || (whole && usize::from(len) > bytes.len()) {
             return Err(ParseError::Udp);
         }
-        let machnet = Machnet::parse(&bytes[HEADER_LEN..]).filter(|_| whole);
+        let payload = bytes.get(HEADER_LEN..usize::from(len)).filter(|_| whole);
+        let machnet = payload.and_then(Machnet::parse);
         Ok(Self { source_port, destination_port, checksum, len, machnet })
     }
 }

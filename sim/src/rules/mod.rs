@@ -143,6 +143,10 @@ impl WireRules {
                     .sent(&tcp::Seen { at, number: host, host: rules, ip, tcp, sum }, out);
             }
             Transport::Udp(udp) => {
+                if usize::from(udp.len) != ip.end - ip.payload_at {
+                    let words = format!("{} bytes of UDP in {}", udp.len, ip.end - ip.payload_at);
+                    out.broken(registry::FRAME_MALFORMED, &scene, words);
+                }
                 if let Some(machnet) = &udp.machnet {
                     let sum = checksums.payload;
                     let number = host;

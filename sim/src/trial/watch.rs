@@ -11,7 +11,7 @@ use causeway_core::tcp::MtuProbing;
 use causeway_core::tcp::congestion::Algorithm;
 use causeway_core::time::{Duration, Instant};
 
-use crate::fault::{Condition, Decision, Fault, FaultPlan};
+use crate::fault::{Condition, Decision, Event, Fault, FaultPlan};
 use crate::link::Queue;
 use crate::packet::{Checksums, Packet};
 use crate::rules::{Calm, HostRules, WireRules};
@@ -71,6 +71,12 @@ impl Watch {
         let ends: Vec<_> = ends.collect();
         let rings = ends.iter().map(|_| VecDeque::new()).collect();
         let mut rules = WireRules::new(hosts.collect());
+        if may_lack_memory(scenario, plan) {
+            // What finds no memory is dropped, and comes again.
+            for rule in ["O4.tcp.ack-delay", "O4.tcp.ack-at-once"] {
+                rules.disable(rule);
+            }
+        }
         if is_watched_for_calm(scenario, plan) {
             rules.expect_calm(Calm { narrow: is_narrow(scenario) });
         }
@@ -97,6 +103,13 @@ fn is_watched_for_calm(scenario: &Scenario, plan: &FaultPlan) -> bool {
     let ours = scenario.hosts.iter().all(|host| host.stack == StackKind::Causeway);
     let on_frames = |decision: &Decision| matches!(decision, Decision::Frame { .. });
     ours && hosts.iter().all(|ppm| *ppm == 0) && plan.decisions().all(on_frames)
+}
+
+/// Getter: some host may find no memory for what it receives.
+fn may_lack_memory(scenario: &Scenario, plan: &FaultPlan) -> bool {
+    let planned =
+        |decision: &Decision| matches!(decision, Decision::Counted { event: Event::NoMemory, .. });
+    scenario.faults.host.no_memory_ppm > 0 || plan.decisions().any(planned)
 }
 
 /// Getter: not every link carries what every host sends.

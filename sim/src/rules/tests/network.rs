@@ -37,6 +37,11 @@ fn discovery(kind: u8, target: std::net::Ipv6Addr) -> Vec<u8> {
 pub(super) const CASES: &[Case] = &[
     Case {
         id: "O4.frame.malformed",
+        bad: |s| datagram(s, |packet| packet.body.push(0)),
+        good: |s| datagram(s, |_| {}),
+    },
+    Case {
+        id: "O4.frame.malformed",
         bad: |s| {
             let mut frame = udp(true, &[0; 8]).frame();
             frame.truncate(40);
