@@ -55,6 +55,8 @@ macro_rules! transfer {
             FinNotSacked "fin-not-sacked",
             /// Data leaves without the SACK blocks that it has room for (RFC 2018 §4).
             NoSackOnData "no-sack-on-data",
+            /// Full segments leave no room for SACK blocks (RFC 6691 §3; RFC 2525 §2.18).
+            NoRoomForSack "no-room-for-sack",
             /// Any number of gaps is remembered (CVE-2018-5390).
             EndlessGaps "endless-gaps",
             /// Of overlapping bytes the last stay.

@@ -106,8 +106,8 @@ impl Connection {
     /// The last segment that a window lets through is not among them: it is looked at closely, because it is pushed.
     #[inline]
     pub fn burst_len(&mut self, limits: &TxLimits, io: &impl StreamIo, most: u32) -> u32 {
-        if self.seldom.mtu_search().is_some() {
-            // Segments are smaller than the way out allows, and one of them may be a probe.
+        if self.seldom.mtu_search().is_some() || self.rcv.sack_len(&self.options) > 0 {
+            // Segments are smaller than the way out allows, and one of them may be a probe, or bear SACK blocks.
             return 0;
         }
         self.options.mss_ip = limits.mss_ip;

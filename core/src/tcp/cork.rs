@@ -22,7 +22,7 @@ impl Connection {
     /// `max` of them leave at once.
     #[cold]
     pub(in crate::tcp) fn corked(&mut self, now: Instant, waiting: u32, max: u32) -> u32 {
-        let tail = waiting % self.options.mss();
+        let tail = waiting % self.current_mss();
         if tail == 0 || self.flags.override_due {
             // The cork holds again once the tail is gone, for its whole time.
             if waiting <= max {

@@ -163,7 +163,8 @@ impl Connection {
         if len <= mss || waiting < u64::from(needed) || self.snd.snd_wnd < needed {
             return Resend::Nothing;
         }
-        if self.snd.fin_sent() || self.is_urgent() || self.is_cwr_due() {
+        if self.snd.fin_sent() || self.is_urgent() || self.is_cwr_due() || self.current_mss() < mss
+        {
             return Resend::Nothing;
         }
         let in_flight = self.snd.outstanding();

@@ -299,11 +299,24 @@ impl Connection {
         if sendable.len > quantum {
             sendable = Sendable::part(quantum);
         }
-        // One segment, not several: each has a pointer of its own.
-        if sendable.len > self.options.mss() && (self.is_cwr_due() || self.is_urgent()) {
-            sendable = Sendable::part(self.options.mss());
+        // One segment, not several: each has a pointer of its own, or is shorter than others are.
+        let mss = self.current_mss();
+        let alone = |it: &Self| it.is_cwr_due() || it.is_urgent() || mss < it.options.mss();
+        if sendable.len > mss && alone(self) {
+            sendable = Sendable::part(mss);
         }
         Some(self.transmit_new(now, sendable, limits, io))
+    }
+
+    /// Getter: payload bytes of a full segment that leaves now. SACK blocks are in all segments that acknowledge (RFC 2018 §4), and
+    /// what options take is not there for data (RFC 6691 §3; tcp_current_mss).
+    #[inline]
+    pub(in crate::tcp) fn current_mss(&self) -> u32 {
+        let mss = self.options.mss();
+        match self.rcv.assembler.is_some() && !planted::is(Bug::NoRoomForSack) {
+            false => mss,
+            true => mss.saturating_sub(self.rcv.sack_len(&self.options)).max(1),
+        }
     }
 
     /// Getter: bytes in the network (pipe of RFC 6675).
@@ -319,7 +332,7 @@ impl Connection {
         limits: &TxLimits,
         io: &impl StreamIo,
     ) -> Option<Sendable> {
-        let mss = self.options.mss();
+        let mss = self.current_mss();
         let end = self.snd.end(io);
         let in_flight = self.snd.outstanding();
         let offset = self.snd.offset_of(self.snd.snd_max);
@@ -332,7 +345,7 @@ impl Connection {
             return None;
         }
         if in_flight == 0 && waiting > 0 {
-            self.restart_after_idle(now, mss);
+            self.restart_after_idle(now, self.options.mss());
         }
         if self.recovery.flight.as_deref().is_some_and(|flight| flight.sent.is_full()) {
             return None;
@@ -342,7 +355,8 @@ impl Connection {
         }
         let in_flight = if planted::is(Bug::WindowForEachSegment) { 0 } else { in_flight };
         let wnd = self.snd.snd_wnd.saturating_sub(in_flight);
-        let pipe = if planted::is(Bug::CwndForEachSegment) { 0 } else { self.pipe(mss) };
+        let pipe =
+            if planted::is(Bug::CwndForEachSegment) { 0 } else { self.pipe(self.options.mss()) };
         let cwnd = self.congestion.cwnd().saturating_sub(pipe);
         // A FIN takes a sequence number of the window, too.
         if wnd == 0 {
@@ -392,7 +406,7 @@ impl Connection {
             if self.snd.outstanding() > 0 || planted::is(Bug::WindowBelowASegment) {
                 return None;
             }
-            self.congestion.hold_a_segment(mss);
+            self.congestion.hold_a_segment(self.options.mss());
             room = wnd.min(mss);
         }
         if room >= mss {
@@ -413,7 +427,7 @@ impl Connection {
 
     /// Nagle's algorithm with Minshall's refinement: a small segment waits while another is under way.
     fn without_small_tail(&mut self, now: Instant, waiting: u32, max: u32, last: bool) -> u32 {
-        let mss = self.options.mss();
+        let mss = self.current_mss();
         if self.is_urgent() {
             return waiting;
         }
@@ -476,12 +490,13 @@ impl Connection {
         // In urgent mode each goes alone.
         let last = sendable.last || start + u64::from(len) >= self.snd.end(io) || self.is_urgent();
         let ends = self.ends_burst(len, mss, start, last);
+        let full = self.current_mss();
         let mut segment = self.emit_data(now, seq, sendable, limits, io);
         let pushed = segment.header.flags.contains(TcpFlags::PSH);
         if ends && !planted::is(Bug::NoPush) {
             segment.header.flags = segment.header.flags.union(TcpFlags::PSH);
         }
-        if len != mss && !len.is_multiple_of(mss) {
+        if len != full && !len.is_multiple_of(full) {
             self.snd.snd_sml = next;
         }
         self.snd.snd_nxt = next;
@@ -578,8 +593,7 @@ impl Connection {
         Some(SegmentOut::bare(header, self.ecn.field()))
     }
 
-    /// Data carries the acknowledgement along, but duplicates must be bare (RFC 5681 §2), and SACK blocks take no room from the
-    /// payload: a full segment has none.
+    /// Data carries the acknowledgement along, but duplicates must be bare (RFC 5681 §2).
     #[inline]
     fn acknowledged_by_data(&mut self, now: Instant, len: u32) {
         if len > 0 {

@@ -463,7 +463,7 @@ impl RecvBuffer {
         if let Some(assembler) =
             self.assembler.as_mut().filter(|_| options.sack || planted::is(Bug::SackUnasked))
         {
-            let mut max = fit.min(if options.timestamps { 3 } else { 4 });
+            let mut max = fit.min(sack_blocks_max(options));
             max = if planted::is(Bug::TwoBlocks) { 2 } else { max };
             let (left, right) = core::mem::take(&mut assembler.duplicate);
             if left != right {
@@ -479,6 +479,27 @@ impl RecvBuffer {
             });
         }
         blocks
+    }
+
+    /// Getter: bytes of options that [`RecvBuffer::sack_blocks`] takes of a segment that has room for all that may be told.
+    #[inline]
+    pub(in crate::tcp) fn sack_len(&self, options: &Negotiated) -> u32 {
+        match self.assembler.as_deref() {
+            Some(assembler) if options.sack => self.len_of_blocks(assembler, options),
+            Some(_) | None => 0,
+        }
+    }
+
+    fn len_of_blocks(&self, assembler: &Assembler, options: &Negotiated) -> u32 {
+        let last = assembler.intervals().last().map(|last| last.end);
+        let fin = self.fin_offset.known().filter(|fin| *fin > self.anchor.offset);
+        let lone = fin.is_some() && fin != last;
+        let duplicate = assembler.duplicate.0 != assembler.duplicate.1;
+        let blocks = assembler.intervals().len() + usize::from(lone) + usize::from(duplicate);
+        match blocks.min(sack_blocks_max(options)) as u32 {
+            0 => 0,
+            blocks => SACK_HEADER_LEN + blocks * SACK_BLOCK_LEN,
+        }
     }
 
     pub(in crate::tcp) fn is_valid(&self) -> bool {
@@ -498,6 +519,11 @@ impl RecvBuffer {
 /// Bytes of a SACK option with what aligns it, and of each of its blocks (RFC 2018 §3).
 const SACK_HEADER_LEN: u32 = 4;
 const SACK_BLOCK_LEN: u32 = 8;
+
+/// Most blocks that the 40 bytes of options have room for (RFC 2018 §3).
+const fn sack_blocks_max(options: &Negotiated) -> usize {
+    if options.timestamps { 3 } else { 4 }
+}
 
 /// What the rings say, asked once.
 #[derive(Clone, Copy)]

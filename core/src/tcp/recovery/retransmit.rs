@@ -45,6 +45,7 @@ impl Connection {
     #[cold]
     fn retransmit_lost(&mut self, now: Instant, limits: &TxLimits, io: &impl StreamIo) -> Resend {
         let mss = self.options.mss();
+        let full = self.current_mss();
         let stream_end = self.snd.end(io);
         let Some(flight) = self.recovery.flight.as_deref_mut() else { return Resend::Nothing };
         let Some(index) = flight.next_lost() else { return Resend::Nothing };
@@ -53,9 +54,9 @@ impl Connection {
         let wnd = self.snd.snd_wnd.saturating_sub(before);
         let most = match wnd {
             // Tiny pieces of a window that is opened byte by byte would be records without end.
-            0 => mss,
+            0 => full,
             _ if flight.sent.is_full() || planted::is(Bug::ResentPastTheWindow) => mss,
-            wnd => mss.min(wnd),
+            wnd => full.min(wnd),
         };
         let sendable = sendable_of(&record, stream_end, most);
         let end = record.start() + u64::from(sendable.len) + u64::from(sendable.fin);
@@ -70,7 +71,7 @@ impl Connection {
         if end < record.end {
             flight.split(index, end);
         }
-        let more = flight.pipe(mss).saturating_add(sendable.len + mss) <= self.congestion.cwnd();
+        let more = flight.pipe(mss).saturating_add(sendable.len + full) <= self.congestion.cwnd();
         let several = flight.burst.resent(now, record.start(), end);
         let settled = Marks::SACKED | Marks::RETRANS;
         let is_lost = |r: &Sent| r.marks.has(Marks::LOST) && !r.marks.has(settled);
@@ -151,6 +152,7 @@ impl Connection {
         io: &impl StreamIo,
     ) -> Resend {
         let mss = self.options.mss();
+        let full = self.current_mss();
         let wnd = self.snd.snd_wnd.saturating_sub(self.snd.outstanding());
         let end = self.snd.end(io);
         let Some(flight) = self.recovery.flight.as_deref_mut() else { return Resend::Nothing };
@@ -159,7 +161,7 @@ impl Connection {
             return Resend::Nothing;
         }
         let waiting = u32::try_from(end.saturating_sub(flight.max)).unwrap_or(u32::MAX);
-        let len = waiting.min(mss).min(flight.record_left(flight.max));
+        let len = waiting.min(full).min(flight.record_left(flight.max));
         if len > 0 && len <= wnd && !self.snd.fin_sent() {
             reach!(ProbeWithNewData);
             let fin = self.snd.fin_queued && len == waiting && len < wnd;
@@ -196,7 +198,7 @@ impl Connection {
         reach!(ProbeWithOldData);
         flight.tlp.sent(flight.max, true);
         let Some(record) = flight.sent.get(index).copied() else { return Resend::Nothing };
-        let mut sendable = sendable_of(&record, end, if free { mss } else { mss.min(room) });
+        let mut sendable = sendable_of(&record, end, if free { full } else { full.min(room) });
         sendable.fin &= free || sendable.len < room;
         if sendable.len == 0 && !sendable.fin {
             return Resend::Nothing;
