@@ -15,6 +15,8 @@ macro_rules! connection {
             SilentOnSyn "silent-on-syn",
             /// close with unread data sends FIN (RFC 2525 §2.17).
             FinOverUnread "fin-over-unread",
+            /// After both FINs close with unread data sends no RST (RFC 2525 §2.17).
+            ClosingOverUnread "closing-over-unread",
             /// A listener does not answer an ACK (RFC 9293 §3.10.7.2).
             SilentListener "silent-listener",
             /// A segment without ACK is taken on a connection (RFC 9293 §3.10.7.4, fifth).

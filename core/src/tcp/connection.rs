@@ -196,15 +196,22 @@ impl Connection {
 
     /// Command: the application is done with the connection. What is queued is delivered, then FIN.
     /// With `unread` bytes in the RX ring the peer is reset instead: it must not believe that they were
-    /// read (RFC 2525 §2.17).
+    /// read (RFC 2525 §2.17), not even after both sides have sent FIN, as long as ours is not acknowledged (tcp_close).
     pub fn close(&mut self, now: Instant, unread: bool) {
         if self.state == State::SynSent {
             // RFC 9293 §3.10.4: nothing was promised to anybody.
             self.flags.rst_due = planted::is(Bug::ResetOfASyn);
             return self.end(EndReason::Aborted);
         }
+        let unread = unread && !planted::is(Bug::FinOverUnread);
+        let closing = matches!(self.state, State::Closing | State::LastAck)
+            && !planted::is(Bug::ClosingOverUnread);
+        if unread && closing {
+            self.flags.rst_due = true;
+            return self.end(EndReason::Aborted);
+        }
         // SO_LINGER with a timeout of zero is how sockets ask for an abort.
-        let unread = unread && !planted::is(Bug::FinOverUnread) || self.config.linger_s == Some(0);
+        let unread = unread || self.config.linger_s == Some(0);
         let opening = self.state == State::SynReceived && self.is_fast_child();
         if unread && (opening || self.state.may_receive() || self.state == State::CloseWait) {
             return self.abort(now);
