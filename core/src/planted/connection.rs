@@ -17,6 +17,8 @@ macro_rules! connection {
             FinOverUnread "fin-over-unread",
             /// After both FINs close with unread data sends no RST (RFC 2525 §2.17).
             ClosingOverUnread "closing-over-unread",
+            /// What is half-open outlives its listener (RFC 9293 §3.10.4).
+            HalfOpenOutlives "half-open-outlives",
             /// A listener does not answer an ACK (RFC 9293 §3.10.7.2).
             SilentListener "silent-listener",
             /// A segment without ACK is taken on a connection (RFC 9293 §3.10.7.4, fifth).

@@ -2,6 +2,7 @@
 
 use causeway_checksum::finish;
 
+use super::backlog::Claimant;
 use super::composition::Stack;
 use super::datagram::Datagram;
 use super::emit::TCP_CHECKSUM_AT;
@@ -69,7 +70,10 @@ impl Stack {
     ) -> Result<(), DropReason> {
         self.stats.tcp_segments_in += 1;
         self.stats.socket_visits += 1;
-        self.complete_handshake(id, (header, payload.len()), port)?;
+        if self.complete_handshake(id, (header, payload.len()), port)? == Claimant::Gone {
+            self.forget(packet.now, id, port);
+            return self.handle_unbound_segment(tuple, header, payload, packet, None, port);
+        }
         let Some(socket) = self.sockets.get_mut(id) else { return Err(DropReason::NoSocket) };
         let before = socket.tcp_state();
         let Kind::Tcp { connection, .. } = &mut socket.kind else {

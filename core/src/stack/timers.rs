@@ -48,7 +48,7 @@ impl Stack {
 
     fn handle_socket_timeout<P: AppPort>(&mut self, now: Instant, id: SocketId, port: &mut P) {
         if self.is_abandoned(id) {
-            return self.abort(now, id, port);
+            return self.forget(now, id, port);
         }
         let Some(socket) = self.sockets.get_mut(id) else { return };
         let before = socket.tcp_state();
