@@ -135,6 +135,10 @@ macro_rules! network {
             PmtuGrows "pmtu-grows",
             /// An IPv6 path may carry less than 1280 bytes (RFC 8201 §4).
             PmtuBelow1280 "pmtu-below-1280",
+            /// A link that carries less than 1280 bytes has IPv6 (RFC 8200 §5).
+            NarrowLinkSpeaksIpv6 "narrow-link-speaks-ipv6",
+            /// A segment that is longer than its frame leaves, with what the frame held before.
+            OldBytesLeave "old-bytes-leave",
             /// A datagram may be longer than its frame (CVE-2020-11896 and its like).
             AnyTotalLength "any-total-length",
             /// What stands behind a datagram is its end (RFC 894).

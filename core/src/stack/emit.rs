@@ -166,7 +166,8 @@ pub(super) fn stamp_ipv6<F: Frame>(frame: &mut F, link: &LinkHeader, fields: Ipv
     header[7] = fields.hop_limit;
 }
 
-/// Writes a segment of a connection. With `offload` the NIC completes the checksum, and cuts a super-segment.
+/// Writes a segment of a connection. With `offload` the NIC completes the checksum, and cuts a super-segment. False: it is longer
+/// than the frame, which is as it was and must not leave.
 pub(super) fn emit_tcp<F: Frame>(
     frame: &mut F,
     link: &LinkHeader,
@@ -175,16 +176,19 @@ pub(super) fn emit_tcp<F: Frame>(
     io: &impl StreamIo,
     checksum: Implementation,
     offload: bool,
-) {
+) -> bool {
     let mut header = segment.header;
     (header.src_port, header.dst_port) = (tuple.local.port, tuple.remote.port);
     let (src, dst) = addresses(tuple);
-    link.mark(frame);
     let ip_at = link.len();
     let tcp_at = ip_at + ip_header_len(dst);
     let tcp_len = header.header_len();
     let header_len = tcp_at + tcp_len;
     let segment_len = tcp_len + segment.payload_len as usize;
+    if frame.len() < tcp_at + segment_len && !planted::is(Bug::OldBytesLeave) {
+        return false;
+    }
+    link.mark(frame);
     frame.truncate(tcp_at + segment_len);
     let payload = fill_payload(frame, header_len, segment.payload_offset, io);
 
@@ -210,6 +214,7 @@ pub(super) fn emit_tcp<F: Frame>(
     if offload {
         frame.meta_mut().offload = tcp_offload(segment, dst, tcp_at, header_len);
     }
+    true
 }
 
 /// The fields of virtio_net_hdr for a segment whose checksum, and cutting, is left to the NIC.
@@ -234,7 +239,8 @@ pub(super) fn put_header<F: Frame>(frame: &mut F, bytes: &[u8]) {
     }
 }
 
-/// Writes a packet of a Machnet flow, as upstream does: identification constant, DF clear, UDP checksum present.
+/// Writes a packet of a Machnet flow, as upstream does: identification constant, DF clear, UDP checksum present. False: it is longer
+/// than the frame, which is as it was and must not leave.
 pub(super) fn emit_machnet<F: Frame>(
     frame: &mut F,
     link: &LinkHeader,
@@ -242,14 +248,17 @@ pub(super) fn emit_machnet<F: Frame>(
     packet: &PacketOut,
     io: &impl StreamIo,
     checksum: Implementation,
-) {
+) -> bool {
     let (src, dst) = addresses(tuple);
-    link.mark(frame);
     let ip_at = link.len();
     let udp_at = ip_at + ip_header_len(dst);
     let machnet_at = udp_at + UDP_HEADER_LEN;
     let header_len = machnet_at + MACHNET_HEADER_LEN;
     let payload_len = usize::from(packet.payload_len);
+    if frame.len() < header_len + payload_len {
+        return false;
+    }
+    link.mark(frame);
     frame.truncate(header_len + payload_len);
     let payload = fill_payload(frame, header_len, packet.payload_offset, io);
 
@@ -270,4 +279,5 @@ pub(super) fn emit_machnet<F: Frame>(
     };
     udp.with_checksum(src, dst, sum.sum()).emit(&mut bytes[udp_at..]);
     put_header(frame, &bytes[..header_len]);
+    true
 }

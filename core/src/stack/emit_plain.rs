@@ -73,7 +73,7 @@ impl PlainHeaders {
         Some(self.fill(&plain, header.urgent, payload_len))
     }
 
-    /// Writes `ack` into `frame`. `None`: its memory is not in one piece, and nothing was written.
+    /// Writes `ack` into `frame`. `None`: its memory is not in one piece or too little, and nothing was written.
     #[inline(always)]
     pub(super) fn write_ack<F: Frame>(&self, frame: &mut F, ack: &BareAck) -> Option<()> {
         let mut template = self.fill(ack, 0, 0);
@@ -128,7 +128,8 @@ impl Template {
         }
     }
 
-    /// Writes the segment at `seq` into `frame`. `None`: its memory is not in one piece, and nothing was written.
+    /// Writes the segment at `seq` into `frame`. `None`: its memory is not in one piece or too little, and
+    /// nothing was written.
     #[inline]
     pub(super) fn write<F: Frame>(
         &mut self,
@@ -152,6 +153,9 @@ impl Template {
             return None;
         }
         let header_len = self.end - self.at;
+        if frame.len() < header_len + self.payload_len {
+            return None;
+        }
         frame.truncate(header_len + self.payload_len);
         frame.segment_mut(0).split_at_mut_checked(header_len)
     }

@@ -282,7 +282,10 @@ impl Stack {
             tx.keep(nic.caps(), frame);
             return None;
         }
-        plain.write_ack(&mut frame, &connection.transmit_bare_ack(now, &io));
+        if plain.write_ack(&mut frame, &connection.transmit_bare_ack(now, &io)).is_none() {
+            tx.keep(nic.caps(), frame);
+            return Some(Turn::Acknowledged);
+        }
         self.stats.count_segments_sent(1, frame.len());
         tx.frames.push_back(frame);
         Some(Turn::Acknowledged)
@@ -359,10 +362,9 @@ impl Outlet<'_> {
         };
         if connection.owes_bare_ack(io) {
             let len = allowance.link.len() + usize::from(nic.caps().mtu);
-            let Some(mut frame) = tx.alloc(nic, len) else { return Turn::NoMemory };
+            let Some(frame) = tx.alloc(nic, len) else { return Turn::NoMemory };
             let segment = connection.transmit_bare_ack(out.outlet.now, io).into();
-            out.emit(&mut frame, &segment, io);
-            tx.frames.push_back(frame);
+            out.send(frame, &segment, io, nic, tx);
             return Turn::Acknowledged;
         }
         let mut left = allowance.quantum;
@@ -377,20 +379,21 @@ impl Outlet<'_> {
                 let now = out.outlet.now;
                 let burst = connection.transmit_burst(now, &room.limits, io, count as u32);
                 let first = tx.frames.len() - count;
-                out.emit_burst(tx.frames.range_mut(first..), &burst, io);
+                if !out.emit_burst(tx.frames.range_mut(first..), &burst, io) {
+                    tx.frames.truncate(first);
+                }
                 left -= count;
                 continue;
             }
             if connection.is_quiet(io) {
                 return Turn::Done;
             }
-            let Some(mut frame) = tx.alloc(nic, room.frame_len) else { return Turn::NoMemory };
+            let Some(frame) = tx.alloc(nic, room.frame_len) else { return Turn::NoMemory };
             let Some(segment) = connection.poll_transmit(out.outlet.now, &room.limits, io) else {
                 tx.keep(nic.caps(), frame);
                 return Turn::Done;
             };
-            out.emit(&mut frame, &segment, io);
-            tx.frames.push_back(frame);
+            out.send(frame, &segment, io, nic, tx);
             left -= 1;
         }
         Turn::Yield
@@ -412,7 +415,10 @@ impl Outlet<'_> {
                 tx.keep(nic.caps(), frame);
                 return Turn::Done;
             };
-            emit_machnet(&mut frame, link, tuple, &packet, io, checksum);
+            if !emit_machnet(&mut frame, link, tuple, &packet, io, checksum) {
+                tx.keep(nic.caps(), frame);
+                continue;
+            }
             if let Some(fields) = v6 {
                 stamp_ipv6(&mut frame, link, *fields);
             }
@@ -434,14 +440,14 @@ struct SegmentOutlet<'a> {
 }
 
 impl SegmentOutlet<'_> {
-    /// The segments that `burst` is cut into, one a frame.
+    /// The segments that `burst` is cut into, one a frame. False: they are longer than the frames, none of which may leave.
     #[inline]
     fn emit_burst<'f, F: Frame + 'f>(
         &mut self,
         frames: impl Iterator<Item = &'f mut F>,
         burst: &SegmentOut,
         io: &impl StreamIo,
-    ) {
+    ) -> bool {
         let size = u32::from(burst.gso_size);
         let pushed = burst.header.flags.contains(TcpFlags::PSH);
         let mut template = self.outlet.plain.and_then(|p| p.template(burst, size as usize));
@@ -456,8 +462,8 @@ impl SegmentOutlet<'_> {
                 let offset = burst.payload_offset + u64::from(start);
                 written = template.write(frame, burst.header.seq + start, offset, io);
             }
-            if written.is_none() {
-                self.emit_any(frame, &burst.cut(start / size), io);
+            if written.is_none() && !self.emit_any(frame, &burst.cut(start / size), io) {
+                return false;
             }
             if let Some(stamp) = &self.stamp {
                 stamp.put(frame, self.outlet.allowance.link.len());
@@ -466,31 +472,52 @@ impl SegmentOutlet<'_> {
             start += size;
         }
         self.outlet.stats.count_segments_sent(u64::from(start / size), bytes);
+        true
     }
 
+    /// Writes `segment` into `frame` and sends it. What is too long for the link is not sent: as good as lost.
     #[inline]
-    fn emit<F: Frame>(&mut self, frame: &mut F, segment: &SegmentOut, io: &impl StreamIo) {
+    fn send<N: Nic>(
+        &mut self,
+        mut frame: N::Frame,
+        segment: &SegmentOut,
+        io: &impl StreamIo,
+        nic: &N,
+        tx: &mut TxQueue<N::Frame>,
+    ) {
+        if self.emit(&mut frame, segment, io) {
+            tx.frames.push_back(frame);
+        } else {
+            tx.keep(nic.caps(), frame);
+        }
+    }
+
+    /// False: it does not fit.
+    #[inline]
+    fn emit<F: Frame>(&mut self, frame: &mut F, segment: &SegmentOut, io: &impl StreamIo) -> bool {
         let payload_len = segment.payload_len as usize;
         let template = self.outlet.plain.and_then(|p| p.template(segment, payload_len));
         let written = template
             .and_then(|mut t| t.write(frame, segment.header.seq, segment.payload_offset, io));
-        if written.is_none() {
-            self.emit_any(frame, segment, io);
+        if written.is_none() && !self.emit_any(frame, segment, io) {
+            return false;
         }
         if let Some(stamp) = &self.stamp {
             stamp.put(frame, self.outlet.allowance.link.len());
         }
         self.outlet.stats.count_segments_sent(1, frame.len());
+        true
     }
 
-    /// Of whatever kind it is.
+    /// Of whatever kind it is. False: it does not fit.
     #[inline(never)]
-    fn emit_any<F: Frame>(&self, frame: &mut F, segment: &SegmentOut, io: &impl StreamIo) {
+    fn emit_any<F: Frame>(&self, frame: &mut F, segment: &SegmentOut, io: &impl StreamIo) -> bool {
         let Outlet { allowance, tuple, checksum, .. } = &self.outlet;
-        emit_tcp(frame, &allowance.link, tuple, segment, io, *checksum, self.offload);
-        if let Some(fields) = allowance.v6 {
+        let fits = emit_tcp(frame, &allowance.link, tuple, segment, io, *checksum, self.offload);
+        if let Some(fields) = allowance.v6.filter(|_| fits) {
             stamp_ipv6(frame, &allowance.link, fields);
         }
+        fits
     }
 }
 

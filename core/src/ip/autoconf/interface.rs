@@ -97,6 +97,8 @@ pub struct Ipv6Interface {
 
 impl Ipv6Interface {
     /// The interface with this station's address (all zero where there are no stations) and MTU. `seed` is for delays.
+    ///
+    /// A link that carries less than 1280 bytes is none for IPv6 (RFC 8200 §5): it has no address there, whatever is configured.
     pub fn new(
         config: Ipv6Config,
         mac: MacAddr,
@@ -104,7 +106,8 @@ impl Ipv6Interface {
         addresses: &[InterfaceAddress],
         seed: u64,
     ) -> Self {
-        let is_active = config.mode != Ipv6Mode::Off && mac != MacAddr::default();
+        let carries = u32::from(link_mtu) >= MTU_MIN || planted::is(Bug::NarrowLinkSpeaksIpv6);
+        let is_active = carries && config.mode != Ipv6Mode::Off && mac != MacAddr::default();
         let entity = mac.0.iter().fold(0x6970_7636, |sum, byte| sum << 8 | u64::from(*byte));
         let mut interface = Self {
             config,
@@ -131,7 +134,7 @@ impl Ipv6Interface {
             let own = stable_address(&config.secret, LINK_LOCAL, mac, 0);
             interface.add(own, 64, Origin::LinkLocal);
         }
-        for own in addresses {
+        for own in addresses.iter().filter(|_| carries) {
             if let IpAddr::V6(address) = own.addr() {
                 interface.add(address, own.prefix_len(), Origin::Configured);
             }

@@ -275,3 +275,16 @@ fn a_silent_router_gives_way_to_another_and_a_query_is_answered_within_its_delay
     let done = run(&mut interface, secs(22));
     assert_eq!(done.len(), 2, "one report for each address: {done:?}");
 }
+
+#[test]
+fn a_link_of_less_than_1280_bytes_has_no_ipv6() {
+    let on = |link_mtu| {
+        let config = Ipv6Config { mode: Ipv6Mode::Auto, dad_transmits: 1, secret: [3; 16] };
+        let own = [InterfaceAddress::new(OWN.into(), 64).unwrap()];
+        let mut interface = Ipv6Interface::new(config, MAC, link_mtu, &own, 5);
+        let done = run(&mut interface, Instant::ZERO + Duration::from_secs(60));
+        (interface.addresses().len(), done.is_empty())
+    };
+    assert_eq!(on(1_279), (0, true));
+    assert_eq!(on(1_280), (2, false));
+}

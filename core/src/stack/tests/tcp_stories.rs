@@ -349,3 +349,20 @@ fn every_segment_says_that_it_is_not_to_be_fragmented() {
         assert_eq!(fragment, [0x40, 0]);
     }
 }
+
+#[test]
+fn what_is_longer_than_its_frame_does_not_leave() {
+    let mut duo = Duo::with(4_096, &|caps| caps.mtu = 68, &|config| config);
+    let (ours, _) = duo.connect(Transport::Tcp, PORT);
+    duo.a.engine.port_mut().write(ours.stream, &[7; 100]);
+    duo.a.ask(Op::Kick { socket: ours.socket });
+    for _ in 0..1_000 {
+        duo.now += Duration::from_millis(10);
+        duo.a.engine.step(duo.now);
+        for frame in duo.a.nic().outbound.drain(..).filter(|frame| frame.bytes()[12..14] == [8, 0])
+        {
+            let total = u16::from_be_bytes([frame.bytes()[16], frame.bytes()[17]]);
+            assert_eq!(usize::from(total), frame.len() - 14, "what the header says is there");
+        }
+    }
+}
