@@ -54,12 +54,10 @@ impl Locked {
         Ok(fd)
     }
 
-    fn opened(mut self, call: Call) -> Result<(Self, Reply, c_int), Errno> {
-        let (state, result) = self.call(call);
-        self = state;
-        let reply = result?;
-        let fd = self.placeholder(reply.number() as i32)?;
-        Ok((self, reply, fd))
+    fn opened(self, call: Call) -> Result<(Self, Reply, c_int), Errno> {
+        let (mut state, reply) = self.call(call)?;
+        let fd = state.placeholder(reply.number() as i32)?;
+        Ok((state, reply, fd))
     }
 }
 
@@ -67,7 +65,7 @@ impl Locked {
 fn on(fd: c_int, make: impl FnOnce(i32) -> Call) -> CallResult {
     let state = locked()?;
     let host_fd = state.fd(fd)?;
-    state.call(make(host_fd)).1
+    state.call(make(host_fd)).map(|(_, reply)| reply)
 }
 
 /// What `fd` stands for.
@@ -509,40 +507,54 @@ pub(crate) unsafe extern "C" fn setsockopt(
     }
 }
 
+/// Most entries of poll (RLIMIT_NOFILE, as it commonly is at most), the bytes of each, and where it is told what is so.
+const POLLED_MAX: usize = 1 << 20;
+const POLLFD_LEN: usize = size_of::<libc::pollfd>();
+const REVENTS_AT: usize = std::mem::offset_of!(libc::pollfd, revents);
+
+/// An entry of poll, with the host's descriptor.
+fn asked_of(entry: &[u8], state: &Locked) -> PollFd {
+    let fd = entry.first_chunk().map_or(-1, |bytes| i32::from_ne_bytes(*bytes));
+    let events = entry.get(4..).and_then(<[u8]>::first_chunk);
+    let fd = match fd {
+        // Passed over, as poll(2) says.
+        ..0 => fd,
+        fd => state.fds.get(&fd).copied().unwrap_or(i32::MAX),
+    };
+    PollFd { fd, events: events.map_or(0, |bytes| i16::from_ne_bytes(*bytes)), revents: 0 }
+}
+
 pub(crate) unsafe extern "C" fn poll(
     _: *mut c_void,
     fds: *mut libc::pollfd,
     count: libc::nfds_t,
     timeout_ms: c_int,
 ) -> c_int {
-    if fds.is_null() && count > 0 {
-        return fail(Errno::EFAULT);
-    }
-    let entries: &mut [libc::pollfd] = match count {
-        0 => &mut [],
-        // SAFETY: not null: packetdrill gives `count` entries.
-        count => unsafe { std::slice::from_raw_parts_mut(fds, count as usize) },
+    let Some(size) = usize::try_from(count).ok().filter(|count| *count <= POLLED_MAX) else {
+        return fail(Errno::EINVAL);
     };
+    // SAFETY: the kernel checks the address.
+    let bytes = unsafe { copy_in(fds.cast::<u8>(), size * POLLFD_LEN) };
+    let Some(bytes) = bytes else { return fail(Errno::EFAULT) };
     let polled = locked().and_then(|state| {
-        let fd = |fd: c_int| match fd {
-            // Passed over, as poll(2) says.
-            ..0 => fd,
-            fd => state.fds.get(&fd).copied().unwrap_or(i32::MAX),
-        };
-        let asked = entries
-            .iter()
-            .map(|entry| PollFd { fd: fd(entry.fd), events: entry.events, revents: 0 })
-            .collect();
-        state.call(Call::Poll { fds: asked, timeout_ms }).1
+        let asked = bytes.chunks_exact(POLLFD_LEN).map(|entry| asked_of(entry, &state)).collect();
+        state.call(Call::Poll { fds: asked, timeout_ms }).map(|(_, reply)| reply)
     });
-    small(polled.map(|reply| match reply {
+    small(polled.and_then(|reply| match reply {
         Reply::Polled(count, polled) => {
-            for (entry, polled) in entries.iter_mut().zip(polled) {
-                entry.revents = polled.revents;
+            for (index, entry) in polled.iter().enumerate() {
+                // SAFETY: the entries are `count`, of which this is one; the kernel checks their addresses.
+                let there = unsafe {
+                    let revents = fds.cast::<u8>().wrapping_add(index * POLLFD_LEN + REVENTS_AT);
+                    copy_out(&entry.revents.to_ne_bytes(), revents, 2)
+                };
+                if !there {
+                    return Err(Errno::EFAULT);
+                }
             }
-            count
+            Ok(count)
         }
-        other => other.number(),
+        other => Ok(other.number()),
     }))
 }
 
@@ -572,9 +584,21 @@ pub(crate) unsafe extern "C" fn epoll_ctl(
     let event = EpollEvent { events: event.events, data: event.u64 };
     let result = locked().and_then(|state| {
         let (epfd, fd) = (state.fd(epfd)?, state.fd(fd)?);
-        state.call(Call::EpollCtl { epfd, operation, fd, event }).1
+        state.call(Call::EpollCtl { epfd, operation, fd, event }).map(|(_, reply)| reply)
     });
     small(reply_number(result))
+}
+
+/// The bytes of an entry of epoll_wait, and the most entries (EP_MAX_EVENTS).
+const EPOLL_EVENT_LEN: usize = size_of::<libc::epoll_event>();
+const EPOLL_EVENTS_MAX: usize = c_int::MAX as usize / EPOLL_EVENT_LEN;
+
+fn epoll_event(event: &EpollEvent) -> [u8; EPOLL_EVENT_LEN] {
+    let mut bytes = [0; EPOLL_EVENT_LEN];
+    let data_at = std::mem::offset_of!(libc::epoll_event, u64);
+    bytes[..4].copy_from_slice(&event.events.to_ne_bytes());
+    bytes[data_at..data_at + 8].copy_from_slice(&event.data.to_ne_bytes());
+    bytes
 }
 
 pub(crate) unsafe extern "C" fn epoll_wait(
@@ -584,16 +608,20 @@ pub(crate) unsafe extern "C" fn epoll_wait(
     max: c_int,
     timeout_ms: c_int,
 ) -> c_int {
-    let Ok(max) = usize::try_from(max) else { return fail(Errno::EINVAL) };
-    if events.is_null() {
+    let max = usize::try_from(max).unwrap_or(0);
+    if !(1..=EPOLL_EVENTS_MAX).contains(&max) {
+        return fail(Errno::EINVAL);
+    }
+    // SAFETY: the kernel checks the address.
+    if !unsafe { is_writable(events.cast(), EPOLL_EVENT_LEN) } {
         return fail(Errno::EFAULT);
     }
     match on(epfd, |epfd| Call::EpollWait { epfd, max, timeout_ms }) {
         Ok(Reply::Events(ready)) => {
-            for (index, event) in ready.iter().enumerate().take(max) {
-                let event = libc::epoll_event { events: event.events, u64: event.data };
-                // SAFETY: `index` is below `max`, and packetdrill gives that many entries.
-                unsafe { events.add(index).write_unaligned(event) };
+            let bytes: Vec<u8> = ready.iter().flat_map(epoll_event).collect();
+            // SAFETY: packetdrill gives `max` entries, and the kernel checks the address.
+            if !unsafe { copy_out(&bytes, events.cast(), bytes.len()) } {
+                return fail(Errno::EFAULT);
             }
             ready.len() as c_int
         }
@@ -602,12 +630,13 @@ pub(crate) unsafe extern "C" fn epoll_wait(
 }
 
 pub(crate) unsafe extern "C" fn pipe(_: *mut c_void, ends: *mut c_int) -> c_int {
-    if ends.is_null() {
+    // SAFETY: the kernel checks the address.
+    if !unsafe { is_writable(ends.cast(), 8) } {
         return fail(Errno::EFAULT);
     }
     let made = locked().and_then(|state| {
-        let (mut state, result) = state.call(Call::Pipe { flags: 0 });
-        let Reply::Pipe(read, write) = result? else { return Err(Errno::EIO) };
+        let (mut state, reply) = state.call(Call::Pipe { flags: 0 })?;
+        let Reply::Pipe(read, write) = reply else { return Err(Errno::EIO) };
         Ok([state.placeholder(read)?, state.placeholder(write)?])
     });
     match made {
@@ -650,7 +679,8 @@ pub(crate) unsafe extern "C" fn splice(
         }
         let state = locked()?;
         let (from, to) = (state.fd(from)?, state.fd(to)?);
-        state.call(Call::Splice { from, to, len, flags: flags.cast_signed() }).1
+        let splice = Call::Splice { from, to, len, flags: flags.cast_signed() };
+        state.call(splice).map(|(_, reply)| reply)
     });
     number(reply_number(result))
 }

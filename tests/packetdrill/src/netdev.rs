@@ -11,7 +11,7 @@ use crate::state::{Locked, lock, micros};
 /// How far `netdev_receive` looks ahead for a packet.
 const LOOK_AHEAD: Duration = Duration::from_secs(20);
 
-/// A script's local address is random: the first packet or bind tells it.
+/// A script's local address is random: the first packet or bind tells it. One that no machine can have is not it.
 pub(crate) fn learn_address(state: &mut Locked, address: IpAddr) {
     let Addresses { v4, v6 } = state.addresses;
     let addresses = match address.to_canonical() {

@@ -6,7 +6,7 @@ use std::thread::ThreadId;
 use std::time::Duration as RealDuration;
 
 use causeway_conformance::host::{
-    Addresses, Call, CallResult, Errno, Host, HostConfig, START, TaskId,
+    Addresses, Call, CallResult, Errno, Host, HostConfig, Reply, START, TaskId,
 };
 use causeway_core::time::{Duration, Instant};
 
@@ -187,12 +187,13 @@ impl Locked {
         self.host().now()
     }
 
-    /// Makes a call; the thread sleeps while it blocks. The state is free meanwhile, and is given back.
-    pub(crate) fn call(mut self, call: Call) -> (Self, CallResult) {
+    /// Makes a call; the thread sleeps while it blocks. The state is free meanwhile, and is given back with the reply.
+    pub(crate) fn call(mut self, call: Call) -> Result<(Self, Reply), Errno> {
         self.refresh();
         let task = self.host().start(call);
         if let Some((_, result)) = self.host().poll_done(task) {
-            return (self.settle(), result);
+            let state = self.settle();
+            return result.map(|reply| (state, reply));
         }
         let thread = std::thread::current().id();
         if thread == self.driver {
@@ -204,30 +205,29 @@ impl Locked {
             if let Some(index) = self.waiting.iter().position(done) {
                 let waiting = self.waiting.remove(index);
                 let result = waiting.result.map_or(Err(Errno::EIO), |(_, result)| result);
-                return (self, result);
+                return result.map(|reply| (self, reply));
             }
             let guard = NEWS.wait(self.0).unwrap_or_else(std::sync::PoisonError::into_inner);
             if guard.is_none() {
                 // The host went away under the call.
-                drop(guard);
-                begin("");
-                let state = lock().expect("a state was just made");
-                return (state, Err(Errno::EINTR));
+                return Err(Errno::EINTR);
             }
             self = Self(guard);
         }
     }
 
     /// Nobody else moves the clock: this call does, for a while.
-    fn wait_alone(mut self, task: TaskId) -> (Self, CallResult) {
+    fn wait_alone(mut self, task: TaskId) -> Result<(Self, Reply), Errno> {
         let end = self.host().now() + ALONE;
         loop {
             if let Some((_, result)) = self.host().poll_done(task) {
-                return (self, result);
+                return result.map(|reply| (self, reply));
             }
             let next = self.host().next_due().unwrap_or(end).min(end);
             if self.host().now() >= end {
-                return (self, Err(Errno::EAGAIN));
+                // Nobody asks for its end any more, for which the clock would wait.
+                self.host().abandon(task);
+                return Err(Errno::EAGAIN);
             }
             self.host().advance(next, false);
         }

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -57,6 +58,7 @@ struct interface {
 };
 
 static struct interface ifc;
+static void (*init)(const char *, struct interface *);
 static int failures;
 
 #define CHECK(condition)                                            \
@@ -423,6 +425,119 @@ static void to_wrong_addresses(void) {
     CHECK(ifc.bind(ifc.ud, socket4, v4, sizeof own) == 0);
 }
 
+/* A call that blocks the only thread is given up after twenty seconds. It may not end later for nobody: time would stand still. */
+static void abandoned_call(void) {
+    uint32_t isn;
+    int fd = handshake(&isn);
+    struct linger linger = {.l_onoff = 1, .l_linger = 120};
+    char data[10] = {0};
+    CHECK(ifc.setsockopt(ifc.ud, fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger) == 0);
+    CHECK(ifc.write(ifc.ud, fd, data, sizeof data) == 10);
+    long long before = now_us();
+    FAILS(ifc.close(ifc.ud, fd), EAGAIN);
+    long long after = now_us();
+    CHECK(after >= before + 20000000 && after < before + 21000000);
+    /* Data and FIN are acknowledged: all that the call waited for. */
+    segment(TH_ACK, 1001, isn + 12, 0);
+    after = now_us();
+    ifc.usleep(ifc.ud, 5000000);
+    before = now_us();
+    CHECK(before >= after + 5000000 && before < after + 6000000);
+    while (receive().len != 0)
+        ;
+    CHECK(now_us() >= before + 20000000);
+    /* The descriptor was not closed. */
+    CHECK(ifc.close(ifc.ud, fd) == 0);
+}
+
+/* The first address that a script names is the host's own, if it can be one. */
+static void no_machine_s_address(void) {
+    static const char *const v6[] = {"::1", "::ffff:127.0.0.1", "::ffff:127.255.0.1", "ff02::1"};
+    static const char *const v4[] = {"127.0.0.1", "127.1.2.3", "224.0.0.1", "255.255.255.255"};
+    struct sockaddr_in6 own6 = {.sin6_family = AF_INET6, .sin6_port = htons(77)};
+    struct sockaddr_in own = {.sin_family = AF_INET, .sin_port = htons(78)};
+    struct sockaddr *to6 = (struct sockaddr *)&own6, *to = (struct sockaddr *)&own;
+    for (int kind = SOCK_STREAM; kind <= SOCK_DGRAM; kind++) {
+        int socket4 = ifc.socket(ifc.ud, AF_INET, kind, 0), socket6 = ifc.socket(ifc.ud, AF_INET6, kind, 0);
+        for (size_t i = 0; i < sizeof v4 / sizeof *v4; i++) {
+            inet_pton(AF_INET, v4[i], &own.sin_addr);
+            unsigned long address = ntohl(own.sin_addr.s_addr);
+            if (address >> 24 != 127)
+                FAILS(ifc.bind(ifc.ud, socket4, to, sizeof own), EADDRNOTAVAIL);
+            else { /* The loopback has it. */
+                CHECK(ifc.bind(ifc.ud, socket4, to, sizeof own) == 0 && ifc.close(ifc.ud, socket4) == 0);
+                socket4 = ifc.socket(ifc.ud, AF_INET, kind, 0);
+            }
+            uint8_t packet[28] = {0x45, 0, 0, 28, [8] = 64, [9] = IPPROTO_UDP, [12] = 192, 0, 2, 1};
+            memcpy(packet + 16, &own.sin_addr, 4);
+            uint16_t header_sum = htons(finish(sum(packet, 20, 0)));
+            memcpy(packet + 10, &header_sum, 2);
+            CHECK(ifc.netdev_send(ifc.ud, packet, sizeof packet) == 0);
+        }
+        for (size_t i = 0; i < sizeof v6 / sizeof *v6; i++) {
+            inet_pton(AF_INET6, v6[i], &own6.sin6_addr);
+            if (v6[i][0] == 'f')
+                FAILS(ifc.bind(ifc.ud, socket6, to6, sizeof own6), EADDRNOTAVAIL);
+            else {
+                CHECK(ifc.bind(ifc.ud, socket6, to6, sizeof own6) == 0 && ifc.close(ifc.ud, socket6) == 0);
+                socket6 = ifc.socket(ifc.ud, AF_INET6, kind, 0);
+            }
+            uint8_t packet[48] = {0x60, [5] = 8, [6] = IPPROTO_UDP, [7] = 64};
+            inet_pton(AF_INET6, REMOTE6, packet + 8);
+            memcpy(packet + 24, &own6.sin6_addr, 16);
+            CHECK(ifc.netdev_send(ifc.ud, packet, sizeof packet) == 0);
+        }
+        CHECK(receive().len == 0);
+        /* None of them took the place of what the host had. */
+        inet_pton(AF_INET, "192.168.0.1", &own.sin_addr);
+        inet_pton(AF_INET6, "fd3d:fa7b:d17d::1", &own6.sin6_addr);
+        CHECK(ifc.bind(ifc.ud, socket4, to, sizeof own) == 0 && ifc.bind(ifc.ud, socket6, to6, sizeof own6) == 0);
+        CHECK(ifc.close(ifc.ud, socket4) == 0 && ifc.close(ifc.ud, socket6) == 0);
+    }
+}
+
+/* Numbers and pointers that make no sense are errors. */
+static void nonsense(void) {
+    void *nowhere = (void *)16;
+    struct pollfd entry = {.fd = INT_MIN, .events = POLLIN};
+    CHECK(ifc.poll(ifc.ud, &entry, 1, 0) == 0 && entry.revents == 0);
+    FAILS(ifc.poll(ifc.ud, &entry, (nfds_t)-1, 0), EINVAL);
+    FAILS(ifc.poll(ifc.ud, nowhere, 1, 0), EFAULT);
+    FAILS(ifc.pipe(ifc.ud, nowhere), EFAULT);
+    int epoll = ifc.epoll_create(ifc.ud, 1), ends[2];
+    struct epoll_event event = {.events = EPOLLOUT};
+    CHECK(ifc.pipe(ifc.ud, ends) == 0 && ifc.epoll_ctl(ifc.ud, epoll, EPOLL_CTL_ADD, ends[1], &event) == 0);
+    FAILS(ifc.epoll_wait(ifc.ud, epoll, nowhere, 1, 0), EFAULT);
+    FAILS(ifc.epoll_wait(ifc.ud, epoll, &event, INT_MAX, 0), EINVAL);
+    CHECK(ifc.epoll_wait(ifc.ud, epoll, &event, 1, 0) == 1 && event.events == EPOLLOUT);
+    /* Those that watch each other, and those in a row. */
+    int above = epoll, watching = 0;
+    for (int i = 0; i < 10; i++) {
+        int below = ifc.epoll_create(ifc.ud, 1);
+        watching += ifc.epoll_ctl(ifc.ud, above, EPOLL_CTL_ADD, below, &event) == 0;
+        above = below;
+    }
+    CHECK(watching > 0 && watching < 10);
+}
+
+/* A host with any flags at all is one. */
+static void odd_flags(void) {
+    static const char *const flags[] = {"mtu=0", "mtu=1", "mtu=20", "mtu=67", "mtu=68", "mtu=1279", "mtu=65535", "mtu=65536",
+                                        "mtu=-1", "mtu=", "=", ",,", "\xff\xfe", "mtu=1500,mtu=0"};
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
+        uint32_t isn;
+        init(flags[i], &ifc);
+        segment(TH_SYN, 1000, 0, 0);
+        receive();
+        CHECK(ifc.socket(ifc.ud, AF_INET, SOCK_STREAM, 0) > 2);
+        ifc.free(ifc.ud);
+        init(flags[i], &ifc);
+        if (i >= 4) /* From 68 bytes on it is an MTU of IPv4 (RFC 791). */
+            CHECK(handshake(&isn) > 2);
+        ifc.free(ifc.ud);
+    }
+}
+
 int main(int argc, char **argv) {
     uint32_t isn;
     if (argc < 2)
@@ -432,8 +547,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "%s\n", dlerror());
         return 2;
     }
-    void (*init)(const char *, struct interface *) =
-        (void (*)(const char *, struct interface *))dlsym(library, "packetdrill_interface_init");
+    init = (void (*)(const char *, struct interface *))dlsym(library, "packetdrill_interface_init");
     memset(&ifc, 0, sizeof ifc);
     init("", &ifc);
     for (void **slot = (void **)&ifc.free; slot < (void **)(&ifc + 1); slot++)
@@ -516,6 +630,16 @@ int main(int argc, char **argv) {
     on_wrong_descriptors();
     to_wrong_addresses();
     ifc.free(ifc.ud);
+    init("", &ifc);
+    abandoned_call();
+    ifc.free(ifc.ud);
+    init("", &ifc);
+    no_machine_s_address();
+    ifc.free(ifc.ud);
+    init("", &ifc);
+    nonsense();
+    ifc.free(ifc.ud);
+    odd_flags();
     printf("%d failed\n", failures);
     return failures != 0;
 }

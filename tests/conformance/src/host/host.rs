@@ -29,6 +29,10 @@ const SOCK_MAX: i32 = 11;
 /// One more than the last number of a protocol (that of MPTCP).
 const IPPROTO_MAX: i32 = 263;
 
+/// What every link carries (RFC 791 section 3.2, RFC 8200 section 5).
+const IPV4_MTU_MIN: u16 = 68;
+const IPV6_MTU_MIN: u16 = 1_280;
+
 /// The addresses of a host, with their prefix lengths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Addresses {
@@ -45,12 +49,22 @@ impl Default for Addresses {
     }
 }
 
+impl Addresses {
+    /// Getter: those that its interface can have, with the lengths of their prefixes.
+    fn of_interface(self) -> [Option<InterfaceAddress>; 2] {
+        [(IpAddr::from(self.v4), 16), (self.v6.into(), 48)].map(|(address, prefix_len)| {
+            let own = InterfaceAddress::new(address, prefix_len).ok();
+            own.filter(|own| !own.addr().to_canonical().is_loopback())
+        })
+    }
+}
+
 /// What a host begins with.
 #[derive(Clone, Debug)]
 pub struct HostConfig {
-    /// Its addresses.
+    /// Its addresses. What cannot be an interface's it does not have.
     pub addresses: Addresses,
-    /// MTU of its interface, in bytes.
+    /// MTU of its interface, in bytes. With less than 1280 it has no IPv6, with less than 68 no IPv4 either.
     pub mtu: u16,
 }
 
@@ -120,14 +134,16 @@ impl Host {
         }
     }
 
-    /// Command: other addresses, as long as nothing listens or is connected. Returns whether it was done.
+    /// Command: other addresses, as long as nothing listens or is connected, and if they can be a machine's own: one of the loopback
+    /// or of a group cannot. Returns whether it was done.
     pub fn readdress(&mut self, addresses: Addresses, mtu: u16) -> bool {
         let idle = |file: &File| match file {
             File::Tcp(tcp) => matches!(tcp.role, Role::Fresh),
             File::Udp(udp) => !udp.is_open(),
             File::Epoll(_) | File::PipeRead(..) | File::PipeWrite(..) => true,
         };
-        if !self.endpoints.is_empty() || !self.files.iter().flatten().all(idle) {
+        let all_own = addresses.of_interface().iter().all(Option::is_some);
+        if !all_own || !self.endpoints.is_empty() || !self.files.iter().flatten().all(idle) {
             return false;
         }
         let now = self.now();
@@ -190,13 +206,18 @@ impl Host {
         done
     }
 
+    /// Command: nobody waits for the end of a call any more. It goes no further, and what it did so far stays done.
+    pub fn abandon(&mut self, id: TaskId) {
+        self.tasks.remove(&id);
+    }
+
     /// Command: a call that must not block; the answer is that of its non-blocking form if it would.
     pub fn call_now(&mut self, call: Call) -> CallResult {
         let id = self.start(call);
         match self.poll_done(id) {
             Some((_, result)) => result,
             None => {
-                self.tasks.remove(&id);
+                self.abandon(id);
                 Err(Errno::EAGAIN)
             }
         }
@@ -361,11 +382,16 @@ impl Host {
     }
 
     fn index(fd: i32) -> usize {
-        usize::try_from(fd - FIRST_FD).unwrap_or(usize::MAX)
+        fd.checked_sub(FIRST_FD).and_then(|at| usize::try_from(at).ok()).unwrap_or(usize::MAX)
     }
 
     pub(super) fn file(&mut self, fd: i32) -> Result<&mut File, Errno> {
         self.files.get_mut(Self::index(fd)).and_then(Option::as_mut).ok_or(Errno::EBADF)
+    }
+
+    /// Getter: all descriptors, open or not.
+    pub(super) fn descriptors(&self) -> impl Iterator<Item = i32> + use<> {
+        (FIRST_FD..).take(self.files.len())
     }
 
     pub(super) fn look(&self, fd: i32) -> Option<&File> {
@@ -492,10 +518,12 @@ impl Host {
 }
 
 fn new_machine(config: &HostConfig, sysctl: &Sysctl) -> Machine {
-    let Addresses { v4, v6 } = config.addresses;
-    let of = |address: IpAddr, prefix_len| InterfaceAddress::new(address, prefix_len).ok();
+    // Linux takes a protocol away from an interface with a smaller MTU than that.
+    let fits = |own: &InterfaceAddress| {
+        config.mtu >= if own.addr().is_ipv4() { IPV4_MTU_MIN } else { IPV6_MTU_MIN }
+    };
     let addresses: Vec<InterfaceAddress> =
-        [of(v4.into(), 16), of(v6.into(), 48)].into_iter().flatten().collect();
+        config.addresses.of_interface().into_iter().flatten().filter(fits).collect();
     let port = HostPort::new(sysctl.tx_limit(), sysctl.rx_window());
     let mut machine = Machine::new(&addresses, config.mtu, sysctl.tcp(), port);
     machine.follow(sysctl);

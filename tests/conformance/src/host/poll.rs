@@ -1,6 +1,6 @@
 //! Readiness: poll and epoll.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use causeway_core::port::SocketId;
 use causeway_core::time::Duration;
@@ -19,8 +19,11 @@ const RDHUP: u32 = libc::EPOLLRDHUP as u32;
 const ONE_SHOT: u32 = libc::EPOLLONESHOT as u32;
 const PRI: u32 = libc::EPOLLPRI as u32;
 const EDGE: u32 = libc::EPOLLET as u32;
-/// So many epolls may watch each other in a row (EP_MAX_NESTS).
-const EPOLL_NESTS_MAX: u8 = 4;
+/// So many epolls may lie within each other, the outermost included (EP_MAX_NESTS are within it).
+const EPOLL_LAYERS_MAX: usize = 5;
+
+/// Epolls within each other, by how deep they lie.
+type Layers = Vec<BTreeSet<i32>>;
 
 fn span(timeout_ms: i32) -> Option<Duration> {
     u64::try_from(timeout_ms).ok().map(Duration::from_millis)
@@ -200,11 +203,44 @@ impl Host {
         }
     }
 
-    /// Whether `from` is an epoll that watches `to`, be it by way of others; or of more than `depth` of them within each other.
-    fn leads_to(&mut self, from: i32, to: i32, depth: u8) -> bool {
-        let Ok(watches) = self.watches(from) else { return false };
-        let watched: Vec<i32> = watches.keys().copied().collect();
-        depth == 0 || watched.into_iter().any(|fd| fd == to || self.leads_to(fd, to, depth - 1))
+    /// `fd` if it is an epoll, then those that `next` leads to from it, then those that it leads to from these: as many layers as
+    /// there are, or one too many.
+    fn layers(&self, fd: i32, next: fn(&Self, &BTreeSet<i32>) -> BTreeSet<i32>) -> Layers {
+        let is_epoll = matches!(self.look(fd), Some(File::Epoll(_)));
+        let mut layer: BTreeSet<i32> = is_epoll.then_some(fd).into_iter().collect();
+        let mut layers = Vec::new();
+        while !layer.is_empty() && layers.len() <= EPOLL_LAYERS_MAX {
+            let following = next(self, &layer);
+            layers.push(layer);
+            layer = following;
+        }
+        layers
+    }
+
+    /// The epolls that one of `above` watches.
+    fn epolls_below(&self, above: &BTreeSet<i32>) -> BTreeSet<i32> {
+        let watches = above.iter().filter_map(|fd| match self.look(*fd)? {
+            File::Epoll(watches) => Some(watches.keys().copied()),
+            _ => None,
+        });
+        watches.flatten().filter(|fd| matches!(self.look(*fd), Some(File::Epoll(_)))).collect()
+    }
+
+    /// The epolls that watch one of `below`.
+    fn epolls_above(&self, below: &BTreeSet<i32>) -> BTreeSet<i32> {
+        let watches_one = |fd: &i32| match self.look(*fd) {
+            Some(File::Epoll(watches)) => watches.keys().any(|watched| below.contains(watched)),
+            _ => false,
+        };
+        self.descriptors().filter(watches_one).collect()
+    }
+
+    /// If `epfd` watched `fd`, it would watch itself, be it by way of others; or too many would lie within each other.
+    fn is_too_deep(&self, epfd: i32, fd: i32) -> bool {
+        let below = self.layers(fd, Self::epolls_below);
+        let above = self.layers(epfd, Self::epolls_above);
+        let in_itself = below.iter().any(|layer| layer.contains(&epfd));
+        !below.is_empty() && (in_itself || below.len() + above.len() > EPOLL_LAYERS_MAX)
     }
 
     pub(super) fn epoll_ctl(
@@ -218,7 +254,7 @@ impl Host {
         if epfd == fd {
             return Err(Errno::EINVAL);
         }
-        if operation == libc::EPOLL_CTL_ADD && self.leads_to(fd, epfd, EPOLL_NESTS_MAX) {
+        if operation == libc::EPOLL_CTL_ADD && self.is_too_deep(epfd, fd) {
             return Err(Errno::ELOOP);
         }
         let watches = self.watches(epfd)?;
