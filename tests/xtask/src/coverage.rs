@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::not_reached;
 use crate::run::{command, executable, read, root, run, target_dir};
 use crate::setup;
 
@@ -18,23 +19,34 @@ const LEAST_PERMILLE: usize = 915;
 /// What is measured, below the root of the repository.
 const MEASURED: &str = "core/src/tcp/";
 
-/// How often each line of each file ran.
-type Hits = BTreeMap<String, BTreeMap<usize, u64>>;
+/// What ran of a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FileCoverage {
+    /// How often each function was entered, by the line that it begins in. Closures are none.
+    pub functions: BTreeMap<usize, u64>,
+    /// How often each line ran.
+    pub lines: BTreeMap<usize, u64>,
+}
 
-/// Plays the scripts, prints the percentage for each file and writes the lines that none reaches.
+/// By file.
+pub type Measured = BTreeMap<String, FileCoverage>;
+
+/// Plays the scripts, prints the percentage for each file and writes the lines that none reaches. `write`: the list of functions
+/// that none reaches as well.
 ///
 /// # Errors
-/// When a script fails, the tools are missing, or fewer lines are reached than [`LEAST_PERMILLE`] says.
-pub fn report() -> Result<()> {
+/// When a script fails, the tools are missing, fewer lines are reached than [`LEAST_PERMILLE`] says, or the list of functions is
+/// not true.
+pub fn report(write: bool) -> Result<()> {
     setup::components()?;
     let directory = target_dir().join("coverage");
     fs::create_dir_all(&directory)?;
     let binary = build(&directory)?;
-    let hits = parse(&play(&directory, &binary)?);
-    ensure!(!hits.is_empty(), "nothing was measured");
+    let measured = parse(&play(&directory, &binary)?);
+    ensure!(!measured.is_empty(), "nothing was measured");
     let (mut reached, mut all) = (0, 0);
     let mut missed = String::new();
-    for (file, lines) in &hits {
+    for (file, FileCoverage { lines, .. }) in &measured {
         let here = lines.values().filter(|count| **count > 0).count();
         println!("{:>6}  {here:>5} of {:>5}  {file}", percent(here, lines.len()), lines.len());
         (reached, all) = (reached + here, all + lines.len());
@@ -50,7 +62,7 @@ pub fn report() -> Result<()> {
         percent(reached, all),
         percent(LEAST_PERMILLE, 1_000)
     );
-    Ok(())
+    not_reached::check(&measured, write)
 }
 
 fn percent(part: usize, whole: usize) -> String {
@@ -101,21 +113,41 @@ pub fn tool(name: &str) -> Result<PathBuf> {
     Ok(Path::new(sysroot.trim()).join("lib/rustlib").join(host).join("bin").join(name))
 }
 
-fn parse(lcov: &str) -> Hits {
-    let mut hits = Hits::new();
+fn parse(lcov: &str) -> Measured {
+    let mut measured = Measured::new();
     let mut file = None;
+    // Where the functions of the file begin, by their mangled names.
+    let mut begins = BTreeMap::new();
     for line in lcov.lines() {
-        if let Some(path) = line.strip_prefix("SF:") {
-            file = path.find(MEASURED).map(|at| path[at..].to_owned());
+        let Some((kind, rest)) = line.split_once(':') else { continue };
+        if kind == "SF" {
+            file = rest.find(MEASURED).map(|at| rest[at..].to_owned());
+            begins.clear();
         }
-        let Some((number, count)) = line.strip_prefix("DA:").and_then(|l| l.split_once(',')) else {
-            continue;
-        };
-        if let (Some(file), Ok(number), Ok(count)) = (&file, number.parse(), count.parse::<u64>()) {
-            *hits.entry(file.clone()).or_default().entry(number).or_default() += count;
+        let (Some(file), Some((first, second))) = (&file, rest.split_once(',')) else { continue };
+        let Ok(number) = first.parse::<u64>() else { continue };
+        let at = usize::try_from(number).unwrap_or(usize::MAX);
+        match kind {
+            "FN" => {
+                begins.insert(second, at);
+            }
+            // A name that begins like that is a closure's.
+            "FNDA" if !second.starts_with("_RNC") => {
+                let of = measured.entry(file.clone()).or_default();
+                if let Some(begin) = begins.get(second) {
+                    *of.functions.entry(*begin).or_default() += number;
+                }
+            }
+            "DA" => {
+                let of = measured.entry(file.clone()).or_default();
+                if let Ok(count) = second.parse::<u64>() {
+                    *of.lines.entry(at).or_default() += count;
+                }
+            }
+            _ => {}
         }
     }
-    hits
+    measured
 }
 
 /// `file:line: text` of each line that did not run.
@@ -133,12 +165,17 @@ mod tests {
 
     #[test]
     fn the_counts_of_a_line_are_added_up_and_other_files_left_out() {
-        let lcov = "SF:/x/core/src/tcp/a.rs\nDA:3,0\nDA:4,1\nend_of_record\n\
-                    SF:/x/core/src/ip/b.rs\nDA:1,0\n\
-                    SF:/x/core/src/tcp/a.rs\nDA:3,2\n";
-        let hits = parse(lcov);
-        assert_eq!(hits.len(), 1);
-        assert_eq!(hits["core/src/tcp/a.rs"], BTreeMap::from([(3, 2), (4, 1)]));
+        let lcov = "SF:/x/core/src/tcp/a.rs\nFN:3,_RNvA\nFN:4,_RNCNvA0\nFNDA:0,_RNvA\nFNDA:7,_RNCNvA0\n\
+                    DA:3,0\nDA:4,1\nend_of_record\n\
+                    SF:/x/core/src/ip/b.rs\nFN:1,_RNvB\nFNDA:1,_RNvB\nDA:1,0\n\
+                    SF:/x/core/src/tcp/a.rs\nFN:3,_RINvA\nFNDA:5,_RINvA\nDA:3,2\n";
+        let measured = parse(lcov);
+        assert_eq!(measured.len(), 1);
+        let of = FileCoverage {
+            functions: BTreeMap::from([(3, 5)]),
+            lines: BTreeMap::from([(3, 2), (4, 1)]),
+        };
+        assert_eq!(measured["core/src/tcp/a.rs"], of);
         assert_eq!(percent(2, 3), "66.6%");
     }
 }

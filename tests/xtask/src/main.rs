@@ -9,6 +9,7 @@ mod corpus;
 mod counts;
 mod coverage;
 mod fuzz;
+mod not_reached;
 mod run;
 mod setup;
 mod stages;
@@ -56,8 +57,12 @@ enum Command {
         #[arg(long)]
         seeds: Option<u64>,
     },
-    /// The lines of TCP that the scripts reach; fails when they are too few
-    Coverage,
+    /// The lines of TCP that the scripts reach; fails when they are too few, or when the list of what is not reached is not true
+    Coverage {
+        /// Write that list, tests/conformance/NOT-REACHED.md
+        #[arg(long)]
+        write: bool,
+    },
     /// Run the fuzz targets
     Fuzz {
         /// Seconds for each target
@@ -94,7 +99,7 @@ fn main() -> Result<()> {
         Command::Bite { sample, swarm: true, only } => swarm::bite(only.as_deref(), sample),
         Command::Bite { sample, .. } => bite::run(sample).map(drop),
         Command::Reach { seeds } => swarm::reach(seeds).map(drop),
-        Command::Coverage => coverage::report(),
+        Command::Coverage { write } => coverage::report(write),
         Command::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),
         Command::Corpus => corpus::renew(),
         Command::Bench { name, json, gate } => bench::run(name, json, gate),
