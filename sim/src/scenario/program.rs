@@ -408,72 +408,56 @@ command = "/proc/self/exe"
         assert_eq!(limit.programs[1].limit, Duration::from_secs(4), "that of the run");
     }
 
+    const SERVER: &str = "name = \"server\"";
+
+    /// What is changed in the example, into what, and what is told.
+    const WRONG: &[(&str, &str, &str)] = &[
+        (SERVER, "name = \"client\"", "20: program.name: \"client\" is the name of something else"),
+        ("host = \"a\"", "host = \"b\"", "6: program.host: there is no host \"b\""),
+        (
+            "name = \"a\", interface",
+            "name = \"a\", stack = \"textbook\", interface",
+            "6: program.host: host \"a\" serves no programs",
+        ),
+        ("command = \"program.rs\"", "command = \"no\"", "7: program.command: there is no file "),
+        ("command = \"program.rs\"", "command = \".\"", "7: program.command: there is no file "),
+        ("[\"10.0.0.1\", \"7\"]", "[\"\\u0000\"]", "8: program.arguments: it has a NUL"),
+        ("{ LEVEL = \"3\" }", "{ \"A=B\" = \"3\" }", "9: program.environment: \"A=B\" is no name"),
+        (
+            "directory = \"..\"",
+            "directory = \"no\"",
+            "10: program.directory: there is no directory",
+        ),
+        ("libraries = \".\"", "libraries = \"no\"", "11: program.libraries: there is no directory"),
+        ("start_ms = 5", "start_ms = -5", "12: program.start_ms: -5 is out of range"),
+        ("[0, 3]", "256", "13: program.exit: this is no exit status"),
+        ("[0, 3]", "[]", "13: program.exit: this is no exit status"),
+        ("[0, 3]", "\"none\"", "13: program.exit: this is no exit status"),
+        ("\"discarded\"", "\"lost\"", "16: program.output: \"lost\" is none of"),
+        ("limit_s = 9", "limit_s = 0", "17: program.limit_s: 0 is out of range"),
+        (SERVER, "name = \"server\"\nkind = \"song\"", "6: program.kind: \"song\" is none of"),
+        (
+            SERVER,
+            "name = \"server\"\nkind = \"unmodified\"",
+            "6: program.kind: programs that call sockets need the preload library, which does not exist yet; \
+             link the program with libmachnet",
+        ),
+        (
+            SERVER,
+            "name = \"server\"\nkind = \"object\"",
+            "10: program.environment: an object shares what the simulator itself has",
+        ),
+        ("limit_s = 9", "limits = 9", "17: program.limits: unknown key"),
+        (
+            "command = \"/proc/self/exe\"",
+            "command = \"/proc/self/exe\"\nbackground = true",
+            "14: program.background: nobody waits for any program or flow",
+        ),
+    ];
+
     #[test]
     fn what_is_wrong_is_told_with_its_line_and_key() {
-        let server = "name = \"server\"";
-        for (from, to, expected) in [
-            (
-                server,
-                "name = \"client\"",
-                "20: program.name: \"client\" is the name of something else",
-            ),
-            ("host = \"a\"", "host = \"b\"", "6: program.host: there is no host \"b\""),
-            (
-                "name = \"a\", interface",
-                "name = \"a\", stack = \"textbook\", interface",
-                "6: program.host: host \"a\" serves no programs",
-            ),
-            (
-                "command = \"program.rs\"",
-                "command = \"no\"",
-                "7: program.command: there is no file ",
-            ),
-            (
-                "command = \"program.rs\"",
-                "command = \".\"",
-                "7: program.command: there is no file ",
-            ),
-            ("[\"10.0.0.1\", \"7\"]", "[\"\\u0000\"]", "8: program.arguments: it has a NUL"),
-            (
-                "{ LEVEL = \"3\" }",
-                "{ \"A=B\" = \"3\" }",
-                "9: program.environment: \"A=B\" is no name",
-            ),
-            (
-                "directory = \"..\"",
-                "directory = \"no\"",
-                "10: program.directory: there is no directory",
-            ),
-            (
-                "libraries = \".\"",
-                "libraries = \"no\"",
-                "11: program.libraries: there is no directory",
-            ),
-            ("start_ms = 5", "start_ms = -5", "12: program.start_ms: -5 is out of range"),
-            ("[0, 3]", "256", "13: program.exit: this is no exit status"),
-            ("[0, 3]", "[]", "13: program.exit: this is no exit status"),
-            ("[0, 3]", "\"none\"", "13: program.exit: this is no exit status"),
-            ("\"discarded\"", "\"lost\"", "16: program.output: \"lost\" is none of"),
-            ("limit_s = 9", "limit_s = 0", "17: program.limit_s: 0 is out of range"),
-            (server, "name = \"server\"\nkind = \"song\"", "6: program.kind: \"song\" is none of"),
-            (
-                server,
-                "name = \"server\"\nkind = \"unmodified\"",
-                "6: program.kind: programs that call sockets need the preload library, which does not exist yet; \
-                 link the program with libmachnet",
-            ),
-            (
-                server,
-                "name = \"server\"\nkind = \"object\"",
-                "10: program.environment: an object shares what the simulator itself has",
-            ),
-            ("limit_s = 9", "limits = 9", "17: program.limits: unknown key"),
-            (
-                "command = \"/proc/self/exe\"",
-                "command = \"/proc/self/exe\"\nbackground = true",
-                "14: program.background: nobody waits for any program or flow",
-            ),
-        ] {
+        for (from, to, expected) in WRONG {
             let text = EXAMPLE.replacen(from, to, 1);
             assert_ne!(text, EXAMPLE, "{from}");
             let error = parse(&text).expect_err(to).to_string();
