@@ -144,15 +144,18 @@ impl State {
     fn may_queue(&mut self, flow: Flow, slot: u32) -> Result<bool, causeway_channel::ChannelFault> {
         let Self { channel, sockets, .. } = self;
         let Some(socket) = sockets.get_mut(&flow.0) else { return Ok(true) };
-        loop {
+        // What was released is looked at once in so many messages, not at each.
+        while socket.unreleased.len() >= MESSAGES_QUEUED_MAX as usize {
             let released = channel.tx_offset(slot) - channel.tx_unreleased(slot)?;
             while socket.unreleased.pop_front_if(|end| *end <= released).is_some() {}
             let full = socket.unreleased.len() >= MESSAGES_QUEUED_MAX as usize;
-            let Some(&first) = socket.unreleased.front().filter(|_| full) else { return Ok(true) };
-            if !channel.want_tx(slot, first)? {
+            if let Some(&first) = socket.unreleased.front().filter(|_| full)
+                && !channel.want_tx(slot, first)?
+            {
                 return Ok(false);
             }
         }
+        Ok(true)
     }
 
     /// Whether `bytes` fit into a stream now; if not, arranges to be woken when they may.

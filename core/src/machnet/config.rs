@@ -19,8 +19,8 @@ pub struct Config {
     pub(super) payload_max: u16,
 }
 
-/// Messages of a flow that wait to be cut into packets, unless it is configured otherwise. An application that has more bytes of messages
-/// than it has been given back waits: a message that the daemon refuses leaves a gap that none after it gets over.
+/// Most messages of a flow that wait to be cut into packets, unless it is configured otherwise. An application that has handed over so many
+/// whose bytes it was not given back yet waits: a message that is refused leaves a gap that none after it gets over.
 pub const MESSAGES_QUEUED_MAX: u32 = 16_384;
 
 impl Config {

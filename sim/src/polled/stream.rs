@@ -56,8 +56,11 @@ impl Stream {
         size - (self.tx_written - self.tx_released) as usize
     }
 
-    /// Command: forgets messages that were released. True when the stack takes one more, however short.
+    /// Command: forgets messages that were released, if there are many. True when the stack takes one more, however short.
     pub(super) fn may_queue(&mut self) -> bool {
+        if self.unreleased.len() < MESSAGES_QUEUED_MAX as usize {
+            return true;
+        }
         while self.unreleased.pop_front_if(|end| *end <= self.tx_released).is_some() {}
         self.unreleased.len() < MESSAGES_QUEUED_MAX as usize
     }

@@ -1,8 +1,8 @@
 //! Benchmarks: our stack and its peers do the same work in one run.
 //!
 //! `causeway-bench core` measures times here and instructions in children under callgrind, which counts
-//! the same whatever else the machine does. Times are reported, instruction ratios gate. `causeway-bench sim` measures the
-//! simulator.
+//! the same whatever else the machine does. Times are reported, instruction ratios gate. The simulator has a benchmark of its
+//! own (`sim/`): what is linked beside a stack changes how it is compiled.
 
 mod callgrind;
 mod causeway_pair;
@@ -12,7 +12,6 @@ mod link;
 mod memory;
 mod pair;
 mod report;
-mod sim;
 mod smoltcp_pair;
 mod workload;
 
@@ -43,15 +42,6 @@ enum Command {
         /// Fail when an instruction ratio that gates is exceeded
         #[arg(long)]
         gate: bool,
-    },
-    /// The simulator: frames and seeds a second, smoltcp over the same link model beside it
-    Sim {
-        /// One JSON document on standard output
-        #[arg(long)]
-        json: bool,
-        /// Only what this goal asks for
-        #[arg(long, value_name = "GOAL", value_parser = sim::IDS)]
-        only: Option<String>,
     },
     /// Opens idle connections and prints what each costs in bytes, for a child of its own
     Memory,
@@ -232,7 +222,6 @@ fn main() -> Result<()> {
             Ok(())
         }
         Command::Core { json, gate } => core(json, gate),
-        Command::Sim { json, only } => sim::run(json, only.as_deref()),
     }
 }
 

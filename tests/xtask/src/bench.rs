@@ -33,7 +33,7 @@ pub fn run(name: Name, json: bool, gate: bool) -> Result<()> {
         Name::Sim => {
             ensure!(!gate, "the simulator's times gate nothing: leave out --gate");
             let mut bench = command(&["cargo", "run", "--quiet", "--release", "-p"]);
-            bench.args(["causeway-bench", "--", "sim"]);
+            bench.args(["causeway-bench-sim", "--"]);
             bench
         }
         Name::Link => {

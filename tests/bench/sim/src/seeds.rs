@@ -77,7 +77,7 @@ pub fn gate() -> f64 {
 /// # Errors
 /// A case cannot be read or run, or fails.
 pub fn slowest_case() -> Result<f64> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../regressions");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../regressions");
     let mut slowest: f64 = 0.0;
     for entry in folder.read_dir().with_context(|| folder.display().to_string())? {
         let path = entry?.path();

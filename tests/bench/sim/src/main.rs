@@ -1,4 +1,4 @@
-//! `causeway-bench sim`: how fast the simulator is, with the smoltcp crate over the same link model beside it.
+//! How fast the simulator is, with the smoltcp crate over the same link model beside it.
 //!
 //! Times are reported and gate nothing.
 
@@ -13,6 +13,7 @@ use anyhow::Result;
 use causeway_core::time::Duration as Virtual;
 use causeway_sim::link::LinkConfig;
 use causeway_sim::world::{World, WorldConfig};
+use clap::Parser;
 
 use self::figures::{Figure, Unit};
 
@@ -87,7 +88,7 @@ fn compare(load: Load) -> [f64; 2] {
 }
 
 /// What can be asked for alone.
-pub const IDS: [&str; 7] = ["S2", "S3", "S4", "S5", "S7", "S10", "R4"];
+const IDS: [&str; 7] = ["S2", "S3", "S4", "S5", "S7", "S10", "R4"];
 
 /// The figures of one goal.
 fn measure(id: &'static str) -> Result<Vec<Figure>> {
@@ -111,16 +112,24 @@ fn measure(id: &'static str) -> Result<Vec<Figure>> {
     })
 }
 
-/// Measures everything, or what the goal `only` asks for, and prints it; one JSON document with `json`.
-///
-/// # Errors
-/// A regression case cannot be read or run.
-pub fn run(json: bool, only: Option<&str>) -> Result<()> {
+#[derive(Parser)]
+#[command(about = "The simulator's benchmark")]
+struct Cli {
+    /// One JSON document on standard output
+    #[arg(long)]
+    json: bool,
+    /// Only what this goal asks for
+    #[arg(long, value_name = "GOAL", value_parser = IDS)]
+    only: Option<String>,
+}
+
+fn main() -> Result<()> {
+    let Cli { json, only } = Cli::parse();
     let mut figures = Vec::new();
     if !json {
         println!("{}", Figure::head());
     }
-    for id in IDS.into_iter().filter(|id| only.is_none_or(|only| only == *id)) {
+    for id in IDS.into_iter().filter(|id| only.as_deref().is_none_or(|only| only == *id)) {
         for figure in measure(id)? {
             if !json {
                 println!("{}", figure.line());
