@@ -133,6 +133,8 @@ macro_rules! network {
             DfNotSet "df-not-set",
             /// A router may say that a path has grown (RFC 8201 §4).
             PmtuGrows "pmtu-grows",
+            /// What was too big is cut anew segment by segment, not burst by burst.
+            TooBigOneByOne "too-big-one-by-one",
             /// An IPv6 path may carry less than 1280 bytes (RFC 8201 §4).
             PmtuBelow1280 "pmtu-below-1280",
             /// A link that carries less than 1280 bytes has IPv6 (RFC 8200 §5).

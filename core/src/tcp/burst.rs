@@ -31,12 +31,12 @@ pub(in crate::tcp) struct Burst {
 }
 
 impl Burst {
-    /// Input: `start .. end` leaves again. True if it is not alone in the burst that it was in.
-    pub(in crate::tcp) fn resent(&mut self, now: Instant, start: u64, end: u64) -> bool {
+    /// Input: `start .. end` leaves again. Which one of the burst that it is in it is.
+    pub(in crate::tcp) fn resent(&mut self, now: Instant, start: u64, end: u64) -> u16 {
         let follows = self.again > 0 && self.again_end == start && self.again_at == now;
         self.again = if follows { self.again.saturating_add(1) } else { 1 };
         (self.again_end, self.again_at) = (end, now);
-        self.again > 1
+        self.again
     }
 
     /// Input: what leaves again from now on is another burst.
@@ -46,16 +46,21 @@ impl Burst {
 }
 
 impl Connection {
-    /// Segments of a burst: two at least, half of the congestion window at most, and what goes in about a millisecond.
+    /// Segments of a burst of new data: half of the congestion window at most.
     fn burst_max(&self, mss: u32) -> u16 {
+        let half = (self.congestion.cwnd() / mss / 2).max(1);
+        u32::from(self.resent_max(mss)).min(half) as u16
+    }
+
+    /// Segments of a burst that leaves again: two at least, and what goes in about a millisecond (tcp_tso_autosize).
+    pub(in crate::tcp) fn resent_max(&self, mss: u32) -> u16 {
         let (cwnd, ssthresh) = (self.congestion.cwnd(), self.congestion.ssthresh());
-        let half = u64::from(cwnd / mss / 2).max(1);
         // Twice the window in a round trip, or 1.2 times where it grows slowly (tcp_update_pacing_rate).
         let percent = if cwnd < ssthresh / 2 { 200 } else { 120 };
         let rate = u64::from(cwnd) * percent * 10_000 / self.rtt.srtt().as_micros().max(1);
         let near = BURST_MAX >> (self.rtt.min_rtt().as_micros() >> 9).min(63);
         let most = ((rate >> 10) + near).min(BURST_MAX) / u64::from(mss);
-        most.max(self.config.burst_segments_min.into()).min(half) as u16
+        most.max(self.config.burst_segments_min.into()).min(u64::from(u16::MAX)) as u16
     }
 
     /// Segments that the current burst still has room for.

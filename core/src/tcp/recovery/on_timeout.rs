@@ -59,6 +59,8 @@ impl Connection {
         let mss = self.options.mss();
         let Some(flight) = self.recovery.flight.as_deref_mut() else { return };
         reach!(TooBig);
+        // What was one burst is cut anew as a whole (tcp_simple_retransmit, tcp_fragment).
+        flight.sent.join_bursts();
         flight.lose(|record, _| record.len > mss);
         flight.blameless();
         self.recovery.phase = Phase::Loss;

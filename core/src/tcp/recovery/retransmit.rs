@@ -47,6 +47,7 @@ impl Connection {
         let mss = self.options.mss();
         let full = self.current_mss();
         let stream_end = self.snd.end(io);
+        let burst_max = self.resent_max(full);
         let Some(flight) = self.recovery.flight.as_deref_mut() else { return Resend::Nothing };
         let Some(index) = flight.next_lost() else { return Resend::Nothing };
         let Some(record) = flight.sent.get(index).copied() else { return Resend::Nothing };
@@ -72,17 +73,18 @@ impl Connection {
             flight.split(index, end);
         }
         let more = flight.pipe(mss).saturating_add(sendable.len + full) <= self.congestion.cwnd();
-        let several = flight.burst.resent(now, record.start(), end);
+        let count = flight.burst.resent(now, record.start(), end);
         let settled = Marks::SACKED | Marks::RETRANS;
         let is_lost = |r: &Sent| r.marks.has(Marks::LOST) && !r.marks.has(settled);
         let ends = !more
+            || count >= burst_max
             || flight.sent.get(index).is_some_and(|r| r.marks.has(Marks::BURST | Marks::PUSHED))
             || !flight.sent.get(index + 1).is_some_and(is_lost);
         if ends {
             flight.burst.end_resent();
         }
         let mut segment = self.retransmit(now, index, sendable, limits, io);
-        if ends && several {
+        if ends && count > 1 {
             segment.header.flags = segment.header.flags.union(TcpFlags::PSH);
         }
         Resend::Segment(segment)

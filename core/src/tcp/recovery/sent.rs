@@ -106,6 +106,16 @@ impl Sent {
         self.start() + ((self.segments(mss) - 1) * mss) as u64
     }
 
+    /// Getter: `next` left right behind it, in one burst, and of neither is anything known since.
+    fn is_followed_by(&self, next: &Self) -> bool {
+        let known = Marks::SACKED | Marks::LOST | Marks::RETRANS | Marks::EVER | Marks::UNTOLD;
+        let ends = Marks::BURST | Marks::PUSHED | Marks::FIN;
+        self.xmit_time == next.xmit_time
+            && !self.marks.has(known | ends)
+            && !next.marks.has(known)
+            && !planted::is(Bug::TooBigOneByOne)
+    }
+
     /// Getter: when it last left.
     pub(in crate::tcp) const fn stamp(&self) -> Stamp {
         Stamp { xmit_time: self.xmit_time, serial: self.serial, end: self.end }
@@ -207,6 +217,22 @@ impl SentQueue {
         Some((part, Some(front.data())))
     }
 
+    /// Command: makes one record of those that left as one burst and of which nothing is known since.
+    pub(in crate::tcp) fn join_bursts(&mut self) {
+        let mut last = 0;
+        for index in 1..self.records.len() {
+            let record = self.records[index];
+            if self.records[last].is_followed_by(&record) {
+                let len = self.records[last].len + record.len;
+                self.records[last] = Sent { len, ..record };
+            } else {
+                last += 1;
+                self.records[last] = record;
+            }
+        }
+        self.records.truncate(last + 1);
+    }
+
     /// Command: makes two records of the one at `index`; the second begins at `at`, which lies inside.
     pub(in crate::tcp) fn split(&mut self, index: usize, at: u64) {
         let Some(record) = self.records.get_mut(index) else { return };
@@ -235,6 +261,8 @@ impl SentQueue {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+
     use super::*;
 
     fn queue(ends: &[u64]) -> SentQueue {
@@ -301,6 +329,20 @@ mod tests {
         queue.split(0, 10);
         let stamp = |index| queue.get(index).unwrap().stamp();
         assert!(stamp(1).is_after(stamp(0)) && !stamp(0).is_after(stamp(1)));
+    }
+
+    #[test]
+    fn what_left_as_one_burst_becomes_one_record() {
+        let mut queue = queue(&[10, 20, 30, 40, 50]);
+        queue.get_mut(1).unwrap().marks.set(Marks::BURST);
+        queue.get_mut(3).unwrap().marks.set(Marks::SACKED);
+        queue.join_bursts();
+        let ends: std::vec::Vec<_> = queue.iter().map(|r| (r.start(), r.end)).collect();
+        assert_eq!(ends, [(0, 20), (20, 30), (30, 40), (40, 50)]);
+        assert!(queue.is_valid(0, 50));
+        let mut empty = SentQueue::default();
+        empty.join_bursts();
+        assert!(empty.is_valid(0, 0));
     }
 
     #[test]
