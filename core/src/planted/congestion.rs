@@ -35,6 +35,8 @@ macro_rules! congestion {
             Unpaced "unpaced",
             /// A quantum is as much as a NIC takes at once.
             GreatQuantum "great-quantum",
+            /// What a peer's small window lets through is taken for the rate of the path.
+            WindowTakenForPath "window-taken-for-path",
             /// A loss leaves a quarter of the window, and the link idle.
             QuarterWindow "quarter-window",
             /// A change of the mark waits for the next acknowledgement (RFC 8257 §3.2).

@@ -136,6 +136,10 @@ impl Connection {
         let mss = self.options.mss();
         let again = seq < self.snd.snd_max;
         let end = self.snd.offset_of(seq) + u64::from(len);
+        // A peer that lets nothing more out measures itself, and not the path.
+        let taken = next.distance_from(self.snd.snd_una).unsigned_abs();
+        let shut = self.snd.snd_wnd.saturating_sub(taken) < mss;
+        let shut = shut && !planted::is(Bug::WindowTakenForPath);
         let sent = Sent {
             now,
             seq,
@@ -146,7 +150,7 @@ impl Connection {
             mss,
             srtt: self.rtt.srtt(),
             again,
-            more_waits: again || end < self.snd.end(io),
+            more_waits: again || end < self.snd.end(io) && !shut,
         };
         self.congestion.on_sent(&sent);
     }

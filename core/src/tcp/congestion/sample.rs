@@ -82,7 +82,7 @@ pub struct Sent {
     pub srtt: Duration,
     /// It was sent before.
     pub again: bool,
-    /// The application has written more that was never sent.
+    /// The application has written more that was never sent, and the peer's window has room for it.
     pub more_waits: bool,
 }
 

@@ -125,8 +125,10 @@ impl Pair {
         let numbers = if tcp.flags.has(Flags::SYN) { 1 } else { payload };
         let from = unwrap(tcp.seq, way.iss, way.max);
         let end = from + numbers + i64::from(tcp.flags.has(Flags::FIN));
-        if from < way.max && end > way.una && self.mood == Mood::Calm {
-            self.mood = way.sent_again(from, seen, scene, out);
+        if from < way.max && end > from && self.mood == Mood::Calm {
+            // It may have waited in a ring while its acknowledgement came.
+            let late = end <= way.una;
+            self.mood = if late { Mood::Late } else { way.sent_again(from, seen, scene, out) };
         }
         way.push(from, end, seen.at);
         if way.pieces.len() > PIECES_MAX {

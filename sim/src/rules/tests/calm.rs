@@ -169,6 +169,20 @@ pub(super) const CASES: &[Case] = &[
         },
     },
     Case {
+        id: "O10.tcp.sack",
+        bad: |s| {
+            plain(s);
+            s.rules.disable("O4.tcp.dsack");
+            hear(s, peer(ACK, 1, 101, 0).sack(&[(1, 101)]));
+        },
+        good: |s| {
+            plain(s);
+            // It waited in a ring, and its acknowledgement came meanwhile.
+            say(s, host(ACK, 1, 1, 100));
+            hear(s, peer(ACK, 1, 101, 0).sack(&[(1, 101)]));
+        },
+    },
+    Case {
         id: "O10.tcp.retransmission",
         bad: |s| again_after(s, 14, peer(ACK, 1, 101, 0).sack(&[(1, 101)])),
         good: |s| again_after(s, 22, peer(ACK, 1, 101, 0).sack(&[(1, 101)])),
