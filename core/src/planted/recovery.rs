@@ -27,6 +27,10 @@ macro_rules! recovery {
             NoVariation "no-variation",
             /// A reduction is never undone.
             NoUndo "no-undo",
+            /// A reduction that another one follows is never undone.
+            EarlierForgotten "earlier-forgotten",
+            /// Nor is one of which something sent again is under way as the other begins.
+            EarlierForgottenUnderWay "earlier-forgotten-under-way",
             /// The fifth duplicate means a loss, not the third (RFC 5681 §3.2).
             FiveDuplicates "five-duplicates",
             /// The first two duplicates let nothing out (RFC 3042).

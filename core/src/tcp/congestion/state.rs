@@ -39,6 +39,8 @@ pub struct Attached {
     window: Window,
     /// The window before the last reduction.
     prior: Window,
+    /// The window before the reduction before that one.
+    earlier: Window,
     usage: Usage,
     /// One reduction in a round trip: until this is acknowledged congestion that is echoed was answered already.
     reduced_at: Option<SeqNumber>,
@@ -270,8 +272,8 @@ impl Congestion {
     pub fn on_loss(&mut self, event: &LossEvent) -> u32 {
         let attached = self.attach();
         attached.reduced(event);
-        let Attached { window, prior, machine, .. } = attached;
-        *prior = *window;
+        let Attached { window, prior, earlier, machine, .. } = attached;
+        *earlier = core::mem::replace(prior, *window);
         each!(machine, control => control.on_loss(window, event));
         if planted::is(Bug::QuarterWindow) {
             (window.cwnd, window.ssthresh) = (prior.cwnd / 4, prior.cwnd / 4);
@@ -351,10 +353,21 @@ impl Congestion {
     /// least what they were before.
     pub fn on_spurious(&mut self) {
         if let Self::Attached(attached) = self {
-            let Attached { window, prior, machine, .. } = &mut **attached;
+            let Attached { window, prior, earlier, machine, .. } = &mut **attached;
             window.cwnd = window.cwnd.max(prior.cwnd);
             window.ssthresh = window.ssthresh.max(prior.ssthresh);
+            *prior = *earlier;
             each!(machine, control => control.on_spurious());
+        }
+    }
+
+    /// Input: the reduction before the last one answered a loss that was none. What the last one found is not what it would have
+    /// found: if that is undone too, both are.
+    pub fn on_earlier_spurious(&mut self) {
+        if let Self::Attached(attached) = self {
+            let Attached { prior, earlier, .. } = &mut **attached;
+            prior.cwnd = prior.cwnd.max(earlier.cwnd);
+            prior.ssthresh = prior.ssthresh.max(earlier.ssthresh);
         }
     }
 
@@ -385,6 +398,7 @@ impl Congestion {
             *self = Self::Attached(Box::new(Attached {
                 window,
                 prior: window,
+                earlier: window,
                 usage,
                 reduced_at: None,
                 echoed: false,
@@ -403,7 +417,10 @@ impl Congestion {
     pub(in crate::tcp) fn is_valid(&self) -> bool {
         match self {
             Self::Fresh { cwnd, .. } => Window::new(*cwnd).is_valid(),
-            Self::Attached(attached) => attached.window.is_valid() && attached.prior.is_valid(),
+            Self::Attached(attached) => {
+                let Attached { window, prior, earlier, .. } = &**attached;
+                [window, prior, earlier].into_iter().all(Window::is_valid)
+            }
         }
     }
 }

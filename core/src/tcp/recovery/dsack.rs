@@ -40,6 +40,9 @@ impl Connection {
         self.recovery.delivered = self.recovery.delivered.wrapping_add(segments);
         if end <= una_before || flight.may_be_resent(end, resent) {
             flight.undo.duplicate(end, segments);
+            if flight.undo.take_earlier() {
+                self.congestion.on_earlier_spurious();
+            }
         }
         if segments == 1 && flight.tlp.retransmitted_end() == Some(end) {
             return true;

@@ -428,7 +428,11 @@ impl Connection {
         let flight_size = flight.outstanding().saturating_add(delivered);
         flight.prr.begin(flight_size.saturating_sub(held));
         reach!(FastRecovery);
+        let earlier = flight.undo.take_earlier();
         self.congestion.on_loss(&event);
+        if earlier {
+            self.congestion.on_earlier_spurious();
+        }
         self.recovery.phase = Phase::Fast;
         self.events.raise(Events::CONGESTION);
     }
@@ -472,7 +476,7 @@ impl Connection {
         {
             trouble.reordered(u64::from(DISTANCE) * u64::from(mss), mss);
         }
-        flight.undo.forget();
+        flight.undo.undone();
         flight.rack.forget();
         flight.frto = false;
         flight.prefer_new = false;

@@ -52,8 +52,9 @@ fn transfer(config: Config, seed: u64, weather: impl Fn(&mut Link)) -> Outcome {
 
 #[test]
 fn reordering_costs_neither_a_tenth_of_the_goodput_nor_a_hundredth_of_the_segments() {
-    for seed in 1..=3 {
-        for timestamps in [true, false] {
+    // Without timestamps only duplicates tell of what was none: each reduction that they fail to undo costs a seed its goodput.
+    for (timestamps, seeds) in [(true, 3), (false, 30)] {
+        for seed in 1..=seeds {
             let config = Config::builder().timestamps(timestamps).build().unwrap();
             let clean = transfer(config, seed, |_| {});
             assert_eq!(clean.resent, 0);
@@ -61,7 +62,10 @@ fn reordering_costs_neither_a_tenth_of_the_goodput_nor_a_hundredth_of_the_segmen
                 link.reorder_ppm = 20_000;
                 link.reorder_us_max = 10_000;
             });
-            assert!(reordered.mbit_s() * 10 >= clean.mbit_s() * 9, "{clean:?} {reordered:?}");
+            assert!(
+                reordered.mbit_s() * 10 >= clean.mbit_s() * 9,
+                "{seed}: {clean:?} {reordered:?}"
+            );
             assert!(reordered.resent * 100 < reordered.segments, "{reordered:?}");
             assert_eq!(reordered.timeouts, 0);
         }

@@ -96,6 +96,55 @@ fn after_recovery_the_duplicate_still_undoes_it() {
 }
 
 #[test]
+fn the_duplicate_that_comes_in_the_next_recovery_undoes_the_one_before_with_it() {
+    let mut pair = plain(true);
+    let una = lost_flight(&mut pair, 10);
+    let before = info(&pair);
+    acknowledge(&mut pair, una, 0, &[(1, 5)]);
+    assert_eq!(sent_now(&mut pair, una), [0]);
+    acknowledge(&mut pair, una, 10, &[]);
+    let between = info(&pair);
+    assert!(between.ssthresh_bytes < before.ssthresh_bytes);
+    lost_flight(&mut pair, 10);
+    acknowledge(&mut pair, una, 10, &[(11, 15)]);
+    assert_eq!((sent_now(&mut pair, una)[0], phase(&pair)), (10, Phase::Fast));
+    acknowledge(&mut pair, una, 10, &[(0, 1), (11, 15)]);
+    let after = info(&pair);
+    assert_eq!(phase(&pair), Phase::Fast, "of the last reduction nothing is known yet");
+    assert!(after.ssthresh_bytes < between.ssthresh_bytes);
+    acknowledge(&mut pair, una, 15, &[(10, 11)]);
+    let after = info(&pair);
+    assert_eq!((phase(&pair), after.ssthresh_bytes), (Phase::Open, before.ssthresh_bytes));
+    assert!(after.cwnd_bytes >= before.cwnd_bytes);
+}
+
+#[test]
+fn a_recovery_that_goes_on_as_the_next_one_is_undone_with_it() {
+    let mut pair = plain(true);
+    let una = lost_flight(&mut pair, 10);
+    let before = info(&pair);
+    acknowledge(&mut pair, una, 0, &[(1, 5)]);
+    assert_eq!(sent_now(&mut pair, una), [0]);
+    pair.write(CLIENT, &[5; 50_000]);
+    acknowledge(&mut pair, una, 9, &[]);
+    sent_now(&mut pair, una);
+    // Of what is sent again now the last lies behind the end of this recovery: the next one begins with that under way.
+    acknowledge(&mut pair, una, 9, &[(11, 12)]);
+    assert_eq!(sent_now(&mut pair, una)[..2], [9, 10]);
+    let between = info(&pair);
+    acknowledge(&mut pair, una, 10, &[(11, 12)]);
+    assert_eq!(phase(&pair), Phase::Fast);
+    assert!(info(&pair).ssthresh_bytes < between.ssthresh_bytes);
+    acknowledge(&mut pair, una, 10, &[(0, 1), (11, 12)]);
+    acknowledge(&mut pair, una, 10, &[(9, 10), (11, 12)]);
+    assert_eq!(phase(&pair), Phase::Fast, "what is under way may have been lost");
+    acknowledge(&mut pair, una, 12, &[(10, 11)]);
+    let after = info(&pair);
+    assert_eq!((phase(&pair), after.ssthresh_bytes), (Phase::Open, before.ssthresh_bytes));
+    assert!(after.cwnd_bytes >= before.cwnd_bytes);
+}
+
+#[test]
 fn a_segment_that_is_only_overtaken_is_waited_for_once_reordering_is_known() {
     let mut pair = plain(true);
     let una = lost_flight(&mut pair, 10);
