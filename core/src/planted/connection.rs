@@ -45,6 +45,8 @@ macro_rules! connection {
             ReopenedByOldSyn "reopened-by-old-syn",
             /// An abort tells the peer nothing (RFC 9293 §3.10.5).
             SilentAbort "silent-abort",
+            /// An abort in CLOSING or LAST-ACK tells the peer nothing, though FIN has not left.
+            SilentBeforeFin "silent-before-fin",
             /// A RST reads like the end of the stream.
             ResetIsTheEnd "reset-is-the-end",
             /// Sequence numbers are compared like numbers (RFC 9293 §3.4; smoltcp pull request 538).

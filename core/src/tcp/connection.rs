@@ -204,16 +204,16 @@ impl Connection {
             return self.end(EndReason::Aborted);
         }
         let unread = unread && !planted::is(Bug::FinOverUnread);
-        let closing = matches!(self.state, State::Closing | State::LastAck)
-            && !planted::is(Bug::ClosingOverUnread);
-        if unread && closing {
+        let closing = matches!(self.state, State::Closing | State::LastAck);
+        if unread && closing && !planted::is(Bug::ClosingOverUnread) {
             self.flags.rst_due = true;
             return self.end(EndReason::Aborted);
         }
         // SO_LINGER with a timeout of zero is how sockets ask for an abort.
-        let unread = unread || self.config.linger_s == Some(0);
+        let abrupt = self.config.linger_s == Some(0);
         let opening = self.state == State::SynReceived && self.is_fast_child();
-        if unread && (opening || self.state.may_receive() || self.state == State::CloseWait) {
+        let open = opening || self.state.may_receive() || self.state == State::CloseWait;
+        if (unread || abrupt) && open || abrupt && closing {
             return self.abort(now);
         }
         self.flags.reader = Reader::Gone;
@@ -231,9 +231,11 @@ impl Connection {
             | State::FinWait1
             | State::FinWait2
             | State::CloseWait => !planted::is(Bug::SilentAbort),
-            State::Closed | State::SynSent | State::Closing | State::LastAck | State::TimeWait => {
-                false
+            // As long as FIN has not left these are FIN-WAIT-1 and CLOSE-WAIT to the peer (RFC 9293 §3.10.4; tcp_disconnect).
+            State::Closing | State::LastAck => {
+                !self.snd.fin_sent() && !planted::is(Bug::SilentBeforeFin)
             }
+            State::Closed | State::SynSent | State::TimeWait => false,
         };
         self.end(EndReason::Aborted);
     }

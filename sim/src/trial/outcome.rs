@@ -192,7 +192,9 @@ impl Work<'_> {
     }
 
     fn may_be_unfinished(&self) -> bool {
-        self.ledger.borrow().excuses().numbers || self.roster.may_be_unfinished()
+        // What excuses programs, an end that they did not expect, does not excuse flows: they know that they ended.
+        let programs = !self.scenario.programs.is_empty() && self.roster.may_be_unfinished();
+        self.ledger.borrow().excuses().numbers || programs
     }
 
     /// What should have been done by `at`, in words.

@@ -109,6 +109,37 @@ fn closing_a_listener_forgets_what_is_half_open() {
 }
 
 #[test]
+fn a_syn_that_comes_again_after_its_listener_was_closed_is_refused() {
+    let mut duo = Duo::new(4_096);
+    let remote = SocketAddr::new(Host::address(2), PORT);
+    duo.b.ask(Op::Listen { transport: Transport::Tcp, local: remote, backlog: 4 });
+    duo.settle();
+    let listener = duo.b.take(|news| match news {
+        Completion::Listening { socket, .. } => Some(*socket),
+        _ => None,
+    });
+    duo.a.ask(Op::Connect { transport: Transport::Tcp, local: None, remote });
+    assert!(duo.run(1_000, |duo| duo.b.engine.stack().socket_count() == 2));
+    // The SYN,ACK is lost.
+    let now = duo.now;
+    duo.b.engine.step(now);
+    duo.b.nic().outbound.clear();
+    duo.a.nic().inbound.clear();
+    duo.b.ask(Op::Close { socket: listener.unwrap() });
+    duo.pass(Duration::from_millis(500));
+    assert_eq!(duo.b.engine.stack().socket_count(), 1, "nothing was heard of it");
+    duo.pass(Duration::from_secs(1));
+    let socket = duo.a.take(|news| match news {
+        Completion::Connecting { socket, .. } => Some(*socket),
+        _ => None,
+    });
+    assert_eq!(duo.a.take_ended(socket.unwrap()), Some(EndReason::Refused));
+    let stack = duo.b.engine.stack();
+    assert_eq!(stack.stats().tcp_resets_out, 1, "it is the one for the SYN");
+    assert_eq!(stack.socket_count(), 0);
+}
+
+#[test]
 fn a_deferred_connection_is_handed_over_with_its_first_data_or_when_the_time_is_over() {
     for writes in [true, false] {
         let mut duo = Duo::new(4_096);

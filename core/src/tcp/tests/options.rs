@@ -33,6 +33,21 @@ fn linger_of_zero_makes_close_a_reset_and_discards_what_is_queued() {
 }
 
 #[test]
+fn linger_of_zero_ends_it_when_both_sides_have_closed_and_fin_waits_for_its_acknowledgement() {
+    let mut pair = Pair::established(Config::default());
+    pair.shutdown(SERVER);
+    pair.run_until(|p| p.states()[CLIENT] == State::CloseWait);
+    pair.link.loss_ppm = 1_000_000;
+    pair.shutdown(CLIENT);
+    pair.run_for(ms(10));
+    assert_eq!((pair.states()[CLIENT], pair.ends[CLIENT].ended()), (State::LastAck, None));
+    set(&mut pair, CLIENT, SocketOption::Linger(Some(0)));
+    pair.close(CLIENT);
+    assert_eq!(pair.ends[CLIENT].ended(), Some(EndReason::Aborted));
+    assert_eq!(resets(&pair, CLIENT), 0, "all that it has sent is the peer's");
+}
+
+#[test]
 fn the_user_timeout_ends_a_connection_whose_data_is_not_acknowledged() {
     for (timeout_ms, limit_ms) in [(3_000, 3_100), (700, 800)] {
         let mut pair = Pair::established(Config::default());

@@ -269,7 +269,8 @@ impl Way {
             Some(rtt) => seen.host.rto_min.min(rtt.saturating_mul(2)),
             None => seen.host.rto_initial,
         };
-        if age + TICK + TICK < timer {
+        // What waited in a ring left later than its timers began.
+        if age + TICK + TICK + seen.host.slack < timer {
             let words = format!("{from} .. {} again after {age}, at least {timer}", piece.end);
             out.broken(CALM_RETRANSMISSION, scene, words);
         }
