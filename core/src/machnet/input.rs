@@ -48,9 +48,6 @@ impl Flow {
 
     /// A SYN that comes again: our SYN-ACK was lost. For an established flow it is dropped, as upstream does.
     fn on_syn(&mut self, header: &MachnetHeader) -> Disposition {
-        if planted::is(Bug::MachnetSynAgainEnds) && self.state == FlowState::Established {
-            self.end(EndReason::Reset);
-        }
         if self.state != FlowState::SynReceived || header.seqno.wrapping_add(1) != self.rx.rcv_nxt()
         {
             return Disposition::Ignore;

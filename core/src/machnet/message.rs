@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use super::config::Config;
 use super::packet::SendError;
-use crate::planted::{self, Bug};
 use crate::wire::machnet::MsgFlags;
 
 /// Messages delivered and not consumed beyond which no packet is taken: tiny messages must not
@@ -76,8 +75,7 @@ impl SendQueue {
         let front = self.messages.front()?;
         let left = front.len - self.cut;
         let len = left.min(u32::from(config.payload_max));
-        let full = planted::is(Bug::MachnetFullPacketIsNotLast) && len == config.payload_max.into();
-        let last = len == left && !full;
+        let last = len == left;
         let fragment = Fragment {
             offset: self.next,
             len: len as u16,

@@ -13,8 +13,6 @@ macro_rules! engine {
             OneBurstIsAll "one-burst-is-all",
             /// What was left over for the next step waits for news.
             NeverBusy "never-busy",
-            /// A socket that had its turn and has more to send has no other.
-            OneTurnIsAll "one-turn-is-all",
             /// Of the sockets of a program that is gone one is let go of.
             OneSocketLeaves "one-socket-leaves",
         ] }

@@ -27,10 +27,6 @@ macro_rules! machnet {
             MachnetOldTaken "machnet-old-taken",
             /// With a packet behind a hole the one in the hole is acknowledged.
             MachnetAheadAcknowledged "machnet-ahead-acknowledged",
-            /// A SYN that comes late ends the flow that it has begun.
-            MachnetSynAgainEnds "machnet-syn-again-ends",
-            /// A message that fills its packets has an empty one behind them.
-            MachnetFullPacketIsNotLast "machnet-full-packet-is-not-last",
         ] }
     };
 }

@@ -168,7 +168,6 @@ impl Stack {
         }
         if more
             .unwrap_or_else(|| !connection.is_quiet(&rings(port, socket.stream.of(socket.channel))))
-            && !(more.is_some() && planted::is(Bug::OneTurnIsAll))
         {
             self.ready[socket.interface.index()].push(id.index);
         }

@@ -114,7 +114,9 @@ pub(super) fn reset_sent(
     let next = end.iss.wrapping_add(end.snd.max as u32);
     let ends_connection = end.open && tcp.seq == next;
     let held_up = host.held_up(scene.at);
-    if !ends_connection && !end.replies.answers(tcp, settled, held_up) {
+    // Its SYN,ACK was given up while the host looked for the peer's address: nobody knows its number.
+    let unsaid = !end.open && held_up;
+    if !ends_connection && !unsaid && !end.replies.answers(tcp, settled, held_up) {
         let words = format!("RST at {}, and nothing that came asks for it", tcp.seq);
         out.broken(TCP_RST_SEQ, scene, words);
     }

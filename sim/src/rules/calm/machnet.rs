@@ -168,7 +168,8 @@ impl Way {
         };
         let age = seen.at.saturating_since(before.at);
         let timer = self.least_rtt.map_or(least, |rtt| rtt.min(least));
-        if age + TICK < timer {
+        // What waited in a ring left later than its timer began.
+        if age + TICK + seen.host.slack < timer {
             let words = format!("{number} again after {age}, at least {timer}");
             out.broken(CALM_MACHNET_AGAIN, scene, words);
         }

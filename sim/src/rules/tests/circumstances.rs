@@ -112,6 +112,18 @@ pub(super) const CASES: &[Case] = &[
             answers_late(s);
         },
     },
+    Case {
+        id: "O4.tcp.reset-sequence",
+        bad: |s| {
+            s.pass(peer(SYN, 0, 0, 0));
+            s.pass(host(RST | ACK, 1, 1, 0));
+        },
+        good: |s| {
+            s.pass(peer(SYN, 0, 0, 0));
+            looks_for_peer(s);
+            s.pass(host(RST | ACK, 1, 1, 0));
+        },
+    },
     Case { id: "O4.icmp.quote", bad: |s| quotes(s, 35), good: |s| quotes(s, 36) },
     Case {
         id: "O4.machnet.same-acks",
