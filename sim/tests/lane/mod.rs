@@ -1,9 +1,10 @@
 //! What the tests of the process lane share: C programs, the shipped libraries, worlds.
 #![allow(dead_code, reason = "each test executable uses its part")]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use causeway_core::time::{Duration, Instant};
 use causeway_sim::guest::{Bells, Program};
@@ -54,9 +55,12 @@ pub fn shim() -> &'static Path {
     })
 }
 
-/// Compiles a C program that is in the tree, against the shipped library.
+/// Compiles a C program that is in the tree, against the shipped library: once, whichever test asks first. A linker that writes it anew
+/// makes it something that cannot be run, for a while.
 pub fn program(path: &str) -> PathBuf {
-    link(&root().join(path))
+    static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    built.entry(path.to_owned()).or_insert_with(|| link(&root().join(path))).clone()
 }
 
 /// Compiles a C program that is given as text, against the shipped library.
