@@ -33,6 +33,8 @@ macro_rules! congestion {
             LossMeansNothing "loss-means-nothing",
             /// Nothing waits for its release time.
             Unpaced "unpaced",
+            /// What is paced waits for a timer behind each segment.
+            PacedOneByOne "paced-one-by-one",
             /// A quantum is as much as a NIC takes at once.
             GreatQuantum "great-quantum",
             /// What a peer's small window lets through is taken for the rate of the path.

@@ -31,6 +31,10 @@ macro_rules! recovery {
             EarlierForgotten "earlier-forgotten",
             /// Nor is one of which something sent again is under way as the other begins.
             EarlierForgottenUnderWay "earlier-forgotten-under-way",
+            /// A reduction that another one follows gives back the window, and CUBIC's curve stays where the two have left it.
+            EarlierCurveForgotten "earlier-curve-forgotten",
+            /// What was lost in short segments goes again in as many.
+            ShortSegmentsStayShort "short-segments-stay-short",
             /// The fifth duplicate means a loss, not the third (RFC 5681 §3.2).
             FiveDuplicates "five-duplicates",
             /// The first two duplicates let nothing out (RFC 3042).

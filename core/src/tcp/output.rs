@@ -506,6 +506,9 @@ impl Connection {
         if pushed || ends {
             flight.mark_last(if pushed { Marks::PUSHED } else { Marks::BURST });
         }
+        if flight.records.front() == Some(&(start + u64::from(len))) {
+            flight.mark_last(Marks::RECORD);
+        }
         if self.recovery.phase == Phase::Fast || flight.prr.is_of_echo() {
             flight.prr.sent(len);
         }

@@ -1,5 +1,8 @@
 //! Pacing: when the next segment may leave, so that a window is spread over a round trip instead of sent as a burst.
 //!
+//! What leaves at one moment is a quantum, whether the NIC cuts it into segments or this host does: timers that are coarser than the
+//! spacing of segments cost no rate, as long as they are finer than the spacing of quanta.
+//!
 //! On for algorithms that need it, and where a greatest rate was set (SO_MAX_PACING_RATE) or the configuration says so.
 
 use serde::{Deserialize, Serialize};
@@ -39,11 +42,17 @@ pub(in crate::tcp) struct Pacing {
     rate_max: u64,
     /// Nothing leaves before.
     release: Instant,
+    /// When the last quantum began to leave, and the bytes that have left of it since.
+    began: Instant,
+    gone: u32,
+    /// So many nanoseconds it was late, as far as they are not made up for.
+    late: u64,
 }
 
 impl Pacing {
     pub(in crate::tcp) const fn new(rate_max: u64) -> Self {
-        Self { rate: 0, rate_max, release: Instant::ZERO }
+        let release = Instant::ZERO;
+        Self { rate: 0, rate_max, release, began: release, gone: 0, late: 0 }
     }
 
     /// Command: the greatest rate, in bytes a second.
@@ -73,9 +82,14 @@ impl Pacing {
         self.set_rate(if rate == RATE_UNLIMITED { 0 } else { rate });
     }
 
-    /// Getter: when the next segment may leave, if not `now`.
-    pub(in crate::tcp) fn held_until(&self, now: Instant) -> Option<Instant> {
-        (self.release > now && !planted::is(Bug::Unpaced)).then_some(self.release)
+    /// Getter: when the next segment of `mss` bytes may leave, if not `now`.
+    pub(in crate::tcp) fn held_until(&self, now: Instant, mss: u32) -> Option<Instant> {
+        let one_by_one = planted::is(Bug::PacedOneByOne);
+        let goes_on = self.began == now
+            && self.gone.saturating_add(mss) <= quantum(self.rate, mss)
+            && !one_by_one;
+        let held = self.release > now && !goes_on;
+        (held && !planted::is(Bug::Unpaced)).then_some(self.release)
     }
 
     /// Input: `len` bytes leave.
@@ -83,11 +97,18 @@ impl Pacing {
         if self.rate == 0 {
             return;
         }
+        if self.began != now {
+            self.late = now.saturating_since(self.release).as_nanos();
+            self.release = self.release.max(now);
+            (self.began, self.gone) = (now, 0);
+        }
+        self.gone = self.gone.saturating_add(len);
         let span = u64::from(len) * 1_000_000_000 / self.rate;
         // Who comes late, because timers are coarse, gets at most half of the delay back: a credit without bound would
         // end in a burst.
-        let late = now.saturating_since(self.release).as_nanos().min(span / 2);
-        self.release = self.release.max(now) + Duration::from_nanos(span - late);
+        let back = self.late.min(span / 2);
+        self.late -= back;
+        self.release += Duration::from_nanos(span - back);
     }
 }
 
@@ -103,7 +124,8 @@ impl Connection {
     /// Getter: a segment must wait; then the timer that will ask again is set.
     #[inline]
     pub(in crate::tcp) fn is_held_by_pacing(&mut self, now: Instant) -> bool {
-        match self.congestion.pacing().and_then(|pacing| pacing.held_until(now)) {
+        let mss = self.options.mss();
+        match self.congestion.pacing().and_then(|pacing| pacing.held_until(now, mss)) {
             None => false,
             Some(at) => {
                 self.flight_or_new().timers.pacing = at;
@@ -180,10 +202,10 @@ mod tests {
         pacing.on_sent(start, 2 * MSS);
         // The first was late without measure: half of its two milliseconds is forgiven.
         let next = start + Duration::from_millis(1);
-        assert_eq!(pacing.held_until(start), Some(next));
-        assert_eq!(pacing.held_until(next), None);
+        assert_eq!(pacing.held_until(start, MSS), Some(next));
+        assert_eq!(pacing.held_until(next, MSS), None);
         pacing.on_sent(next, 2 * MSS);
-        assert_eq!(pacing.held_until(next), Some(next + Duration::from_millis(2)));
+        assert_eq!(pacing.held_until(next, MSS), Some(next + Duration::from_millis(2)));
     }
 
     #[test]
@@ -193,10 +215,29 @@ mod tests {
         let mut now = start;
         for _ in 0..1_000 {
             pacing.on_sent(now, 2 * MSS);
-            now = pacing.held_until(now).unwrap() + Duration::from_micros(300);
+            now = pacing.held_until(now, MSS).unwrap() + Duration::from_micros(300);
         }
         let rate = 2_000_000 * 1_000 / now.saturating_since(start).as_millis();
         assert!((990_000..=1_010_000).contains(&rate), "{rate}");
+    }
+
+    #[test]
+    fn a_quantum_leaves_at_one_moment_in_segments_too_and_no_more() {
+        let mut pacing = paced(10_240_000);
+        let start = Instant::from_nanos(5_000_000_000);
+        let mut now = start;
+        for _ in 0..100 {
+            let mut segments = 0;
+            while pacing.held_until(now, MSS).is_none() {
+                pacing.on_sent(now, MSS);
+                segments += 1;
+            }
+            assert_eq!(segments, 10, "a millisecond of the rate, in whole segments");
+            // A timer of a quarter of a millisecond.
+            now = pacing.held_until(now, MSS).unwrap() + Duration::from_micros(250);
+        }
+        let rate = 1_000_000 * 1_000_000 / now.saturating_since(start).as_micros();
+        assert!((10_100_000..=10_400_000).contains(&rate), "{rate}");
     }
 
     #[test]

@@ -43,6 +43,9 @@ pub trait CongestionControl {
     /// goes back to what it was before. The window itself [`super::Congestion`] restores.
     fn on_spurious(&mut self) {}
 
+    /// Input: the loss before the last was none. If the last one was none either, what is kept goes back to what it was before both.
+    fn on_earlier_spurious(&mut self) {}
+
     /// Input: a data segment leaves. Called where pacing is on.
     fn on_sent(&mut self, window: &mut Window, sent: &Sent) {
         let _ = (window, sent);

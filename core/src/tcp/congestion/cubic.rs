@@ -20,8 +20,9 @@ const SPAN_MS_MAX: u64 = 1 << 20;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cubic {
     curve: Curve,
-    /// What `curve` was before the last congestion event (RFC 9438 §4.9).
+    /// What `curve` was before the last congestion event (RFC 9438 §4.9), and before the one before that.
     prior: Curve,
+    earlier: Curve,
     hystart: HyStart,
     /// When the last acknowledgement came: time in which the application had nothing to send does not count.
     last_ack: Instant,
@@ -113,7 +114,7 @@ const fn cube_root(mut x: u64) -> u64 {
 impl Cubic {
     /// RFC 9438 §4.6 and §4.7.
     fn reduce(&mut self, window: &mut Window, event: &LossEvent) {
-        self.prior = self.curve.clone();
+        self.earlier = core::mem::replace(&mut self.prior, self.curve.clone());
         let cwnd = window.cwnd;
         // Fast convergence: a flow that did not get back to where it was makes room for new ones.
         let gives_way = cwnd < self.curve.w_max && !planted::is(Bug::NoFastConvergence);
@@ -209,7 +210,13 @@ impl CongestionControl for Cubic {
 
     fn on_spurious(&mut self) {
         // RFC 9438 §4.9.
-        self.curve = self.prior.clone();
+        self.curve = core::mem::replace(&mut self.prior, self.earlier.clone());
+    }
+
+    fn on_earlier_spurious(&mut self) {
+        if !planted::is(Bug::EarlierCurveForgotten) {
+            self.prior = self.earlier.clone();
+        }
     }
 }
 
@@ -291,6 +298,29 @@ mod tests {
             let t = (round + 1) as f64 * 0.1;
             let exact = 0.4 * (t - k).powi(3) + 1_000.0;
             assert!((ours - exact).abs() / exact < 0.02, "{t} s: {ours} against {exact}");
+        }
+    }
+
+    #[test]
+    fn two_reductions_that_are_undone_leave_the_curve_as_it_was() {
+        let lost =
+            |cubic: &mut Cubic, window: &mut Window| cubic.on_loss(window, &loss(window.cwnd));
+        let (mut plain, mut window) = (Cubic::default(), Window::new(300 * MSS));
+        lost(&mut plain, &mut window);
+        rounds(&mut plain, &mut window, 50, 20);
+        let mut reduced = [plain.clone(), plain.clone()];
+        for (cubic, in_turn) in reduced.iter_mut().zip([false, true]) {
+            let mut other = window;
+            lost(cubic, &mut other);
+            lost(cubic, &mut other);
+            if !in_turn {
+                cubic.on_earlier_spurious();
+            }
+            cubic.on_spurious();
+            if in_turn {
+                cubic.on_spurious();
+            }
+            assert_eq!(cubic.curve, plain.curve, "{in_turn}");
         }
     }
 

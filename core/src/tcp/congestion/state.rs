@@ -365,9 +365,10 @@ impl Congestion {
     /// found: if that is undone too, both are.
     pub fn on_earlier_spurious(&mut self) {
         if let Self::Attached(attached) = self {
-            let Attached { prior, earlier, .. } = &mut **attached;
+            let Attached { prior, earlier, machine, .. } = &mut **attached;
             prior.cwnd = prior.cwnd.max(earlier.cwnd);
             prior.ssthresh = prior.ssthresh.max(earlier.ssthresh);
+            each!(machine, control => control.on_earlier_spurious());
         }
     }
 

@@ -364,6 +364,25 @@ impl Flight {
         None
     }
 
+    /// Command: what is lost behind the record at `index` goes again with it, as far as both are less than a segment of `most` bytes
+    /// and lie below `edge` (tcp_retrans_try_collapse).
+    pub(in crate::tcp) fn join_lost(&mut self, index: usize, most: u32, edge: u64) {
+        let settled = Marks::SACKED | Marks::RETRANS;
+        while let (Some(record), Some(next)) = (self.sent.get(index), self.sent.get(index + 1)) {
+            let is_free = next.marks.has(Marks::LOST) && !next.marks.has(settled);
+            let fits = record.len.saturating_add(next.data()) <= most && next.end <= edge;
+            let ends = record.marks.has(Marks::RECORD | Marks::FIN);
+            if !is_free || !fits || ends || planted::is(Bug::ShortSegmentsStayShort) {
+                return;
+            }
+            if let Some(next) = self.sent.join(index)
+                && let Ok(at) = self.lost.binary_search(&next.start())
+            {
+                self.lost.remove(at);
+            }
+        }
+    }
+
     /// Command: makes two records of the one at `index`; the queues of starts learn of the second.
     pub(in crate::tcp) fn split(&mut self, index: usize, at: u64) {
         let Some(marks) = self.sent.get(index).map(|r| r.marks) else { return };

@@ -50,6 +50,7 @@ impl Connection {
         let burst_max = self.resent_max(full);
         let Some(flight) = self.recovery.flight.as_deref_mut() else { return Resend::Nothing };
         let Some(index) = flight.next_lost() else { return Resend::Nothing };
+        flight.join_lost(index, full, flight.una + u64::from(self.snd.snd_wnd));
         let Some(record) = flight.sent.get(index).copied() else { return Resend::Nothing };
         let before = (record.start() - flight.una) as u32;
         let wnd = self.snd.snd_wnd.saturating_sub(before);

@@ -39,6 +39,8 @@ impl Marks {
     pub(in crate::tcp) const BURST: u16 = 256;
     /// What is under way of it is a tail loss probe, not a retransmission of what is believed lost.
     pub(in crate::tcp) const PROBE: u16 = 512;
+    /// What follows goes into segments of its own (MSG_EOR).
+    pub(in crate::tcp) const RECORD: u16 = 1_024;
 
     pub(in crate::tcp) const fn has(self, mark: u16) -> bool {
         self.0 & mark != 0
@@ -80,7 +82,7 @@ impl Sent {
     }
 
     /// Getter: bytes of the stream, without FIN.
-    const fn data(&self) -> u32 {
+    pub(in crate::tcp) const fn data(&self) -> u32 {
         self.len - self.marks.has(Marks::FIN) as u32
     }
 
@@ -109,7 +111,7 @@ impl Sent {
     /// Getter: `next` left right behind it, in one burst, and of neither is anything known since.
     fn is_followed_by(&self, next: &Self) -> bool {
         let known = Marks::SACKED | Marks::LOST | Marks::RETRANS | Marks::EVER | Marks::UNTOLD;
-        let ends = Marks::BURST | Marks::PUSHED | Marks::FIN;
+        let ends = Marks::BURST | Marks::PUSHED | Marks::RECORD | Marks::FIN;
         self.xmit_time == next.xmit_time
             && !self.marks.has(known | ends)
             && !next.marks.has(known)
@@ -233,6 +235,16 @@ impl SentQueue {
         self.records.truncate(last + 1);
     }
 
+    /// Command: makes one record of the one at `index` and the one behind it, which is returned.
+    pub(in crate::tcp) fn join(&mut self, index: usize) -> Option<Sent> {
+        let next = self.records.remove(index + 1)?;
+        let record = self.records.get_mut(index)?;
+        record.end = next.end;
+        record.len += next.len;
+        record.marks.set(next.marks.0);
+        Some(next)
+    }
+
     /// Command: makes two records of the one at `index`; the second begins at `at`, which lies inside.
     pub(in crate::tcp) fn split(&mut self, index: usize, at: u64) {
         let Some(record) = self.records.get_mut(index) else { return };
@@ -243,7 +255,7 @@ impl SentQueue {
         second.len = (record.end - at) as u32;
         record.len -= second.len;
         record.end = at;
-        record.marks.clear(Marks::FIN | Marks::PUSHED | Marks::BURST);
+        record.marks.clear(Marks::FIN | Marks::PUSHED | Marks::BURST | Marks::RECORD);
         self.records.insert(index + 1, second);
     }
 

@@ -93,6 +93,8 @@ pub struct Bottleneck {
     pub backlog_max: u64,
     /// The most bytes that one flow sent at one instant.
     pub burst_max: u32,
+    /// Timers run out at multiples of it.
+    pub granularity: Duration,
     busy_until: Instant,
     rng: Stream,
     count: u64,
@@ -115,6 +117,7 @@ impl Bottleneck {
             marks: 0,
             backlog_max: 0,
             burst_max: 0,
+            granularity: Duration::from_nanos(1),
             busy_until: Instant::ZERO,
             rng: Stream::new(7, 1),
             count: 0,
@@ -143,6 +146,9 @@ impl Bottleneck {
             let arrival = self.queue.first_key_value().map(|(key, _)| key.0);
             let ends = self.flows.iter().flat_map(|flow| flow.ends.iter().flatten());
             let timeout = ends.filter_map(|tcp| Some(tcp.poll_timeout()?.0)).min();
+            let tick = self.granularity.as_nanos();
+            let timeout =
+                timeout.map(|at| Instant::from_nanos(at.as_nanos().next_multiple_of(tick)));
             let Some(next) = [arrival, timeout].into_iter().flatten().min() else { break };
             if next > end {
                 break;

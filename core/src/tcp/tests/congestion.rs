@@ -92,6 +92,19 @@ fn a_paced_flow_never_sends_more_than_a_quantum_at_once() {
 }
 
 #[test]
+fn a_coarse_timer_costs_a_paced_flow_no_rate() {
+    let paced = Config::builder().pacing(true).build().unwrap();
+    for config in [paced, with(Algorithm::Bbr)] {
+        let mut link = Bottleneck::new(200, 5, 200);
+        link.granularity = Duration::from_micros(500);
+        link.open(config, ENDLESS);
+        link.run(seconds(2));
+        let received = link.run(seconds(4));
+        assert!(link.utilisation(received[0], seconds(4)) > 0.8, "{received:?}");
+    }
+}
+
+#[test]
 fn a_greatest_rate_is_kept_to_and_used() {
     let mut link = Bottleneck::new(50, 20, 100);
     link.open(Config::default(), ENDLESS);

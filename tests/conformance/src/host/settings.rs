@@ -67,6 +67,7 @@ pub(super) const FIXED: &[(&str, &[u64])] = &[
     ("net.ipv4.tcp_pacing_ss_ratio", &[200]),
     ("net.ipv4.tcp_pacing_ca_ratio", &[120]),
     ("net.ipv4.tcp_retries1", &[3]),
+    ("net.ipv4.tcp_retrans_collapse", &[1]),
     ("net.ipv4.tcp_min_snd_mss", &[48]),
     ("net.ipv4.tcp_invalid_ratelimit", &[500]),
     ("net.ipv4.tcp_stdurg", &[0]),
