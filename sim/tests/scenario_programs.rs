@@ -88,6 +88,18 @@ fn how_a_program_ends_is_a_rule_of_its_own() {
 }
 
 #[test]
+fn what_a_program_may_write_is_bounded() {
+    let writes = "#include <stdio.h>\nint main(void) { for (;;) puts(\"and again\"); }";
+    let (told, words, written) = alone("writes", writes, "");
+    assert_eq!(told, "O3.signal.p.SIGXFSZ");
+    assert_eq!(
+        words,
+        "program p was killed by SIGXFSZ: it wrote more than 64 MiB to a file or to its output"
+    );
+    assert!(written.starts_with("and again\n") && written.len() < 2 << 20, "{}", written.len());
+}
+
+#[test]
 fn a_program_that_does_not_end_is_found_unless_nobody_waits_for_it() {
     let waits = "#include <unistd.h>\nint main(void) { pause(); }";
     let (told, words, _) = alone("waits", waits, "");

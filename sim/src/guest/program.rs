@@ -88,6 +88,12 @@ impl fmt::Display for Outcome {
             Self::Exit(status) => write!(f, "ended with status {status}"),
             Self::Panicked(message) => write!(f, "failed: {message}"),
             Self::Signal(signal) => match signal_name(*signal) {
+                Some(name @ "SIGXFSZ") => {
+                    write!(
+                        f,
+                        "was killed by {name}: it wrote more than 64 MiB to a file or to its output"
+                    )
+                }
                 Some(name) => write!(f, "was killed by {name}"),
                 None => write!(f, "was killed by signal {signal}"),
             },

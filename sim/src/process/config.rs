@@ -14,6 +14,8 @@ pub const PRELOAD_VARIABLE: &str = "CAUSEWAY_VTIME_LIBRARY";
 const PRELOAD_FILE: &str = "libcauseway_vtime.so";
 /// Longest captured text, in bytes.
 const CAPTURED_MAX: usize = 1 << 20;
+/// Most that programs may write where it is captured, in bytes: it lies in memory.
+pub(super) const WRITTEN_MAX: u64 = 64 << 20;
 
 /// A program to run as a process of a simulated host.
 ///
@@ -80,7 +82,8 @@ pub enum Output {
     Inherited,
     /// Nothing.
     Discarded,
-    /// They are kept in memory, for as long as this lives.
+    /// They are kept in memory, for as long as this lives: up to 64 MiB. Who writes more to them, or to another file, is ended by
+    /// SIGXFSZ (RLIMIT_FSIZE).
     Captured(Captured),
 }
 

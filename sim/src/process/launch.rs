@@ -7,8 +7,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
-use super::config::{Output, ProcessConfig};
+use super::config::{Output, ProcessConfig, WRITTEN_MAX};
 use super::wire::{DAEMON_PATH, STATE_FIRST, STATE_VARIABLE};
 
 /// What is read of a program to see what it is.
@@ -70,7 +71,18 @@ pub(super) fn launch(config: &ProcessConfig) -> io::Result<(Child, OwnedFd)> {
         command.current_dir(directory);
     }
     let child = command.stdin(Stdio::from(theirs)).stdout(output).stderr(errors).spawn()?;
+    if matches!(config.output, Output::Captured(_)) {
+        // It waits for its first turn, and has written nothing.
+        limit_files(&child)?;
+    }
     Ok((child, ours))
+}
+
+/// No file of the process, what it writes among them, becomes longer.
+fn limit_files(child: &Child) -> io::Result<()> {
+    let limit = Rlimit { current: Some(WRITTEN_MAX), maximum: Some(WRITTEN_MAX) };
+    prlimit(Some(Pid::from_child(child)), Resource::Fsize, limit)?;
+    Ok(())
 }
 
 /// Whether a dynamic linker starts the program. What is no ELF file has an interpreter that does.

@@ -108,6 +108,8 @@ pub fn signal_name(signal: i32) -> Option<&'static str> {
         libc::SIGSEGV => "SIGSEGV",
         libc::SIGSYS => "SIGSYS",
         libc::SIGTERM => "SIGTERM",
+        // RLIMIT_FSIZE.
+        libc::SIGXFSZ => "SIGXFSZ",
         _ => return None,
     })
 }

@@ -9,31 +9,34 @@ use anyhow::{Context, Result, bail};
 
 use crate::run::{self, command, root};
 
-/// Runs each target (or only `target`) for `seconds` by the clock, all side by side: they share the processors.
+/// Runs each target (or only `target`) for `seconds` by the clock, `at_once` side by side: they share the processors.
 ///
 /// # Errors
 /// When a target does not build, has run nothing, or finds something; libFuzzer's own report names the input.
-pub fn run_targets(seconds: u32, target: Option<&str>) -> Result<u64> {
+pub fn run_targets(seconds: u32, target: Option<&str>, at_once: usize) -> Result<u64> {
     let names: Vec<String> = match target {
         Some(name) => vec![name.to_owned()],
         None => targets()?,
     };
     run::run(command(&["cargo", "+nightly", "fuzz", "build"]))?;
-    let mut running = Vec::new();
-    for name in &names {
-        let log = run::target_dir().join(format!("fuzz-{name}.log"));
-        let child = start(name, seconds, &log)?;
-        running.push((name, log, child));
-    }
     let mut failed = Vec::new();
-    for (name, log, mut child) in running {
-        let status = child.wait()?;
-        let text = std::fs::read_to_string(&log).unwrap_or_default();
-        let runs = text.lines().rev().find(|l| l.starts_with("Done ")).unwrap_or("no closing line");
-        println!("{name}: {runs}");
-        if !status.success() || !has_run(runs) {
-            println!("{text}");
-            failed.push(name.as_str());
+    for names in names.chunks(at_once.max(1)) {
+        let mut running = Vec::new();
+        for name in names {
+            let log = run::target_dir().join(format!("fuzz-{name}.log"));
+            let child = start(name, seconds, &log)?;
+            running.push((name, log, child));
+        }
+        for (name, log, mut child) in running {
+            let status = child.wait()?;
+            let text = std::fs::read_to_string(&log).unwrap_or_default();
+            let done = text.lines().rev().find(|l| l.starts_with("Done "));
+            let runs = done.unwrap_or("no closing line");
+            println!("{name}: {runs}");
+            if !status.success() || !has_run(runs) {
+                println!("{text}");
+                failed.push(name.as_str());
+            }
         }
     }
     if !failed.is_empty() {
@@ -80,7 +83,7 @@ fn start(name: &str, seconds: u32, log: &Path) -> Result<Child> {
 /// # Errors
 /// See [`run_targets`].
 pub fn run(seconds: u32, target: Option<&str>) -> Result<()> {
-    run_targets(seconds, target)
+    run_targets(seconds, target, usize::MAX)
         .map(|count| println!("{count} fuzz targets, {seconds} s each: nothing found"))
 }
 

@@ -12,6 +12,7 @@ mod fuzz;
 mod not_reached;
 mod run;
 mod setup;
+mod shrunk;
 mod stages;
 mod swarm;
 
@@ -50,6 +51,9 @@ enum Command {
         /// Of these, only those with this in their ids
         #[arg(long, value_name = "PART", requires = "swarm")]
         only: Option<String>,
+        /// Make each case that the simulator finds small, and print what is left of it
+        #[arg(long, requires = "swarm")]
+        shrink: bool,
     },
     /// Run a campaign that must reach every mark and every transition but those that docs/reached.md lists
     Reach {
@@ -96,7 +100,9 @@ fn main() -> Result<()> {
             Ok(())
         }
         Command::Setup => setup::everything(),
-        Command::Bite { sample, swarm: true, only } => swarm::bite(only.as_deref(), sample),
+        Command::Bite { sample, swarm: true, only, shrink } => {
+            swarm::bite(only.as_deref(), sample, shrink)
+        }
         Command::Bite { sample, .. } => bite::run(sample).map(drop),
         Command::Reach { seeds } => swarm::reach(seeds).map(drop),
         Command::Coverage { write } => coverage::report(write),

@@ -3,11 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::counts::Counts;
 use crate::run::{command, read, root, run, target_dir};
+use crate::shrunk::{Size, Sizes};
 
 /// No bug may need more seeds.
 const SEEDS_MAX: u64 = 10_000;
@@ -59,24 +61,28 @@ fn rows() -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// `cargo xtask bite --swarm`: plants one bug after the other and prints the table; `only`: those whose ids contain it.
+/// `cargo xtask bite --swarm`: plants one bug after the other and prints the table; `only`: those whose ids contain it. `shrink`: makes
+/// each case that was found small, and prints what is left (R3 and R4 of the simulator's goals).
 ///
 /// # Errors
-/// A bug is not found within [`SEEDS_MAX`] seeds, or nothing builds.
-pub fn bite(only: Option<&str>, sample: Option<usize>) -> Result<()> {
+/// A bug is not found within [`SEEDS_MAX`] seeds, what was found stays too large, or nothing builds.
+pub fn bite(only: Option<&str>, sample: Option<usize>, shrink: bool) -> Result<()> {
     let mut rows = rows()?;
     rows.retain(|row| only.is_none_or(|part| row.id.contains(part)));
     if let Some(count) = sample {
         rows = drawn(rows, count)?;
     }
     let binary = Binary::planted("sim")?;
-    let (mut numbers, mut missed) = (Vec::new(), Vec::new());
+    let (mut numbers, mut missed, mut shrunk) = (Vec::new(), Vec::new(), Sizes::default());
     println!("| bug | area | re-enacts | seeds | oracle |\n|---|---|---|---|---|");
     for Row { id, area, cited, .. } in &rows {
         match binary.find(id, SEEDS_MAX)? {
             Some(Found { seeds, signature }) => {
                 println!("| `{id}` | {area} | {cited} | {seeds} | {signature} |");
                 numbers.push(seeds);
+                if shrink {
+                    shrunk.push(id, binary.shrink(id, seeds - 1)?);
+                }
             }
             None => {
                 println!("| `{id}` | {area} | {cited} | | not found |");
@@ -95,7 +101,7 @@ pub fn bite(only: Option<&str>, sample: Option<usize>) -> Result<()> {
         numbers.last().copied().unwrap_or(0),
     );
     ensure!(missed.is_empty(), "not found in {SEEDS_MAX} seeds: {}", missed.join(", "));
-    Ok(())
+    if shrink { shrunk.judge() } else { Ok(()) }
 }
 
 /// `cargo xtask reach`: a campaign that reaches every mark and every transition, but for those of which `docs/reached.md` says why
@@ -278,6 +284,21 @@ impl Binary {
             from = seed + 1;
         }
         Ok(None)
+    }
+
+    /// Makes the case of a seed small.
+    fn shrink(&self, id: &str, seed: u64) -> Result<Size> {
+        let path = target_dir().join(format!("shrunk/{id}.plan"));
+        fs::create_dir_all(path.parent().context("it has a directory")?)?;
+        let mut shrink = self.sim(&["shrink", "--seed", &seed.to_string(), "--plant", id, "--out"]);
+        let began = Instant::now();
+        let said = read({
+            shrink.arg(&path);
+            shrink
+        })?;
+        let took = began.elapsed();
+        let lines = fs::read_to_string(&path)?.lines().count();
+        Size::read(&said, lines, took).with_context(|| format!("`shrink` said {said:?}"))
     }
 
     /// The signature of what a case breaks.
