@@ -178,6 +178,8 @@ fn stalls(algorithm: Algorithm) -> Met {
 fn orphans(algorithm: Algorithm) -> Met {
     let mut scene = Scene::new(Plan::new(&config(algorithm, |c| c), ROUGH));
     scene.talk(5_000, 3);
+    // What comes after a close is refused: all of it comes before.
+    scene.pass(s(10));
     scene.give(0, Input::Close);
     scene.pass(s(1));
     scene.give(1, Input::Option(SocketOption::NoDelay(true)));
