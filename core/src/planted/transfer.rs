@@ -173,6 +173,9 @@ macro_rules! transfer {
             FullSetRefusesTheNext "full-set-refuses-the-next",
             /// What comes out of order counts as next (demikernel/inetstack pull request 145: "a potential data corruption bug").
             EverythingIsNext "everything-is-next",
+            /// A segment some bytes behind the handshake brings a SYN cookie back, and what was lost before it is never missed (as in
+            /// Linux, whose sum of cookie and sequence number is the same).
+            CookieOfLaterBytes "cookie-of-later-bytes",
         ] }
     };
 }

@@ -252,7 +252,8 @@ impl Stack {
     /// The handshake is over: the application learns of the connection, or that its own has succeeded.
     pub(super) fn announce<P: AppPort>(&mut self, now: Instant, id: SocketId, port: &mut P) {
         let Some(socket) = self.sockets.get_mut(id) else { return };
-        socket.announced = true;
+        // Of one whose listener is gone nobody is told anything.
+        socket.announced |= socket.listener.get().is_none();
         let channel = socket.channel;
         let (local, remote) = (socket.tuple.local.into(), socket.tuple.remote.into());
         let (listener, stream) = (socket.listener.get(), socket.stream.of(socket.channel));
@@ -271,6 +272,9 @@ impl Stack {
                     local,
                     remote,
                 };
+                if let Some(socket) = self.sockets.get_mut(id) {
+                    socket.announced = true;
+                }
                 port.complete(channel, incoming);
             }
             // The listener was closed while the handshake was under way: nobody will ever accept it.

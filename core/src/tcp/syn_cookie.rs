@@ -50,8 +50,14 @@ fn base(secret: &IsnSecret, tuple: &CookieTuple, irs: SeqNumber) -> u32 {
     keyed_hash(secret, 2, 0, tuple.local, tuple.remote).wrapping_add(irs.0)
 }
 
-fn mask(secret: &IsnSecret, tuple: &CookieTuple, minute: u32) -> u32 {
-    keyed_hash(secret, 3, minute, tuple.local, tuple.remote)
+/// It depends on `irs` too: were that in the sum alone, a segment some bytes on would bring the cookie of a smaller size back, and what
+/// was lost before it would never be missed.
+fn mask(secret: &IsnSecret, tuple: &CookieTuple, irs: SeqNumber, minute: u32) -> u32 {
+    let begin = match planted::is(Bug::CookieOfLaterBytes) {
+        true => 0,
+        false => keyed_hash(secret, 4, irs.0, tuple.local, tuple.remote),
+    };
+    keyed_hash(secret, 3, minute, tuple.local, tuple.remote) ^ begin
 }
 
 /// The cookie for a SYN with the sequence number `irs` whose sender takes segments of `mss` bytes; `None` where that is less than
@@ -65,7 +71,7 @@ fn bake(
 ) -> Option<u32> {
     let index = MSS_TABLE.iter().rposition(|size| *size <= mss)? as u32;
     let minute = minute(now);
-    let data = mask(secret, tuple, minute).wrapping_add(index) & DATA_MASK;
+    let data = mask(secret, tuple, irs, minute).wrapping_add(index) & DATA_MASK;
     Some(base(secret, tuple, irs).wrapping_add(minute << COUNT_SHIFT).wrapping_add(data))
 }
 
@@ -84,7 +90,7 @@ fn taste(
         return None;
     }
     let made = now.wrapping_sub(age);
-    let index = rest.wrapping_sub(mask(secret, tuple, made)) & DATA_MASK;
+    let index = rest.wrapping_sub(mask(secret, tuple, irs, made)) & DATA_MASK;
     let index = if planted::is(Bug::EveryCookieGood) { index % 8 } else { index };
     MSS_TABLE.get(index as usize).copied()
 }
@@ -204,6 +210,10 @@ mod tests {
         assert_eq!(taste(&SECRET, made, &other, irs, cookie), None);
         assert_eq!(taste(&SECRET, made, &tuple, irs + 100, cookie), None);
         assert_eq!(taste(&IsnSecret([8; 16]), made, &tuple, irs, cookie), None);
+        // What was sent before this segment is missing: its sequence number is not the one behind the SYN's.
+        for ahead in 1..1_000 {
+            assert_eq!(taste(&SECRET, made, &tuple, irs + ahead, cookie), None, "{ahead}");
+        }
     }
 
     #[test]

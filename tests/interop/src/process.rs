@@ -121,14 +121,23 @@ fn joined(reader: Reader) -> Result<Vec<u8>> {
 }
 
 /// Polls `probe` until it gives a value, at most [`PATIENCE`].
-pub fn wait_for<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> Result<T> {
-    let give_up = Instant::now() + PATIENCE;
+pub fn wait_for<T>(what: &str, probe: impl FnMut() -> Option<T>) -> Result<T> {
+    wait_within(PATIENCE, what, probe)
+}
+
+/// As [`wait_for`], at most `patience`.
+pub fn wait_within<T>(
+    patience: Duration,
+    what: &str,
+    mut probe: impl FnMut() -> Option<T>,
+) -> Result<T> {
+    let give_up = Instant::now() + patience;
     loop {
         if let Some(value) = probe() {
             return Ok(value);
         }
         if Instant::now() > give_up {
-            bail!("{what}: not within {PATIENCE:?}");
+            bail!("{what}: not within {patience:?}");
         }
         std::thread::sleep(Duration::from_millis(5));
     }

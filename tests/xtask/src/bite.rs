@@ -23,13 +23,15 @@ struct Built {
     core: String,
 }
 
-/// Plants one bug after the other and prints the table. `sample`: only so many, chosen by the commit's hash.
+/// Plants one bug after the other and prints the table. `only`: those whose ids contain it. `sample`: only so many, chosen by the
+/// commit's hash.
 ///
 /// # Errors
-/// When a bug makes none of its tests fail, or the tests fail without a bug.
-pub fn run(sample: Option<usize>) -> Result<u32> {
+/// When a bug makes none of its tests fail, or the tests fail without a bug, or no bug is meant.
+pub fn run(only: Option<&str>, sample: Option<usize>) -> Result<u32> {
     let mut plants = plants()?;
-    ensure!(!plants.is_empty(), "the checklist names no planted bug");
+    plants.retain(|plant| only.is_none_or(|part| plant.id.contains(part)));
+    ensure!(!plants.is_empty(), "the checklist names no planted bug `{}`", only.unwrap_or("*"));
     if let Some(count) = sample {
         let commit = read(command(&["git", "rev-parse", "HEAD"]))?;
         plants.sort_by_key(|plant| hash(&format!("{}{}", commit.trim(), plant.id)));

@@ -49,7 +49,7 @@ enum Command {
         #[arg(long)]
         swarm: bool,
         /// Of these, only those with this in their ids
-        #[arg(long, value_name = "PART", requires = "swarm")]
+        #[arg(long, value_name = "PART")]
         only: Option<String>,
         /// Make each case that the simulator finds small, and print what is left of it
         #[arg(long, requires = "swarm")]
@@ -103,7 +103,7 @@ fn main() -> Result<()> {
         Command::Bite { sample, swarm: true, only, shrink } => {
             swarm::bite(only.as_deref(), sample, shrink)
         }
-        Command::Bite { sample, .. } => bite::run(sample).map(drop),
+        Command::Bite { sample, only, .. } => bite::run(only.as_deref(), sample).map(drop),
         Command::Reach { seeds } => swarm::reach(seeds).map(drop),
         Command::Coverage { write } => coverage::report(write),
         Command::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),

@@ -84,7 +84,7 @@ const LONG: &[Stage] = &[
     Stage {
         name: "bite-full",
         what: "every planted bug makes its tests fail",
-        run: || Ok(Counts { passed: crate::bite::run(None)?.into(), ..Counts::default() }),
+        run: || Ok(Counts { passed: crate::bite::run(None, None)?.into(), ..Counts::default() }),
     },
     Stage {
         name: "bite-swarm",
@@ -402,7 +402,7 @@ fn wireshark_accepts(capture: &std::path::Path) -> Result<()> {
 
 fn bite() -> Result<Counts> {
     crate::bite::absent()?;
-    Ok(Counts { passed: crate::bite::run(Some(6))?.into(), ..Counts::default() })
+    Ok(Counts { passed: crate::bite::run(None, Some(6))?.into(), ..Counts::default() })
 }
 
 fn regressions() -> Result<Counts> {

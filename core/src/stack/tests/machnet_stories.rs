@@ -7,6 +7,7 @@ use crate::error::{CommandError, EndReason};
 use crate::nic::{Frame, RxChecksum};
 use crate::port::{ChannelId, Completion, Op, Transport};
 use crate::testing::{CHANNEL, Duo, Handle, Host};
+use crate::time::Duration;
 
 const PORT: u16 = 888;
 
@@ -275,4 +276,28 @@ fn machnet_is_refused_on_a_link_that_its_packets_do_not_fit_and_goes_over_one_th
             assert_eq!(refused, expected, "{mtu}: {op:?}");
         }
     }
+}
+
+#[test]
+fn of_a_flow_whose_listener_was_closed_in_mid_handshake_nobody_is_told_anything() {
+    let mut duo = Duo::new(4_096);
+    let remote = SocketAddr::new(Host::address(2), PORT);
+    duo.b.ask(Op::Listen { transport: Transport::Machnet, local: remote, backlog: 4 });
+    duo.settle();
+    let listener = duo.b.take(|news| match news {
+        Completion::Listening { socket, .. } => Some(*socket),
+        _ => None,
+    });
+    duo.a.ask(Op::Connect { transport: Transport::Machnet, local: None, remote });
+    assert!(duo.run(1_000, |duo| duo.b.engine.stack().socket_count() == 2));
+    duo.b.ask(Op::Close { socket: listener.unwrap() });
+    duo.pass(Duration::from_secs(3));
+    let ended = |news: &Completion| match news {
+        Completion::Ended { socket, reason } => Some((*socket, *reason)),
+        _ => None,
+    };
+    assert_eq!(duo.b.take(ended), Some((listener.unwrap(), EndReason::Closed)));
+    assert_eq!(duo.b.take(ended), None);
+    assert_eq!(duo.b.engine.stack().socket_count(), 0);
+    assert_eq!(duo.a.take(ended).map(|(_, reason)| reason), Some(EndReason::Reset));
 }
