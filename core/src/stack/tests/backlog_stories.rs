@@ -84,8 +84,8 @@ fn a_flood_of_syns_takes_no_more_memory_than_the_backlog_allows() {
     assert!(duo.b.engine.stack().stats().syn_cookies_sent >= 192);
 }
 
-#[test]
-fn closing_a_listener_forgets_what_is_half_open() {
+/// A listener, which is returned, and somebody who has sent a SYN to it.
+fn half_open() -> (Duo, SocketId) {
     let mut duo = Duo::new(4_096);
     let remote = SocketAddr::new(Host::address(2), PORT);
     duo.b.ask(Op::Listen { transport: Transport::Tcp, local: remote, backlog: 4 });
@@ -96,47 +96,42 @@ fn closing_a_listener_forgets_what_is_half_open() {
     });
     duo.a.ask(Op::Connect { transport: Transport::Tcp, local: None, remote });
     assert!(duo.run(1_000, |duo| duo.b.engine.stack().socket_count() == 2));
-    duo.b.ask(Op::Close { socket: listener.unwrap() });
-    duo.pass(Duration::from_secs(3));
+    (duo, listener.unwrap())
+}
+
+/// Who connected was told so by the one reset that was sent, and nothing is left.
+fn ended_by_one_reset(duo: &mut Duo, reason: EndReason) {
     let socket = duo.a.take(|news| match news {
         Completion::Connecting { socket, .. } => Some(*socket),
         _ => None,
     });
-    assert_eq!(duo.a.take_ended(socket.unwrap()), Some(EndReason::Reset));
+    assert_eq!(duo.a.take_ended(socket.unwrap()), Some(reason));
     let stack = duo.b.engine.stack();
-    assert_eq!(stack.stats().tcp_resets_out, 1, "it is the one for nobody's ACK");
+    assert_eq!(stack.stats().tcp_resets_out, 1);
     assert_eq!(stack.socket_count(), 0);
 }
 
 #[test]
+fn closing_a_listener_forgets_what_is_half_open() {
+    let (mut duo, listener) = half_open();
+    duo.b.ask(Op::Close { socket: listener });
+    duo.pass(Duration::from_secs(3));
+    ended_by_one_reset(&mut duo, EndReason::Reset);
+}
+
+#[test]
 fn a_syn_that_comes_again_after_its_listener_was_closed_is_refused() {
-    let mut duo = Duo::new(4_096);
-    let remote = SocketAddr::new(Host::address(2), PORT);
-    duo.b.ask(Op::Listen { transport: Transport::Tcp, local: remote, backlog: 4 });
-    duo.settle();
-    let listener = duo.b.take(|news| match news {
-        Completion::Listening { socket, .. } => Some(*socket),
-        _ => None,
-    });
-    duo.a.ask(Op::Connect { transport: Transport::Tcp, local: None, remote });
-    assert!(duo.run(1_000, |duo| duo.b.engine.stack().socket_count() == 2));
+    let (mut duo, listener) = half_open();
     // The SYN,ACK is lost.
     let now = duo.now;
     duo.b.engine.step(now);
     duo.b.nic().outbound.clear();
     duo.a.nic().inbound.clear();
-    duo.b.ask(Op::Close { socket: listener.unwrap() });
+    duo.b.ask(Op::Close { socket: listener });
     duo.pass(Duration::from_millis(500));
     assert_eq!(duo.b.engine.stack().socket_count(), 1, "nothing was heard of it");
     duo.pass(Duration::from_secs(1));
-    let socket = duo.a.take(|news| match news {
-        Completion::Connecting { socket, .. } => Some(*socket),
-        _ => None,
-    });
-    assert_eq!(duo.a.take_ended(socket.unwrap()), Some(EndReason::Refused));
-    let stack = duo.b.engine.stack();
-    assert_eq!(stack.stats().tcp_resets_out, 1, "it is the one for the SYN");
-    assert_eq!(stack.socket_count(), 0);
+    ended_by_one_reset(&mut duo, EndReason::Refused);
 }
 
 #[test]
