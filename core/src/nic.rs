@@ -94,6 +94,18 @@ pub struct Offload {
     pub needs_csum: bool,
 }
 
+impl Offload {
+    /// Getter: receive: payload bytes of each of the TCP segments that the NIC joined (LRO), but for the last, which may have fewer; 0
+    /// where the frame is a single one.
+    #[inline(always)]
+    pub const fn joined_size(&self) -> u16 {
+        match self.gso_type {
+            GsoType::None => 0,
+            GsoType::TcpV4 | GsoType::TcpV6 => self.gso_size,
+        }
+    }
+}
+
 /// One metadata block per frame, whatever the number of its segments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FrameMeta {

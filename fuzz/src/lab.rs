@@ -51,6 +51,7 @@ impl Subject {
             header,
             payload: &[head, tail],
             payload_len: payload.len() as u32,
+            gso_size: 0,
             ecn: Ecn::from_bits(ecn & 3),
         };
         self.tcp.handle_segment(now, &segment, &mut self.rings)

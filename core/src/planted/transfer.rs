@@ -43,6 +43,8 @@ macro_rules! transfer {
             SillySender "silly-sender",
             /// The second full segment waits for the timer (RFC 9293 SHLD-19; smoltcp pull request 530; RFC 2525 §2.13).
             AckByTimerOnly "ack-by-timer-only",
+            /// What LRO joined is taken for one segment of the sender's (RFC 9293 SHLD-19).
+            JoinedIsOne "joined-is-one",
             /// A window that opens is not told (RFC 9293 §3.8.6.2.2; smoltcp pull request 935).
             NoWindowUpdate "no-window-update",
             /// The first SACK block is not of what arrived last (RFC 2018 §4).

@@ -33,6 +33,8 @@ pub(super) struct Packet {
     pub(super) len: usize,
     /// The NIC, or memory, vouches for the transport checksum.
     pub(super) verified: bool,
+    /// Payload bytes of each of the TCP segments that the NIC joined; 0 where it joined none.
+    pub(super) gso_size: u16,
 }
 
 impl Packet {
@@ -177,6 +179,7 @@ impl Stack {
             len: usize::from(ip.payload_len),
             verified: frame.meta().rx_checksum == RxChecksum::Verified
                 || (planted::is(Bug::HashIsBelieved) && frame.meta().rss_hash != 0),
+            gso_size: frame.meta().offload.joined_size(),
         };
         if let Some(bad) = bad_option {
             return Err(self.refuse_option(frame, &packet, &ip, bad));

@@ -77,7 +77,8 @@ impl Stack {
         let Whole { mut bytes, header_len, ecn } = whole;
         let len = bytes.len() - header_len;
         Ipv4Header::make_whole(&mut bytes, header_len);
-        let packet = Packet { ecn, ip_at: 0, at: header_len, len, verified: false, ..*packet };
+        let packet =
+            Packet { ecn, ip_at: 0, at: header_len, len, verified: false, gso_size: 0, ..*packet };
         self.deliver(&WholeFrame::new(bytes), &packet, ip.protocol, port)
     }
 
@@ -137,6 +138,7 @@ impl Stack {
             at: header_len,
             len: bytes.len() - header_len,
             verified: false,
+            gso_size: 0,
         };
         let protocol = match src {
             IpAddr::V4(_) => IpProtocol(protocol),

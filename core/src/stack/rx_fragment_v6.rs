@@ -68,7 +68,7 @@ impl Stack {
             return Err(DropReason::Protocol);
         }
         let len = bytes.len() - at;
-        let packet = Packet { ecn, ip_at: 0, at, len, verified: false, ..*packet };
+        let packet = Packet { ecn, ip_at: 0, at, len, verified: false, gso_size: 0, ..*packet };
         self.handle_ipv6_payload(&WholeFrame::new(bytes), &packet, protocol, port)
     }
 

@@ -41,6 +41,7 @@ impl Stack {
             at: ip_at + at,
             len: usize::from(ip.payload_len),
             verified: frame.meta().rx_checksum == RxChecksum::Verified,
+            gso_size: frame.meta().offload.joined_size(),
         };
         if is_upper_layer(ip.next_header) {
             return self.handle_ipv6_payload(frame, &packet, ip.next_header, port);

@@ -83,6 +83,7 @@ impl Stack {
             header,
             payload: payload.slices(),
             payload_len: payload.len() as u32,
+            gso_size: packet.gso_size,
             ecn: Ecn::from_bits(packet.ecn),
         };
         let mut io = rings(port, socket.stream.of(socket.channel));

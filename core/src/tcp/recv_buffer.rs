@@ -259,13 +259,23 @@ impl RecvBuffer {
         io.rx_commit(self.anchor.offset);
     }
 
-    /// Input: an in-order payload of `len` bytes was taken; [`RecvBuffer::acknowledge_in_order`] says what is due. `mss` bounds what
-    /// is believed to be one segment: LRO joins several.
+    /// Input: an in-order payload of `len` bytes was taken; [`RecvBuffer::acknowledge_in_order`] says what is due. LRO joins segments:
+    /// `gso_size`, where it is not 0, is the length of one of them (as on Linux, tcp_measure_rcv_mss). `mss` bounds what is believed
+    /// to be one segment.
     #[inline]
-    pub(in crate::tcp) fn note_in_order(&mut self, len: u32, mss: impl FnOnce() -> u32) {
+    pub(in crate::tcp) fn note_in_order(
+        &mut self,
+        len: u32,
+        gso_size: impl FnOnce() -> u16,
+        mss: impl FnOnce() -> u32,
+    ) {
         // As long as the longest: nothing to learn.
         if len != u32::from(self.rcv_mss) || self.rcv_mss < MSS_DEFAULT {
-            let segment = u16::try_from(len.min(mss())).unwrap_or(u16::MAX);
+            let part = match u32::from(gso_size()) {
+                size if size == 0 || planted::is(Bug::JoinedIsOne) => len,
+                size => len.min(size),
+            };
+            let segment = u16::try_from(part.min(mss())).unwrap_or(u16::MAX);
             self.rcv_mss = self.rcv_mss.max(segment);
             if segment < self.rcv_mss.max(MSS_DEFAULT) {
                 self.pace.pushed = (self.pace.pushed + 1).min(2);

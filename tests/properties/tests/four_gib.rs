@@ -185,6 +185,7 @@ impl World {
             header,
             payload: &[payload],
             payload_len: segment.payload_len,
+            gso_size: 0,
             ecn: Ecn::NotEct,
         };
         let _ = end.tcp.handle_segment(self.now, &segment_in, &mut end.rings);

@@ -4,7 +4,8 @@ use core::mem::take;
 
 use std::vec::Vec;
 
-use crate::port::{Op, Transport};
+use crate::nic::{Frame, GsoType, Offload, RxChecksum};
+use crate::port::{Completion, Op, Transport};
 use crate::testing::Duo;
 
 /// Writes `bytes` at `a` and hands out the frames that they leave in; `b` has not seen them.
@@ -37,4 +38,36 @@ fn a_frame_that_is_damaged_in_the_midst_of_a_burst_is_dropped_and_its_bytes_are_
     assert!(duo.run(10_000, all), "it is sent again");
     assert_eq!(duo.b.engine.port_mut().read(at_b.stream, &mut read), bytes.len());
     assert!(read == bytes);
+}
+
+#[test]
+fn the_length_of_segments_that_a_nic_joined_is_known_on_the_short_way_and_on_the_long_one() {
+    // Two pieces of memory keep a frame off the short way.
+    for (pieces, rx_checksum) in
+        [(1, RxChecksum::Verified), (1, RxChecksum::Unknown), (2, RxChecksum::Verified)]
+    {
+        let mut duo = Duo::new(64 << 10);
+        let (at_a, at_b) = duo.connect(Transport::Tcp, 80);
+        for (gso_type, gso_size, rcv_mss) in
+            [(GsoType::None, 900, 600), (GsoType::TcpV4, 700, 700), (GsoType::TcpV4, 0, 1_400)]
+        {
+            let len = if gso_type == GsoType::None { 600 } else { 1_400 };
+            for bytes in sent(&mut duo, at_a, &std::vec![5; len]) {
+                let mut frame = duo.b.nic().pool.frame(&bytes);
+                frame.chain(bytes.len().div_ceil(pieces), bytes.len());
+                assert_eq!(frame.segment_count(), pieces);
+                frame.meta_mut().rx_checksum = rx_checksum;
+                frame.meta_mut().offload = Offload { gso_type, gso_size, ..Offload::default() };
+                duo.b.nic().inbound.push_back(frame);
+            }
+            duo.settle();
+            duo.b.ask(Op::Info { socket: at_b.socket });
+            duo.settle();
+            let info = duo.b.take(|news| match news {
+                Completion::Info { info, .. } => Some(info.rcv_mss),
+                _ => None,
+            });
+            assert_eq!(info, Some(rcv_mss), "{pieces} {rx_checksum:?} {gso_type:?} {gso_size}");
+        }
+    }
 }

@@ -30,6 +30,9 @@ pub struct SegmentIn<'a> {
     pub payload: &'a [&'a [u8]],
     /// Bytes in `payload` together.
     pub payload_len: u32,
+    /// Payload bytes of each of the segments that the NIC joined to this one (LRO), but for the last, which may have fewer; 0 where it
+    /// came as one.
+    pub gso_size: u16,
     /// The ECN field of the IP header.
     pub ecn: Ecn,
 }

@@ -1,7 +1,5 @@
 //! Header prediction: the next segment in order, or an acknowledgement that makes progress, with nothing else to it.
 
-use causeway_checksum::Implementation;
-
 use super::super::connection::{Connection, clock_s};
 use super::super::disposition::Disposition;
 use super::super::ecn::Ecn;
@@ -62,7 +60,8 @@ impl Connection {
         if !self.fits(&run, &plain, segment.payload_len) {
             return None;
         }
-        let taken = self.take(&mut run, &plain, segment.payload, segment.payload_len, io);
+        let SegmentIn { payload, payload_len, gso_size, .. } = *segment;
+        let taken = self.take(&mut run, &plain, payload, payload_len, || gso_size, io);
         self.end_run(now, &run, io);
         Some(if taken { Disposition::Accept } else { Disposition::Ignore })
     }
@@ -125,8 +124,8 @@ impl Connection {
     }
 
     /// Input: a segment of which [`Connection::fits`] says that it is next, with its payload in `payload_len` bytes of slices; its
-    /// checksum is right. What it acknowledges is taken by [`Connection::end_run`]. False: the payload could not be stored. It is
-    /// not acknowledged then, so it comes again.
+    /// checksum is right. `gso_size` is [`SegmentIn::gso_size`], asked for where it may say something. What the segment acknowledges is
+    /// taken by [`Connection::end_run`]. False: the payload could not be stored. It is not acknowledged then, so it comes again.
     #[inline(always)]
     pub fn take(
         &mut self,
@@ -134,6 +133,7 @@ impl Connection {
         header: &PlainHeader,
         payload: &[&[u8]],
         payload_len: u32,
+        gso_size: impl FnOnce() -> u16,
         io: &mut impl StreamIo,
     ) -> bool {
         self.note(run, header);
@@ -144,33 +144,32 @@ impl Connection {
         let stored = self.rcv.store_next(payload, payload_len, io).is_ok();
         if stored {
             run.stored = true;
-            self.rcv.note_in_order(payload_len, || self.options.mss());
+            self.rcv.note_in_order(payload_len, gso_size, || self.options.mss());
         }
         stored
     }
 
-    /// Input: like [`Connection::take`], for a segment whose checksum is not known to be right, with a payload in one piece: `is_intact`
-    /// judges by the payload's sum. False: nothing happened.
+    /// Input: like [`Connection::take`], for a segment whose checksum is not known to be right, with a payload: `store` puts it at an
+    /// offset of the stream, and tells whether it fits and the checksum is right. False: nothing happened.
     #[inline(always)]
-    pub fn take_summed(
+    pub fn take_summed<I: StreamIo>(
         &mut self,
         run: &mut SegmentRun,
         header: &PlainHeader,
-        payload: &[u8],
-        checksum: Implementation,
-        is_intact: impl FnOnce(u16) -> bool,
-        io: &mut impl StreamIo,
+        payload_len: u32,
+        store: impl FnOnce(&mut I, u64) -> bool,
+        gso_size: impl FnOnce() -> u16,
+        io: &mut I,
     ) -> bool {
         // What lies behind the in-order edge is not the application's, and nothing is beyond a gap that it could spoil.
-        if !io.rx_copy_in_sum(self.rcv.anchor.offset, payload, checksum).is_ok_and(is_intact) {
+        if !store(io, self.rcv.anchor.offset) {
             return false;
         }
         self.note(run, header);
         run.data_segments += 1;
         run.stored = true;
-        let payload_len = payload.len() as u32;
         self.rcv.advance(u64::from(payload_len), io);
-        self.rcv.note_in_order(payload_len, || self.options.mss());
+        self.rcv.note_in_order(payload_len, gso_size, || self.options.mss());
         true
     }
 

@@ -136,7 +136,7 @@ impl Connection {
         match stored {
             Stored::InOrder { filled } => {
                 self.events.raise(Events::READABLE);
-                self.rcv.note_in_order(len, || self.options.mss());
+                self.rcv.note_in_order(len, || segment.gso_size, || self.options.mss());
                 self.rcv.acknowledge_in_order();
                 self.data_arrived(now, 1);
                 if filled && !planted::is(Bug::GapFillWaits) {

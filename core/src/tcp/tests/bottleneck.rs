@@ -196,6 +196,7 @@ impl Bottleneck {
             header: &arrival.header,
             payload: &[&ZEROS[..arrival.len as usize]],
             payload_len: arrival.len,
+            gso_size: 0,
             ecn: arrival.ecn,
         };
         let disposition = tcp.handle_segment(self.now, &segment, &mut flow.io[arrival.to]);

@@ -182,7 +182,7 @@ fn acknowledgements_that_come_together_come_to_what_they_come_to_one_by_one() {
         let ack = una + 3_000 * count;
         let header = PlainHeader { seq, ack, flags: TcpFlags::ACK, window: 9_000, timestamps };
         assert!(together.fits(&run, &header, 0), "{count}");
-        assert!(together.take(&mut run, &header, &[], 0, &mut end.io));
+        assert!(together.take(&mut run, &header, &[], 0, || 0, &mut end.io));
         assert!(!together.fits(&run, &header, 0), "it is no news the second time");
         assert!(one_by_one.take_plain_ack(now, ack, 1, &mut end.io));
     }

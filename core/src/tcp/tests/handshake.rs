@@ -206,7 +206,13 @@ fn a_syn_ack_that_comes_again_takes_back_nothing_that_was_promised_meanwhile() {
     assert!(tcp.poll_transmit(now, &limits, &io).is_some());
     // Something old is answered with a window that is scaled, and rounded upwards.
     let old = TcpHeader { seq: SeqNumber(6_000), flags: TcpFlags::ACK, ..TcpHeader::default() };
-    let segment = SegmentIn { header: &old, payload: &[b"old"], payload_len: 3, ecn: Ecn::NotEct };
+    let segment = SegmentIn {
+        header: &old,
+        payload: &[b"old"],
+        payload_len: 3,
+        gso_size: 0,
+        ecn: Ecn::NotEct,
+    };
     let _ = tcp.handle_segment(now, &segment, &mut io);
     assert!(tcp.poll_transmit(now, &limits, &io).is_some());
     let promised = tcp.rcv.rcv_adv;

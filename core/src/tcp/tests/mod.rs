@@ -8,6 +8,7 @@ mod congestion;
 mod ecn;
 mod flow;
 mod handshake;
+mod joined;
 mod link;
 mod loss;
 mod mtu_probing;

@@ -194,12 +194,34 @@ impl Pair {
         self.deliver_marked(who, header, payload, Ecn::NotEct)
     }
 
+    /// The same for segments of `gso_size` bytes that a NIC joined.
+    pub fn deliver_joined(
+        &mut self,
+        who: usize,
+        header: &TcpHeader,
+        payload: &[u8],
+        gso_size: u16,
+    ) -> Option<Disposition> {
+        self.deliver_any(who, header, payload, gso_size, Ecn::NotEct)
+    }
+
     /// The same with the ECN field of the IP header.
     pub fn deliver_marked(
         &mut self,
         who: usize,
         header: &TcpHeader,
         payload: &[u8],
+        ecn: Ecn,
+    ) -> Option<Disposition> {
+        self.deliver_any(who, header, payload, 0, ecn)
+    }
+
+    fn deliver_any(
+        &mut self,
+        who: usize,
+        header: &TcpHeader,
+        payload: &[u8],
+        gso_size: u16,
         ecn: Ecn,
     ) -> Option<Disposition> {
         let now = self.now;
@@ -211,8 +233,8 @@ impl Pair {
             return None;
         }
         let (head, tail) = payload.split_at(payload.len() / 3);
-        let segment =
-            SegmentIn { header, payload: &[head, tail], payload_len: payload.len() as u32, ecn };
+        let payload_len = payload.len() as u32;
+        let segment = SegmentIn { header, payload: &[head, tail], payload_len, gso_size, ecn };
         let disposition = end.tcp.as_mut()?.handle_segment(now, &segment, &mut end.io);
         if let Disposition::SendRst(rst) = disposition {
             let mut flags = TcpFlags::RST;

@@ -82,6 +82,7 @@ proptest! {
                     header: &header,
                     payload: &[&payload],
                     payload_len: len as u32,
+                    gso_size: 0,
                     ecn: crate::tcp::Ecn::NotEct,
                 };
                 tcp.handle_segment(pair.now, &segment, &mut io);
