@@ -122,6 +122,13 @@ fn a_choked_connection_still_has_its_floor() {
     let mut pair = long_path(Config::default());
     // Others hold everything.
     pair.memory = ReceiveMemory::new(0);
+    pair.ends[SERVER].reads = false;
     pair.write(CLIENT, &[7; 100_000]);
+    pair.run_for(Duration::from_secs(10));
+    assert!(pair.ends[SERVER].tcp().rcv.choked);
+    let floor = u64::from(pair.ends[SERVER].config.tcp_rmem[0]);
+    assert!(pair.ends[SERVER].io.committed >= floor, "{}", pair.ends[SERVER].io.committed);
+    pair.ends[SERVER].reads = true;
+    pair.read(SERVER);
     pair.run_until(|p| p.ends[SERVER].io.committed == 100_000);
 }
