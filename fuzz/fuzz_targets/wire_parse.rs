@@ -58,7 +58,8 @@ fn handle(
     rings: &mut CheckedRings,
 ) {
     let payload_len = payload.len() as u32;
-    let segment = SegmentIn { header, payload: &[payload], payload_len, gso_size: 0, ecn: Ecn::NotEct };
+    let segment =
+        SegmentIn { header, payload: &[payload], payload_len, gso_size: 0, ecn: Ecn::NotEct };
     let _ = tcp.handle_segment(now, &segment, rings);
 }
 

@@ -142,7 +142,8 @@ impl End {
             Input::Nothing => {}
             Input::Packet(Packet { header, payload, ecn, .. }) => {
                 let payload_len = payload.len() as u32;
-                let segment = SegmentIn { header, payload: &[payload], payload_len, gso_size: 0, ecn: *ecn };
+                let segment =
+                    SegmentIn { header, payload: &[payload], payload_len, gso_size: 0, ecn: *ecn };
                 let disposition = tcp.handle_segment(now, &segment, rings);
                 if tcp.state() != State::SynReceived {
                     tcp.settle_fast_child();

@@ -34,7 +34,13 @@ impl Receiver {
         let ack = syn.seq + 1;
         let flags = TcpFlags::SYN.union(TcpFlags::ACK);
         let header = TcpHeader { seq: irs, ack, flags, window: 60_000, ..TcpHeader::default() };
-        let segment = SegmentIn { header: &header, payload: &[], payload_len: 0, gso_size: 0, ecn: Ecn::NotEct };
+        let segment = SegmentIn {
+            header: &header,
+            payload: &[],
+            payload_len: 0,
+            gso_size: 0,
+            ecn: Ecn::NotEct,
+        };
         let _ = tcp.handle_segment(now, &segment, &mut rings);
         let mut receiver = Self { now, tcp, rings, irs, ack, model: StreamModel::default() };
         receiver.answer();
