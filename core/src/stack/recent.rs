@@ -1,9 +1,11 @@
 //! The connection whose segment came last by the short way, and what its frames have in common: in a burst, which is mostly of
 //! one flow, the next frame is recognised by comparing.
 
+use causeway_checksum::Implementation;
+
 use super::composition::Link;
 use crate::nic::{Frame, Medium, RxChecksum};
-use crate::port::SocketId;
+use crate::port::{SocketId, StreamIo};
 use crate::socket::FourTuple;
 use crate::tcp::{Ecn, PlainHeader, SeqNumber};
 use crate::wire::ETHERNET_HEADER_LEN;
@@ -164,6 +166,19 @@ impl Recent {
         };
         let verified = meta.rx_checksum == RxChecksum::Verified;
         Some(Parsed { header, payload, verified, segment })
+    }
+
+    /// Getter: what stores the payload at an offset of the stream, and tells whether it fits and the segment's checksum is right.
+    #[inline(always)]
+    pub(super) fn storing<I: StreamIo>(
+        &self,
+        parsed: &Parsed<'_>,
+        checksum: Implementation,
+    ) -> impl FnOnce(&mut I, u64) -> bool {
+        move |io, offset| {
+            let sum = io.rx_copy_in_sum(offset, parsed.payload, checksum);
+            sum.is_ok_and(|sum| self.is_intact(parsed, sum))
+        }
     }
 
     /// Getter: the checksum of a segment whose payload has the partial sum `sum` is right (RFC 9293 §3.1, MUST-3).

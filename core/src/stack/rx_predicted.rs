@@ -7,7 +7,7 @@ use super::lifecycle::arm;
 use super::recent::Recent;
 use super::sock::Kind;
 use crate::nic::{Frame, IfIndex};
-use crate::port::{AppPort, Completion, StreamIo};
+use crate::port::{AppPort, Completion};
 use crate::tcp::State;
 use crate::time::Instant;
 
@@ -63,19 +63,15 @@ impl Stack {
             if !connection.fits(&run, header, payload_len) {
                 break;
             }
-            let gso_size = || frame.meta().offload.joined_size();
+            let joined = || frame.meta().offload.joined_size();
             if parsed.verified || payload.is_empty() {
                 if !parsed.verified && !recent.is_intact(&parsed, 0) {
                     break;
                 }
-                connection.take(&mut run, header, &[payload], payload_len, gso_size, &mut io);
+                connection.take(&mut run, header, &[payload], payload_len, joined, &mut io);
             } else {
-                let store = |io: &mut P::Stream<'_>, offset| {
-                    let sum = io.rx_copy_in_sum(offset, payload, checksum);
-                    sum.is_ok_and(|sum| recent.is_intact(&parsed, sum))
-                };
-                if !connection.take_summed(&mut run, header, payload_len, store, gso_size, &mut io)
-                {
+                let store = recent.storing(&parsed, checksum);
+                if !connection.take_summed(&mut run, header, payload_len, store, joined, &mut io) {
                     break;
                 }
             }
