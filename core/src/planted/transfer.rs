@@ -127,6 +127,8 @@ macro_rules! transfer {
             ProbeAtSndNxt "probe-at-snd-nxt",
             /// All connections together may hold any amount.
             MemoryWithoutLimit "memory-without-limit",
+            /// Where others hold all memory a connection has no floor.
+            ChokedTakesNothing "choked-takes-nothing",
             /// A SYN that was sent again tells no round trip, though its timestamp comes back (RFC 7323 §4).
             EchoOfTheSynUnread "echo-of-the-syn-unread",
             /// Echoes of timestamps tell no round trip (RFC 7323 §4).

@@ -253,7 +253,10 @@ impl Connection {
 
     /// Getter: one past the last byte that a choked connection takes.
     pub(in crate::tcp) fn receive_floor_end(&self, io: &impl StreamIo) -> u64 {
-        io.rx_consumed() + u64::from(self.config.tcp_rmem[0])
+        match planted::is(Bug::ChokedTakesNothing) {
+            true => 0,
+            false => io.rx_consumed() + u64::from(self.config.tcp_rmem[0]),
+        }
     }
 
     /// Getter: [`Connection::settle_memory`] is to be called. Said once.

@@ -1,7 +1,7 @@
 //! SYN cookies (RFC 4987 §3.6): a SYN,ACK whose sequence number holds what a half-open connection would have to remember.
 //!
-//! The cookie is `F(tuple) + IRS + (minute << 24) + ((F(tuple, minute) + size) mod 2^24)`, `size` being an index into
-//! [`MSS_TABLE`] and F a keyed hash. What does not fit, window scale and SACK, lies in the low six bits of the timestamp that
+//! The cookie is `F(tuple) + IRS + (minute << 24) + (((F(tuple, minute) ^ F(tuple, IRS)) + size) mod 2^24)`, `size` being an index
+//! into [`MSS_TABLE`] and F a keyed hash. What does not fit, window scale and SACK, lies in the low six bits of the timestamp that
 //! the peer echoes (RFC 7323 §3.2); without timestamps neither is offered.
 
 use core::net::SocketAddr;

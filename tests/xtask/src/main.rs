@@ -48,7 +48,7 @@ enum Command {
         /// Let the simulator find those of docs/planted.md instead, and print the table
         #[arg(long)]
         swarm: bool,
-        /// Of these, only those with this in their ids
+        /// Only bugs with this in their ids
         #[arg(long, value_name = "PART")]
         only: Option<String>,
         /// Make each case that the simulator finds small, and print what is left of it

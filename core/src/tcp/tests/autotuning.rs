@@ -4,6 +4,7 @@ use super::pair::{CLIENT, Pair, SERVER};
 use crate::port::SocketOption;
 use crate::tcp::{Config, ReceiveMemory};
 use crate::time::Duration;
+use crate::wire::tcp::{TcpFlags, TcpHeader};
 
 /// Half of the first buffer of Linux, and the four units of the scale that are held back.
 const FIRST: u32 = 65_536 + 1_024;
@@ -126,9 +127,30 @@ fn a_choked_connection_still_has_its_floor() {
     pair.write(CLIENT, &[7; 100_000]);
     pair.run_for(Duration::from_secs(10));
     assert!(pair.ends[SERVER].tcp().rcv.choked);
-    let floor = u64::from(pair.ends[SERVER].config.tcp_rmem[0]);
-    assert!(pair.ends[SERVER].io.committed >= floor, "{}", pair.ends[SERVER].io.committed);
-    pair.ends[SERVER].reads = true;
-    pair.read(SERVER);
+    // All is read, and nobody looks: the next bytes fit the floor, and what comes behind them does not.
+    let held = pair.ends[SERVER].io.committed;
+    pair.ends[SERVER].io.consumed = held;
+    let floor = pair.ends[SERVER].config.tcp_rmem[0] as usize;
+    for (len, taken) in [(floor + 1, 0), (1_000, 1_000), (floor - 999, 1_000), (500, 1_500)] {
+        let server = pair.ends[SERVER].tcp();
+        let header = TcpHeader {
+            seq: server.rcv.rcv_nxt,
+            ack: server.snd.snd_una,
+            flags: TcpFlags::ACK,
+            window: 500,
+            ..TcpHeader::default()
+        };
+        server.rcv.rcv_adv = header.seq + 2 * floor as u32;
+        pair.deliver(SERVER, &header, &std::vec![7; len]);
+        assert!(pair.ends[SERVER].tcp().rcv.choked);
+        assert_eq!(pair.ends[SERVER].io.committed - held, taken, "{len}");
+    }
+}
+
+#[test]
+fn where_others_hold_everything_all_arrives_all_the_same() {
+    let mut pair = long_path(Config::default());
+    pair.memory = ReceiveMemory::new(0);
+    pair.write(CLIENT, &[7; 100_000]);
     pair.run_until(|p| p.ends[SERVER].io.committed == 100_000);
 }

@@ -45,6 +45,7 @@ fn of_segments_that_the_nic_joined_the_length_of_one_is_learnt_so_that_two_are_a
         assert_eq!(answers_to(&mut pair, 1_000, 0, long_way), 1, "and the second does not");
         assert_eq!(answers_to(&mut pair, 2_000, 1_000, long_way), 1, "nor do two that are joined");
         assert_eq!(answers_to(&mut pair, 900, 9_000, long_way), 0, "no part is longer than all");
+        assert_eq!(pair.ends[SERVER].tcp().info().rcv_mss, 1_000);
         assert_eq!(answers_to(&mut pair, 9_000, 9_000, long_way), 1);
         assert_eq!(pair.ends[SERVER].tcp().info().rcv_mss, 1_448, "nor than a segment can be");
     }

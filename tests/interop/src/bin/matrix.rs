@@ -134,7 +134,7 @@ fn main() -> Result<()> {
 
 /// For one enclosed run. Thousands of handshakes over a bad link, with a second for the first repetition and twice as long for
 /// each further one, take their time.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_secs(900);
 
 /// Every cell. A kernel without one of the congestion controls cannot be measured against, and that is no success.
 fn every_cell() -> Result<Vec<Cell>> {

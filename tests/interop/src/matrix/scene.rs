@@ -217,7 +217,8 @@ impl<'a> Scene<'a> {
     /// Command: takes everything down, and says what the link did. Fails when a socket is left, the kernel's or ours.
     pub fn close(mut self) -> Result<String> {
         let mut far_ss = self.far_command("ss".as_ref());
-        for ss in [&mut command("ss"), &mut far_ss] {
+        // The far kernel's first: while its last FIN is repeated, the near one's end too.
+        for ss in [&mut far_ss, &mut command("ss")] {
             ss.args(["--no-header", "--tcp", "--all", "--numeric"]);
             // Of one that is left at the end: its timer, and what is behind it.
             ss.args(["--options", "--info", "--oneline"]);
