@@ -92,6 +92,7 @@ fn loss_and_reordering_together_still_cost_little() {
             link.reorder_us_max = 10_000;
         });
         assert!(outcome.mbit_s() >= 5, "{outcome:?} {}", outcome.mbit_s());
-        assert!(outcome.resent < outcome.segments / 40, "{outcome:?}");
+        // 1 % is lost; 53 of 4,197 are sent again at most, and 93 without a window for reordering.
+        assert!(outcome.resent < outcome.segments / 60, "{outcome:?}");
     }
 }
