@@ -85,6 +85,8 @@ macro_rules! connection {
             ReservedBitsRefused "reserved-bits-refused",
             /// MSG_MORE holds nothing back.
             MoreIgnored "more-ignored",
+            /// Where records end is forgotten with what recovery keeps, after five seconds without anything in flight.
+            RecordsOfTheIdle "records-of-the-idle",
             /// TCP_NOTSENT_LOWAT holds nobody up.
             LowWaterIgnored "low-water-ignored",
             /// TCP_INQ says nothing of the FIN (tcp(7)).

@@ -44,6 +44,11 @@ impl Flight {
         left.and_then(|left| u32::try_from(left).ok()).unwrap_or(u32::MAX)
     }
 
+    /// Getter: the end of a record lies behind `offset` of the stream.
+    pub(in crate::tcp) fn has_records_behind(&self, offset: u64) -> bool {
+        self.records.back().is_some_and(|end| *end > offset)
+    }
+
     /// Getter: whether what was read back ascends and is no more than may be remembered.
     pub(in crate::tcp) fn has_valid_records(&self) -> bool {
         self.records.len() <= RECORDS_MAX

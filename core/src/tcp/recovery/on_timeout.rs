@@ -133,7 +133,10 @@ impl Connection {
 
     /// The timer is not touched by traffic: it looks when it expires.
     pub(in crate::tcp) fn idle_timeout(&mut self, now: Instant) {
-        let held = self.recovery.flight.as_deref().is_some_and(|f| f.timers.pacing != OFF);
+        let next = self.snd.offset_of(self.snd.snd_max);
+        let waits = |f: &Flight| f.has_records_behind(next) && !planted::is(Bug::RecordsOfTheIdle);
+        let flight = self.recovery.flight.as_deref();
+        let held = flight.is_some_and(|f| f.timers.pacing != OFF || waits(f));
         let idle = now.saturating_since(self.counters.last_tx) >= IDLE;
         if self.snd.outstanding() == 0 && idle && !held {
             self.keep_busy_time(now);
