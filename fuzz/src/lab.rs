@@ -58,10 +58,12 @@ impl Subject {
     }
 
     /// Input: the same segment as two, of which the first ends at `cut`. One with FIN says at once where the stream ends, before its
-    /// text joins what somebody else may have sent: it stays whole.
+    /// text joins what somebody else may have sent, and the second half of one with SYN would be another SYN: they stay whole.
     pub fn take_cut(&mut self, now: Instant, header: &TcpHeader, payload: &[u8], cut: usize) {
         let (head, tail) = payload.split_at(cut.min(payload.len()));
-        if !head.is_empty() && !tail.is_empty() && !header.flags.contains(TcpFlags::FIN) {
+        let stays_whole =
+            [TcpFlags::SYN, TcpFlags::FIN].iter().any(|flag| header.flags.contains(*flag));
+        if !head.is_empty() && !tail.is_empty() && !stays_whole {
             let mut first = *header;
             first.flags.0 &= !TcpFlags::PSH.0;
             self.take(now, &first, head, 0);
