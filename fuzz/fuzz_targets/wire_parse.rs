@@ -63,6 +63,18 @@ fn handle(
     let _ = tcp.handle_segment(now, &segment, rings);
 }
 
+/// What is written of `header` when `again` was read back: options are aligned, and where those of a SYN stand in front, which has
+/// nothing to acknowledge selectively, the last blocks may find no room.
+fn as_written(header: TcpHeader, again: &TcpHeader) -> TcpHeader {
+    let mut written = header;
+    if header.flags.contains(TcpFlags::SYN) {
+        let blocks = again.options.sack.as_slice();
+        assert!(header.options.sack.as_slice().starts_with(blocks));
+        written.options.sack = again.options.sack;
+    }
+    written
+}
+
 fuzz_target!(|input: &[u8]| {
     let Some((kind, bytes)) = input.split_first() else { return };
     let mut out = [0; 128];
@@ -71,7 +83,8 @@ fuzz_target!(|input: &[u8]| {
             if let Ok((header, len)) = TcpHeader::parse(bytes) {
                 assert!(len <= bytes.len());
                 let written = header.emit(&mut out);
-                assert_eq!(TcpHeader::parse(&out[..written]), Ok((header, written)));
+                let (again, len) = TcpHeader::parse(&out[..written]).expect("it was written");
+                assert_eq!((again, len), (as_written(header, &again), written));
             }
         }
         1 => {
