@@ -14,20 +14,22 @@ use causeway_core::wire::tcp::{FastOpenCookie, TcpFlags, TcpHeader};
 
 use crate::content::{self, Way};
 use crate::frame;
-use crate::peer::{MSS_LEAST, Peer};
+use crate::lab::SEGMENTS_MAX;
+use crate::peer::Peer;
 use crate::script::{Action, FastOpen, Pause, Setup};
 
 const RING: usize = 64 << 10;
 /// Frames that one input may call forth: a whole ring in the least segments there are, and a few more. More is a storm.
-const FRAMES_MAX: usize = RING / MSS_LEAST as usize + 64;
+const FRAMES_MAX: usize = SEGMENTS_MAX;
 /// Segments without anything to them among those.
 const BARE_MAX: usize = 3;
 /// Turns of the engine that one input may take.
 const TURNS_MAX: usize = 4 * FRAMES_MAX;
 /// Timers that may expire while the peer says nothing, until everything has ended.
 const TIMERS_MAX: usize = 20_000;
-/// The written state of a connection: what is in flight in the least segments there are, and all that is out of order.
-const STATE_BYTES_MAX: usize = 128 << 10;
+/// The written state of a connection: what is in flight in the least segments there are, of which each takes up to 32 bytes, and all that
+/// is out of order.
+const STATE_BYTES_MAX: usize = 32 * SEGMENTS_MAX + (64 << 10);
 /// Timers of a whole script: beyond, a run only takes long.
 const TIMERS_OF_RUN: usize = 3_000;
 const PORT: u16 = 80;

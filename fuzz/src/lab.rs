@@ -12,7 +12,12 @@ use crate::rings::CheckedRings;
 /// Bytes of each ring.
 pub const RING: u64 = 64 << 10;
 const LIMITS: TxLimits = TxLimits { mss_ip: 1_460, mss_link: 1_460, gso_bytes_max: 0 };
-const SEGMENTS_MAX: usize = RING as usize / MSS_LEAST as usize + 64;
+/// What a segment of the least size still carries: behind timestamps (12 bytes) and three blocks of selective acknowledgements (28).
+const PAYLOAD_LEAST: usize = MSS_LEAST as usize - 12 - 28;
+/// Ends of records that a connection remembers: each may leave a segment that is not full.
+const RECORDS_MAX: usize = 1_024;
+/// No connection sends more at once: all that is in its ring, and what carries no payload.
+pub const SEGMENTS_MAX: usize = RING as usize / PAYLOAD_LEAST + RECORDS_MAX + 64;
 
 /// A connection and its application.
 #[derive(Clone, Debug)]
