@@ -5,6 +5,7 @@
 
 mod bench;
 mod bite;
+mod campaign;
 mod corpus;
 mod counts;
 mod coverage;
@@ -61,6 +62,8 @@ enum Command {
         #[arg(long)]
         seeds: Option<u64>,
     },
+    /// Run many seeds in shards that survive being killed, and keep what came of them in tests/campaigns
+    Campaign(campaign::Args),
     /// The lines of TCP that the scripts reach; fails when they are too few, or when the list of what is not reached is not true
     Coverage {
         /// Write that list, tests/conformance/NOT-REACHED.md
@@ -105,6 +108,7 @@ fn main() -> Result<()> {
         }
         Command::Bite { sample, only, .. } => bite::run(only.as_deref(), sample).map(drop),
         Command::Reach { seeds } => swarm::reach(seeds).map(drop),
+        Command::Campaign(args) => campaign::run_command(&args),
         Command::Coverage { write } => coverage::report(write),
         Command::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),
         Command::Corpus => corpus::renew(),
