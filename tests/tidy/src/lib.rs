@@ -4,6 +4,7 @@
 //! arrows between crates only go down. `tests/tidy.rs` runs them over the tree.
 
 mod arms;
+pub mod docs;
 pub mod layers;
 mod source;
 pub mod tree;
