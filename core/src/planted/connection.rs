@@ -3,7 +3,7 @@
 macro_rules! connection {
     ($next:ident $($rest:ident)* [$($bugs:tt)*]) => {
         $next! { $($rest)* [ $($bugs)*
-            /// Any RST in the window ends the connection (CVE-2004-0230; smoltcp does so).
+            /// Any RST in the window ends the connection (CVE-2004-0230; gVisor pull request 13165; smoltcp does so).
             RstAnywhere "rst-anywhere",
             /// Old timestamps are no reason to drop a segment (RFC 7323 §5 is there for them; smoltcp has no PAWS).
             NoPaws "no-paws",
@@ -17,7 +17,7 @@ macro_rules! connection {
             FinOverUnread "fin-over-unread",
             /// After both FINs close with unread data sends no RST (RFC 2525 §2.17).
             ClosingOverUnread "closing-over-unread",
-            /// What is half-open outlives its listener (RFC 9293 §3.10.4).
+            /// What is half-open outlives its listener (RFC 9293 §3.10.4; gVisor issue 6671).
             HalfOpenOutlives "half-open-outlives",
             /// A listener does not answer an ACK (RFC 9293 §3.10.7.2).
             SilentListener "silent-listener",
@@ -35,7 +35,7 @@ macro_rules! connection {
             RefusedByBareRst "refused-by-bare-rst",
             /// A SYN without ACK in SYN-SENT is dropped (RFC 9293 MUST-10).
             NoSimultaneousOpen "no-simultaneous-open",
-            /// An unacceptable segment is dropped without an ACK (RFC 9293 §3.10.7.4, first).
+            /// An unacceptable segment is dropped without an ACK (RFC 9293 §3.10.7.4, first; smoltcp issue 21).
             SilentOnUnacceptable "silent-on-unacceptable",
             /// With a closed window nothing is acceptable (RFC 9293 MUST-66).
             DeafWithZeroWindow "deaf-with-zero-window",
@@ -51,7 +51,7 @@ macro_rules! connection {
             ResetIsTheEnd "reset-is-the-end",
             /// Sequence numbers are compared like numbers (RFC 9293 §3.4; smoltcp pull request 538).
             NoWrap "no-wrap",
-            /// The checksum of TCP is not looked at.
+            /// The checksum of TCP is not looked at (Linux commit ce8c839b74e3, where veth took it for good).
             TcpSumUnchecked "tcp-sum-unchecked",
             /// An ICMP error ends an established connection (RFC 5461 §4.2).
             IcmpEndsConnections "icmp-ends-connections",
@@ -91,7 +91,7 @@ macro_rules! connection {
             LowWaterIgnored "low-water-ignored",
             /// TCP_INQ says nothing of the FIN (tcp(7)).
             InqOfTheBuffer "inq-of-the-buffer",
-            /// The RST for a segment with ACK has the sequence number zero (RFC 9293 §3.10.7.1).
+            /// The RST for a segment with ACK has the sequence number zero (RFC 9293 §3.10.7.1; smoltcp issue 20).
             RstFromZero "rst-from-zero",
             /// A listener takes a RST with ACK for an ACK (RFC 9293 §3.10.7.2, first).
             RstAtAListener "rst-at-a-listener",
@@ -125,7 +125,7 @@ macro_rules! connection {
             DeafAtTheRightEdge "deaf-at-the-right-edge",
             /// A segment that begins before the window is not acceptable (RFC 9293 table 6; smoltcp pull request 749).
             OnlyWhatBeginsInside "only-what-begins-inside",
-            /// A RST outside of the window is answered (RFC 9293 §3.10.7.4, first).
+            /// A RST outside of the window is answered (RFC 9293 §3.10.7.4, first; smoltcp issue 338).
             AcknowledgesAnyRst "acknowledges-any-rst",
             /// A FIN in FIN-WAIT-1 leads to TIME-WAIT, whether ours is acknowledged or not (RFC 9293 figure 5; smoltcp pull request 398).
             NoClosing "no-closing",

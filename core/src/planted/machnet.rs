@@ -13,7 +13,7 @@ macro_rules! machnet {
             MachnetTailForgotten "machnet-tail-forgotten",
             /// A timeout sends nothing again (machnet pull request 55: "No data retransmission").
             MachnetNothingAgain "machnet-nothing-again",
-            /// Timeouts are not doubled (RFC 2525 §2.10, of TCP).
+            /// Timeouts are not doubled (RFC 2525 §2.10 and smoltcp pull request 1023, of TCP).
             MachnetNoBackoff "machnet-no-backoff",
             /// Memory is given back when it was sent, not when it is acknowledged (machnet pull request 55).
             MachnetReleasedBeforeAcked "machnet-released-before-acked",

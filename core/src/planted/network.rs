@@ -7,7 +7,7 @@ macro_rules! network {
             EndlessBacklog "endless-backlog",
             /// The bytes of a datagram that is refused stay in the ring.
             RefusedDatagramsKept "refused-datagrams-kept",
-            /// The checksum of UDP is not looked at.
+            /// The checksum of UDP is not looked at (gVisor issue 2943).
             UdpSumUnchecked "udp-sum-unchecked",
             /// What came by link-layer broadcast is taken like anything else (RFC 1122 §3.3.6).
             BroadcastForUs "broadcast-for-us",
@@ -21,7 +21,7 @@ macro_rules! network {
             NeverCut "never-cut",
             /// A path may carry as little as a router says (RFC 1191 §3).
             PmtuWithoutFloor "pmtu-without-floor",
-            /// The checksum of the IPv4 header is not looked at.
+            /// The checksum of the IPv4 header is not looked at (gVisor issue 4484).
             IpSumUnchecked "ip-sum-unchecked",
             /// Source routes are options like others (RFC 7126 §4.3).
             SourceRoutes "source-routes",
@@ -129,7 +129,7 @@ macro_rules! network {
             LandTaken "land-taken",
             /// The figures of a connection are gone once it has ended.
             FiguresForgotten "figures-forgotten",
-            /// TCP may be fragmented on the way (RFC 1191 §3).
+            /// TCP may be fragmented on the way (RFC 1191 §3; gVisor issue 5919).
             DfNotSet "df-not-set",
             /// A router may say that a path has grown (RFC 8201 §4).
             PmtuGrows "pmtu-grows",
@@ -177,7 +177,7 @@ macro_rules! network {
             UnansweredRequests "unanswered-requests",
             /// A reply whose neighbour is not known is lost (RFC 1122 §2.3.2.2).
             NothingWaits "nothing-waits",
-            /// Each packet asks for its neighbour (RFC 1122 §2.3.2.1: once a second).
+            /// Each packet asks for its neighbour (RFC 1122 §2.3.2.1: once a second; smoltcp issue 68).
             AsksEachTime "asks-each-time",
             /// What has expired is asked for by broadcast (RFC 1122 §2.3.2.1: its station first).
             AsksAllAgain "asks-all-again",

@@ -3,7 +3,7 @@
 macro_rules! recovery {
     ($next:ident $($rest:ident)* [$($bugs:tt)*]) => {
         $next! { $($rest)* [ $($bugs)*
-            /// Timeouts are not doubled (RFC 6298 §5.5; RFC 2525 §2.10).
+            /// Timeouts are not doubled (RFC 6298 §5.5; RFC 2525 §2.10; smoltcp pull request 1023).
             NoBackoff "no-backoff",
             /// Keepalive probes never end a connection (smoltcp has no count).
             EndlessKeepalive "endless-keepalive",
@@ -79,7 +79,7 @@ macro_rules! recovery {
             NoLeastTimeout "no-least-timeout",
             /// The timeout has no maximum (RFC 6298 §2.5).
             NoLongestTimeout "no-longest-timeout",
-            /// An acknowledgement of new data does not start the timer anew (RFC 6298 §5.3).
+            /// An acknowledgement of new data does not start the timer anew (RFC 6298 §5.3; smoltcp pull request 1018).
             TimerNotRestarted "timer-not-restarted",
             /// A valid sample does not end the backoff (RFC 6298 §5.7; nuttx pull request 19011).
             BackoffStays "backoff-stays",

@@ -31,13 +31,13 @@ macro_rules! transfer {
             DeafAfterShutdown "deaf-after-shutdown",
             /// The announced MSS is reduced by the options (RFC 6691).
             MssLessOptions "mss-less-options",
-            /// A full segment does not leave room for its options (RFC 2525 §2.18).
+            /// A full segment does not leave room for its options (RFC 2525 §2.18; smoltcp pull request 1161).
             OptionsNotCounted "options-not-counted",
             /// Our scale is used though the peer offers none (RFC 7323 §2.2).
             OneSidedScale "one-sided-scale",
             /// The right window edge moves back (RFC 9293 SHLD-14).
             EdgeGoesBack "edge-goes-back",
-            /// Each byte that is read opens the window (RFC 9293 MUST-39).
+            /// Each byte that is read opens the window (RFC 9293 MUST-39; gVisor issue 1522).
             SillyReceiver "silly-receiver",
             /// Every window is filled, however small (RFC 9293 MUST-38).
             SillySender "silly-sender",
@@ -45,7 +45,7 @@ macro_rules! transfer {
             AckByTimerOnly "ack-by-timer-only",
             /// What LRO joined is taken for one segment of the sender's (RFC 9293 SHLD-19).
             JoinedIsOne "joined-is-one",
-            /// A window that opens is not told (RFC 9293 §3.8.6.2.2; smoltcp pull request 935).
+            /// A window that opens is not told (RFC 9293 §3.8.6.2.2; smoltcp issue 199; smoltcp pull request 935).
             NoWindowUpdate "no-window-update",
             /// The first SACK block is not of what arrived last (RFC 2018 §4).
             OldestBlockFirst "oldest-block-first",
@@ -79,7 +79,7 @@ macro_rules! transfer {
             ThirdAckDataLost "third-ack-data-lost",
             /// A segment with an ACK of the future sets window and TS.Recent (RFC 9293 §3.10.7.4 drops it; CVE-2005-0356).
             FutureAcksCount "future-acks-count",
-            /// A FIN beyond a gap is told as the end (RFC 9293 §3.10.7.4, eighth).
+            /// A FIN beyond a gap is told as the end (RFC 9293 §3.10.7.4, eighth; smoltcp issue 111).
             FinBeforeItsTurn "fin-before-its-turn",
             /// Text beyond the FIN is taken.
             TextAfterFin "text-after-fin",
@@ -147,7 +147,7 @@ macro_rules! transfer {
             FinOfAChildEarly "fin-of-a-child-early",
             /// Two SACK blocks are told at most (RFC 2018 §4: as many as fit).
             TwoBlocks "two-blocks",
-            /// Blocks that touch are told as two (RFC 2018 §3).
+            /// Blocks that touch are told as two (RFC 2018 §3; FreeBSD review D16626: "does not coalesce properly").
             BlocksNeverMeet "blocks-never-meet",
             /// A duplicate beyond a gap is not reported (RFC 2883 §4.2).
             DsackBelowOnly "dsack-below-only",
