@@ -201,6 +201,8 @@ macro_rules! connection {
             LastAckEndsWithAnyAck "last-ack-ends-with-any-ack",
             /// In FIN-WAIT-2 nothing is acknowledged (smoltcp pull request 388).
             MuteInFinWait2 "mute-in-fin-wait-2",
+            /// A SYN is sent again with the number behind it (machnet pull request 56; FreeBSD review D25000).
+            SynAgainBeyond "syn-again-beyond",
         ] }
     };
 }

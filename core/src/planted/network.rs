@@ -185,6 +185,8 @@ macro_rules! network {
             EndlessNeighbours "endless-neighbours",
             /// A frame with a hash counts as judged by the NIC.
             HashIsBelieved "hash-is-believed",
+            /// Checksums of TCP are left to any NIC, whatever it can do (machnet pull request 56).
+            SumsLeftToAnyNic "sums-left-to-any-nic",
         ] }
     };
 }

@@ -167,6 +167,10 @@ macro_rules! recovery {
             FinNeverResent "fin-never-resent",
             /// A FIN is sent again with the number behind it (warp17 issue 15).
             FinResentBeyond "fin-resent-beyond",
+            /// Duplicates are counted in a byte (smoltcp issue 224: "attempt to add with overflow").
+            DuplicatesOverflow "duplicates-overflow",
+            /// What was acknowledged selectively, and then by number, is in flight for ever (gVisor issue 14092).
+            AckedStaysInFlight "acked-stays-in-flight",
         ] }
     };
 }

@@ -180,6 +180,10 @@ macro_rules! transfer {
             /// A segment some bytes behind the handshake brings a SYN cookie back, and what was lost before it is never missed (as in
             /// Linux, whose sum of cookie and sequence number is the same).
             CookieOfLaterBytes "cookie-of-later-bytes",
+            /// What lies beyond gaps may fill a quarter of the buffer, no more (gVisor issue 9153).
+            QuarterBeyondGaps "quarter-beyond-gaps",
+            /// Whatever else is sent opens the window by each byte that was read (gVisor issue 5984).
+            SillyWhenAsked "silly-when-asked",
         ] }
     };
 }

@@ -227,8 +227,9 @@ impl Connection {
             };
         }
         let again = self.snd.snd_max != self.snd.iss;
-        let mut header =
-            TcpHeader { seq: self.snd.iss, flags: TcpFlags::SYN, ..TcpHeader::default() };
+        let beyond = again && planted::is(Bug::SynAgainBeyond) && self.state == State::SynSent;
+        let seq = self.snd.iss + u32::from(beyond);
+        let mut header = TcpHeader { seq, flags: TcpFlags::SYN, ..TcpHeader::default() };
         if self.state == State::SynReceived {
             header.flags = TcpFlags::SYN.union(TcpFlags::ACK);
             header.ack = self.rcv.rcv_nxt;

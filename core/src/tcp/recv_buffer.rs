@@ -208,6 +208,8 @@ impl RecvBuffer {
         let mut from = start;
         let mut edge = self.anchor.offset;
         let mut again = None;
+        let much = planted::is(Bug::QuarterBeyondGaps)
+            && assembler.bytes() > io.rx_limit().saturating_sub(io.rx_consumed()) / 4;
         while let Some(gap) = assembler.first_gap(from, end) {
             if from < gap.start {
                 again = again.or(Some((from, gap.start)));
@@ -219,7 +221,7 @@ impl RecvBuffer {
                 // nothing would ever be taken again.
                 edge = if refused { edge } else { gap.end };
             } else {
-                refused = refused || assembler.insert(gap.start, gap.end).is_err();
+                refused = refused || much || assembler.insert(gap.start, gap.end).is_err();
             }
             if refused {
                 break;
@@ -378,7 +380,8 @@ impl RecvBuffer {
         let new = self.edge_allowed(scale, rings);
         let gain = new.distance_from(self.rcv_adv);
         let back = planted::is(Bug::EdgeGoesBack) && gain < 0;
-        if back || (gain > 0 && gain.unsigned_abs() >= self.edge_step(rings)) {
+        let any = planted::is(Bug::SillyWhenAsked);
+        if back || (gain > 0 && (any || gain.unsigned_abs() >= self.edge_step(rings))) {
             self.rcv_adv = new;
         }
         let promised = self.rcv_wnd();

@@ -237,6 +237,9 @@ impl Flight {
                 }
             } else {
                 self.sacked_bytes -= record.len;
+                if planted::is(Bug::AckedStaysInFlight) && self.lost_bytes == 0 {
+                    self.retrans_bytes += record.len;
+                }
                 self.sacked_segments = self.sacked_segments.saturating_sub(record.segments(mss));
             }
         }

@@ -16,6 +16,9 @@ impl Flight {
         let holes = self.lost_bytes.div_ceil(mss).max(1);
         let most = self.segments_out(mss).saturating_sub(holes);
         let counts = u32::from(self.dup_acks) < most || planted::is(Bug::EveryDuplicateCounts);
+        if planted::is(Bug::DuplicatesOverflow) {
+            assert!(self.dup_acks < 255, "attempt to add with overflow");
+        }
         self.dup_acks = self.dup_acks.saturating_add(u16::from(counts));
         counts
     }
