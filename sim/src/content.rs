@@ -3,6 +3,8 @@
 //! Both ends compute it, and so does the oracle on the wire; nothing is stored and nothing is compared
 //! with what somebody else remembers. `sim/programs/content.h` is the same function in C.
 
+use causeway_checksum::Implementation;
+
 /// What separates a word from the next one.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Bytes that are looked at together.
@@ -41,8 +43,19 @@ pub fn fill(flow: u64, index: u64, offset: u64, bytes: &mut [u8]) {
         *one = byte(flow, index, at);
         at += 1;
     }
-    let mut next = number(flow, index, at);
-    let (words, tail) = body.as_chunks_mut::<8>();
+    let first = number(flow, index, at);
+    // As the stack sums: with the widest registers that there are.
+    Implementation::detect().vectorised(
+        #[inline(always)]
+        || fill_words(first, body),
+    );
+}
+
+/// Fills `bytes` with whole words, the last of them perhaps in part.
+#[inline(always)]
+fn fill_words(first: u64, bytes: &mut [u8]) {
+    let mut next = first;
+    let (words, tail) = bytes.as_chunks_mut::<8>();
     for one in words {
         *one = word(next).to_le_bytes();
         next = next.wrapping_add(STEP);
@@ -53,7 +66,7 @@ pub fn fill(flow: u64, index: u64, offset: u64, bytes: &mut [u8]) {
 /// Getter: the position in `bytes` of the first one that is not the content at `offset` and on.
 pub fn mismatch(flow: u64, index: u64, offset: u64, bytes: &[u8]) -> Option<usize> {
     let head = unaligned(offset).min(bytes.len());
-    let mut next = number(flow, index, offset + head as u64);
+    let first = number(flow, index, offset + head as u64);
     let (start, body) = bytes.split_at(head);
     let (blocks, tail) = body.as_chunks::<BLOCK>();
     let suspect = |position: usize, piece: &[u8]| {
@@ -65,17 +78,31 @@ pub fn mismatch(flow: u64, index: u64, offset: u64, bytes: &[u8]) -> Option<usiz
     if let Some(position) = suspect(0, start) {
         return Some(position);
     }
-    for (block_number, block) in blocks.iter().enumerate() {
+    let different = Implementation::detect().vectorised(
+        #[inline(always)]
+        || different_block(first, blocks),
+    );
+    if let Some(number) = different {
+        return suspect(head + number * BLOCK, &blocks[number]);
+    }
+    suspect(bytes.len() - tail.len(), tail)
+}
+
+/// The first block that is not made of the words from `first` on.
+#[inline(always)]
+fn different_block(first: u64, blocks: &[[u8; BLOCK]]) -> Option<usize> {
+    let mut next = first;
+    for (number, block) in blocks.iter().enumerate() {
         let mut different = 0;
         for seen in block.as_chunks::<8>().0 {
             different |= u64::from_le_bytes(*seen) ^ word(next);
             next = next.wrapping_add(STEP);
         }
         if different != 0 {
-            return suspect(head + block_number * BLOCK, block);
+            return Some(number);
         }
     }
-    suspect(bytes.len() - tail.len(), tail)
+    None
 }
 
 /// Bytes up to the next whole word.

@@ -23,6 +23,15 @@ const REGISTERS_MAX: usize = 1 << 11;
 /// What the bias of all words of a register amounts to.
 const BIAS: u64 = (WIDTH as u64 / 2) << 15;
 
+/// Runs `work`.
+///
+/// # Safety
+/// The CPU must have AVX2.
+#[target_feature(enable = "avx2")]
+pub(crate) unsafe fn vectorised<R>(work: impl FnOnce() -> R) -> R {
+    work()
+}
+
 /// # Safety
 /// The CPU must have AVX2.
 #[target_feature(enable = "avx2")]

@@ -74,6 +74,18 @@ impl Implementation {
         }
     }
 
+    /// Runs `work`, compiled for the vector registers of this implementation where it is inlined: for other loops over bytes. What
+    /// `work` calls is inlined only if it is `#[inline(always)]`.
+    #[inline]
+    pub fn vectorised<R>(self, work: impl FnOnce() -> R) -> R {
+        match self.0 {
+            Kind::Portable => work(),
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            // SAFETY: as in `sum` for AVX2.
+            Kind::Avx2 => unsafe { avx2::vectorised(work) },
+        }
+    }
+
     /// Copies as many bytes as both slices have and returns the partial sum of what was copied.
     #[inline]
     pub fn copy_sum(self, src: &[u8], dst: &mut [u8]) -> u16 {

@@ -109,7 +109,7 @@ impl World {
         self.now = at;
         match due {
             Due::Alarm(host) => self.step_host(HostId(host)),
-            Due::Event(Happening::LaneHead(id)) => self.lane_head(id),
+            Due::Event(Happening::LaneHead(id)) => self.lane_head(id, end_at),
             Due::Event(Happening::Straggler(id, slot)) => self.straggler(id, slot),
             Due::Event(Happening::Edge(index)) => self.edge(index),
             Due::Event(Happening::GuestRuns(id, epoch)) => return self.run_guest(id, epoch),
@@ -218,12 +218,21 @@ impl World {
         }
     }
 
-    fn lane_head(&mut self, id: DirectionId) {
-        while let Some(flight) = self.lanes[id.0].poll_arrival(self.now) {
-            self.deliver(id, flight);
-        }
-        if let Some(at) = self.lanes[id.0].next_arrival() {
-            self.queue.push(at, Happening::LaneHead(id));
+    /// The first in-order frame of a direction arrives, and all behind it that arrive before anything else happens: each is an event,
+    /// without a way through the queue.
+    fn lane_head(&mut self, id: DirectionId, end_at: Instant) {
+        loop {
+            while let Some(flight) = self.lanes[id.0].poll_arrival(self.now) {
+                self.deliver(id, flight);
+            }
+            let Some(at) = self.lanes[id.0].next_arrival() else { return };
+            let is_next = self.queue.next_at().is_none_or(|other| at < other);
+            if !is_next || at > end_at || self.stats.events >= self.config.events_max {
+                self.queue.push(at, Happening::LaneHead(id));
+                return;
+            }
+            self.stats.events += 1;
+            self.now = at;
         }
     }
 
