@@ -1,4 +1,4 @@
-//! The short way of received frames: the next segments of an established connection, in IPv4 without options and TCP with
+//! The short way of received frames: the next segments of a connection that is established or half closed, in IPv4 without options and TCP with
 //! none but timestamps. Whatever is not exactly that takes the long way (`rx`), which decides alone about drops: nothing
 //! is changed before it is known that the whole segment is in order.
 
@@ -8,7 +8,6 @@ use super::recent::Recent;
 use super::sock::Kind;
 use crate::nic::{Frame, IfIndex};
 use crate::port::{AppPort, Completion};
-use crate::tcp::State;
 use crate::time::Instant;
 
 impl Stack {
@@ -53,6 +52,7 @@ impl Stack {
         let here = socket.interface == interface;
         let Some(stream) = socket.stream.of(socket.channel).filter(|_| here) else { return 0 };
         let Kind::Tcp { connection, .. } = &mut socket.kind else { return 0 };
+        let before = connection.state();
         let Some(mut run) = connection.begin_run(recent.ecn()) else { return 0 };
         let mut io = port.stream(stream);
         let (mut taken, mut bytes) = (0, 0);
@@ -92,7 +92,7 @@ impl Stack {
         let id = self.recent.id;
         // Nearly always there is nothing to tell but readiness.
         let Some(ready) = connection.take_readiness(self.events.is_on()) else {
-            self.settle(now, id, Some(State::Established), port);
+            self.settle(now, id, Some(before), port);
             return taken;
         };
         if ready && socket.announced {

@@ -6,6 +6,8 @@
 
 use std::net::IpAddr;
 
+use causeway_checksum::Implementation;
+
 use super::{Network, Packet, Transport};
 
 /// What became of a checksum.
@@ -48,7 +50,10 @@ impl PayloadSum {
     /// The sum of `bytes`.
     #[inline]
     pub fn of(bytes: &[u8]) -> Self {
-        Self(sum(bytes))
+        Self(Implementation::detect().vectorised(
+            #[inline(always)]
+            || sum(bytes),
+        ))
     }
 
     /// Getter: the same bytes at a place that is `places` bytes further in a stream.
@@ -84,7 +89,7 @@ const fn fold(sum: u64) -> u32 {
 }
 
 /// The sum of the little-endian 32-bit words of `bytes`, zeros behind them.
-#[inline]
+#[inline(always)]
 fn sum(bytes: &[u8]) -> u32 {
     let (blocks, tail) = bytes.as_chunks::<32>();
     let mut lanes = [0_u64; 8];

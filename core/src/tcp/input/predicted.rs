@@ -39,7 +39,7 @@ impl PlainHeader {
 
 impl Connection {
     /// The short way for a segment that was parsed in full. `None`: the long way.
-    pub(super) fn predicted(
+    pub(in crate::tcp) fn predicted(
         &mut self,
         now: Instant,
         segment: &SegmentIn<'_>,
@@ -66,14 +66,14 @@ impl Connection {
         Some(if taken { Disposition::Accept } else { Disposition::Ignore })
     }
 
-    /// Getter: segments of this connection whose ECN field is `ecn` may come in a run: it is in ESTABLISHED, and nothing is out of the
-    /// ordinary. `None`: each goes the long way.
+    /// Getter: segments of this connection whose ECN field is `ecn` may come in a run: it is in ESTABLISHED or half closed, one side of it
+    /// having sent all and its FIN, and nothing is out of the ordinary. `None`: each goes the long way.
     #[inline(always)]
     pub fn begin_run(&self, ecn: Ecn) -> Option<SegmentRun> {
         if planted::is(Bug::WaitsForPush) {
             return None;
         }
-        if self.state != State::Established
+        if !matches!(self.state, State::Established | State::FinWait2 | State::CloseWait)
             || self.snd.snd_wnd == 0
             || self.recovery.phase != Phase::Open
             || self.snd.more == More::Held
@@ -93,6 +93,7 @@ impl Connection {
             data_segments: 0,
             acks: 0,
             takes_data: !self.flags.reader.is_gone()
+                && !self.resets_late_data()
                 && !self.rcv.choked
                 && !self.rcv.has_gap()
                 && !self.rcv.fin_offset.is_known(),

@@ -2,12 +2,12 @@
 
 use std::vec;
 
-use super::pair::{CLIENT, Pair};
+use super::pair::{CLIENT, Pair, SERVER};
 use crate::tcp::recovery::Phase;
 use crate::tcp::seq::SeqNumber;
-use crate::tcp::{Config, Connection, MtuProbing, PlainHeader};
+use crate::tcp::{Config, Connection, Disposition, Ecn, MtuProbing, PlainHeader, SegmentIn, State};
 use crate::time::Duration;
-use crate::wire::tcp::{SackBlocks, TcpFlags, Timestamps};
+use crate::wire::tcp::{SackBlocks, TcpFlags, TcpHeader, Timestamps};
 
 /// A client with a little in flight, and `bytes` more written that it has not looked at.
 fn busy(bytes: usize) -> Pair {
@@ -175,7 +175,7 @@ fn acknowledgements_that_come_together_come_to_what_they_come_to_one_by_one() {
     let end = &mut pair.ends[CLIENT];
     let mut one_by_one = end.tcp.clone().unwrap();
     let together = end.tcp.as_mut().unwrap();
-    let mut run = together.begin_run(crate::tcp::Ecn::NotEct).unwrap();
+    let mut run = together.begin_run(Ecn::NotEct).unwrap();
     let (una, seq) = (together.snd.snd_una, together.rcv.rcv_nxt);
     let timestamps = Some(Timestamps { value: together.rcv.ts_recent + 20, echo: 0 });
     for count in 1..=4 {
@@ -193,4 +193,58 @@ fn acknowledgements_that_come_together_come_to_what_they_come_to_one_by_one() {
         (tcp.snd.snd_una, tcp.flight_bytes(), info.cwnd_bytes, info.ssthresh_bytes)
     };
     assert_eq!(state(together), state(&one_by_one));
+}
+
+/// What the short way and the long way make of a segment of the server's for the client.
+fn both_ways_of(pair: &mut Pair, header: &TcpHeader, payload: &[u8]) -> [Connection; 2] {
+    let now = pair.now + Duration::from_millis(3);
+    let payload_len = payload.len() as u32;
+    let payload = &[payload];
+    let segment = SegmentIn { header, payload, payload_len, gso_size: 0, ecn: Ecn::NotEct };
+    let end = &mut pair.ends[CLIENT];
+    let mut short = end.tcp.clone().unwrap();
+    let mut long = short.clone();
+    assert_eq!(short.predicted(now, &segment, &mut end.io.clone()), Some(Disposition::Accept));
+    long.counters.count_received(1, u32::from(payload_len > 0));
+    assert_eq!(long.handle_synchronized(now, &segment, &mut end.io), Disposition::Accept);
+    [short, long]
+}
+
+#[test]
+fn half_closed_connections_go_the_short_way_to_where_the_long_way_leads() {
+    let mut pair = Pair::established(Config::default());
+    pair.shutdown(CLIENT);
+    pair.run_until(|pair| pair.states() == [State::FinWait2, State::CloseWait]);
+    for len in [1, 1_448, 1_448, 700] {
+        pair.ends[SERVER].io.tx.extend(vec![3; len]);
+        let io = &pair.ends[SERVER].io;
+        pair.ends[SERVER].tcp.as_mut().unwrap().handle_app(pair.now, io);
+        let segment = pair.poll(SERVER).expect("the window is open");
+        let [short, long] = both_ways_of(&mut pair, &segment.header, &vec![3; len]);
+        assert_eq!(short, long, "{len} bytes in FIN-WAIT-2");
+        pair.ends[CLIENT].tcp = Some(short);
+        let acked = pair.poll(CLIENT);
+        let Some(ack) = acked else { continue };
+        // The server's side of it, in CLOSE-WAIT.
+        pair.ends.swap(CLIENT, SERVER);
+        let [short, long] = both_ways_of(&mut pair, &ack.header, &[]);
+        assert_eq!(short, long, "an acknowledgement in CLOSE-WAIT");
+        pair.ends[CLIENT].tcp = Some(short);
+        pair.ends.swap(CLIENT, SERVER);
+    }
+    assert_eq!(pair.states(), [State::FinWait2, State::CloseWait]);
+}
+
+#[test]
+fn what_comes_for_nobody_who_reads_goes_the_long_way() {
+    let mut pair = Pair::established(Config::default());
+    pair.ends[CLIENT].tcp().shutdown_read();
+    pair.shutdown(CLIENT);
+    pair.run_until(|pair| pair.states() == [State::FinWait2, State::CloseWait]);
+    let tcp = pair.ends[CLIENT].tcp();
+    let run = tcp.begin_run(Ecn::NotEct).unwrap();
+    let timestamps = Some(Timestamps { value: tcp.rcv.ts_recent + 1, echo: 0 });
+    let (seq, ack) = (tcp.rcv.rcv_nxt, tcp.snd.snd_una);
+    let header = PlainHeader { seq, ack, flags: TcpFlags::ACK, window: 9_000, timestamps };
+    assert!(!tcp.fits(&run, &header, 1), "it is answered with RST");
 }
