@@ -19,17 +19,14 @@ use causeway_sim::world::HostId;
 
 use super::{Load, Round, frames_of, timed};
 
-/// Of each ring of a socket, and of each buffer of smoltcp's.
-pub const RING_BYTES: usize = 256 << 10;
-
 /// The port of the first flow.
 const PORT: u16 = 7_000;
 
 /// A host with an address, and its NIC's other half.
-pub fn host(octet: u8) -> (PolledHost, Rc<NicPort>) {
+pub fn host(octet: u8, ring_bytes: usize) -> (PolledHost, Rc<NicPort>) {
     let config = PolledConfig {
         nics: vec![NicConfig::new(MacAddr([2, 0, 0, 0, 0, octet]))],
-        ring_bytes: RING_BYTES,
+        ring_bytes,
         streams_max: 256,
         granularity: Duration::ZERO,
     };
@@ -90,7 +87,7 @@ fn receiver(flow: usize, bytes: u64, done: Rc<Cell<usize>>) -> impl Program {
 /// Runs `load`; frames that arrived.
 pub fn streams(load: Load) -> u64 {
     let mut world = load.world();
-    let ((mut a, a_port), (mut b, b_port)) = (host(1), host(2));
+    let ((mut a, a_port), (mut b, b_port)) = (host(1, load.ring_bytes), host(2, load.ring_bytes));
     let done = Rc::new(Cell::new(0));
     for flow in 0..load.flows {
         let receiver = receiver(flow, load.bytes, Rc::clone(&done));

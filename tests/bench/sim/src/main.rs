@@ -24,13 +24,17 @@ struct Load {
     /// Of each flow.
     bytes: u64,
     rate_bps: u64,
+    /// Of each ring of a socket, and of each buffer of smoltcp's: more than what is on the way of a flow.
+    ring_bytes: usize,
 }
 
 impl Load {
     /// One stream over a link that is no bottleneck.
-    const ONE: Self = Self { flows: 1, bytes: 1 << 30, rate_bps: 100_000_000_000 };
+    const ONE: Self =
+        Self { flows: 1, bytes: 1 << 30, rate_bps: 100_000_000_000, ring_bytes: 256 << 10 };
     /// Many over one that is.
-    const MANY: Self = Self { flows: 64, bytes: 8 << 20, rate_bps: 10_000_000_000 };
+    const MANY: Self =
+        Self { flows: 64, bytes: 8 << 20, rate_bps: 10_000_000_000, ring_bytes: 64 << 10 };
 
     fn link(self) -> LinkConfig {
         LinkConfig::cable(self.rate_bps, Virtual::from_micros(5))

@@ -17,7 +17,6 @@ use smoltcp::phy::{self, Device, DeviceCapabilities, Medium};
 use smoltcp::socket::tcp;
 use smoltcp::wire::{EthernetAddress, HardwareAddress, IpAddress, IpCidr};
 
-use super::causeway::RING_BYTES;
 use super::{Load, frames_of};
 
 const PORT: u16 = 7_000;
@@ -96,6 +95,7 @@ struct Host {
     flows: Vec<Flow>,
     sends: bool,
     bytes: u64,
+    ring_bytes: usize,
     done: Rc<Cell<usize>>,
 }
 
@@ -113,14 +113,15 @@ impl Host {
             list.push(address).expect("room for one address");
         });
         let sockets = SocketSet::new(Vec::new());
-        let (sends, bytes) = (octet == 1, load.bytes);
-        let mut host = Self { ends, interface, sockets, flows: Vec::new(), sends, bytes, done };
+        let (sends, bytes, ring_bytes) = (octet == 1, load.bytes, load.ring_bytes);
+        let flows = Vec::new();
+        let mut host = Self { ends, interface, sockets, flows, sends, bytes, ring_bytes, done };
         (0..load.flows).for_each(|flow| host.open(flow));
         (host, port)
     }
 
     fn open(&mut self, flow: usize) {
-        let buffer = || tcp::SocketBuffer::new(vec![0; RING_BYTES]);
+        let buffer = || tcp::SocketBuffer::new(vec![0; self.ring_bytes]);
         let mut socket = tcp::Socket::new(buffer(), buffer());
         let port = PORT + flow as u16;
         if self.sends {

@@ -25,7 +25,7 @@ pub fn idle_day() -> f64 {
     let mut world = World::new(WorldConfig::new(1));
     let switch = world.add_relay("s", Box::new(Switch::new(usize::from(HOSTS))));
     for octet in 1..=HOSTS {
-        let (host, nic) = causeway::host(octet);
+        let (host, nic) = causeway::host(octet, 1 << 12);
         let host = world.add_host(&format!("h{octet}"), Box::new(host), Arc::default());
         let ends = [End::Nic { host, nic }, End::Relay(switch)];
         let names = [format!("h{octet}->s"), format!("s->h{octet}")];
