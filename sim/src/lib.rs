@@ -1,6 +1,7 @@
 //! Deterministic network simulator: the production engine, channel and client over simulated links.
 
 pub mod baton;
+pub mod capture;
 pub mod content;
 pub mod demo;
 pub mod explain;

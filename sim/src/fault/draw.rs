@@ -4,6 +4,7 @@ use causeway_backends::adapt::fault::{Verdict, decide};
 use causeway_core::rng::Stream;
 use causeway_core::time::Duration;
 
+use super::live::Live;
 use super::place::Place;
 use super::plan::{Fault, FaultPlan, Forgery, ForgeryKind, TcpOption};
 use super::profile::{Kind, LinkProfile};
@@ -24,6 +25,8 @@ pub enum FaultSource {
     Drawn(LinkProfile),
     /// Read from a plan.
     Planned(FaultPlan),
+    /// Made while frames are sent.
+    Live(Live),
 }
 
 impl FaultSource {

@@ -2,6 +2,7 @@
 
 mod dice;
 mod draw;
+mod live;
 mod place;
 mod plan;
 mod profile;
@@ -10,6 +11,7 @@ mod text;
 pub use causeway_backends::adapt::fault::FaultProfile;
 pub use dice::Dice;
 pub use draw::{Drawer, FaultSource};
+pub use live::{Decide, Live};
 pub use place::{IP, Place};
 pub use plan::{
     Condition, Counted, Decision, Event, Fault, FaultPlan, Forgery, ForgeryKind, Line, TargetKind,

@@ -1,6 +1,6 @@
 //! Where the decisions about a direction's frames come from.
 
-use crate::fault::{Decision, Drawer, Fault, FaultPlan, FaultSource};
+use crate::fault::{Decision, Drawer, Fault, FaultPlan, FaultSource, Live};
 
 /// Decides, and remembers what was decided.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ enum Source {
         decisions: Vec<(u64, Fault)>,
         next: usize,
     },
+    /// By somebody, to whom the direction goes by its name.
+    Live(Live, String),
     Healed,
 }
 
@@ -30,6 +32,7 @@ impl Decider {
             FaultSource::Planned(plan) => {
                 Source::Planned { decisions: plan.direction(name), next: 0 }
             }
+            FaultSource::Live(live) => Source::Live(live.clone(), name.to_owned()),
         };
         Self { source, decided: Vec::new() }
     }
@@ -39,6 +42,7 @@ impl Decider {
         match &mut self.source {
             Source::Healed => return,
             Source::Drawn(drawer) => drawer.draw(number, frame, out),
+            Source::Live(live, name) => live.decide(name, number, frame, out),
             Source::Planned { decisions, next } => {
                 while let Some(&(frame, fault)) = decisions.get(*next) {
                     if frame > number {

@@ -7,7 +7,7 @@ use super::excuse::{excuses, program_excuses};
 use super::host::{Counted, add_host};
 use super::programs::add_programs;
 use super::roster::Roster;
-use crate::fault::{FaultPlan, FaultSource, PlanError};
+use crate::fault::{FaultPlan, FaultSource, Live, PlanError};
 use crate::relay::{Route, Router, RouterPort, Switch};
 use crate::scenario::{LinkEnd, RouterSpec, Scenario};
 use crate::workload::{Ledger, SharedLedger};
@@ -58,12 +58,14 @@ pub(super) struct Built {
     pub(super) roster: Roster,
 }
 
-/// Command: a world in which nothing has happened yet. `events`: hosts tell what happens inside of them.
+/// Command: a world in which nothing has happened yet. `events`: hosts tell what happens inside of them. `live`: who decides about frames
+/// in place of the plan.
 pub(super) fn build(
     scenario: &Scenario,
     plan: &FaultPlan,
     seed: u64,
     events: bool,
+    live: Option<&Live>,
 ) -> Result<Built, TrialError> {
     let decides = !plan.frames().is_empty() || !plan.counted().is_empty();
     let draws = scenario.draws;
@@ -87,7 +89,9 @@ pub(super) fn build(
         nics.push(add_host(&mut world, scenario, (index, spec), &counted, &ledger)?);
     }
     let (switches, routers) = add_relays(&mut world, scenario);
-    let source = if draws {
+    let source = if let Some(live) = live {
+        FaultSource::Live(live.clone())
+    } else if draws {
         FaultSource::Drawn(scenario.faults.link)
     } else {
         FaultSource::Planned(plan.clone())

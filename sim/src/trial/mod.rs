@@ -15,4 +15,5 @@ mod watch;
 pub use build::TrialError;
 pub use case::{Case, CaseError};
 pub use outcome::{Outcome, Trial};
+pub(crate) use panic::catch;
 pub use roster::{VIOLATION_LINE, Written};

@@ -8,7 +8,7 @@ use super::case::Case;
 use super::panic::{Caught, catch};
 use super::roster::{Roster, Written};
 use super::watch::Watch;
-use crate::fault::FaultPlan;
+use crate::fault::{FaultPlan, Live};
 use crate::scenario::Scenario;
 use crate::tap::Tap;
 use crate::workload::{SharedLedger, Violation};
@@ -65,8 +65,21 @@ impl Trial {
     /// # Errors
     /// The case cannot be run at all.
     pub fn run(&self, taps: Vec<Box<dyn Tap>>) -> Result<Outcome, TrialError> {
+        self.run_as(taps, None)
+    }
+
+    /// Command: as [`Trial::run`], while `live` decides what happens to frames. What the plan says of frames is not done: it only says
+    /// what flows are excused by. [`Outcome::executed`] is the plan of which the same run comes.
+    ///
+    /// # Errors
+    /// As [`Trial::run`].
+    pub fn run_live(&self, live: &Live) -> Result<Outcome, TrialError> {
+        self.run_as(Vec::new(), Some(live))
+    }
+
+    fn run_as(&self, taps: Vec<Box<dyn Tap>>, live: Option<&Live>) -> Result<Outcome, TrialError> {
         let events = taps.iter().any(|tap| tap.wants_events());
-        let mut built = build(&self.scenario, &self.plan, self.seed, events)?;
+        let mut built = build(&self.scenario, &self.plan, self.seed, events, live)?;
         taps.into_iter().for_each(|tap| built.world.add_tap(tap));
         let Built { mut world, ledger, roster } = built;
         let watch = Watch::new(&self.scenario, &self.plan, &world);

@@ -198,7 +198,11 @@ pub fn read_text(path: &Path) -> anyhow::Result<String> {
     as_text(path, read_bytes(path)?)
 }
 
-fn read_bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
+/// The bytes of a file.
+///
+/// # Errors
+/// It cannot be read, or is too long.
+pub fn read_bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
     let name = path.display();
     let mut bytes = Vec::new();
     let file = File::open(path);

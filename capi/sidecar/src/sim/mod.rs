@@ -2,8 +2,10 @@
 
 mod bar;
 mod case;
+mod import;
 mod merge;
 mod outputs;
+mod replay;
 mod results;
 mod run;
 mod shrink;
@@ -15,7 +17,7 @@ use tracing::Level;
 
 use crate::logging;
 
-/// Run the stack in the simulator: one case, many seeds, a failing case made small.
+/// Run the stack in the simulator: one case, many seeds, a failing case made small, a capture made a case.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  causeway sim run --seed 7")]
 pub struct Args {
@@ -29,6 +31,8 @@ enum Command {
     Swarm(swarm::Args),
     Shrink(shrink::Args),
     Merge(merge::Args),
+    Import(import::Args),
+    Replay(replay::Args),
 }
 
 /// Runs it.
@@ -40,5 +44,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Command::Swarm(args) => swarm::run(args),
         Command::Shrink(args) => shrink::run(args),
         Command::Merge(args) => merge::run(args),
+        Command::Import(args) => import::run(args),
+        Command::Replay(args) => replay::run(args),
     }
 }

@@ -1,0 +1,111 @@
+//! Who captured where, and how the two clocks differ: from segments that both have.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+
+use super::ImportError;
+use super::matching::Key;
+use super::points::Point;
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(super) struct Clock {
+    /// The addresses of the host at each point.
+    pub(super) hosts: [Vec<IpAddr>; 2],
+    /// What is to be added to the time of each point: nanoseconds since the first packet of either, by one clock.
+    shift: [i128; 2],
+    /// By how much the second point's clock is ahead.
+    pub(super) ahead: i128,
+    /// The least time from one host to the other, taken for the same in both directions.
+    pub(super) delay: u64,
+}
+
+/// How much later the second point saw what it has in common with the first, from one address to another.
+type Lags = BTreeMap<(IpAddr, IpAddr), Vec<i128>>;
+
+impl Clock {
+    /// Compares two points.
+    ///
+    /// For a packet from the first one's host the second one sees it later by the delay and by what its clock is ahead; for one of the other
+    /// direction earlier by the delay. The least of the first and the greatest of the second are those of packets that waited nowhere.
+    pub(super) fn of(points: &[Point<'_>; 2]) -> Result<Self, ImportError> {
+        let lags = lags(points);
+        if lags.is_empty() {
+            return Err(ImportError::Strangers);
+        }
+        let mut votes: BTreeMap<IpAddr, i64> = BTreeMap::new();
+        let mut best: Option<(usize, i128, i128)> = None;
+        for ((x, y), there) in &lags {
+            let Some(back) = lags.get(&(*y, *x)).filter(|_| x < y) else { continue };
+            let (middle_there, middle_back) = (median(there), median(back));
+            let count = there.len().min(back.len());
+            let weight = count as i64;
+            // Whoever's packets are late at the second point is at the first.
+            let x_first = middle_there >= middle_back;
+            *votes.entry(*x).or_default() += if x_first { weight } else { -weight };
+            *votes.entry(*y).or_default() += if x_first { -weight } else { weight };
+            let (from_first, from_second) = if x_first { (there, back) } else { (back, there) };
+            let least = from_first.iter().min().copied().unwrap_or(0);
+            let greatest = from_second.iter().max().copied().unwrap_or(0);
+            if best.is_none_or(|(known, ..)| count > known) {
+                best = Some((count, least, greatest));
+            }
+        }
+        let Some((_, least, greatest)) = best else {
+            let (from, to) = lags.keys().next().copied().ok_or(ImportError::Strangers)?;
+            return Err(ImportError::OneWay { from, to });
+        };
+        let ahead = (least + greatest) / 2;
+        let delay = u64::try_from(((least - greatest) / 2).max(0)).unwrap_or(u64::MAX);
+        let at = |point: &Point<'_>| point.units.first().map(|unit| i128::from(unit.frame.at));
+        let first = [at(&points[0]), at(&points[1]).map(|at| at - ahead)];
+        let begin = first.into_iter().flatten().min().unwrap_or(0);
+        let of = |first: bool| {
+            let on_it = votes.iter().filter(move |(_, vote)| (**vote > 0) == first);
+            on_it.map(|(address, _)| *address).collect()
+        };
+        let shift = [-begin, -begin - ahead];
+        Ok(Self { hosts: [of(true), of(false)], shift, ahead, delay })
+    }
+
+    /// Getter: a time of a point, in nanoseconds from the begin.
+    pub(super) fn at(&self, point: usize, at: u64) -> i64 {
+        i64::try_from(i128::from(at) + self.shift[point]).unwrap_or(i64::MAX)
+    }
+
+    /// Getter: at which point the host with this address is.
+    pub(super) fn host(&self, address: IpAddr) -> Option<usize> {
+        self.hosts.iter().position(|addresses| addresses.contains(&address))
+    }
+}
+
+fn median(values: &[i128]) -> i128 {
+    let mut values = values.to_vec();
+    values.sort_unstable();
+    values.get(values.len() / 2).copied().unwrap_or(0)
+}
+
+/// Of segments that each point has exactly once.
+fn lags(points: &[Point<'_>; 2]) -> Lags {
+    let with_id = !points.iter().any(|point| point.has_parts);
+    let once = |point: &Point<'_>| {
+        let mut seen: HashMap<Key, (u32, u64)> = HashMap::new();
+        for unit in &point.units {
+            if let Some(segment) = &unit.segment {
+                let key = Key::whole(segment, with_id);
+                seen.entry(key).or_insert((0, unit.frame.at)).0 += 1;
+            }
+        }
+        seen
+    };
+    let second = once(&points[1]);
+    let mut lags = Lags::new();
+    for (key, (count, at)) in once(&points[0]) {
+        let Some((1, other)) = second.get(&key) else { continue };
+        let (from, to) = key.addresses();
+        if count == 1 && from != to {
+            lags.entry((from, to)).or_default().push(i128::from(*other) - i128::from(at));
+        }
+    }
+    lags
+}

@@ -1,0 +1,326 @@
+//! Hosts, link and flows, as far as a capture tells of them.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use causeway_core::ip::InterfaceAddress;
+use causeway_core::time::{Duration, Instant};
+
+use super::super::{Connection, Half, Role, Segment};
+use super::ImportError;
+use super::clock::Clock;
+use super::differences::Change;
+use super::events::{Event, Observed};
+use super::matching::Lane;
+use super::resolve::DIRECTIONS;
+use crate::fault::{Condition, Decision, FaultPlan};
+use crate::link::wire_bytes;
+
+/// The names of the hosts at the two points.
+pub(super) const HOSTS: [&str; 2] = ["a", "b"];
+/// Most flows of a case.
+const FLOWS_MAX: usize = 1_000;
+/// IPv6 addresses are the host's a few seconds after the start (RFC 4862 5.4).
+const V6_START_MS: u64 = 3_000;
+/// A scenario lasts a day at most.
+const DAY_MS: u64 = 86_400_000;
+/// What links carry where frames of two sizes do not tell: in kbit/s.
+const RATE_KBIT_S: u64 = 1_000_000;
+/// Frames up to this many bytes are short, and those from that many on are long.
+const SHORT: usize = 200;
+const LONG: usize = 900;
+/// Less than this is lost in the clocks, in nanoseconds.
+const TELLING: i64 = 5_000;
+
+/// A flow of the case.
+#[derive(Clone, Debug)]
+pub(super) struct Flow {
+    toml: String,
+    /// What comments say of it.
+    pub(super) words: String,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Described {
+    pub(super) toml: String,
+    pub(super) flows: Vec<Flow>,
+    /// By connection.
+    pub(super) flow_of: Vec<Option<usize>>,
+    /// What was sent, by direction.
+    pub(super) segments: [Vec<Segment>; 2],
+    /// What was so all the time.
+    pub(super) spans: FaultPlan,
+    clamped: [Option<u16>; 2],
+    pub(super) rate_kbit_s: u64,
+    pub(super) delay_us: u64,
+    /// Connections that are none of the flows.
+    pub(super) left_out: u64,
+}
+
+impl Described {
+    pub(super) fn of(
+        clock: &Clock,
+        lanes: &[Lane<'_>; 2],
+        observed: &Observed,
+    ) -> Result<Self, ImportError> {
+        let connections = observed.connections.all();
+        let (hosts, addresses) = hosts(clock, connections);
+        let mut flow_of = vec![None; connections.len()];
+        let mut flows = Vec::new();
+        let v6 = addresses.iter().all(|own| own.iter().any(IpAddr::is_ipv6));
+        for (index, connection) in connections.iter().enumerate() {
+            let usable = |ip: IpAddr| addresses.iter().position(|own| own.contains(&ip));
+            let ends = (usable(connection.client.ip()), usable(connection.server.ip()));
+            let (Some(from), Some(_)) = ends else { continue };
+            if flows.len() < FLOWS_MAX {
+                flow_of[index] = Some(flows.len());
+                flows.push(flow(
+                    index,
+                    connection,
+                    observed,
+                    from,
+                    if v6 { V6_START_MS } else { 1 },
+                ));
+            }
+        }
+        if flows.is_empty() {
+            return Err(ImportError::Nothing);
+        }
+        let (rate_kbit_s, delay_us) = link(clock, lanes);
+        let last = lanes.iter().flat_map(|lane| &lane.sent).map(|seen| seen.at).max().unwrap_or(0);
+        // Another stack may take longer: until twice the time everything is done to it.
+        let heal_ms = (u64::try_from(last / 1_000_000).unwrap_or(0) * 2 + 20_000).min(DAY_MS);
+        let segments = [0, 1].map(|lane: usize| {
+            lanes[lane].sent.iter().filter_map(|seen| seen.unit.segment).collect()
+        });
+        let mut described = Self {
+            toml: String::new(),
+            left_out: (connections.len() - flows.len()) as u64,
+            flows,
+            flow_of,
+            segments,
+            spans: FaultPlan::new(),
+            clamped: [None; 2],
+            rate_kbit_s,
+            delay_us,
+        };
+        described.clamp(observed, heal_ms);
+        described.write(&hosts, heal_ms);
+        Ok(described)
+    }
+
+    /// Getter: the event is part of what is so all the time.
+    pub(super) fn is_spanned(&self, event: &Event) -> bool {
+        matches!(event.change, Change::Clamp(_)) && self.clamped[event.lane].is_some()
+    }
+
+    /// An MSS that was lowered stays so: for all SYNs of the direction.
+    fn clamp(&mut self, observed: &Observed, heal_ms: u64) {
+        for (lane, name) in DIRECTIONS.iter().enumerate() {
+            let clamps = observed.events.iter().filter(|event| event.lane == lane);
+            let least = clamps.filter_map(|event| match event.change {
+                Change::Clamp(mss) => Some(mss),
+                _ => None,
+            });
+            self.clamped[lane] = least.min();
+            if let Some(mss) = self.clamped[lane] {
+                self.spans.push(Decision::Span {
+                    target: (*name).to_owned(),
+                    from: Instant::ZERO,
+                    until: Instant::ZERO + Duration::from_millis(heal_ms),
+                    condition: Condition::MssClamp(mss),
+                });
+            }
+        }
+    }
+
+    fn write(&mut self, hosts: &[String; 2], heal_ms: u64) {
+        let toml = &mut self.toml;
+        let (rate, delay) = (self.rate_kbit_s, self.delay_us);
+        // Writing to a string cannot fail.
+        let _ = writeln!(toml, "host = [\n  {},\n  {},\n]", hosts[0], hosts[1]);
+        let _ = writeln!(
+            toml,
+            "link = [{{ between = [\"a\", \"b\"], rate_kbit_s = {rate}, delay_us = {delay} }}]"
+        );
+        toml.push_str("flow = [\n");
+        for flow in &self.flows {
+            let _ = writeln!(toml, "  {},", flow.toml);
+        }
+        let _ = writeln!(toml, "]\nrun = {{ heal_ms = {heal_ms} }}");
+    }
+}
+
+/// The hosts in TOML, and the addresses of each that can be used.
+fn hosts(clock: &Clock, connections: &[Connection]) -> ([String; 2], [Vec<IpAddr>; 2]) {
+    let first = |host: usize, v6: bool| {
+        let used = |ip: &&IpAddr| {
+            ip.is_ipv6() == v6
+                && InterfaceAddress::new(**ip, if v6 { 128 } else { 32 }).is_ok()
+                && connections.iter().any(|c| c.client.ip() == **ip || c.server.ip() == **ip)
+        };
+        clock.hosts[host].iter().find(used).copied()
+    };
+    // Flows go to the first address of a version: it is the only one.
+    let pairs = [false, true].map(|v6| first(0, v6).zip(first(1, v6)));
+    let mut addresses = [Vec::new(), Vec::new()];
+    let mut written = [Vec::new(), Vec::new()];
+    let mut routes = [Vec::new(), Vec::new()];
+    for (a, b) in pairs.into_iter().flatten() {
+        let (link_len, host_len) = if a.is_ipv4() { (24, 32) } else { (64, 128) };
+        let both = (InterfaceAddress::new(a, link_len), InterfaceAddress::new(b, link_len));
+        let together = matches!(both, (Ok(first), Ok(_)) if first.contains(b));
+        let len = if together { link_len } else { host_len };
+        for (host, (own, peer)) in [(a, b), (b, a)].into_iter().enumerate() {
+            addresses[host].push(own);
+            written[host].push(format!("\"{own}/{len}\""));
+            if !together {
+                let to = format!("{{ destination = \"{peer}/{host_len}\", interface = \"eth0\" }}");
+                routes[host].push(to);
+            }
+        }
+    }
+    let toml = [0, 1].map(|host: usize| {
+        let route = match routes[host].as_slice() {
+            [] => String::new(),
+            routes => format!(", route = [{}]", routes.join(", ")),
+        };
+        let halves = halves(&addresses[host], connections);
+        let mtu = mtu(&halves, addresses[host].iter().any(IpAddr::is_ipv6));
+        format!(
+            "{{ name = \"{}\", interface = [{{ name = \"eth0\", mtu = {mtu}, addresses = [{}] }}]{route}, tcp = {{ {} }} }}",
+            HOSTS[host],
+            written[host].join(", "),
+            settings(&halves)
+        )
+    });
+    (toml, addresses)
+}
+
+/// What a host sent, with what its peer did, by connection.
+fn halves<'a>(own: &[IpAddr], connections: &'a [Connection]) -> Vec<(bool, &'a Half, &'a Half)> {
+    let of = |connection: &'a Connection| {
+        let role = if own.contains(&connection.client.ip()) {
+            Role::Client
+        } else if own.contains(&connection.server.ip()) {
+            Role::Server
+        } else {
+            return None;
+        };
+        let v6 = connection.client.is_ipv6();
+        Some((v6, connection.half(role), connection.half(role.other())))
+    };
+    connections.iter().filter_map(of).collect()
+}
+
+/// What a host's link carries, from the MSS that it announced.
+fn mtu(halves: &[(bool, &Half, &Half)], v6: bool) -> u32 {
+    let announced = halves.iter().filter_map(|(v6, own, _)| {
+        let mss = own.opening.as_ref()?.options.mss?;
+        Some(u32::from(mss) + if *v6 { 60 } else { 40 })
+    });
+    let sent = || {
+        let sizes = halves.iter().map(|(_, own, _)| own.packet_max);
+        sizes.filter(|bytes| *bytes <= 9_000).max().unwrap_or(0).max(1_500)
+    };
+    let mtu = announced.max().unwrap_or_else(sent);
+    mtu.clamp(if v6 { 1_280 } else { 576 }, 9_000)
+}
+
+/// Options that SYNs had, or had not where they could.
+fn settings(halves: &[(bool, &Half, &Half)]) -> String {
+    let offered = |has: fn(&super::super::Opening) -> bool| {
+        let mut said: Option<bool> = None;
+        for (_, own, peer) in halves {
+            let Some(opening) = &own.opening else { continue };
+            // Who answers has what was offered to it only.
+            let free = peer.opening.as_ref().is_none_or(has);
+            if has(opening) {
+                said = Some(true);
+            } else if free {
+                said = said.or(Some(false));
+            }
+        }
+        said.unwrap_or(true)
+    };
+    let sack = offered(|opening| opening.options.sack_permitted);
+    let timestamps = offered(|opening| opening.options.timestamps.is_some());
+    let scaling = offered(|opening| opening.options.window_scale.is_some());
+    let ecn = halves.iter().any(|(_, own, _)| own.opening.is_some_and(|opening| opening.ecn));
+    format!(
+        "sack = {sack}, timestamps = {timestamps}, window_scaling = {scaling}, ecn = {}",
+        if ecn { 1 } else { 2 }
+    )
+}
+
+fn flow(
+    index: usize,
+    connection: &Connection,
+    observed: &Observed,
+    from: usize,
+    start_ms: u64,
+) -> Flow {
+    let talk = &observed.talks[index];
+    let [client, server] = &connection.halves;
+    let start = u64::try_from(talk.begins_at / 1_000_000).unwrap_or(0);
+    let start = (start + start_ms).min(DAY_MS);
+    let (what, words) = match talk.requests() {
+        Some((count, round, equal)) => {
+            let about = if equal { "" } else { "; their lengths differ, these are the means" };
+            let (asked, answered) = (round.asked, round.answered);
+            let what = format!(
+                "kind = \"request\", bytes = {asked}, reply_bytes = {answered}, count = {count}"
+            );
+            (what, format!("{count} requests{about}"))
+        }
+        None => {
+            let (sent, replied) = (client.sent, server.sent);
+            let what = format!("kind = \"stream\", bytes = {sent}, reply_bytes = {replied}");
+            (what, format!("{sent} bytes there, {replied} back"))
+        }
+    };
+    let (a, b) = (HOSTS[from], HOSTS[1 - from]);
+    let ipv6 = if connection.client.is_ipv6() { ", ipv6 = true" } else { "" };
+    let begun = if client.opening.is_some() { "" } else { "; it had begun before the capture" };
+    let Connection { client, server, .. } = connection;
+    Flow {
+        toml: format!("{{ from = \"{a}\", to = \"{b}\", {what}, start_ms = {start}{ipv6} }}"),
+        words: format!("{client} to {server}: {words}{begun}"),
+    }
+}
+
+/// Rate in kbit/s and delay in microseconds: how much longer long frames take than short ones.
+fn link(clock: &Clock, lanes: &[Lane<'_>; 2]) -> (u64, u64) {
+    let mut found: Option<(u64, i64)> = None;
+    for lane in lanes {
+        let mut short: Option<(i64, usize)> = None;
+        let mut long: Option<(i64, usize)> = None;
+        for (sent, arrivals) in lane.sent.iter().zip(&lane.arrivals) {
+            let (Some(&first), None) = (arrivals.first(), sent.unit.part) else { continue };
+            let len = sent.unit.frame.whole_len + super::super::frame::ETHERNET_LEN;
+            let lasted = lane.received[first].at - sent.at;
+            let class = if len <= SHORT {
+                &mut short
+            } else if len >= LONG {
+                &mut long
+            } else {
+                continue;
+            };
+            if class.is_none_or(|(known, _)| lasted < known) {
+                *class = Some((lasted, len));
+            }
+        }
+        let (Some((short, few)), Some((long, many))) = (short, long) else { continue };
+        let bits = (wire_bytes(many) - wire_bytes(few)) * 8;
+        let longer = long - short;
+        if longer >= TELLING {
+            let rate = bits.saturating_mul(1_000_000) / longer.unsigned_abs();
+            found = found.max(Some((rate.clamp(1, RATE_KBIT_S * 1_000), short)));
+        }
+    }
+    let rate = found.map_or(RATE_KBIT_S, |(rate, _)| rate);
+    // The least frame has to be serialised within the least time.
+    let serialised = wire_bytes(60) * 8 * 1_000_000 / rate.max(1);
+    (rate, clock.delay.saturating_sub(serialised).div_ceil(1_000).min(60_000_000))
+}

@@ -1,0 +1,133 @@
+//! What of a capture can be used, and how much cannot.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::file::Capture;
+use super::frame::{self, Frame, Read};
+use super::link::Carried;
+
+/// Packets that nothing is made of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Skipped {
+    /// ARP.
+    pub arp: u64,
+    /// UDP datagrams.
+    pub udp: u64,
+    /// ICMP and ICMPv6.
+    pub icmp: u64,
+    /// IP fragments.
+    pub fragments: u64,
+    /// Other protocols.
+    pub other: u64,
+    /// Too little of them was kept.
+    pub cut: u64,
+    /// IP packets that cannot be read. They are among the frames, though: a link may have damaged them.
+    pub unreadable: u64,
+    /// Packets of link types that are not known, by LINKTYPE_ number.
+    pub links: BTreeMap<u16, u64>,
+}
+
+impl Skipped {
+    /// Getter: how many.
+    pub fn count(&self) -> u64 {
+        let Self { arp, udp, icmp, fragments, other, cut, unreadable, links } = self;
+        let links: u64 = links.values().sum();
+        arp + udp + icmp + fragments + other + cut + unreadable + links
+    }
+}
+
+impl fmt::Display for Skipped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { arp, udp, icmp, fragments, other, cut, unreadable, links } = self;
+        let counts = [
+            (*arp, "ARP"),
+            (*udp, "UDP"),
+            (*icmp, "ICMP"),
+            (*fragments, "fragments"),
+            (*other, "other protocols"),
+            (*cut, "cut"),
+            (*unreadable, "unreadable"),
+        ];
+        let counts = counts.into_iter().filter(|(count, _)| *count > 0);
+        let mut words: Vec<String> =
+            counts.map(|(count, what)| format!("{count} {what}")).collect();
+        let unknown = |(link, count): (&u16, &u64)| format!("{count} of link type {link}");
+        words.extend(links.iter().map(unknown));
+        write!(f, "{}", if words.is_empty() { "none".to_owned() } else { words.join(", ") })
+    }
+}
+
+/// The TCP segments of a capture, and what cannot be read, in order of time.
+#[derive(Clone, Debug, Default)]
+pub struct Trace<'a> {
+    /// In order of time; of equal times in that of the file.
+    pub frames: Vec<Frame<'a>>,
+    /// What else there was.
+    pub skipped: Skipped,
+}
+
+impl<'a> Trace<'a> {
+    /// What of `capture` can be used.
+    pub fn of(capture: &Capture<'a>) -> Self {
+        let mut trace = Self::default();
+        let mut scratch = Vec::new();
+        for record in &capture.records {
+            let link = capture.interfaces[record.interface].link;
+            let skipped = &mut trace.skipped;
+            let bytes = match link.carried(record.bytes) {
+                Carried::Ip(bytes) => bytes,
+                Carried::Arp => {
+                    skipped.arp += 1;
+                    continue;
+                }
+                Carried::Other => {
+                    skipped.other += 1;
+                    continue;
+                }
+                Carried::Cut => {
+                    skipped.cut += 1;
+                    continue;
+                }
+                Carried::Unknown(link) => {
+                    *skipped.links.entry(link).or_default() += 1;
+                    continue;
+                }
+            };
+            let missing = record.original_len as usize - record.bytes.len();
+            let whole_len = bytes.len() + missing;
+            let read = frame::read(bytes, whole_len, &mut scratch);
+            let segment = match read {
+                Read::Segment(segment) => Some(segment),
+                Read::Unreadable => {
+                    skipped.unreadable += 1;
+                    None
+                }
+                Read::Fragment => {
+                    skipped.fragments += 1;
+                    continue;
+                }
+                Read::Udp => {
+                    skipped.udp += 1;
+                    continue;
+                }
+                Read::Icmp => {
+                    skipped.icmp += 1;
+                    continue;
+                }
+                Read::Other => {
+                    skipped.other += 1;
+                    continue;
+                }
+                Read::Cut => {
+                    skipped.cut += 1;
+                    continue;
+                }
+            };
+            let (number, at, interface) = (record.number, record.at, record.interface);
+            trace.frames.push(Frame { number, at, interface, bytes, whole_len, segment });
+        }
+        trace.frames.sort_by_key(|frame| frame.at);
+        trace
+    }
+}
