@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use super::{Frame, Segment};
+use super::{Frame, PACKETS_MAX, Segment};
 use crate::packet::{Flags, Verdict};
 
 /// A segment, or the part of a longer one that the wire carries at a time.
@@ -21,8 +21,15 @@ const STAMPS: u32 = 12;
 /// What a segment carries where no SYN says it: Ethernet's 1500 bytes.
 const MSS: u32 = 1_460;
 
+/// Most units of a capture: when there are so many, what is longer than a segment stays whole.
+const UNITS_MAX: usize = 2 * PACKETS_MAX;
+
 /// Cuts what is longer than the connection's segments. True where there is such a one.
 pub(super) fn units(frames: Vec<Frame<'_>>) -> (Vec<Unit<'_>>, bool) {
+    units_within(frames, UNITS_MAX)
+}
+
+fn units_within(frames: Vec<Frame<'_>>, most: usize) -> (Vec<Unit<'_>>, bool) {
     let mut least: BTreeMap<(SocketAddr, SocketAddr), u32> = BTreeMap::new();
     for segment in frames.iter().filter_map(|frame| frame.segment.as_ref()) {
         if let Some(mss) = segment.tcp.options.mss.filter(|_| segment.tcp.flags.has(Flags::SYN)) {
@@ -45,7 +52,12 @@ pub(super) fn units(frames: Vec<Frame<'_>>) -> (Vec<Unit<'_>>, bool) {
         }
         has_parts = true;
         let room = mss - if segment.tcp.options.timestamps.is_some() { STAMPS } else { 0 };
-        for part in 0..segment.payload_len.div_ceil(room) {
+        let parts = segment.payload_len.div_ceil(room);
+        if units.len() + parts as usize > most {
+            units.push(Unit { frame, segment: Some(segment), part: None });
+            continue;
+        }
+        for part in 0..parts {
             let segment = cut(&segment, part * room, room);
             units.push(Unit { frame, segment: Some(segment), part: Some(part) });
         }
@@ -64,4 +76,28 @@ fn cut(whole: &Segment, from: u32, room: u32) -> Segment {
         part.tcp.flags.0 &= !(Flags::FIN.0 | Flags::PSH.0);
     }
     part
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{ACK, Made, pcap};
+    use super::super::{Capture, Trace};
+    use super::*;
+
+    #[test]
+    fn what_is_longer_than_a_segment_is_several_while_there_is_room_for_them() {
+        let ip = Made::new((1, 4_000), (2, 80), (100, 7), ACK).data(10_000).ip();
+        // Forty bytes are kept of each: the length alone costs whoever made the file nothing.
+        let packets = vec![(0, ip[..40].to_vec(), ip.len()); 3];
+        let file = pcap(101, false, false, &packets);
+        let frames = || Trace::of(&Capture::read(&file).expect("it is a capture")).frames;
+        let (all, has_parts) = units_within(frames(), 100);
+        assert_eq!((all.len(), has_parts), (21, true));
+        let segments: Vec<_> = all[..7].iter().filter_map(|unit| unit.segment).collect();
+        let lens: Vec<u32> = segments.iter().map(|segment| segment.payload_len).collect();
+        assert_eq!(lens, [1_460, 1_460, 1_460, 1_460, 1_460, 1_460, 1_240]);
+        assert_eq!(segments[6].tcp.seq, 100 + 6 * 1_460);
+        let (some, _) = units_within(frames(), 10);
+        assert_eq!(some.len(), 9, "seven parts of the first, the others whole");
+    }
 }
