@@ -203,6 +203,7 @@ fn run_leg(
         nodes: Vec::new(),
         ends: Vec::new(),
         frames: FrameLog::default(),
+        spans: Vec::new(),
     };
     Ok((report, page))
 }

@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use std::rc::Rc;
 
 use super::topology::Topology;
-use crate::report::{FrameLog, LegPage, Page, Recorder, Verdict};
+use crate::fault::condition_words;
+use crate::report::{FrameLog, LegPage, Page, Recorder, SpanMark, Verdict};
 use crate::scenario::Scenario;
 use crate::tap::DirectionId;
 use crate::trial::{Case, Outcome, Written};
@@ -79,6 +80,12 @@ impl Html {
         }));
         let lines: Vec<String> =
             executed.decisions().take(EXECUTED_MAX).map(ToString::to_string).collect();
+        let spans = self.case.plan.spans().map(|(target, from, until, condition)| SpanMark {
+            target: target.to_owned(),
+            words: condition_words(condition),
+            from,
+            until,
+        });
         let directions = &self.topology.directions;
         let order = order(&self.topology);
         let place = |node| order.iter().position(|one| *one == node).unwrap_or(0);
@@ -91,6 +98,7 @@ impl Html {
             nodes: order.iter().map(|node| self.topology.nodes[*node].clone()).collect(),
             ends: directions.iter().map(|direction| direction.nodes.map(place)).collect(),
             frames: self.frames.take(),
+            spans: spans.collect(),
         };
         let version = env!("CARGO_PKG_VERSION");
         let page = Page {

@@ -8,6 +8,8 @@ use causeway_core::port::Transport;
 use causeway_core::time::Instant;
 use hdrhistogram::Histogram;
 
+use crate::tap::DirectionId;
+
 /// The longest round trip that is told apart: 100 s.
 const RTT_NANOS_MAX: u64 = 100_000_000_000;
 
@@ -48,6 +50,28 @@ pub struct Sent {
     pub again: bool,
     /// The link lost or damaged it.
     pub lost: bool,
+    /// The frame that carried it: its direction, and its number there.
+    pub frame: Option<(DirectionId, u64)>,
+}
+
+/// What the receiver offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// When the sender heard of it.
+    pub at: Instant,
+    /// One past the last number that may be sent.
+    pub edge: u64,
+    /// How many beyond what is acknowledged.
+    pub window: u32,
+}
+
+/// The state of the sender's end from a moment on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateChange {
+    /// When.
+    pub at: Instant,
+    /// Its name: of TCP as in RFC 9293 §3.3.2.
+    pub to: String,
 }
 
 /// One direction of one connection. Bounded: beyond [`Flow::SAMPLES_MAX`] samples nothing more is kept, and
@@ -66,6 +90,12 @@ pub struct Flow {
     pub acked: Vec<(Instant, u64)>,
     /// The sender's window.
     pub windows: Vec<WindowSample>,
+    /// What the receiver offered.
+    pub offers: Vec<Offer>,
+    /// The states of the sender's end.
+    pub states: Vec<StateChange>,
+    /// The window scale in the sender's SYN (RFC 7323 §2).
+    pub window_scale: Option<u8>,
     /// Retransmissions as the sender logged them.
     pub retransmits: Vec<(Instant, RetransmitCause)>,
     /// Samples are missing at the end.
@@ -85,6 +115,10 @@ pub struct Flow {
 impl Flow {
     /// The most samples of each kind.
     pub const SAMPLES_MAX: usize = 400_000;
+    /// The most changes of state.
+    pub const STATES_MAX: usize = 1_000;
+    /// What an end is in while nobody has told more.
+    const OPENED: &'static str = "Opened";
     /// Among so many of the last segments is the one that was lost beyond the first link.
     const UNDER_WAY_MAX: usize = 4_096;
 
@@ -97,6 +131,9 @@ impl Flow {
             sent: Vec::new(),
             acked: Vec::new(),
             windows: Vec::new(),
+            offers: Vec::new(),
+            states: Vec::new(),
+            window_scale: None,
             retransmits: Vec::new(),
             truncated: false,
             first: None,
@@ -141,9 +178,47 @@ impl Flow {
             self.timed.push_back((to, at));
         }
         if self.sent.len() < Self::SAMPLES_MAX {
-            self.sent.push(Sent { at, from, to, again, lost });
+            self.sent.push(Sent { at, from, to, again, lost, frame: None });
         } else {
             self.truncated = true;
+        }
+    }
+
+    /// Input: what was sent last is this frame.
+    pub fn on_frame(&mut self, frame: (DirectionId, u64)) {
+        if let Some(sent) = self.sent.last_mut().filter(|_| !self.truncated) {
+            sent.frame = Some(frame);
+        }
+    }
+
+    /// Input: the sender hears that `window` numbers beyond `ack` may be sent.
+    pub fn on_offer(&mut self, at: Instant, ack: u32, window: u32) {
+        if self.first.is_none() {
+            return;
+        }
+        let edge = self.relative(ack) + u64::from(window);
+        let is_new =
+            self.offers.last().is_none_or(|last| (last.edge, last.window) != (edge, window));
+        if is_new && self.offers.len() < Self::SAMPLES_MAX {
+            self.offers.push(Offer { at, edge, window });
+        }
+    }
+
+    /// Input: the sender's end exists.
+    pub fn on_opened(&mut self, at: Instant) {
+        self.on_state(at, None, Self::OPENED.to_owned());
+    }
+
+    /// Input: the sender's end is in the state `to`; before it was in `from`, where that is known.
+    pub fn on_state(&mut self, at: Instant, from: Option<String>, to: String) {
+        if let (Some(from), Some(last)) = (from, self.states.last_mut())
+            && last.to == Self::OPENED
+        {
+            last.to = from;
+        }
+        let is_new = self.states.last().is_none_or(|last| last.to != to);
+        if is_new && self.states.len() < Self::STATES_MAX {
+            self.states.push(StateChange { at, to });
         }
     }
 
@@ -298,6 +373,28 @@ mod tests {
             flow.on_sent(Instant::ZERO, seq, 1, lost);
         }
         assert_eq!((flow.sent_again(), flow.lost(), flow.needless()), (3, 2, 2));
+    }
+
+    #[test]
+    fn states_follow_each_other_and_the_first_one_is_told_afterwards() {
+        let mut flow = flow();
+        flow.on_opened(Instant::ZERO);
+        assert_eq!(flow.states[0].to, "Opened");
+        for (from, to) in [("SynSent", "Established"), ("Established", "Established")] {
+            flow.on_state(Instant::ZERO, Some(from.to_owned()), to.to_owned());
+        }
+        let states: Vec<&str> = flow.states.iter().map(|change| change.to.as_str()).collect();
+        assert_eq!(states, ["SynSent", "Established"]);
+    }
+
+    #[test]
+    fn an_offer_ends_so_far_beyond_what_is_acknowledged() {
+        let mut flow = flow();
+        flow.on_offer(Instant::ZERO, 7, 10);
+        flow.on_sent(Instant::ZERO, 100, 50, false);
+        flow.on_offer(Instant::ZERO, 120, 1_000);
+        flow.on_offer(Instant::ZERO, 120, 1_000);
+        assert_eq!(flow.offers, [Offer { at: Instant::ZERO, edge: 1_020, window: 1_000 }]);
     }
 
     #[test]

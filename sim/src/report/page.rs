@@ -1,19 +1,23 @@
 //! From recordings to the page.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use causeway_core::event::RetransmitCause;
 use causeway_core::time::Instant;
 
 use super::flow::{Flow, Sent, Unit};
-use super::frames::{FrameLog, FrameMark};
+use super::frames::{FrameKind, FrameLog, FrameMark};
 use super::json::{micros, push_numbers, push_text};
 use super::recorder::Recording;
 use super::thin::{bars, pick};
 use crate::fault::Fault;
+use crate::tap::DirectionId;
 use crate::workload::Violation;
 
 const TEMPLATE: &str = include_str!("page.html");
+const SCRIPT: &str = include_str!("page.js");
+const SCRIPT_MARK: &str = "@SCRIPT@";
 const DATA_MARK: &str = "@DATA@";
 
 /// Bounds that keep a page at a few megabytes whatever the run.
@@ -22,6 +26,10 @@ const POINTS_MAX: usize = 3_000;
 const MARKS_MAX: usize = 4_000;
 const DETAIL_MAX: usize = 3_000;
 const FLOWS_MAX: usize = 16;
+const SPANS_MAX: usize = 500;
+
+/// Where the page has the frame of a direction with a number.
+type Places = HashMap<(DirectionId, u64), usize>;
 
 /// One leg of a run: a link, its flows, and the figures to print beside them.
 #[derive(Debug)]
@@ -42,6 +50,21 @@ pub struct LegPage {
     pub ends: Vec<[usize; 2]>,
     /// Single frames. Empty: none are drawn.
     pub frames: FrameLog,
+    /// What is so for a while.
+    pub spans: Vec<SpanMark>,
+}
+
+/// Something that is so for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpanMark {
+    /// A direction, a host or a NIC.
+    pub target: String,
+    /// What.
+    pub words: String,
+    /// From when on.
+    pub from: Instant,
+    /// Until when.
+    pub until: Instant,
 }
 
 /// What a run was judged to be, and what repeats it.
@@ -80,7 +103,8 @@ impl Page {
         data.push_str(",\"legs\":");
         push_list(&mut data, &self.legs, push_leg);
         data.push('}');
-        TEMPLATE.replacen(DATA_MARK, &data, 1)
+        // The data comes last: it may say anything.
+        TEMPLATE.replacen(SCRIPT_MARK, SCRIPT, 1).replacen(DATA_MARK, &data, 1)
     }
 }
 
@@ -113,8 +137,8 @@ fn push_verdict(out: &mut String, verdict: Option<&Verdict>) {
     out.push('}');
 }
 
-/// Single frames: five numbers and a text each.
-fn push_frames(out: &mut String, leg: &LegPage) {
+/// Single frames: five numbers and a text each. Output: where each is.
+fn push_frames(out: &mut String, leg: &LegPage) -> Places {
     out.push_str(",\"nodes\":");
     push_list(out, &leg.nodes, |out, name| push_text(out, name));
     out.push_str(",\"ends\":");
@@ -130,6 +154,19 @@ fn push_frames(out: &mut String, leg: &LegPage) {
     push_numbers(out, marks.iter().flat_map(numbers));
     out.push_str(",\"words\":");
     push_list(out, &marks, |out, mark| push_text(out, &mark.words));
+    let own = |mark: &&FrameMark| mark.kind != FrameKind::Extra && mark.number > 0;
+    let places = marks.iter().enumerate().filter(|(_, mark)| own(mark));
+    places.map(|(place, mark)| ((mark.direction, mark.number), place)).collect()
+}
+
+fn push_spans_of_time(out: &mut String, spans: &[SpanMark]) {
+    push_list(out, &spans[..spans.len().min(SPANS_MAX)], |out, span| {
+        out.push('[');
+        push_text(out, &span.target);
+        out.push(',');
+        push_text(out, &span.words);
+        let _ = write!(out, ",{},{}]", micros(span.from), micros(span.until));
+    });
 }
 
 fn push_leg(out: &mut String, leg: &LegPage) {
@@ -162,10 +199,15 @@ fn push_leg(out: &mut String, leg: &LegPage) {
         [micros(mark.at), mark.direction.0 as f64, kind]
     });
     push_numbers(out, marks);
-    push_frames(out, leg);
-    let _ = write!(out, ",\"flowsInAll\":{}", leg.recording.flows.len());
+    out.push_str(",\"spans\":");
+    push_spans_of_time(out, &leg.spans);
+    let places = push_frames(out, leg);
+    let recording = &leg.recording;
+    let _ = write!(out, ",\"flowsInAll\":{}", recording.flows.len());
     out.push_str(",\"flows\":");
-    push_list(out, &largest(&leg.recording.flows), |out, flow| push_flow(out, flow));
+    push_list(out, &largest(&recording.flows), |out, flow| {
+        push_flow(out, flow, recording, &places)
+    });
     out.push('}');
 }
 
@@ -181,7 +223,7 @@ fn largest(flows: &[Flow]) -> Vec<&Flow> {
     all
 }
 
-fn push_flow(out: &mut String, flow: &Flow) {
+fn push_flow(out: &mut String, flow: &Flow, recording: &Recording, places: &Places) {
     let (name, unit) = match flow.unit() {
         Unit::Bytes => ("TCP", "B"),
         Unit::Packets => ("Machnet", "packets"),
@@ -211,6 +253,14 @@ fn push_flow(out: &mut String, flow: &Flow) {
         [micros(sample.at), cwnd, ssthresh, flight, rtt]
     });
     push_numbers(out, windows);
+    out.push_str(",\"edges\":");
+    let offers = pick(&flow.offers, POINTS_MAX);
+    push_numbers(
+        out,
+        offers.flat_map(|offer| [micros(offer.at), offer.edge as f64, f64::from(offer.window)]),
+    );
+    push_lanes(out, flow, recording);
+    push_segments(out, flow, places);
     out.push_str(",\"timeouts\":");
     let timeouts: Vec<Instant> = flow
         .retransmits
@@ -222,6 +272,31 @@ fn push_flow(out: &mut String, flow: &Flow) {
     out.push_str(",\"detail\":");
     push_detail(out, flow);
     out.push('}');
+}
+
+/// The states of both ends.
+fn push_lanes(out: &mut String, flow: &Flow, recording: &Recording) {
+    let lanes: Vec<&Flow> = [Some(flow), recording.reverse(flow)].into_iter().flatten().collect();
+    out.push_str(",\"lanes\":");
+    push_list(out, &lanes, |out, lane| {
+        out.push_str("{\"name\":");
+        push_text(out, &lane.from.to_string());
+        out.push_str(",\"at\":");
+        push_numbers(out, lane.states.iter().map(|change| micros(change.at)));
+        out.push_str(",\"to\":");
+        push_list(out, &lane.states, |out, change| push_text(out, &change.to));
+        out.push('}');
+    });
+}
+
+/// The segments whose frames are on the page: when, from where to where in the stream, and the frame's place.
+fn push_segments(out: &mut String, flow: &Flow, places: &Places) {
+    out.push_str(",\"segs\":");
+    let segments = flow.sent.iter().filter_map(|sent| {
+        let place = places.get(&sent.frame?)?;
+        Some([micros(sent.at), sent.from as f64, sent.to as f64, *place as f64])
+    });
+    push_numbers(out, segments.flatten());
 }
 
 fn push_spans(out: &mut String, flow: &Flow, keep: impl Fn(&Sent) -> bool) {
@@ -286,6 +361,12 @@ mod tests {
             nodes: vec!["a".to_owned(), "b".to_owned()],
             ends: vec![[0, 1]],
             frames: frames(),
+            spans: vec![SpanMark {
+                target: "a->b".to_owned(),
+                words: "partition".to_owned(),
+                from: Instant::ZERO,
+                until: Instant::from_nanos(1_500),
+            }],
         };
         let verdict = Verdict {
             violation: Some(Violation {
@@ -308,7 +389,11 @@ mod tests {
             assert!(!html.contains(fetch), "{fetch}");
         }
         assert_eq!(html.matches("</script>").count(), html.matches("<script").count());
-        assert!(!html.contains(DATA_MARK) && !html.contains("<!-- causeway"));
+        assert!(
+            !html.contains(DATA_MARK)
+                && !html.contains(SCRIPT_MARK)
+                && !html.contains("<!-- causeway")
+        );
         assert!(html.contains("\"at\":1.5,\"signature\":\"O1.content\""));
         assert!(html.contains("\"leftOut\":14000"));
     }

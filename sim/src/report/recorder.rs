@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use causeway_core::error::EndReason;
 use causeway_core::event::{Event, Stamped};
 use causeway_core::port::{SocketId, Transport};
 use causeway_core::time::Instant;
@@ -54,6 +55,18 @@ impl Recording {
         self.flows.push(Flow::new(transport, from, to));
         self.by_ends.insert((transport, from, to), index);
         Some(index)
+    }
+
+    /// The flow that goes the other way.
+    pub(super) fn reverse(&self, flow: &Flow) -> Option<&Flow> {
+        let index = self.by_ends.get(&(flow.transport, flow.to, flow.from))?;
+        self.flows.get(*index)
+    }
+
+    /// By how much the windows that `flow`'s receiver offers are shifted: what it said, if both ends said something (RFC 7323 §2.2).
+    fn shift(&self, flow: &Flow) -> u8 {
+        let theirs = self.reverse(flow).and_then(|reverse| reverse.window_scale);
+        theirs.filter(|_| flow.window_scale.is_some()).map_or(0, |shift| shift.min(14))
     }
 
     fn mark(&mut self, at: Instant, direction: DirectionId, fault: Option<Fault>) {
@@ -106,13 +119,25 @@ impl Tap for Recorder {
         }
         let lost = fate.is_lost() || fate.is_damaged();
         let is_first = self.is_host(direction, 0);
-        if let Some(Segment { transport, from, to, seq, len, .. }) = parse(frame)
+        let number = match fate {
+            Fate::QueueFull => None,
+            Fate::Swallowed { number, .. } | Fate::OnWire { number, .. } => Some(number),
+        };
+        if let Some(Segment { transport, from, to, seq, len, opens, window_scale, .. }) =
+            parse(frame)
             && len > 0
             && (is_first || lost)
             && let Some(flow) = recording.flow(transport, from, to)
         {
             if is_first {
-                recording.flows[flow].on_sent(at, seq, len, lost);
+                let flow = &mut recording.flows[flow];
+                flow.on_sent(at, seq, len, lost);
+                if let Some(number) = number {
+                    flow.on_frame((direction, number));
+                }
+                if opens {
+                    flow.window_scale = window_scale;
+                }
             } else {
                 recording.flows[flow].on_lost(seq);
             }
@@ -135,11 +160,29 @@ impl Tap for Recorder {
         if !self.is_host(direction, 1) {
             return;
         }
-        if let Some(Segment { transport, from, to, ack: Some(ack), .. }) = parse(frame)
-            && let Some(&flow) = recording.by_ends.get(&(transport, to, from))
+        if let Some(Segment { transport, from, to, ack: Some(ack), opens, window, .. }) =
+            parse(frame)
+            && let Some(&index) = recording.by_ends.get(&(transport, to, from))
         {
-            recording.flows[flow].on_acked(at, ack);
+            // The window of a SYN is never scaled.
+            let shift = if opens { 0 } else { recording.shift(&recording.flows[index]) };
+            let flow = &mut recording.flows[index];
+            flow.on_acked(at, ack);
+            if let Some(window) = window {
+                flow.on_offer(at, ack, u32::from(window) << shift);
+            }
         }
+    }
+
+    fn restarted(&mut self, at: Instant, host: HostId) {
+        let Recording { flows, by_socket, .. } = &mut *self.recording.borrow_mut();
+        by_socket.retain(|(owner, _), flow| {
+            let stays = *owner != host;
+            if !stays {
+                flows[*flow].on_state(at, None, "Gone: the host began anew".to_owned());
+            }
+            stays
+        });
     }
 
     fn event(&mut self, host: HostId, stamped: &Stamped) {
@@ -149,6 +192,7 @@ impl Tap for Recorder {
             Event::Opened { socket, transport, local, remote } => {
                 if let Some(flow) = recording.flow(*transport, *local, *remote) {
                     recording.by_socket.insert((host, *socket), flow);
+                    recording.flows[flow].on_opened(at);
                 }
             }
             Event::Congestion { socket, cwnd_bytes, ssthresh_bytes, flight_bytes, srtt } => {
@@ -167,11 +211,22 @@ impl Tap for Recorder {
                     recording.flows[flow].on_retransmit(at, *cause);
                 }
             }
-            Event::TcpState { .. }
-            | Event::Ended { .. }
-            | Event::Address { .. }
-            | Event::Resolver { .. }
-            | Event::Dropped { .. } => {}
+            Event::TcpState { socket, from, to } => {
+                if let Some(&flow) = recording.by_socket.get(&(host, *socket)) {
+                    let from = Some(format!("{from:?}"));
+                    recording.flows[flow].on_state(at, from, format!("{to:?}"));
+                }
+            }
+            // Of TCP the states tell how it closed, and TIME-WAIT comes after this.
+            Event::Ended { socket, reason } => {
+                if let Some(&flow) = recording.by_socket.get(&(host, *socket)) {
+                    let flow = &mut recording.flows[flow];
+                    if *reason != EndReason::Closed || flow.transport != Transport::Tcp {
+                        flow.on_state(at, None, format!("Over: {reason:?}"));
+                    }
+                }
+            }
+            Event::Address { .. } | Event::Resolver { .. } | Event::Dropped { .. } => {}
         }
     }
 }

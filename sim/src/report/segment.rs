@@ -23,6 +23,10 @@ pub struct Segment {
     pub ack: Option<u32>,
     /// It opens its direction: SYN, SYN-ACK.
     pub opens: bool,
+    /// TCP: the window that it offers, not scaled.
+    pub window: Option<u16>,
+    /// TCP, if it opens: the window scale that it says.
+    pub window_scale: Option<u8>,
     /// Where its payload lies in the frame.
     pub payload: (usize, usize),
     /// Machnet: the message's first packet, and its last.
@@ -73,6 +77,8 @@ fn tcp(header: &Tcp, [from, to]: [SocketAddr; 2], payload: (usize, usize)) -> Se
         len: (payload.1 - payload.0) as u32 + controls,
         ack: flags.has(Flags::ACK).then_some(header.ack),
         opens: flags.has(Flags::SYN),
+        window: Some(header.window),
+        window_scale: header.options.window_scale,
         payload,
         message_ends: (false, false),
     }
@@ -89,6 +95,8 @@ fn machnet(header: &Machnet, [from, to]: [SocketAddr; 2], payload: (usize, usize
         len: u32::from(matches!(kind, MachnetKind::Data | MachnetKind::Syn | MachnetKind::SynAck)),
         ack: matches!(kind, MachnetKind::Ack | MachnetKind::SynAck).then_some(header.ack),
         opens: matches!(kind, MachnetKind::Syn | MachnetKind::SynAck),
+        window: None,
+        window_scale: None,
         payload: if kind == MachnetKind::Data { payload } else { (payload.1, payload.1) },
         message_ends: (has(Machnet::FIRST), has(Machnet::LAST)),
     }

@@ -53,7 +53,14 @@ mod tests {
     use super::*;
 
     fn sent(at: u64, from: u64) -> Sent {
-        Sent { at: Instant::from_nanos(at), from, to: from + 10, again: false, lost: false }
+        Sent {
+            at: Instant::from_nanos(at),
+            from,
+            to: from + 10,
+            again: false,
+            lost: false,
+            frame: None,
+        }
     }
 
     #[test]

@@ -25,6 +25,7 @@ const TOOLS: &[(&str, &str)] = &[
     ("ping", "iputils-ping"),
     ("valgrind", "valgrind"),
     ("tshark", "tshark"),
+    ("node", "nodejs"),
 ];
 
 const CARGO_FUZZ_VERSION: &str = "0.13.1";
