@@ -145,6 +145,36 @@ mod tests {
         }
     }
 
+    /// The namespaces that `dlmopen` of glibc has (DL_NNS): what each instance would take, were it not for a file of its own.
+    const NAMESPACES: usize = 16;
+
+    #[test]
+    fn more_instances_are_at_work_at_once_than_glibc_has_namespaces() {
+        let source = "#include <stdlib.h>\n#include <unistd.h>\nstatic int n; static __thread int m;\n\
+                      int main(int argc, char **argv) { char c = 0; n++; m++; if (argc != 3) return 90;\n\
+                      if (write(atoi(argv[1]), \"x\", 1) != 1 || read(atoi(argv[2]), &c, 1) != 1) return 91;\n\
+                      return n + m; }";
+        let image = build_for_test("many", source, &[]);
+        let [begun, go] = [(); 2].map(|()| rustix::pipe::pipe().expect("there are descriptors"));
+        let arguments = [begun.1.as_raw_fd().to_string(), go.0.as_raw_fd().to_string()];
+        let threads: Vec<_> = (0..3 * NAMESPACES)
+            .map(|_| {
+                let (image, arguments) = (image.clone(), arguments.clone());
+                std::thread::spawn(move || run_main("many", &image, &arguments))
+            })
+            .collect();
+        for _ in &threads {
+            let mut byte = [0_u8];
+            assert_eq!(rustix::io::read(&begun.0, &mut byte), Ok(1), "one is in its main");
+        }
+        // All of them are.
+        let count = rustix::io::write(&go.1, &[b'x'; 3 * NAMESPACES]);
+        assert_eq!(count, Ok(3 * NAMESPACES));
+        for thread in threads {
+            assert_eq!(thread.join().expect("no panic").expect("it loads"), 2, "own globals");
+        }
+    }
+
     #[test]
     fn a_program_sees_its_name_and_its_arguments() {
         let source = "#include <string.h>\n#include <stdlib.h>\nint main(int argc, char **argv)\n\

@@ -20,7 +20,7 @@ pub(super) struct RawProgram {
     name: Spanned<String>,
     host: Spanned<String>,
     kind: Option<Spanned<String>>,
-    command: Spanned<String>,
+    command: Option<Spanned<String>>,
     #[serde(default)]
     arguments: Vec<Spanned<String>>,
     #[serde(default)]
@@ -50,6 +50,8 @@ pub enum ProgramKind {
     Process,
     /// A shared object whose `main` is called on a thread of the simulator ([`crate::loader`]).
     Object,
+    /// A function of whoever runs the scenario ([`crate::trial::Trial::with_program`]), called on a thread of the simulator.
+    Closure,
 }
 
 /// Statuses with which a program may end.
@@ -103,7 +105,7 @@ pub struct ProgramSpec {
     pub host: usize,
     /// How it is run.
     pub kind: ProgramKind,
-    /// The file.
+    /// The file; a closure has none.
     pub command: PathBuf,
     /// What stands behind its name.
     pub arguments: Vec<String>,
@@ -192,14 +194,14 @@ impl Reader<'_> {
             return Err(source.error("program.host", raw.host.span(), problem, advice));
         }
         let kind = self.kind(raw.kind.as_ref())?;
-        self.refuse_for_objects(kind, &raw)?;
+        self.refuse_for_threads(kind, &raw)?;
         let outputs = [
             ("captured", ProgramOutput::Captured),
             ("inherited", ProgramOutput::Inherited),
             ("discarded", ProgramOutput::Discarded),
         ];
         // An object writes where the simulator does: its descriptors are the simulator's.
-        let own = if kind == ProgramKind::Object { outputs[1].1 } else { outputs[0].1 };
+        let own = if kind == ProgramKind::Process { outputs[0].1 } else { outputs[1].1 };
         let limit = match &raw.limit_s {
             Some(_) => Duration::from_secs(LIMIT_S.check_u64(source, raw.limit_s.as_ref())?),
             None => limit,
@@ -209,7 +211,7 @@ impl Reader<'_> {
             name,
             host,
             kind,
-            command: self.file(&raw.command)?,
+            command: self.command(kind, &raw)?,
             arguments: self.texts("program.arguments", &raw.arguments)?,
             environment: self.environment(&raw.environment)?,
             directory: match &raw.directory {
@@ -236,12 +238,16 @@ impl Reader<'_> {
             let advice = "link the program with libmachnet, and give \"process\"";
             return Err(self.source.error("program.kind", given.span(), problem, advice));
         }
-        let kinds = [("process", ProgramKind::Process), ("object", ProgramKind::Object)];
+        let kinds = [
+            ("process", ProgramKind::Process),
+            ("object", ProgramKind::Object),
+            ("closure", ProgramKind::Closure),
+        ];
         word(self.source, "program.kind", given, ProgramKind::Process, &kinds)
     }
 
-    /// What only a process has.
-    fn refuse_for_objects(&self, kind: ProgramKind, raw: &RawProgram) -> Result<(), ConfigError> {
+    /// What only a process has, and what a closure has not.
+    fn refuse_for_threads(&self, kind: ProgramKind, raw: &RawProgram) -> Result<(), ConfigError> {
         let environment = raw.environment.keys().next().map(Spanned::span);
         let output = raw.output.as_ref().filter(|output| output.get_ref() != "inherited");
         let given: [(&str, Option<Range<usize>>); 4] = [
@@ -251,8 +257,8 @@ impl Reader<'_> {
             ("program.output", output.map(Spanned::span)),
         ];
         match given.into_iter().find_map(|(key, span)| Some((key, span?))) {
-            Some((key, span)) if kind == ProgramKind::Object => {
-                let problem = "an object shares what the simulator itself has";
+            Some((key, span)) if kind != ProgramKind::Process => {
+                let problem = "what runs in the simulator's process shares what that has";
                 let advice = "leave it out, or give kind = \"process\"";
                 Err(self.source.error(key, span, problem, advice))
             }
@@ -311,6 +317,24 @@ impl Reader<'_> {
     /// A path from the document's directory.
     fn path(&self, key: &str, given: &Spanned<String>) -> Result<PathBuf, ConfigError> {
         Ok(self.directory.join(self.text(key, given)?))
+    }
+
+    fn command(&self, kind: ProgramKind, raw: &RawProgram) -> Result<PathBuf, ConfigError> {
+        let arguments = raw.arguments.first().map(|given| ("program.arguments", given.span()));
+        let file = raw.command.as_ref().map(|given| ("program.command", given.span()));
+        match (kind, file.or(arguments), &raw.command) {
+            (ProgramKind::Closure, None, _) => Ok(PathBuf::new()),
+            (ProgramKind::Closure, Some((key, span)), _) => {
+                let problem = "a closure is no file, and knows what it needs";
+                Err(self.source.error(key, span, problem, "leave it out"))
+            }
+            (_, _, Some(file)) => self.file(file),
+            (_, _, None) => {
+                let advice = "name the file that is run";
+                let span = raw.name.span();
+                Err(self.source.error("program.command", span, "it is missing", advice))
+            }
+        }
     }
 
     fn file(&self, given: &Spanned<String>) -> Result<PathBuf, ConfigError> {
@@ -445,8 +469,19 @@ command = "/proc/self/exe"
         (
             SERVER,
             "name = \"server\"\nkind = \"object\"",
-            "10: program.environment: an object shares what the simulator itself has",
+            "10: program.environment: what runs in the simulator's process shares what that has",
         ),
+        (
+            "command = \"/proc/self/exe\"",
+            "kind = \"closure\"\ncommand = \"/proc/self/exe\"",
+            "23: program.command: a closure is no file",
+        ),
+        (
+            "command = \"/proc/self/exe\"",
+            "kind = \"closure\"\narguments = [\"1\"]",
+            "23: program.arguments: a closure is no file",
+        ),
+        ("command = \"/proc/self/exe\"", "", "20: program.command: it is missing"),
         ("limit_s = 9", "limits = 9", "17: program.limits: unknown key"),
         (
             "command = \"/proc/self/exe\"",
@@ -466,6 +501,15 @@ command = "/proc/self/exe"
         let nowhere = format!("directory = \"no\"\n{EXAMPLE}");
         let error = parse(&nowhere).expect_err("there is none").to_string();
         assert!(error.starts_with("x.toml:1: directory: there is no directory "), "{error}");
+    }
+
+    #[test]
+    fn a_closure_has_no_file() {
+        let text = EXAMPLE.replace("command = \"/proc/self/exe\"", "kind = \"closure\"");
+        let programs = parse(&text).expect("it is right").programs;
+        let closure = (ProgramKind::Closure, PathBuf::new(), ProgramOutput::Inherited);
+        let ProgramSpec { kind, command, output, .. } = programs[1].clone();
+        assert_eq!((kind, command, output), closure);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use causeway_server::config::{ConfigError, Prefixed, RouteConfig};
 
 use super::excuse::{excuses, program_excuses};
 use super::host::{Counted, add_host};
-use super::programs::add_programs;
+use super::programs::{Closures, add_programs};
 use super::roster::Roster;
 use crate::fault::{FaultPlan, FaultSource, Live, PlanError};
 use crate::relay::{Route, Router, RouterPort, Switch};
@@ -64,6 +64,7 @@ pub(super) fn build(
     scenario: &Scenario,
     plan: &FaultPlan,
     seed: u64,
+    closures: &Closures,
     events: bool,
     live: Option<&Live>,
 ) -> Result<Built, TrialError> {
@@ -108,7 +109,7 @@ pub(super) fn build(
     }
     world.add_spans(plan)?;
     world.heal_at(scenario.rules.heal_at);
-    let roster = add_programs(&mut world, scenario, program_excuses(scenario, plan))?;
+    let roster = add_programs(&mut world, scenario, closures, program_excuses(scenario, plan))?;
     world.add_tap(Box::new(roster.clone()));
     Ok(Built { world, ledger, roster })
 }

@@ -6,6 +6,7 @@ use super::bottleneck::Bottleneck;
 use super::build::{Built, TrialError, build};
 use super::case::Case;
 use super::panic::{Caught, catch};
+use super::programs::Closures;
 use super::roster::{Roster, Written};
 use super::watch::Watch;
 use crate::fault::{FaultPlan, Live};
@@ -23,6 +24,7 @@ pub struct Trial {
     seed: u64,
     scenario: Scenario,
     plan: FaultPlan,
+    closures: Closures,
 }
 
 /// What came of a run.
@@ -52,7 +54,67 @@ impl Trial {
     pub fn new(file: &str, case: &Case) -> Result<Self, TrialError> {
         // What a case says of paths is whole: it may lie anywhere.
         let scenario = Scenario::parse(file, &case.scenario)?;
-        Ok(Self { seed: case.seed, scenario, plan: case.plan.clone() })
+        let (seed, plan) = (case.seed, case.plan.clone());
+        Ok(Self { seed, scenario, plan, closures: Closures::default() })
+    }
+
+    /// Command: the program `name` of the scenario, whose kind is `closure`, is `body`. What it returns is its exit status; a panic is the
+    /// failure `O3.panic.NAME`. It is called on a thread of its own that has a turn only while it computes: what it sees of time, of
+    /// randomness and of the network is the simulator's as long as it uses [`causeway_client`], [`crate::guest::now`],
+    /// [`crate::guest::sleep`] and [`crate::guest::Random`], and starts no threads. With `restart` it is called again when its host is back.
+    ///
+    /// ```
+    /// use causeway_client::{Channel, Wait};
+    /// use causeway_sim::trial::{Case, Trial};
+    ///
+    /// let text = r#"causeway fault plan 2
+    /// seed 1
+    /// | host = [
+    /// |   { name = "a", interface = [{ name = "eth0", addresses = ["10.0.0.1/24"] }] },
+    /// |   { name = "b", interface = [{ name = "eth0", addresses = ["10.0.0.2/24"] }] },
+    /// | ]
+    /// | link = [{ between = ["a", "b"] }]
+    /// | program = [
+    /// |   { name = "server", host = "b", kind = "closure", background = true },
+    /// |   { name = "client", host = "a", kind = "closure", start_ms = 1 },
+    /// | ]
+    /// drop a->b 4
+    /// "#;
+    /// let case: Case = text.parse()?;
+    /// let server = || {
+    ///     let channel = Channel::attach().expect("the host has room");
+    ///     channel.listen_messages("10.0.0.2:7000".parse().expect("an address")).expect("the port is free");
+    ///     let mut buffer = [0; 64];
+    ///     while let Ok((len, flow)) = channel.recv(&mut buffer, Wait::Forever) {
+    ///         if channel.send(flow, &[&buffer[..len]], Wait::Forever).is_err() {
+    ///             return 1;
+    ///         }
+    ///     }
+    ///     0
+    /// };
+    /// let client = || {
+    ///     let channel = Channel::attach().expect("the host has room");
+    ///     let server = "10.0.0.2:7000".parse().expect("an address");
+    ///     let flow = channel.connect_messages(None, server, Wait::Forever).expect("it listens");
+    ///     channel.send(flow, &[b"ping"], Wait::Forever).expect("the flow lives");
+    ///     let mut buffer = [0; 64];
+    ///     let (len, _) = channel.recv(&mut buffer, Wait::Forever).expect("a reply");
+    ///     i32::from(&buffer[..len] != b"ping")
+    /// };
+    /// let trial = Trial::new("echo.case", &case)?.with_program("server", server).with_program("client", client);
+    /// let outcome = trial.run(Vec::new())?;
+    /// assert!(outcome.violation.is_none(), "{:?}", outcome.violation);
+    /// assert_eq!(trial.run(Vec::new())?.hash, outcome.hash);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_program(
+        mut self,
+        name: &str,
+        body: impl Fn() -> i32 + Send + Sync + 'static,
+    ) -> Self {
+        self.closures.insert(name, body);
+        self
     }
 
     /// Getter: the scenario.
@@ -79,7 +141,8 @@ impl Trial {
 
     fn run_as(&self, taps: Vec<Box<dyn Tap>>, live: Option<&Live>) -> Result<Outcome, TrialError> {
         let events = taps.iter().any(|tap| tap.wants_events());
-        let mut built = build(&self.scenario, &self.plan, self.seed, events, live)?;
+        let (seed, closures) = (self.seed, &self.closures);
+        let mut built = build(&self.scenario, &self.plan, seed, closures, events, live)?;
         taps.into_iter().for_each(|tap| built.world.add_tap(tap));
         let Built { mut world, ledger, roster } = built;
         let watch = Watch::new(&self.scenario, &self.plan, &world);

@@ -152,7 +152,7 @@ impl State {
         let excuses = &self.excuses;
         let kind = match end {
             End::Exit(status) if entry.exit.allows(*status) || excuses.status => return,
-            End::Signal(libc::SIGABRT) if excuses.content => return,
+            End::Signal(libc::SIGABRT) | End::Panicked(_) if excuses.content => return,
             End::Killed => return,
             End::Exit(status) => format!("exit.{name}.{status}"),
             End::Signal(signal) => match signal_name(*signal) {
