@@ -1,7 +1,7 @@
 //! A host with the textbook's TCP: ARP, IPv4 to its own link or a gateway, and one connection for each flow.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 
 use causeway_core::error::EndReason;
@@ -12,8 +12,9 @@ use causeway_core::time::{Duration, Instant};
 use super::segment::{End, Out, arp, frame};
 use super::talk::{Connection, Read, Status, Talk};
 use super::textbook::{State, Textbook, reset_for};
+use super::{PeerConfig, v4};
 use crate::frame::SimFrame;
-use crate::nic::{NicConfig, NicPort, SimNic};
+use crate::nic::{NicPort, SimNic};
 use crate::packet::{Arp, Network, Packet, Transport};
 use crate::workload::{Part, Side};
 use crate::world::HostEngine;
@@ -26,17 +27,6 @@ const RING_PACE: Duration = Duration::from_micros(100);
 const PORT_FIRST: u16 = 49_152;
 /// Frames that wait for the transmit ring; more are lost.
 const WAITING_MAX: usize = 256;
-
-/// What a textbook host is made of.
-#[derive(Clone, Debug)]
-pub struct TextbookConfig {
-    /// Its NIC.
-    pub nic: NicConfig,
-    /// Its address, and the length of its link's prefix in bits.
-    pub address: (Ipv4Addr, u8),
-    /// Where everything beyond its link goes.
-    pub gateway: Option<Ipv4Addr>,
-}
 
 /// What is known of a neighbour.
 #[derive(Debug, Default)]
@@ -62,7 +52,7 @@ struct Slot {
 /// See the module.
 #[derive(Debug)]
 pub struct TextbookHost {
-    config: TextbookConfig,
+    config: PeerConfig,
     nic: SimNic,
     neighbors: BTreeMap<Ipv4Addr, Neighbor>,
     slots: Vec<Slot>,
@@ -75,16 +65,9 @@ pub struct TextbookHost {
     now: Instant,
 }
 
-const fn v4(address: SocketAddr) -> Option<End> {
-    match address {
-        SocketAddr::V4(address) => Some((*address.ip(), address.port())),
-        SocketAddr::V6(_) => None,
-    }
-}
-
 impl TextbookHost {
     /// A host whose first sequence numbers come from `seed`, and the link-facing half of its NIC.
-    pub fn new(config: TextbookConfig, seed: u64) -> (Self, Rc<NicPort>) {
+    pub fn new(config: PeerConfig, seed: u64) -> (Self, Rc<NicPort>) {
         let (nic, port) = SimNic::new(&config.nic);
         let host = Self {
             config,
@@ -270,7 +253,7 @@ impl Slot {
 }
 
 impl Connection for Textbook {
-    fn status(&self) -> Status {
+    fn status(&mut self) -> Status {
         match (self.over, self.state) {
             // What came before the end is read first.
             (Some(EndReason::Closed), _) => Status::Open,

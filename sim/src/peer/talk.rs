@@ -28,7 +28,7 @@ pub(super) enum Read {
 /// A connection of any stack.
 pub(super) trait Connection {
     /// Getter: how far it is.
-    fn status(&self) -> Status;
+    fn status(&mut self) -> Status;
     /// Command: takes what there is room for, and returns how much that is.
     fn write(&mut self, bytes: &[u8]) -> usize;
     /// Output: what has come.
@@ -93,21 +93,26 @@ impl Talk {
         }
     }
 
-    /// Input: the time, or news of its connection.
-    pub(super) fn poll(&mut self, now: Instant, connection: &mut dyn Connection) {
+    /// Input: the time, or news of its connection. True when something was done.
+    pub(super) fn poll(&mut self, now: Instant, connection: &mut dyn Connection) -> bool {
         if self.over {
-            return;
+            return false;
         }
         match connection.status() {
-            Status::Opening => return,
+            Status::Opening => return false,
             Status::Open => {}
-            Status::Over(reason) => return self.failed(now, reason, connection),
+            Status::Over(reason) => {
+                self.failed(now, reason, connection);
+                return true;
+            }
         }
+        let before = (self.sent, self.received, self.shut);
         let ended = self.receive(now, connection);
         self.send(connection);
         if ended || self.is_satisfied() {
             self.finish(now, connection);
         }
+        self.over || before != (self.sent, self.received, self.shut)
     }
 
     /// Getter: it is the side that ends a conversation, and that is over.

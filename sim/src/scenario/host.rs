@@ -51,6 +51,19 @@ pub enum StackKind {
     Causeway,
     /// RFC 9293 and nothing else ([`crate::peer`]).
     Textbook,
+    /// The smoltcp crate ([`crate::peer`]).
+    Smoltcp,
+}
+
+impl StackKind {
+    /// Getter: its word in a scenario, unless it is the production engine.
+    pub const fn foreign(self) -> Option<&'static str> {
+        match self {
+            Self::Causeway => None,
+            Self::Textbook => Some("textbook"),
+            Self::Smoltcp => Some("smoltcp"),
+        }
+    }
 }
 
 /// A host.
@@ -88,7 +101,11 @@ impl RawHost {
         names: &mut BTreeSet<String>,
     ) -> Result<HostSpec, ConfigError> {
         let name = unique(source, "host.name", &self.name, names)?;
-        let kinds = [("causeway", StackKind::Causeway), ("textbook", StackKind::Textbook)];
+        let kinds = [
+            ("causeway", StackKind::Causeway),
+            ("textbook", StackKind::Textbook),
+            ("smoltcp", StackKind::Smoltcp),
+        ];
         let stack = word(source, "host.stack", self.stack.as_ref(), StackKind::Causeway, &kinds)?;
         let settings = Settings { tcp: self.tcp, machnet: self.machnet, channel: self.channel };
         let config = document::host(source, self.interface, self.route, settings)?;

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use causeway_core::rng::Stream;
 use causeway_core::time::{Duration, Instant};
 
+use super::foreign::{Foreign, foreign_stack};
 use super::long::draw_long;
 use crate::fault::{Condition, Decision, FaultPlan, TcpOption};
 use crate::trial::Case;
@@ -68,7 +69,7 @@ pub fn draw(seed: u64) -> Case {
     let mtu = if shape.chance(70) { 1_500 } else { shape.of(&[1_280, 1_400, 4_000, 9_000]) };
     let mut text = String::new();
     // The last host is not Causeway.
-    let foreign = Draw::new(seed, 8).chance(10).then_some(hosts - 1);
+    let foreign = foreign_stack(seed).map(|stack| (hosts - 1, stack));
     write_hosts(&mut text, &mut Draw::new(seed, 1), layout, (hosts, foreign), mtu);
     write_links(&mut text, &mut Draw::new(seed, 2), layout, hosts);
     let path = write_router(&mut text, &mut Draw::new(seed, 7), layout, hosts, mtu);
@@ -134,7 +135,7 @@ fn write_hosts(
     text: &mut String,
     draw: &mut Draw,
     layout: Layout,
-    (hosts, foreign): (usize, Option<usize>),
+    (hosts, foreign): (usize, Option<Foreign>),
     mtu: u64,
 ) {
     text.push_str("host = [\n");
@@ -160,8 +161,8 @@ fn write_hosts(
         if !tcp.is_empty() {
             let _ = write!(text, ", tcp = {{ {} }}", tcp.join(", "));
         }
-        if foreign == Some(index) {
-            text.push_str(", stack = \"textbook\"");
+        if let Some((_, stack)) = foreign.filter(|(at, _)| *at == index) {
+            let _ = write!(text, ", stack = \"{stack}\"");
         }
         text.push_str(", machnet = { syn_attempts_max = 16, retries_max = 64 }");
         if draw.chance(30) {
@@ -238,7 +239,7 @@ fn write_links(text: &mut String, draw: &mut Draw, layout: Layout, hosts: usize)
 fn write_flows(
     text: &mut String,
     draw: &mut Draw,
-    (hosts, foreign): (usize, Option<usize>),
+    (hosts, foreign): (usize, Option<Foreign>),
     mtu: u64,
 ) {
     text.push_str("flow = [\n");
@@ -246,7 +247,7 @@ fn write_flows(
         let from = draw.stream.below(hosts as u64) as usize;
         // Now and then over the loopback.
         let hop = if draw.chance(5) { 0 } else { draw.between(1, hosts as u64 - 1) as usize };
-        let is_foreign = |at: usize| foreign == Some(at);
+        let is_foreign = |at: usize| foreign.is_some_and(|(host, _)| host == at);
         let hop = if is_foreign(from) { hop.max(1) } else { hop };
         let to = (from + hop) % hosts;
         let tcp_v4 = is_foreign(from) || is_foreign(to);

@@ -3,6 +3,7 @@
 mod around;
 mod campaign;
 mod draw;
+mod foreign;
 mod long;
 mod parts;
 mod reach;

@@ -4,6 +4,7 @@ use causeway_core::time::Instant;
 use causeway_server::config::{ConfigError, Prefixed, RouteConfig};
 
 use super::excuse::{excuses, program_excuses};
+use super::foreign;
 use super::host::{Counted, add_host};
 use super::programs::{Closures, add_programs};
 use super::roster::Roster;
@@ -79,6 +80,7 @@ pub(super) fn build(
     config.tells_ends = true;
     let mut world = World::new(config);
     let ledger = Ledger::shared(scenario.flows.len(), excuses(scenario, plan));
+    foreign::tell(&mut ledger.borrow_mut(), scenario);
     let counted = Counted {
         seed,
         faults: scenario.faults.host,

@@ -11,7 +11,7 @@ use causeway_server::port::PortConfig;
 use causeway_server::stack_builder;
 
 use super::build::TrialError;
-use super::textbook;
+use super::foreign;
 use crate::fault::{Dice, Event};
 use crate::guest::Bells;
 use crate::nic::{NicFaults, NicPort};
@@ -65,8 +65,8 @@ pub(super) fn add_host(
     counted: &Counted<'_>,
     ledger: &SharedLedger,
 ) -> Result<Ports, TrialError> {
-    if spec.stack == StackKind::Textbook {
-        return Ok(textbook::add_host(world, scenario, (index, spec), counted, ledger));
+    if spec.stack != StackKind::Causeway {
+        return Ok(foreign::add_host(world, scenario, (index, spec), counted, ledger));
     }
     let entity = index as u64 * 16;
     let faults = PortFaults {

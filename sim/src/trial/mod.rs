@@ -4,12 +4,12 @@ mod bottleneck;
 mod build;
 mod case;
 mod excuse;
+mod foreign;
 mod host;
 mod outcome;
 mod panic;
 mod programs;
 mod roster;
-mod textbook;
 mod watch;
 
 pub use build::TrialError;

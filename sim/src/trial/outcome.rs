@@ -5,6 +5,7 @@ use causeway_core::time::{Duration, Instant};
 use super::bottleneck::Bottleneck;
 use super::build::{Built, TrialError, build};
 use super::case::Case;
+use super::foreign;
 use super::panic::{Caught, catch};
 use super::programs::Closures;
 use super::roster::{Roster, Written};
@@ -12,7 +13,7 @@ use super::watch::Watch;
 use crate::fault::{FaultPlan, Live};
 use crate::scenario::Scenario;
 use crate::tap::Tap;
-use crate::workload::{SharedLedger, Violation};
+use crate::workload::{SharedLedger, Violation, foreign_signature};
 use crate::world::{Stop, World};
 
 /// After so long without programs nothing is left of them: TIME-WAIT takes up to 240 s, an orphan lingers for less.
@@ -122,12 +123,18 @@ impl Trial {
         &self.scenario
     }
 
-    /// Command: runs it to its end, watched by `taps` too.
+    /// Command: runs it to its end, watched by `taps` too. Where a stack takes part that is not Causeway, the same is done with Causeway in
+    /// its place, unwatched, and has to end well too.
     ///
     /// # Errors
     /// The case cannot be run at all.
     pub fn run(&self, taps: Vec<Box<dyn Tap>>) -> Result<Outcome, TrialError> {
-        self.run_as(taps, None)
+        let mut outcome = self.run_as(taps, None)?;
+        if let Some((stack, scenario)) = foreign::replaced(&self.scenario) {
+            let other = Self { scenario, ..self.clone() }.run_as(Vec::new(), None)?;
+            outcome.violation = foreign::compare(stack, outcome.violation, other.violation);
+        }
+        Ok(outcome)
     }
 
     /// Command: as [`Trial::run`], while `live` decides what happens to frames. What the plan says of frames is not done: it only says
@@ -159,7 +166,8 @@ impl Trial {
             }
             Err(Caught { place, message }) => {
                 let words = format!("panic at {place}: {message}");
-                Some(Violation { signature: format!("O13.{place}"), at: world.now(), words })
+                let signature = foreign::panic_signature(&place);
+                Some(Violation { signature, at: world.now(), words })
             }
         };
         roster.close();
@@ -201,7 +209,14 @@ impl Trial {
         // remembered longer than that.
         world.run_while(world.now().max(healed) + REST, || true);
         let left = world.leftovers();
-        if left.is_empty() { None } else { violation(world, "O8.leak", left) }
+        if left.is_empty() {
+            return None;
+        }
+        // One that is not Causeway, where only such a host has something left.
+        let stacks = left.iter().map(|(host, _)| self.scenario.hosts[host.0].stack.foreign());
+        let foreign = stacks.min().flatten();
+        let words = left.into_iter().map(|(_, words)| words).collect::<Vec<_>>().join(", ");
+        violation(world, &foreign_signature(foreign, "O8.leak"), words)
     }
 }
 
@@ -251,7 +266,8 @@ impl Work<'_> {
                 Stop::Idle => {
                     let late = self.late(world, Instant::from_nanos(u64::MAX)).join(", ");
                     let words = format!("nothing is left to happen, and {late}");
-                    return violation(world, "O6.deadlock", words);
+                    let signature = self.signature("O6.deadlock");
+                    return violation(world, &signature, words);
                 }
                 Stop::TimeUp => {
                     let late = self.late(world, at);
@@ -259,12 +275,25 @@ impl Work<'_> {
                         let seconds = at.saturating_since(self.healed).as_millis() / 1_000;
                         let late = late.join(", ");
                         let words = format!("{seconds} s after the last fault {late}");
-                        return violation(world, "O7.unfinished", words);
+                        let signature = self.signature("O7.unfinished");
+                        return violation(world, &signature, words);
                     }
                 }
             }
         }
         None
+    }
+
+    /// What it is called that flows or programs are not done: a difference between two stacks where every one of them is between two.
+    fn signature(&self, rule: &str) -> String {
+        let programs = 0..self.scenario.programs.len();
+        if programs.into_iter().any(|program| self.roster.is_awaited(program)) {
+            return rule.to_owned();
+        }
+        let ledger = self.ledger.borrow();
+        let late = (0..ledger.flows().len()).filter(|flow| ledger.is_expected(*flow));
+        let stacks = late.map(|flow| ledger.flows()[flow].foreign);
+        foreign_signature(stacks.min().flatten(), rule)
     }
 
     fn may_be_unfinished(&self) -> bool {

@@ -17,7 +17,7 @@ use crate::packet::{Checksums, Packet};
 use crate::rules::{Calm, HostRules, WireRules};
 use crate::scenario::{HostFaults, HostSpec, LinkEnd, Scenario, StackKind};
 use crate::tap::{Delivery, DirectionId, Fate, Tap};
-use crate::workload::Violation;
+use crate::workload::{Violation, foreign_signature};
 use crate::world::{HostId, World};
 
 /// Frames that an engine has ready for a NIC, and a few more.
@@ -88,7 +88,13 @@ impl Watch {
         let rules = &mut self.inner.borrow_mut().rules;
         rules.finish(at);
         let first = rules.violations().first()?;
-        let signature = first.rule.id.to_owned();
+        let remote = first.ends.map(|(_, remote)| remote.ip());
+        let has = |host: &&HostSpec| {
+            let mut own = host.config.interfaces().iter().flat_map(|i| i.addresses());
+            own.any(|address| Some(address.addr()) == remote)
+        };
+        let foreign = hosts.iter().find(has).and_then(|host| host.stack.foreign());
+        let signature = foreign_signature(foreign, first.rule.id);
         let words = format!("host {}: {first}", hosts[first.host].name);
         Some(Violation { signature, at: first.at, words })
     }

@@ -60,6 +60,21 @@ pub struct FlowRecord {
     pub states: [FlowState; 2],
     /// Bytes that client and server received.
     pub received: [u64; 2],
+    /// The stack of an end that is not Causeway, by its word.
+    pub foreign: Option<&'static str>,
+}
+
+impl FlowRecord {
+    /// Getter: what a failure of the flow is called that breaks `rule`: where a foreign stack takes part, it is a difference between two
+    /// implementations (oracle O5).
+    pub fn signature(&self, rule: &str) -> String {
+        foreign_signature(self.foreign, rule)
+    }
+}
+
+/// Output: the name of a failure that breaks `rule`, in which a stack that is not Causeway takes part.
+pub fn foreign_signature(foreign: Option<&str>, rule: &str) -> String {
+    foreign.map_or_else(|| rule.to_owned(), |stack| format!("O5.{stack}.{rule}"))
 }
 
 /// Every flow of a run.
@@ -81,6 +96,11 @@ impl Ledger {
         let records = vec![FlowRecord::default(); flows];
         let ledger = Self { flows: records, excuses, working: flows, violation: None };
         Rc::new(RefCell::new(ledger))
+    }
+
+    /// Command: an end of a flow has another stack than Causeway, called so.
+    pub fn set_foreign(&mut self, flow: usize, stack: &'static str) {
+        self.flows[flow].foreign = Some(stack);
     }
 
     /// Getter: true when nobody waits for any flow: both its ends are done, or one has ended as it may, and of the other nothing is
@@ -134,7 +154,8 @@ impl Ledger {
         if let Some(offset) = wrong.filter(|_| !self.excuses.content) {
             let words =
                 format!("flow {}: byte {offset} that the {side:?} received is wrong", flow + 1);
-            self.violate(Violation { signature: "O1.content".to_owned(), at, words });
+            let signature = self.flows[flow].signature("O1.content");
+            self.violate(Violation { signature, at, words });
         }
     }
 
@@ -142,7 +163,8 @@ impl Ledger {
     pub fn wrong_message(&mut self, at: Instant, flow: usize, side: Side, what: &str) {
         if !self.excuses.content {
             let words = format!("flow {}: the {side:?} received {what}", flow + 1);
-            self.violate(Violation { signature: "O2.message".to_owned(), at, words });
+            let signature = self.flows[flow].signature("O2.message");
+            self.violate(Violation { signature, at, words });
         }
     }
 
@@ -154,7 +176,8 @@ impl Ledger {
         }
         let words =
             format!("flow {}: the {side:?} saw the end after {received} of {due} bytes", flow + 1);
-        self.violate(Violation { signature: "O1.end".to_owned(), at, words });
+        let signature = self.flows[flow].signature("O1.end");
+        self.violate(Violation { signature, at, words });
     }
 
     /// Input: a call on a flow failed for good.
@@ -177,7 +200,8 @@ impl Ledger {
             NetError::Refused(error) => format!("O3.refused.{error:?}"),
             other => format!("O3.{other:?}"),
         };
-        self.violate(Violation { signature: reason, at, words });
+        let signature = self.flows[flow].signature(&reason);
+        self.violate(Violation { signature, at, words });
     }
 
     /// Input: a host was restarted: whatever its end of a flow had is gone, and nobody expects more of it.

@@ -5,7 +5,7 @@ mod parcel;
 mod request;
 mod stream;
 
-pub use ledger::{Excuses, FlowState, Ledger, SharedLedger, Side, Violation};
+pub use ledger::{Excuses, FlowState, Ledger, SharedLedger, Side, Violation, foreign_signature};
 
 use std::net::SocketAddr;
 

@@ -84,13 +84,13 @@ impl World {
         }
     }
 
-    /// Getter: what is left of connections and frames on each host, in words; empty where nothing is.
-    pub fn leftovers(&self) -> String {
-        let hosts = self.hosts.iter().filter_map(|host| {
+    /// Getter: the hosts on which something is left of connections and frames, each with what that is, in words.
+    pub fn leftovers(&self) -> Vec<(HostId, String)> {
+        let hosts = self.hosts.iter().enumerate().filter_map(|(index, host)| {
             let left = host.engine.leftovers();
-            (!left.is_empty()).then(|| format!("host {} has {left}", host.name))
+            (!left.is_empty()).then(|| (HostId(index), format!("host {} has {left}", host.name)))
         });
-        hosts.collect::<Vec<_>>().join(", ")
+        hosts.collect()
     }
 
     /// Handles one event.
