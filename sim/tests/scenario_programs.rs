@@ -276,6 +276,7 @@ fn campaign(around: &Arc<Around>, seeds: u64, jobs: usize) -> Results {
         jobs,
         time: None,
         failures_max: 100,
+        twice: false,
     };
     let mut results = campaign.run(|_| ControlFlow::Continue(()));
     results.cpu_seconds = 0.0;

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::around::Around;
+use super::twice::run_twice;
 use crate::hash::RollingHash;
 use crate::trial::{Case, Trial};
 
@@ -46,6 +47,8 @@ pub struct Campaign {
     pub time: Option<Duration>,
     /// No seed is begun after so many failures.
     pub failures_max: usize,
+    /// Each seed is run twice, and has to be the same run (oracle O12).
+    pub twice: bool,
 }
 
 /// A seed that failed.
@@ -226,7 +229,7 @@ impl Campaign {
         thread::scope(|scope| {
             let work = || {
                 while let Some((index, seed)) = progress.begin() {
-                    let run = run_seed(&self.cases, seed);
+                    let run = run_seed(&self.cases, seed, self.twice);
                     progress.lock().add(index, run);
                 }
             };
@@ -243,10 +246,14 @@ impl Campaign {
 }
 
 /// Runs one seed.
-fn run_seed(cases: &Cases, seed: u64) -> Run {
+fn run_seed(cases: &Cases, seed: u64, twice: bool) -> Run {
     let began = cpu_time();
-    let case = cases.case(seed);
-    let outcome = Trial::new("case", &case).and_then(|trial| trial.run(Vec::new()));
+    let case = || cases.case(seed);
+    let outcome = if twice {
+        run_twice(case)
+    } else {
+        Trial::new("case", &case()).and_then(|trial| trial.run(Vec::new()))
+    };
     let (hash, frames, failure) = match outcome {
         Ok(outcome) => {
             let failure = outcome.violation.map(|violation| {
@@ -277,7 +284,8 @@ mod tests {
 
     fn campaign(seeds: Range<u64>, shard: (u64, u64), jobs: usize) -> Campaign {
         let cases = Cases::Drawn(draw);
-        Campaign { cases, seeds, shard, done: 0, jobs, time: None, failures_max: usize::MAX }
+        let (done, time, failures_max, twice) = (0, None, usize::MAX, false);
+        Campaign { cases, seeds, shard, done, jobs, time, failures_max, twice }
     }
 
     fn run(campaign: &Campaign) -> Results {
@@ -301,6 +309,8 @@ mod tests {
         parts.merge(run(&campaign(100..130, (1, 3), 1)));
         assert_eq!(parts, alone);
         assert_ne!(run(&campaign(101..131, (0, 1), 1)).hash, alone.hash);
+        let twice = run(&Campaign { twice: true, ..campaign(100..130, (0, 1), 2) });
+        assert_eq!(twice, alone, "each seed is one run");
     }
 
     #[test]

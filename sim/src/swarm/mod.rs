@@ -8,6 +8,7 @@ mod long;
 mod parts;
 mod reach;
 mod shrink;
+mod twice;
 
 pub use around::{Around, AroundError};
 pub use campaign::{Campaign, Cases, Failure, Progress, Results, Standing};

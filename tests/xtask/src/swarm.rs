@@ -13,6 +13,8 @@ use crate::shrunk::{Size, Sizes};
 
 /// No bug may need more seeds.
 const SEEDS_MAX: u64 = 10_000;
+/// Of them, those that one process runs twice.
+const TWICE_SEEDS: u64 = 2_000;
 /// Seeds of the gate, run twice.
 const GATE_SEEDS: u64 = 20_000;
 /// Seeds of which builds with and without optimisation have to agree.
@@ -156,12 +158,17 @@ pub fn stage() -> Result<Counts> {
         "one campaign, two results: {first:?}, {second:?}"
     );
     println!("{seeds} twice: {}", first.summary());
+    // What one process remembers from run to run shows only there.
+    let seeds = format!("0..{TWICE_SEEDS}");
+    let twice = release.swarm(&["--seeds", &seeds, "--twice"])?;
+    ensure!(twice.failures.is_empty(), "seeds are not one run:\n{}", twice.failures.join("\n"));
+    println!("{seeds} twice in one process: {}", twice.summary());
     let seeds = format!("0..{DEBUG_SEEDS}");
     let debug = Binary::debug()?.results(&seeds)?;
     let optimised = release.results(&seeds)?;
     ensure!(debug.summary() == optimised.summary(), "builds differ: {debug:?}, {optimised:?}");
     println!("{seeds} without optimisation: {}", debug.summary());
-    let mut passed = 3;
+    let mut passed = 4;
     for plan in plans("tests/regressions")? {
         let violation = release.violation(&plan, None)?;
         ensure!(violation.is_none(), "{}: {violation:?} again", plan.display());

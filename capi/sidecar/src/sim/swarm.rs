@@ -42,6 +42,9 @@ pub struct Args {
     /// Only part I (from 0 to N-1) of N
     #[arg(long, value_name = "I/N", default_value_t = Shard { of: 1, index: 0 })]
     shard: Shard,
+    /// Run each seed twice, and fail where the second run is another
+    #[arg(long)]
+    twice: bool,
     /// Begin no seed after so many failures
     #[arg(long, value_name = "N", default_value_t = 100,
           value_parser = clap::value_parser!(u32).range(1..))]
@@ -96,6 +99,7 @@ impl Args {
             jobs: self.jobs.map_or_else(all, usize::from),
             time: self.time,
             failures_max: self.failures_max as usize,
+            twice: self.twice,
         })
     }
 

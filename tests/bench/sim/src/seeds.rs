@@ -53,6 +53,7 @@ fn campaign(seeds: Range<u64>, jobs: usize) -> Results {
         jobs,
         time: None,
         failures_max: 1,
+        twice: false,
     };
     let results = campaign.run(|_| ControlFlow::Continue(()));
     assert!(results.failures.is_empty(), "{:?}", results.failures);
