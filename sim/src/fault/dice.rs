@@ -1,5 +1,8 @@
 //! Decisions about things that are counted: the n-th burst, the n-th allocation, the n-th iteration.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use causeway_core::rng::Stream;
 
 /// The n-th time suffers, or not; with a value where the fault has one.
@@ -11,6 +14,8 @@ pub struct Dice {
     source: Source,
     counter: u64,
     decided: Vec<(u64, u64)>,
+    /// Set by the first hit.
+    told: Option<Rc<Cell<bool>>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -37,7 +42,7 @@ impl Dice {
         } else {
             Source::Drawn { parts_per_million, stream: Stream::new(seed, entity), values }
         };
-        Self { source, counter: 0, decided: Vec::new() }
+        Self { source, counter: 0, decided: Vec::new(), told: None }
     }
 
     /// Dice that hit at these numbers, counted from 1, with these values. Must be in order.
@@ -47,7 +52,12 @@ impl Dice {
         } else {
             Source::Planned { decisions, next: 0 }
         };
-        Self { source, counter: 0, decided: Vec::new() }
+        Self { source, counter: 0, decided: Vec::new(), told: None }
+    }
+
+    /// The same dice, whose first hit sets `told`.
+    pub fn telling(self, told: &Rc<Cell<bool>>) -> Self {
+        Self { told: Some(Rc::clone(told)), ..self }
     }
 
     /// Output: the next decision: `Some(value)` where it hits.
@@ -76,6 +86,9 @@ impl Dice {
                 decisions.get(*next).filter(|(number, _)| *number == self.counter).map(|d| d.1)
             }
         }?;
+        if let Some(told) = &self.told {
+            told.set(true);
+        }
         self.decided.push((self.counter, value));
         Some(value)
     }

@@ -3,11 +3,12 @@
 use causeway_core::time::Instant;
 use causeway_server::config::{ConfigError, Prefixed, RouteConfig};
 
-use super::excuse::{excuses, program_excuses};
+use super::excuse::program_excuses;
 use super::foreign;
 use super::host::{Counted, add_host};
 use super::programs::{Closures, add_programs};
 use super::roster::Roster;
+use super::strikes::Strikes;
 use crate::fault::{FaultPlan, FaultSource, Live, PlanError};
 use crate::relay::{Route, Router, RouterPort, Switch};
 use crate::scenario::{LinkEnd, RouterSpec, Scenario};
@@ -79,13 +80,16 @@ pub(super) fn build(
     config.end_at = Instant::from_nanos(u64::MAX);
     config.tells_ends = true;
     let mut world = World::new(config);
-    let ledger = Ledger::shared(scenario.flows.len(), excuses(scenario, plan));
+    let strikes = Strikes::new(scenario, plan);
+    let ledger = Ledger::shared(scenario.flows.len(), Box::new(strikes.clone()));
+    world.add_tap(Box::new(strikes.clone()));
     foreign::tell(&mut ledger.borrow_mut(), scenario);
     let counted = Counted {
         seed,
         faults: scenario.faults.host,
         plan: (!draws).then(|| plan.counted()),
         events_max: if events { EVENTS_MAX } else { 0 },
+        strikes: &strikes,
     };
     let mut nics = Vec::with_capacity(scenario.hosts.len());
     for (index, spec) in scenario.hosts.iter().enumerate() {

@@ -12,6 +12,7 @@ use causeway_server::stack_builder;
 
 use super::build::TrialError;
 use super::foreign;
+use super::strikes::Strikes;
 use crate::fault::{Dice, Event};
 use crate::guest::Bells;
 use crate::nic::{NicFaults, NicPort};
@@ -34,6 +35,8 @@ pub(super) struct Counted<'a> {
     pub(super) plan: Option<BTreeMap<(&'a str, Event), crate::fault::Counted>>,
     /// Of each host's log.
     pub(super) events_max: u32,
+    /// Where what was decided is told.
+    pub(super) strikes: &'a Strikes,
 }
 
 impl Counted<'_> {
@@ -69,9 +72,10 @@ pub(super) fn add_host(
         return Ok(foreign::add_host(world, scenario, (index, spec), counted, ledger));
     }
     let entity = index as u64 * 16;
+    let refused = &counted.strikes.counts(index).refused;
     let faults = PortFaults {
-        stream: counted.dice(&spec.name, entity, Event::NoRings),
-        memory: counted.dice(&spec.name, entity, Event::NoMemory),
+        stream: counted.dice(&spec.name, entity, Event::NoRings).telling(refused),
+        memory: counted.dice(&spec.name, entity, Event::NoMemory).telling(refused),
     };
     let polled = PolledPort::new(spec.ring_bytes, spec.streams_max, faults);
     let host = Furnished { scenario, index, spec, counted, ledger };
@@ -136,12 +140,13 @@ impl Furnished<'_> {
     /// Faults of its NICs, and ends of flows.
     fn furnish<P: HostPort>(&self, host: &mut PolledHost<P>) {
         let Self { scenario, index, spec, counted, ledger } = *self;
+        let unsent = counted.strikes.counts(index).unsent;
         for nic in 0..spec.nics.len() {
             let target = format!("{}.eth{nic}", spec.name);
             let entity = index as u64 * 16 + 1 + nic as u64;
             let faults = NicFaults {
-                short_burst: counted.dice(&target, entity, Event::ShortBurst),
-                no_buffer: counted.dice(&target, entity, Event::NoBuffer),
+                short_burst: counted.dice(&target, entity, Event::ShortBurst).telling(&unsent),
+                no_buffer: counted.dice(&target, entity, Event::NoBuffer).telling(&unsent),
             };
             host.set_nic_faults(IfIndex(nic as u8 + 1), faults);
         }

@@ -10,6 +10,7 @@ mod outcome;
 mod panic;
 mod programs;
 mod roster;
+mod strikes;
 mod watch;
 
 pub use build::TrialError;

@@ -13,7 +13,7 @@ use super::watch::Watch;
 use crate::fault::{FaultPlan, Live};
 use crate::scenario::Scenario;
 use crate::tap::Tap;
-use crate::workload::{SharedLedger, Violation, foreign_signature};
+use crate::workload::{Ledger, SharedLedger, Violation, foreign_signature};
 use crate::world::{Stop, World};
 
 /// After so long without programs nothing is left of them: TIME-WAIT takes up to 240 s, an orphan lingers for less.
@@ -262,11 +262,11 @@ impl Work<'_> {
                 Stop::Told => return None,
                 // Numbers that something changed under checksums that fit keep a connection from going on: a timestamp that is ahead,
                 // say, makes all that follow old (RFC 7323 5.3).
-                Stop::Idle | Stop::TimeUp if self.may_be_unfinished() => {}
+                Stop::Idle | Stop::TimeUp if self.may_be_unfinished(world.now()) => {}
                 Stop::Idle => {
                     let late = self.late(world, Instant::from_nanos(u64::MAX)).join(", ");
                     let words = format!("nothing is left to happen, and {late}");
-                    let signature = self.signature("O6.deadlock");
+                    let signature = self.signature(world.now(), "O6.deadlock");
                     return violation(world, &signature, words);
                 }
                 Stop::TimeUp => {
@@ -275,7 +275,7 @@ impl Work<'_> {
                         let seconds = at.saturating_since(self.healed).as_millis() / 1_000;
                         let late = late.join(", ");
                         let words = format!("{seconds} s after the last fault {late}");
-                        let signature = self.signature("O7.unfinished");
+                        let signature = self.signature(world.now(), "O7.unfinished");
                         return violation(world, &signature, words);
                     }
                 }
@@ -285,28 +285,29 @@ impl Work<'_> {
     }
 
     /// What it is called that flows or programs are not done: a difference between two stacks where every one of them is between two.
-    fn signature(&self, rule: &str) -> String {
+    fn signature(&self, now: Instant, rule: &str) -> String {
         let programs = 0..self.scenario.programs.len();
         if programs.into_iter().any(|program| self.roster.is_awaited(program)) {
             return rule.to_owned();
         }
         let ledger = self.ledger.borrow();
-        let late = (0..ledger.flows().len()).filter(|flow| ledger.is_expected(*flow));
-        let stacks = late.map(|flow| ledger.flows()[flow].foreign);
+        let stacks = owed(&ledger, now).into_iter().map(|flow| ledger.flows()[flow].foreign);
         foreign_signature(stacks.min().flatten(), rule)
     }
 
-    fn may_be_unfinished(&self) -> bool {
+    /// Getter: whatever is not done need not be.
+    fn may_be_unfinished(&self, now: Instant) -> bool {
         // What excuses programs, an end that they did not expect, does not excuse flows: they know that they ended.
         let programs = !self.scenario.programs.is_empty() && self.roster.may_be_unfinished();
-        self.ledger.borrow().excuses().numbers || programs
+        let ledger = self.ledger.borrow();
+        programs || !ledger.is_done() && owed(&ledger, now).is_empty()
     }
 
     /// What should have been done by `at`, in words.
     fn late(&self, world: &World, at: Instant) -> Vec<String> {
         let mut late = Vec::new();
         if self.healed + self.scenario.rules.limit <= at {
-            late.extend(unfinished(self.ledger));
+            late.extend(unfinished(self.ledger, world.now()));
         }
         let waiting = world.unfinished_guests();
         for (index, program) in self.scenario.programs.iter().enumerate() {
@@ -323,17 +324,18 @@ impl Work<'_> {
     }
 }
 
-/// The flows that are not done, in words.
-fn unfinished(ledger: &SharedLedger) -> Vec<String> {
-    use crate::workload::FlowState;
+/// The flows that are not done and have to be, by what has happened until `now`.
+fn owed(ledger: &Ledger, now: Instant) -> Vec<usize> {
+    let owes = |flow: &usize| ledger.is_expected(*flow) && !ledger.excuses(*flow, now).numbers;
+    (0..ledger.flows().len()).filter(owes).collect()
+}
+
+/// The same in words.
+fn unfinished(ledger: &SharedLedger, now: Instant) -> Vec<String> {
     let ledger = ledger.borrow();
-    let working = ledger
-        .flows()
-        .iter()
-        .zip(1..)
-        .filter(|(flow, _)| flow.states.contains(&FlowState::Working));
-    let words = working.map(|(flow, number)| {
-        let [client, server] = flow.received;
+    let words = owed(&ledger, now).into_iter().map(|flow| {
+        let [client, server] = ledger.flows()[flow].received;
+        let number = flow + 1;
         format!("flow {number} is not done (client received {client} bytes, server {server})")
     });
     words.collect()

@@ -53,6 +53,19 @@ pub struct Excuses {
     pub unreachable: bool,
 }
 
+/// Knows what a flow need not do.
+pub trait Excuse {
+    /// Getter: what flow number `flow` of the scenario need not do, by what has happened until `at`.
+    fn excuses(&self, flow: usize, at: Instant) -> Excuses;
+}
+
+/// The same for all flows at all times.
+impl Excuse for Excuses {
+    fn excuses(&self, _: usize, _: Instant) -> Excuses {
+        *self
+    }
+}
+
 /// One flow.
 #[derive(Clone, Debug, Default)]
 pub struct FlowRecord {
@@ -78,10 +91,9 @@ pub fn foreign_signature(foreign: Option<&str>, rule: &str) -> String {
 }
 
 /// Every flow of a run.
-#[derive(Debug, Default)]
 pub struct Ledger {
     flows: Vec<FlowRecord>,
-    excuses: Excuses,
+    excuses: Box<dyn Excuse>,
     /// Flows that somebody waits for.
     working: usize,
     violation: Option<Violation>,
@@ -90,9 +102,15 @@ pub struct Ledger {
 /// Shared by the programs of a run.
 pub type SharedLedger = Rc<RefCell<Ledger>>;
 
+impl std::fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ledger").field("flows", &self.flows).finish_non_exhaustive()
+    }
+}
+
 impl Ledger {
     /// The ledger of so many flows.
-    pub fn shared(flows: usize, excuses: Excuses) -> SharedLedger {
+    pub fn shared(flows: usize, excuses: Box<dyn Excuse>) -> SharedLedger {
         let records = vec![FlowRecord::default(); flows];
         let ledger = Self { flows: records, excuses, working: flows, violation: None };
         Rc::new(RefCell::new(ledger))
@@ -121,9 +139,9 @@ impl Ledger {
         self.violation.as_ref()
     }
 
-    /// Getter: what the flows need not do.
-    pub const fn excuses(&self) -> Excuses {
-        self.excuses
+    /// Getter: what a flow need not do, by what has happened until `at`.
+    pub fn excuses(&self, flow: usize, at: Instant) -> Excuses {
+        self.excuses.excuses(flow, at)
     }
 
     /// Getter: the flows.
@@ -151,7 +169,7 @@ impl Ledger {
         wrong: Option<u64>,
     ) {
         self.flows[flow].received[side as usize] += bytes;
-        if let Some(offset) = wrong.filter(|_| !self.excuses.content) {
+        if let Some(offset) = wrong.filter(|_| !self.excuses(flow, at).content) {
             let words =
                 format!("flow {}: byte {offset} that the {side:?} received is wrong", flow + 1);
             let signature = self.flows[flow].signature("O1.content");
@@ -161,7 +179,7 @@ impl Ledger {
 
     /// Input: a message of a flow is not the one that was due.
     pub fn wrong_message(&mut self, at: Instant, flow: usize, side: Side, what: &str) {
-        if !self.excuses.content {
+        if !self.excuses(flow, at).content {
             let words = format!("flow {}: the {side:?} received {what}", flow + 1);
             let signature = self.flows[flow].signature("O2.message");
             self.violate(Violation { signature, at, words });
@@ -170,7 +188,7 @@ impl Ledger {
 
     /// Input: the stream of a flow ended after so many bytes instead of `due`.
     pub fn short(&mut self, at: Instant, flow: usize, side: Side, received: u64, due: u64) {
-        if self.excuses.content || self.excuses.end {
+        if self.excuses(flow, at).end {
             self.settle(flow, side, FlowState::Excused(EndReason::Closed));
             return;
         }
@@ -188,7 +206,8 @@ impl Ledger {
         let (record, other) = (&self.flows[flow], 1 - side as usize);
         let silent = record.states[other] == FlowState::Done || record.received[other] == 0;
         let gone = silent && error == NetError::Ended(EndReason::Reset);
-        if self.excuses.end || self.excuses.unreachable && (error == resolution || gone) {
+        let Excuses { end, unreachable, .. } = self.excuses(flow, at);
+        if end || unreachable && (error == resolution || gone) {
             let reason =
                 if let NetError::Ended(reason) = error { reason } else { EndReason::NoMemory };
             self.settle(flow, side, FlowState::Excused(reason));

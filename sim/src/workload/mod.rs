@@ -5,7 +5,9 @@ mod parcel;
 mod request;
 mod stream;
 
-pub use ledger::{Excuses, FlowState, Ledger, SharedLedger, Side, Violation, foreign_signature};
+pub use ledger::{
+    Excuse, Excuses, FlowState, Ledger, SharedLedger, Side, Violation, foreign_signature,
+};
 
 use std::net::SocketAddr;
 

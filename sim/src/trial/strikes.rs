@@ -1,0 +1,334 @@
+//! What may end or spoil a flow without anybody being wrong, by what was done to that flow: not what the scenario permits excuses it, but a
+//! decision that struck one of its frames, or one of its hosts, before it failed.
+//!
+//! | what was executed | whom it excuses |
+//! |---|---|
+//! | a byte changed under checksums that fit, behind the ports of a segment; a forged packet | the flow of that segment |
+//! | the same in another place or another packet | the flows of the hosts at that link |
+//! | no rings, no memory; a crash that has begun | the flows of that host |
+//! | acknowledgements ahead of what was received | the flows of the hosts of that direction |
+//! | address resolution lost, or without a buffer; anything that is so for a while | the flows of those hosts may find their peer unreachable |
+//! | a byte of a station's address changed, or of address resolution | every flow may |
+//!
+//! A host that is not named excuses every flow. What is not in the table excuses by what the scenario permits ([`excuses`]).
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use causeway_core::time::Instant;
+
+use super::excuse::excuses;
+use crate::fault::{Condition, Decision, Event, Fault, FaultPlan, Forgery, ForgeryKind};
+use crate::packet::{Network, Packet, Transport};
+use crate::scenario::{FlowSpec, LinkEnd, Scenario};
+use crate::tap::{Delivery, DirectionId, Fate, Tap};
+use crate::workload::{Excuse, Excuses};
+
+/// Ethernet's header, in which nothing is summed up.
+const LINK_HEADER: u32 = 14;
+/// Neighbour discovery (RFC 4861 §4): solicitations and advertisements of routers and neighbours, and redirects.
+const DISCOVERY: std::ops::RangeInclusive<u8> = 133..=137;
+
+/// What was counted on a host: once is enough.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Counts {
+    /// It had no rings, or no memory for what came.
+    pub(super) refused: Rc<Cell<bool>>,
+    /// Its NIC had no buffer, or took a part of a burst only.
+    pub(super) unsent: Rc<Cell<bool>>,
+}
+
+/// Something that is so for a while.
+#[derive(Clone, Debug)]
+struct Span {
+    from: Instant,
+    hosts: Hosts,
+    excuses: Excuses,
+}
+
+/// Hosts by their number; without any, all of them.
+#[derive(Clone, Debug, Default)]
+struct Hosts(Vec<usize>);
+
+impl Hosts {
+    fn are_of(&self, ends: [usize; 2]) -> bool {
+        self.0.is_empty() || ends.iter().any(|end| self.0.contains(end))
+    }
+}
+
+#[derive(Debug)]
+struct Inner {
+    /// Whatever is not in the table.
+    general: Excuses,
+    /// By flow: what struck it, its hosts, and the port of its server.
+    flows: Vec<(Excuses, [usize; 2], u16)>,
+    /// By direction: the hosts at its ends.
+    directions: Vec<Hosts>,
+    spans: Vec<Span>,
+    counts: Vec<Counts>,
+}
+
+/// See the module. Clones share it: the world has one as a tap, the ledger another to ask.
+#[derive(Clone, Debug)]
+pub(super) struct Strikes(Rc<RefCell<Inner>>);
+
+/// The excuses of a scenario and a plan without what is judged by what was executed.
+fn general(scenario: &Scenario, plan: &FaultPlan) -> Excuses {
+    let mut scenario = scenario.clone();
+    let (link, host) = (&mut scenario.faults.link, &mut scenario.faults.host);
+    (link.repaired_ppm, link.forge_ppm) = (0, 0);
+    (host.no_rings_ppm, host.no_memory_ppm) = (0, 0);
+    let is_other = |decision: &&Decision| match decision {
+        Decision::Frame { fault, .. } => {
+            !matches!(fault, Fault::Forge(_) | Fault::Corrupt { repaired: true, .. })
+        }
+        Decision::Counted { event, .. } => !matches!(event, Event::NoRings | Event::NoMemory),
+        Decision::Span { condition, .. } => {
+            !matches!(condition, Condition::Crash | Condition::AckAhead(_))
+        }
+    };
+    let plan: FaultPlan = plan.decisions().filter(is_other).cloned().collect();
+    Excuses { unreachable: false, ..excuses(&scenario, &plan) }
+}
+
+/// What something that is so for a while excuses.
+const fn of_condition(condition: Condition) -> Excuses {
+    let ahead = matches!(condition, Condition::AckAhead(_));
+    let end = ahead || matches!(condition, Condition::Crash);
+    Excuses { end, content: ahead, numbers: false, unreachable: true }
+}
+
+impl Strikes {
+    /// Nothing has happened yet in a run of `scenario`.
+    pub(super) fn new(scenario: &Scenario, plan: &FaultPlan) -> Self {
+        let number = |name: &str| scenario.hosts.iter().position(|host| host.name == name);
+        let named = |target: &str| {
+            let nodes = target.split("->").filter_map(|node| node.split('.').next());
+            Hosts(nodes.filter_map(number).collect())
+        };
+        let spans = plan.spans().map(|(target, from, _, condition)| {
+            let (hosts, excuses) = (named(target), of_condition(condition));
+            Span { from, hosts, excuses }
+        });
+        let flow = |(index, flow): (usize, &FlowSpec)| {
+            (Excuses::default(), [flow.from, flow.to], flow.address(index).port())
+        };
+        let at_ends = scenario.links.iter().flat_map(|link| {
+            let host = |end: &LinkEnd| match end {
+                LinkEnd::Host(host, _) => Some(*host),
+                LinkEnd::Switch(_) | LinkEnd::Router(..) => None,
+            };
+            let hosts = Hosts(link.ends.iter().filter_map(host).collect());
+            [hosts.clone(), hosts]
+        });
+        Self(Rc::new(RefCell::new(Inner {
+            general: general(scenario, plan),
+            flows: scenario.flows.iter().enumerate().map(flow).collect(),
+            directions: at_ends.collect(),
+            spans: spans.collect(),
+            counts: scenario.hosts.iter().map(|_| Counts::default()).collect(),
+        })))
+    }
+
+    /// Getter: where what is counted on a host is told.
+    pub(super) fn counts(&self, host: usize) -> Counts {
+        self.0.borrow().counts[host].clone()
+    }
+}
+
+/// Getter: this and that together.
+const fn both(a: Excuses, b: Excuses) -> Excuses {
+    Excuses {
+        end: a.end || b.end,
+        content: a.content || b.content,
+        numbers: a.numbers || b.numbers,
+        unreachable: a.unreachable || b.unreachable,
+    }
+}
+
+impl Excuse for Strikes {
+    fn excuses(&self, flow: usize, at: Instant) -> Excuses {
+        let inner = self.0.borrow();
+        let (struck, ends, _) = inner.flows[flow];
+        let mut sum = both(inner.general, struck);
+        for span in inner.spans.iter().filter(|span| span.from <= at && span.hosts.are_of(ends)) {
+            sum = both(sum, span.excuses);
+        }
+        for end in ends {
+            sum.end |= inner.counts[end].refused.get();
+            sum.unreachable |= inner.counts[end].unsent.get();
+        }
+        // Whose bytes may be others may end with them.
+        sum.end |= sum.content;
+        sum
+    }
+}
+
+impl Inner {
+    /// A decision about a frame excuses the flows of `hosts`.
+    fn strike(&mut self, hosts: &Hosts, excuses: Excuses) {
+        for (struck, ends, _) in &mut self.flows {
+            if hosts.are_of(*ends) {
+                *struck = both(*struck, excuses);
+            }
+        }
+    }
+
+    /// Something was done to `frame` in a direction.
+    fn frame(&mut self, direction: DirectionId, frame: &[u8], faults: &[Fault]) {
+        let packet = Packet::parse(frame).ok();
+        let hosts = self.directions.get(direction.0).cloned().unwrap_or_default();
+        let unreachable = Excuses { unreachable: true, ..Excuses::default() };
+        let resolves = packet.as_ref().is_none_or(resolves);
+        if resolves {
+            self.strike(&hosts, unreachable);
+        }
+        for fault in faults {
+            let Some((excuses, from)) = of_fault(*fault) else { continue };
+            if matches!(fault, Fault::Corrupt { offset, .. } if *offset < LINK_HEADER || resolves) {
+                self.strike(&Hosts::default(), unreachable);
+            }
+            if excuses == Excuses::default() {
+                continue;
+            }
+            let segment = packet.as_ref().and_then(|packet| Some((packet.ip()?, packet.tcp()?)));
+            let flow = segment.and_then(|(ip, tcp)| {
+                let ports = [tcp.source_port, tcp.destination_port];
+                let flow = self.flows.iter().position(|(_, _, port)| ports.contains(port))?;
+                // What stands before the end of the ports says whose segment it is.
+                (from as usize >= ip.payload_at + 4).then_some(flow)
+            });
+            match flow {
+                Some(flow) => self.flows[flow].0 = both(self.flows[flow].0, excuses),
+                None => self.strike(&hosts, excuses),
+            }
+        }
+    }
+}
+
+/// Getter: what finds out a station's address.
+fn resolves(packet: &Packet<'_>) -> bool {
+    match &packet.network {
+        Network::Arp(_) => true,
+        Network::Ip(_, Transport::Icmp(icmp)) => !icmp.v4 && DISCOVERY.contains(&icmp.kind),
+        Network::Ip(..) | Network::Other(_) => false,
+    }
+}
+
+/// What a fault excuses, and the first byte of the frame that it changes; `None` for one that changes nothing that anybody believes.
+const fn of_fault(fault: Fault) -> Option<(Excuses, u32)> {
+    let none = Excuses { end: false, content: false, numbers: false, unreachable: false };
+    match fault {
+        Fault::Corrupt { offset, repaired, .. } => {
+            let excuses = Excuses { end: repaired, content: repaired, numbers: repaired, ..none };
+            Some((excuses, offset))
+        }
+        // A reset may guess right, and so may a byte. It is of the flow of the frame that it follows.
+        Fault::Forge(Forgery { kind, .. }) => {
+            let content = matches!(kind, ForgeryKind::Data);
+            Some((Excuses { end: true, content, ..none }, u32::MAX))
+        }
+        _ => None,
+    }
+}
+
+impl Tap for Strikes {
+    fn sent(&mut self, _: Instant, direction: DirectionId, frame: &[u8], fate: Fate<'_>) {
+        match fate {
+            Fate::OnWire { faults: [], .. } => {}
+            Fate::OnWire { faults, .. } => self.0.borrow_mut().frame(direction, frame, faults),
+            Fate::QueueFull | Fate::Swallowed { .. } => {
+                self.0.borrow_mut().frame(direction, frame, &[]);
+            }
+        }
+    }
+
+    fn arrived(
+        &mut self,
+        _: Instant,
+        direction: DirectionId,
+        _: u64,
+        frame: &[u8],
+        delivery: Delivery,
+    ) {
+        if delivery == Delivery::RingFull {
+            self.0.borrow_mut().frame(direction, frame, &[]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trial::{Case, Trial};
+
+    /// Three hosts at a switch; flows from a to b, from c to b, and from c to a.
+    const SCENARIO: &str = "host = [\n\
+        { name = \"a\", interface = [{ name = \"eth0\", addresses = [\"10.0.0.1/24\"] }] },\n\
+        { name = \"b\", interface = [{ name = \"eth0\", addresses = [\"10.0.0.2/24\"] }] },\n\
+        { name = \"c\", interface = [{ name = \"eth0\", addresses = [\"10.0.0.3/24\"] }] },\n]\n\
+        switch = [{ name = \"s\" }]\n\
+        link = [{ between = [\"a\", \"s\"] }, { between = [\"b\", \"s\"] }, { between = [\"c\", \"s\"] }]\n\
+        flow = [{ kind = \"stream\", from = \"a\", to = \"b\", bytes = 20000 }, \
+        { kind = \"stream\", from = \"c\", to = \"b\", bytes = 20000, start_ms = 20 }, \
+        { kind = \"stream\", from = \"c\", to = \"a\", bytes = 20000, start_ms = 40 }]\n";
+
+    /// What the three flows need not do at the end of a run.
+    fn excused(plan: &str) -> [Excuses; 3] {
+        let plan: FaultPlan = format!("causeway fault plan 2\n{plan}\n").parse().expect("a plan");
+        let case = Case { seed: 1, scenario: SCENARIO.to_owned(), plan, ..Case::default() };
+        let trial = Trial::new("case", &case).expect("it is right");
+        let strikes = Strikes::new(trial.scenario(), &case.plan);
+        let outcome = trial.run(vec![Box::new(strikes.clone())]).expect("what it names is there");
+        [0, 1, 2].map(|flow| strikes.excuses(flow, outcome.ended_at))
+    }
+
+    const NONE: Excuses =
+        Excuses { end: false, content: false, numbers: false, unreachable: false };
+    const DEAF: Excuses = Excuses { unreachable: true, ..NONE };
+
+    #[test]
+    fn a_struck_frame_excuses_its_flow_and_no_other() {
+        assert_eq!(excused("drop a->s 9"), [NONE; 3], "a lost segment excuses nothing");
+        let end = Excuses { end: true, ..NONE };
+        assert_eq!(excused("forge a->s 9 rst 0"), [end, NONE, NONE]);
+        let data = Excuses { end: true, content: true, ..NONE };
+        assert_eq!(excused("forge a->s 9 data 900000"), [data, NONE, NONE]);
+        let all = Excuses { end: true, content: true, numbers: true, unreachable: false };
+        assert_eq!(excused("corrupt a->s 9 byte 300 xor 0x40 repaired"), [all, NONE, NONE]);
+        assert_eq!(excused("corrupt a->s 9 byte 300 xor 0x40"), [NONE; 3], "the checksum tells");
+        // Its port is another: it may be a segment of any flow of a.
+        assert_eq!(excused("corrupt a->s 9 byte 37 xor 0x40 repaired"), [all, NONE, all]);
+        assert_eq!(excused("corrupt a->s 9 byte 11 xor 0x40"), [DEAF; 3], "a switch believes it");
+        // Frame 5000 was never sent.
+        assert_eq!(excused("forge a->s 5000 rst 0"), [NONE; 3]);
+    }
+
+    #[test]
+    fn a_struck_host_excuses_its_flows_and_no_others() {
+        assert_eq!(excused("drop c->s 1"), [NONE, DEAF, DEAF], "it asks for an address");
+        assert_eq!(excused("pause c 1ms..2ms"), [NONE, DEAF, DEAF]);
+        let gone = Excuses { end: true, ..DEAF };
+        let plan: FaultPlan =
+            "causeway fault plan 2\ncrash c 100ms..200ms\n".parse().expect("a plan");
+        let strikes = Strikes::new(&Scenario::parse("x", SCENARIO).expect("it is right"), &plan);
+        let at = |ms: u64| strikes.excuses(2, Instant::from_nanos(ms * 1_000_000));
+        assert_eq!((at(99), at(100)), (NONE, gone), "not before it begins");
+        assert_eq!(excused("crash c 1ms..200ms"), [NONE, gone, gone]);
+        assert_eq!(excused("partition s->a 1ms..2ms"), [DEAF, NONE, DEAF]);
+    }
+
+    #[test]
+    fn what_is_counted_is_told_when_it_happens() {
+        let plan = "causeway fault plan 2\nno-memory b 3\n".parse().expect("a plan");
+        let scenario = Scenario::parse("x", SCENARIO).expect("it is right");
+        let strikes = Strikes::new(&scenario, &plan);
+        let at = |flow| strikes.excuses(flow, Instant::ZERO);
+        assert_eq!([at(0), at(1), at(2)], [NONE; 3], "what may happen excuses nobody");
+        strikes.counts(1).refused.set(true);
+        let end = Excuses { end: true, ..NONE };
+        assert_eq!([at(0), at(1), at(2)], [end, end, NONE]);
+        strikes.counts(2).unsent.set(true);
+        assert_eq!([at(0), at(2)], [end, DEAF]);
+    }
+}
