@@ -107,6 +107,11 @@ impl<K> EventQueue<K> {
         self.heap.pop().map(|Reverse(entry)| (entry.key.0, Due::Event(entry.kind)))
     }
 
+    /// Getter: something is scheduled beside alarms.
+    pub fn has_events(&self) -> bool {
+        !self.heap.is_empty()
+    }
+
     /// Getter: the time of what is due first.
     pub fn next_at(&self) -> Option<Instant> {
         let event = self.heap.peek().map(|Reverse(entry)| entry.key.0);

@@ -17,7 +17,7 @@ use crate::frame::SimFrame;
 use crate::nic::{NicPort, SimNic};
 use crate::packet::{Arp, Network, Packet, Transport};
 use crate::workload::{Part, Side};
-use crate::world::HostEngine;
+use crate::world::{Described, HostEngine};
 
 /// Between two questions for the same address (RFC 1122 2.3.2.1).
 const ASK_PACE: Duration = Duration::from_secs(1);
@@ -311,6 +311,11 @@ impl HostEngine for TextbookHost {
                 connection.close(self.now);
             }
         }
+    }
+
+    fn describe(&self) -> Vec<Described> {
+        let connections = self.slots.iter().filter_map(|slot| slot.connection.as_ref());
+        connections.map(Textbook::describe).collect()
     }
 
     fn leftovers(&self) -> String {

@@ -11,6 +11,7 @@ use causeway_core::time::{Duration, Instant};
 
 use super::segment::{End, Out};
 use crate::packet::{Flags, Tcp};
+use crate::world::Described;
 
 /// Bytes of payload of a segment: what every path takes (RFC 9293 3.7.1).
 const MSS: usize = 536;
@@ -167,6 +168,24 @@ impl Textbook {
 
     fn rcv_wnd(&self) -> usize {
         if self.orphan { BUFFER } else { BUFFER - self.rx.len() }
+    }
+
+    /// Output: in words.
+    pub(super) fn describe(&self) -> Described {
+        let Self { local, remote, state, tx, rx, snd_wnd, timer, .. } = self;
+        let ports = [local.1, remote.map_or(0, |remote| remote.1)];
+        let waits = timer.map_or_else(
+            || "waits for a frame or its program".to_owned(),
+            |at| format!("waits for its timer at {at} s"),
+        );
+        let words = format!(
+            "textbook {}:{} in {state:?}, {} bytes to send, {} to read, the peer's window {snd_wnd}, {waits}",
+            local.0,
+            local.1,
+            tx.len(),
+            rx.len()
+        );
+        Described { ports, words }
     }
 
     /// Getter: when its timer is over.

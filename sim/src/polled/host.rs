@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 use std::rc::Rc;
 
 use causeway_channel::Grant;
-use causeway_core::engine::Engine;
+use causeway_core::engine::{Engine, Reason};
 use causeway_core::event::Stamped;
 use causeway_core::nic::IfIndex;
 use causeway_core::port::{ChannelId, Op};
@@ -13,13 +13,14 @@ use causeway_core::rng::Stream;
 use causeway_core::stack::{ConfigError, StackConfigBuilder};
 use causeway_core::time::{Duration, Instant};
 
+use super::describe::brings_nothing;
 use super::host_port::HostPort;
 use super::net::Net;
 use super::port::{PolledPort, PortFaults};
 use crate::fault::{Decision, Event, FaultPlan};
 use crate::guest::{AttachRequest, GuestId};
 use crate::nic::{NicConfig, NicFaults, NicPort, SimNic};
-use crate::world::HostEngine;
+use crate::world::{Described, HostEngine};
 
 /// A program of a polled host: called when one of its sockets has news and when its time has come.
 pub trait Program {
@@ -71,6 +72,8 @@ pub struct PolledHost<P: HostPort = PolledPort> {
     programs: Vec<Slot>,
     wakes: BinaryHeap<Reverse<(Instant, u32)>>,
     clock: Clock,
+    /// The engine's own deadline after the last step.
+    next: Option<(Instant, Reason)>,
 }
 
 /// What programs of the host believe the time to be.
@@ -142,6 +145,7 @@ impl<P: HostPort> PolledHost<P> {
             programs: Vec::new(),
             wakes: BinaryHeap::new(),
             clock: Clock::default(),
+            next: None,
         };
         Ok((host, ports))
     }
@@ -173,6 +177,11 @@ impl<P: HostPort> PolledHost<P> {
         if let Some(nic) = self.engine.nic_mut(interface) {
             nic.set_faults(faults);
         }
+    }
+
+    /// The engine's own deadline after the last step, and what it is for.
+    pub(super) const fn deadline(&self) -> Option<(Instant, Reason)> {
+        self.next
     }
 
     /// Getter: how many interfaces it has beside the loopback.
@@ -244,7 +253,8 @@ impl<P: HostPort> PolledHost<P> {
 impl<P: HostPort> HostEngine for PolledHost<P> {
     fn step(&mut self, now: Instant) -> Option<Instant> {
         self.run_due(now);
-        let next = self.engine.step(now).next.map(|(at, _)| at);
+        self.next = self.engine.step(now).next;
+        let next = self.next.map(|(at, _)| at);
         self.drop_unwanted();
         self.run_told(now);
         if self.engine.port().polled().has_commands() {
@@ -336,6 +346,15 @@ impl<P: HostPort> HostEngine for PolledHost<P> {
         ];
         let left = counts.iter().filter(|(count, _)| *count > 0);
         left.map(|(count, what)| format!("{count} {what}")).collect::<Vec<_>>().join(", ")
+    }
+
+    fn is_at_rest(&self, now: Instant) -> bool {
+        let asks = !self.wakes.is_empty() || self.engine.port().polled().has_commands();
+        !asks && brings_nothing(now, self.next)
+    }
+
+    fn describe(&self) -> Vec<Described> {
+        self.sockets_in_words()
     }
 
     fn record_into(&self, name: &str, plan: &mut FaultPlan) {

@@ -166,6 +166,11 @@ impl Table {
         self.get(sock).map(|socket| socket.app)
     }
 
+    /// Getter: every socket, in the order of their places.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Socket> {
+        self.slots.iter().filter_map(|slot| slot.socket.as_ref())
+    }
+
     /// Getter: how many sockets there are.
     pub(super) fn len(&self) -> usize {
         self.slots.len() - self.free.len()

@@ -19,6 +19,9 @@ use crate::world::{Stop, World};
 /// After so long without programs nothing is left of them: TIME-WAIT takes up to 240 s, an orphan lingers for less.
 const REST: Duration = Duration::from_secs(600);
 
+/// Sockets that a failure describes.
+const DESCRIBED_MAX: usize = 16;
+
 /// A case, checked.
 #[derive(Clone, Debug)]
 pub struct Trial {
@@ -258,14 +261,14 @@ impl Work<'_> {
     /// Runs until everything is done, or until a rule is broken. Returns what is not done in time.
     fn run(&self, world: &mut World) -> Option<Violation> {
         for at in self.deadlines() {
-            match world.run_while(at, || !self.is_over()) {
+            match world.run_to_rest(at, || !self.is_over()) {
                 Stop::Told => return None,
                 // Numbers that something changed under checksums that fit keep a connection from going on: a timestamp that is ahead,
                 // say, makes all that follow old (RFC 7323 5.3).
                 Stop::Idle | Stop::TimeUp if self.may_be_unfinished(world.now()) => {}
                 Stop::Idle => {
                     let late = self.late(world, Instant::from_nanos(u64::MAX)).join(", ");
-                    let words = format!("nothing is left to happen, and {late}");
+                    let words = format!("nothing is left to happen, and {late}{}", self.why(world));
                     let signature = self.signature(world.now(), "O6.deadlock");
                     return violation(world, &signature, words);
                 }
@@ -274,7 +277,8 @@ impl Work<'_> {
                     if !late.is_empty() {
                         let seconds = at.saturating_since(self.healed).as_millis() / 1_000;
                         let late = late.join(", ");
-                        let words = format!("{seconds} s after the last fault {late}");
+                        let why = self.why(world);
+                        let words = format!("{seconds} s after the last fault {late}{why}");
                         let signature = self.signature(world.now(), "O7.unfinished");
                         return violation(world, &signature, words);
                     }
@@ -301,6 +305,21 @@ impl Work<'_> {
         let programs = !self.scenario.programs.is_empty() && self.roster.may_be_unfinished();
         let ledger = self.ledger.borrow();
         programs || !ledger.is_done() && owed(&ledger, now).is_empty()
+    }
+
+    /// The sockets of what is not done, in words.
+    fn why(&self, world: &World) -> String {
+        let ledger = self.ledger.borrow();
+        let owed = owed(&ledger, world.now());
+        let servers: Vec<u16> =
+            owed.into_iter().map(|flow| self.scenario.flows[flow].address(flow).port()).collect();
+        let all = !self.scenario.programs.is_empty();
+        let sockets = world.describe().into_iter().filter_map(|(host, socket)| {
+            let is_theirs = socket.ports.iter().any(|port| servers.contains(port));
+            let name = &self.scenario.hosts[host.0].name;
+            (all || is_theirs).then(|| format!("; host {name}: {}", socket.words))
+        });
+        sockets.take(DESCRIBED_MAX).collect()
     }
 
     /// What should have been done by `at`, in words.
@@ -434,5 +453,9 @@ seed 3
         case.scenario = case.scenario.replace("bytes = 30000", "bytes = 30000000");
         let violation = run(&case).violation.expect("24 s of data do not go through in 15 s");
         assert_eq!(violation.signature, "O7.unfinished");
+        let [a, b] = ["host a: Tcp 10.0.0.1:", "host b: Tcp 10.0.0.2:10000 to 10.0.0.1:"];
+        for part in [a, b, "not acknowledged", "the host's next timer is for Socket"] {
+            assert!(violation.words.contains(part), "{part}: {}", violation.words);
+        }
     }
 }

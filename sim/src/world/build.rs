@@ -7,6 +7,7 @@ use causeway_core::event::Stamped;
 use causeway_core::port::ChannelId;
 use causeway_core::time::{Duration, Instant};
 
+use super::rest::Described;
 use crate::fault::FaultPlan;
 use crate::frame::SimFrame;
 use crate::guest::{AttachRequest, GuestId};
@@ -95,6 +96,17 @@ pub trait HostEngine {
     /// Getter: what is left of connections and frames, in words; empty where nothing is.
     fn leftovers(&self) -> String {
         String::new()
+    }
+
+    /// Getter: nothing happens on it by itself that a flow could wait for, though it may have a deadline.
+    fn is_at_rest(&self, now: Instant) -> bool {
+        let _ = now;
+        false
+    }
+
+    /// Output: its sockets in words.
+    fn describe(&self) -> Vec<Described> {
+        Vec::new()
     }
 
     /// Output: the decisions about the host itself that were executed; it is called `name`.

@@ -4,6 +4,7 @@ mod build;
 mod edges;
 mod error;
 mod guests;
+mod rest;
 mod run;
 mod state;
 #[cfg(test)]
@@ -13,5 +14,6 @@ pub use build::{End, HostEngine, HostId, Relay, RelayId, WorldConfig};
 pub use edges::UnknownTarget;
 pub use error::{RunError, Waiting, signal_name};
 pub use guests::Again;
+pub use rest::Described;
 pub use run::Stop;
 pub use state::{Stats, World};

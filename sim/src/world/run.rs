@@ -94,7 +94,7 @@ impl World {
     }
 
     /// Handles one event.
-    fn advance(&mut self, end_at: Instant) -> Result<(), RunError> {
+    pub(super) fn advance(&mut self, end_at: Instant) -> Result<(), RunError> {
         let Some((at, due)) = self.queue.pop() else {
             return Err(RunError::Deadlock { at: self.now, waiting: self.waiting() });
         };

@@ -15,7 +15,7 @@ use super::device::Device;
 use super::socket::Conn;
 use crate::nic::{NicPort, SimNic};
 use crate::workload::{Part, Side};
-use crate::world::HostEngine;
+use crate::world::{Described, HostEngine};
 
 /// Until a full transmit ring is tried again, and a socket that asks to be polled at once just after it was.
 const PACE: Duration = Duration::from_micros(100);
@@ -77,6 +77,19 @@ fn interface(config: &PeerConfig, device: &mut Device, seed: u64, now: Instant) 
         let _ = interface.routes_mut().add_default_ipv4_route(gateway);
     }
     interface
+}
+
+/// A socket in words.
+fn describe(socket: &Socket<'_>) -> Described {
+    let local = socket.local_endpoint().map_or(socket.listen_endpoint().port, |end| end.port);
+    let ports = [local, socket.remote_endpoint().map_or(0, |end| end.port)];
+    let words = format!(
+        "smoltcp port {local} in {}, {} bytes to send, {} to read",
+        socket.state(),
+        socket.send_queue(),
+        socket.recv_queue()
+    );
+    Described { ports, words }
 }
 
 impl SmolHost {
@@ -209,6 +222,11 @@ impl HostEngine for SmolHost {
                 self.sockets.get_mut::<Socket<'_>>(handle).close();
             }
         }
+    }
+
+    fn describe(&self) -> Vec<Described> {
+        let sockets = self.sockets.iter();
+        sockets.map(|(_, smoltcp::socket::Socket::Tcp(socket))| describe(socket)).collect()
     }
 
     fn leftovers(&self) -> String {
