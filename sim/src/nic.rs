@@ -211,6 +211,21 @@ impl NicPort {
         self.rx.borrow().len()
     }
 
+    /// Getter: slots of the receive ring.
+    pub const fn rx_ring(&self) -> usize {
+        self.rx_ring
+    }
+
+    /// Getter: transmit slots that are taken.
+    pub fn tx_held(&self) -> usize {
+        self.tx.borrow().len() + self.tx_on_link.get()
+    }
+
+    /// Getter: slots of the transmit ring.
+    pub const fn tx_ring(&self) -> usize {
+        self.tx_ring
+    }
+
     /// Getter: frames lost because the receive ring was full.
     pub fn rx_overflows(&self) -> u64 {
         self.rx_overflows.get()

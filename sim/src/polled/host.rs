@@ -343,9 +343,15 @@ impl<P: HostPort> HostEngine for PolledHost<P> {
             (port.sockets.len() as u64, "handles"),
             (self.engine.port().channels() as u64, "channels"),
             (frames as u64, "frames"),
+            (self.engine.stack().reassembly_bytes() as u64, "bytes of fragments"),
+            (self.engine.stack().receive_memory().held(), "bytes of received data"),
         ];
         let left = counts.iter().filter(|(count, _)| *count > 0);
         left.map(|(count, what)| format!("{count} {what}")).collect::<Vec<_>>().join(", ")
+    }
+
+    fn beyond_bounds(&self) -> Option<String> {
+        Self::beyond_bounds(self)
     }
 
     fn is_at_rest(&self, now: Instant) -> bool {

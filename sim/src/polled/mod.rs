@@ -3,6 +3,7 @@
 //! What a campaign of millions of seeds runs on. Beside them a host may serve guests through the shared-memory channel
 //! ([`ServedPort`]).
 
+mod bounds;
 mod describe;
 mod host;
 mod host_port;

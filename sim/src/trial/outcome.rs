@@ -165,7 +165,8 @@ impl Trial {
                 let told = ledger.borrow().violation().cloned().or_else(|| roster.violation());
                 let judged = || watch.finish(world.now(), &self.scenario.hosts);
                 let used = || bottleneck.as_ref().and_then(Bottleneck::finish);
-                told.or_else(judged).or(violation).or_else(used)
+                let held = || self.beyond_bounds(&world);
+                told.or_else(judged).or_else(held).or(violation).or_else(used)
             }
             Err(Caught { place, message }) => {
                 let words = format!("panic at {place}: {message}");
@@ -186,6 +187,13 @@ impl Trial {
             executed: world.executed_plan(),
             written: roster.written(),
         })
+    }
+
+    /// A host that held more than it may.
+    fn beyond_bounds(&self, world: &World) -> Option<Violation> {
+        let (at, host, words) = world.overrun()?;
+        let words = format!("host {} holds {words}", self.scenario.hosts[host.0].name);
+        Some(Violation { signature: "O8.bound".to_owned(), at: *at, words })
     }
 
     /// Until every flow and program is done, then until nothing is left to do.

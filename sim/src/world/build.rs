@@ -98,6 +98,11 @@ pub trait HostEngine {
         String::new()
     }
 
+    /// Output: what it holds beyond its bounds, in words. Asked now and then while it runs.
+    fn beyond_bounds(&self) -> Option<String> {
+        None
+    }
+
     /// Getter: nothing happens on it by itself that a flow could wait for, though it may have a deadline.
     fn is_at_rest(&self, now: Instant) -> bool {
         let _ = now;

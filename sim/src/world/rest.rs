@@ -43,6 +43,20 @@ impl World {
         Stop::Told
     }
 
+    /// What a host holds, against what it may.
+    pub(super) fn look_at_bounds(&mut self, id: HostId) {
+        if self.overrun.is_none()
+            && let Some(words) = self.hosts[id.0].engine.beyond_bounds()
+        {
+            self.overrun = Some((self.now, id, words));
+        }
+    }
+
+    /// Getter: the first host that held more than it may, when, and what (oracle O8).
+    pub const fn overrun(&self) -> Option<&(Instant, HostId, String)> {
+        self.overrun.as_ref()
+    }
+
     /// Output: the sockets of every host, each with the host.
     pub fn describe(&self) -> Vec<(HostId, Described)> {
         let hosts = self.hosts.iter().enumerate();
@@ -65,11 +79,17 @@ mod tests {
     /// Wakes once an hour; says whether that is for anything.
     struct Sleeper {
         rests: bool,
+        holds: u64,
     }
 
     impl HostEngine for Sleeper {
         fn step(&mut self, now: Instant) -> Option<Instant> {
+            self.holds += 1;
             Some(now + Duration::from_secs(3_600))
+        }
+
+        fn beyond_bounds(&self) -> Option<String> {
+            (self.holds > 100).then(|| format!("{} steps, and 100 are the most", self.holds))
         }
 
         fn is_at_rest(&self, _: Instant) -> bool {
@@ -80,7 +100,7 @@ mod tests {
     fn world(rests: [bool; 2]) -> World {
         let mut world = World::new(WorldConfig::new(1));
         for (name, rests) in ["a", "b"].into_iter().zip(rests) {
-            world.add_host(name, Box::new(Sleeper { rests }), Arc::default());
+            world.add_host(name, Box::new(Sleeper { rests, holds: 0 }), Arc::default());
         }
         world
     }
@@ -93,6 +113,18 @@ mod tests {
         assert_eq!(still.now(), Instant::ZERO);
         assert_eq!(world([true, false]).run_to_rest(day, || true), Stop::TimeUp);
         assert_eq!(world([true, true]).run_to_rest(day, || false), Stop::Told);
+    }
+
+    #[test]
+    fn a_host_that_holds_too_much_is_found_while_it_runs() {
+        let mut world = world([false, false]);
+        let after = |hours: u64| Instant::ZERO + Duration::from_secs(3_600 * hours);
+        world.run_while(after(90), || true);
+        assert_eq!(world.overrun(), None);
+        world.run_while(after(200), || true);
+        let (at, _, words) = world.overrun().expect("it is looked at");
+        assert!(*at >= after(100) && *at < after(150), "{at}");
+        assert!(words.ends_with("steps, and 100 are the most"), "{words}");
     }
 
     #[test]

@@ -10,6 +10,9 @@ use crate::link::Flight;
 use crate::queue::Due;
 use crate::tap::DirectionId;
 
+/// One iteration of all hosts' in so many is followed by a look at what its host holds.
+const STEPS_PER_LOOK: u64 = 32;
+
 /// Why [`World::run_while`] came back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
@@ -134,6 +137,9 @@ impl World {
             self.waiting.push(self.lanes[lane.back().0].waiting());
         }
         let next = self.hosts[id.0].engine.step(now);
+        if self.stats.host_steps.is_multiple_of(STEPS_PER_LOOK) {
+            self.look_at_bounds(id);
+        }
         self.tell_taken(id);
         let host = &mut self.hosts[id.0];
         host.free_at = now + self.config.poll_interval.max(Duration::from_nanos(1));

@@ -102,6 +102,8 @@ pub struct World {
     pub(super) late: Vec<Option<Flight>>,
     pub(super) late_free: Vec<usize>,
     pub(super) stragglers: Stragglers,
+    /// The first host that held more than it may, when, and what.
+    pub(super) overrun: Option<(Instant, HostId, String)>,
 }
 
 impl World {
@@ -126,6 +128,7 @@ impl World {
             late: Vec::new(),
             late_free: Vec::new(),
             stragglers: Vec::new(),
+            overrun: None,
         }
     }
 
