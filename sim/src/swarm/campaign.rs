@@ -358,6 +358,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_drawn_keeps_every_rule() {
+        // `CAUSEWAY_SWARM_SEEDS` asks for more.
+        let more = std::env::var("CAUSEWAY_SWARM_SEEDS").ok().and_then(|text| text.parse().ok());
+        let results = run(&campaign(0..more.unwrap_or(60), (0, 1), 2));
+        let failures = results.failures.iter().map(|failure| {
+            format!("{}: seed {}, {}\n", failure.signature, failure.seed, failure.words)
+        });
+        assert!(results.failures.is_empty(), "{}", failures.collect::<String>());
+    }
+
+    #[test]
     fn seeds_at_the_end_of_numbers_are_no_special_case() {
         let last = campaign(u64::MAX - 2..u64::MAX, (0, 1), 1);
         assert_eq!((last.len(), last.seed(1), last.seed(2)), (2, Some(u64::MAX - 1), None));

@@ -7,6 +7,7 @@ mod excuse;
 mod foreign;
 mod host;
 mod outcome;
+mod pace;
 mod panic;
 mod programs;
 mod roster;

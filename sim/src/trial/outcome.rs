@@ -6,12 +6,13 @@ use super::bottleneck::Bottleneck;
 use super::build::{Built, TrialError, build};
 use super::case::Case;
 use super::foreign;
+use super::pace;
 use super::panic::{Caught, catch};
 use super::programs::Closures;
 use super::roster::{Roster, Written};
 use super::watch::Watch;
 use crate::fault::{FaultPlan, Live};
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, StackKind};
 use crate::tap::Tap;
 use crate::workload::{Ledger, SharedLedger, Violation, foreign_signature};
 use crate::world::{Stop, World};
@@ -189,6 +190,24 @@ impl Trial {
         })
     }
 
+    /// Nothing went wrong, and it took longer than it may.
+    fn slow(&self, world: &World) -> Option<Violation> {
+        let Scenario { hosts, flows, programs, .. } = &self.scenario;
+        let ours = hosts.iter().all(|host| host.stack == StackKind::Causeway);
+        let clean = ours && !self.scenario.draws && self.plan.is_empty();
+        let by = pace::clean_by(&self.scenario);
+        if !clean || flows.is_empty() || !programs.is_empty() || world.now() <= by {
+            return None;
+        }
+        let controls = hosts.iter().map(|host| format!("{:?}", host.config.tcp().congestion()));
+        let controls = controls.collect::<Vec<_>>().join(", ");
+        let words = format!(
+            "nothing goes wrong, and the last flow is done {} ms after it has to be; congestion control of the hosts: {controls}",
+            world.now().saturating_since(by).as_millis()
+        );
+        violation(world, "O9.slow", words)
+    }
+
     /// A host that held more than it may.
     fn beyond_bounds(&self, world: &World) -> Option<Violation> {
         let (at, host, words) = world.overrun()?;
@@ -206,11 +225,16 @@ impl Trial {
         let rules = &self.scenario.rules;
         let spans = self.plan.spans().map(|(_, _, until, _)| until).max();
         let healed = spans.map_or(rules.heal_at, |until| until.max(rules.heal_at));
-        let work = Work { scenario: &self.scenario, healed, ledger, roster };
+        let done_by = pace::done_by(&self.scenario, &self.plan, healed);
+        let work = Work { scenario: &self.scenario, healed, done_by, ledger, roster };
         let unfinished = work.run(world);
         roster.read(world.now());
         if unfinished.is_some() || work.is_violated() {
             return unfinished;
+        }
+        let slow = self.slow(world);
+        if slow.is_some() {
+            return slow;
         }
         // The programs end; what they leave behind goes.
         roster.close();
@@ -240,6 +264,8 @@ struct Work<'a> {
     scenario: &'a Scenario,
     /// From here on nothing goes wrong.
     healed: Instant,
+    /// Flows are done by then.
+    done_by: Instant,
     ledger: &'a SharedLedger,
     roster: &'a Roster,
 }
@@ -259,7 +285,7 @@ impl Work<'_> {
         let programs = programs.map(|program| program.starts_at.max(self.healed) + program.limit);
         let mut all: Vec<Instant> = programs.collect();
         if all.is_empty() || !self.scenario.flows.is_empty() {
-            all.push(self.healed + self.scenario.rules.limit);
+            all.push(self.done_by);
         }
         all.sort_unstable();
         all.dedup();
@@ -333,7 +359,7 @@ impl Work<'_> {
     /// What should have been done by `at`, in words.
     fn late(&self, world: &World, at: Instant) -> Vec<String> {
         let mut late = Vec::new();
-        if self.healed + self.scenario.rules.limit <= at {
+        if self.done_by <= at {
             late.extend(unfinished(self.ledger, world.now()));
         }
         let waiting = world.unfinished_guests();
@@ -448,6 +474,25 @@ seed 3
         let outcome = run(&case);
         assert_eq!(outcome.violation, None);
         assert!(outcome.ended_at > Instant::ZERO + Duration::from_secs(30), "it went on");
+    }
+
+    #[test]
+    fn a_clean_run_has_to_be_done_by_then() {
+        let case = Case { plan: FaultPlan::new(), ..example() };
+        assert_eq!(run(&case).violation, None);
+        let trial = Trial::new("case", &case).expect("the scenario is right");
+        let mut world = World::new(crate::world::WorldConfig::new(1));
+        let by = pace::clean_by(trial.scenario());
+        world.run_until(by).expect("nothing is there");
+        assert_eq!(trial.slow(&world), None);
+        world.run_until(by + Duration::from_millis(7)).expect("nothing is there");
+        let slow = trial.slow(&world).expect("it is late");
+        assert_eq!(slow.signature, "O9.slow");
+        assert!(slow.words.contains("done 7 ms after"), "{}", slow.words);
+        assert!(slow.words.ends_with("Cubic, Cubic"), "{}", slow.words);
+        // With faults it is another matter.
+        let faulty = Trial::new("case", &example()).expect("the scenario is right");
+        assert_eq!(faulty.slow(&world), None);
     }
 
     #[test]

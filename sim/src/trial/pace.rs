@@ -1,0 +1,263 @@
+//! How long the flows of a scenario may take: the floor of oracle O9 on speed where nothing goes wrong, and the bound of oracle O7 after it did.
+//!
+//! Over a clean network the last flow is done within
+//!
+//! > start + 2 transfer + 2 rtt rounds + 2 (rtt + rto) frames / queue + grace
+//!
+//! where `start` is when the last flow begins; `transfer` the time that every byte of all flows with its headers takes on the slowest link of
+//! its path, one after the other, and what timers that are seen late add for each frame; `rtt` the longest round trip, with a full frame on each link; `rounds` what the flow with most of them needs:
+//! the handshake, one for each request, and the doublings of slow start up to its longest transfer (RFC 5681 3.1, an initial window of ten
+//! segments); `frames / queue` the round trips of a sender that a queue of so many frames lets through that many at a time, each ended by the
+//! least retransmission timeout, `rto`, which is the worst that congestion control may make of it; and `grace` what timers cost before a round trip is known, and delayed acknowledgements.
+//!
+//! After the last fault a flow waits for its next attempt first: a timer that doubled during faults that lasted so long is over within
+//! three times as long, or within its maximum. Then it has what a clean run has, [`PATIENCE`] times: what was lost comes again.
+
+use causeway_core::time::{Duration, Instant};
+
+use crate::fault::{Condition, Decision, Fault, FaultPlan, TcpOption};
+use crate::link::{LinkConfig, Queue, QueueLimit};
+use crate::scenario::{FlowKind, FlowSpec, LinkEnd, Scenario, StackKind};
+
+/// A frame's payload, as little as drawn links carry in one; headers and what is around a frame.
+const PAYLOAD: u64 = 1_200;
+const OVERHEAD: u64 = 120;
+/// Segments of an initial window (RFC 6928 2).
+const INITIAL: u64 = 10;
+/// First timeouts (RFC 6298 2: one second, twice), address resolution, delayed acknowledgements of 500 ms at most.
+const GRACE: Duration = Duration::from_secs(10);
+/// A flow that went through faults has so many times what a clean one has.
+const PATIENCE: u64 = 4;
+/// A host's ring, where frames wait for a cable.
+const RING: u64 = 1_024;
+
+/// What a flow has to do, and over what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Load {
+    transfer: Duration,
+    rtt: Duration,
+    rto: Duration,
+    rounds: u64,
+    frames: u64,
+    /// The shortest queue.
+    queue: u64,
+}
+
+fn nanos(value: u128) -> Duration {
+    Duration::from_nanos(u64::try_from(value).unwrap_or(u64::MAX / 4))
+}
+
+fn on_wire(bytes: u64, physics: &LinkConfig) -> Duration {
+    nanos(u128::from(bytes) * 8_000_000_000 / u128::from(physics.rate_bps.max(1)))
+}
+
+/// The links between two nodes, by the fewest of them; the same node twice has none.
+fn path<'a>(scenario: &'a Scenario, from: usize, to: usize) -> Option<Vec<&'a LinkConfig>> {
+    let is = |end: &LinkEnd, node: Node| Node::of(end) == node;
+    let mut known: Vec<(Node, Vec<&'a LinkConfig>)> = vec![(Node::Host(from), Vec::new())];
+    let mut at = 0;
+    while at < known.len() {
+        let (node, links) = known[at].clone();
+        if node == Node::Host(to) {
+            return Some(links);
+        }
+        for link in &scenario.links {
+            for near in 0..2 {
+                let far = Node::of(&link.ends[1 - near]);
+                if is(&link.ends[near], node) && known.iter().all(|(other, _)| *other != far) {
+                    let mut further = links.clone();
+                    further.push(&link.physics[near]);
+                    known.push((far, further));
+                }
+            }
+        }
+        at += 1;
+    }
+    None
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Node {
+    Host(usize),
+    Switch(usize),
+    Router(usize),
+}
+
+impl Node {
+    const fn of(end: &LinkEnd) -> Self {
+        match *end {
+            LinkEnd::Host(host, _) => Self::Host(host),
+            LinkEnd::Switch(switch) => Self::Switch(switch),
+            LinkEnd::Router(router, _) => Self::Router(router),
+        }
+    }
+}
+
+fn queue_of(physics: &LinkConfig) -> u64 {
+    match physics.queue {
+        Queue::DropTail(QueueLimit::Frames(frames)) => frames as u64,
+        Queue::DropTail(QueueLimit::Bytes(bytes)) => bytes / (PAYLOAD + OVERHEAD),
+        Queue::Ring => RING,
+    }
+}
+
+/// Round trips of slow start until so many bytes are sent.
+fn doublings(bytes: u64) -> u64 {
+    let windows = bytes.div_ceil(PAYLOAD).div_ceil(INITIAL).max(1);
+    u64::from(windows.ilog2()) + 2
+}
+
+/// `None` for a flow whose hosts nothing connects.
+fn load(scenario: &Scenario, flow: &FlowSpec) -> Option<Load> {
+    let there = path(scenario, flow.from, flow.to)?;
+    let back = path(scenario, flow.to, flow.from)?;
+    let rounds = if flow.kind == FlowKind::Stream { 1 } else { flow.count.max(1) };
+    let frames_of = |bytes: u64| bytes.div_ceil(PAYLOAD) + 1;
+    let frames = rounds * (frames_of(flow.bytes) + frames_of(flow.reply_bytes));
+    // Acknowledgements are frames, too.
+    let bytes = rounds * (flow.bytes + flow.reply_bytes) + 2 * frames * OVERHEAD;
+    let both = || there.iter().chain(&back);
+    let full = PAYLOAD + OVERHEAD;
+    let crossing = both().map(|physics| {
+        let one = on_wire(full, physics) + physics.delay;
+        u128::from(one.as_nanos())
+    });
+    let begins = doublings(flow.bytes) + doublings(flow.reply_bytes);
+    // What is paced leaves when its timer is seen.
+    let [from, to] = [flow.from, flow.to].map(|host| &scenario.hosts[host]);
+    let paced = from.granularity.max(to.granularity).saturating_mul(frames);
+    let ring = [from, to].into_iter().flat_map(|host| &host.nics).map(|nic| nic.rx_ring as u64);
+    let queues = both().map(|physics| queue_of(physics)).chain(ring);
+    let rto = [from, to].into_iter().map(|host| match host.stack {
+        StackKind::Causeway => host.config.tcp().rto()[1],
+        // Whatever is lost waits for a timer, which is a second, and twice that after it.
+        StackKind::Textbook | StackKind::Smoltcp => Duration::from_secs(2),
+    });
+    Some(Load {
+        rto: rto.max().unwrap_or_default(),
+        transfer: both().map(|physics| on_wire(bytes, physics)).max().unwrap_or_default() + paced,
+        rtt: nanos(crossing.sum()),
+        rounds: 3 + begins + 2 * rounds,
+        frames,
+        queue: queues.min().unwrap_or(RING),
+    })
+}
+
+/// Getter: how long the flows of a scenario may take after the last of them begins, where nothing goes wrong.
+pub(super) fn clean(scenario: &Scenario) -> Duration {
+    let loads: Vec<Load> = scenario.flows.iter().filter_map(|flow| load(scenario, flow)).collect();
+    let transfer: u128 = loads.iter().map(|load| u128::from(load.transfer.as_nanos())).sum();
+    let rtt = loads.iter().map(|load| load.rtt).max().unwrap_or_default();
+    let rounds = loads.iter().map(|load| load.rounds).max().unwrap_or(0);
+    let frames: u64 = loads.iter().map(|load| load.frames).sum();
+    let queue = loads.iter().map(|load| load.queue).min().unwrap_or(RING).max(1);
+    let rto = loads.iter().map(|load| load.rto).max().unwrap_or_default();
+    let choked = (rtt + rto).saturating_mul(2 * frames / queue);
+    nanos(2 * transfer) + rtt.saturating_mul(2 * rounds) + choked + GRACE
+}
+
+/// Getter: when the last flow begins.
+fn begun(scenario: &Scenario) -> Instant {
+    scenario.flows.iter().map(|flow| flow.starts_at).max().unwrap_or(Instant::ZERO)
+}
+
+/// Getter: when every flow is done where nothing goes wrong.
+pub(super) fn clean_by(scenario: &Scenario) -> Instant {
+    begun(scenario) + clean(scenario)
+}
+
+/// Getter: something may make connections slow for as long as they live: where only one end of two scales windows, the other takes a 256th
+/// of what it is told for all of it.
+fn cripples(scenario: &Scenario, plan: &FaultPlan) -> bool {
+    let scaling = |decision: &Decision| match decision {
+        Decision::Frame { fault, .. } => *fault == Fault::Strip(TcpOption::WindowScale),
+        Decision::Span { condition, .. } => {
+            *condition == Condition::Stripped(TcpOption::WindowScale)
+        }
+        Decision::Counted { .. } => false,
+    };
+    scenario.faults.link.strip_ppm > 0 || plan.decisions().any(scaling)
+}
+
+/// Getter: when every flow is done where nothing goes wrong any more from `healed` on: at the latest when the scenario says.
+pub(super) fn done_by(scenario: &Scenario, plan: &FaultPlan, healed: Instant) -> Instant {
+    let limit = healed + scenario.rules.limit;
+    if cripples(scenario, plan) {
+        return limit;
+    }
+    let faults = healed.saturating_since(Instant::ZERO);
+    let waits = scenario.hosts.iter().map(|host| {
+        let [initial, _, most] = host.config.tcp().rto();
+        // The textbook's most is less, smoltcp's no more than a minute.
+        (faults.saturating_mul(3) + initial.saturating_mul(2))
+            .min(most.max(Duration::from_secs(60)))
+    });
+    let waits = waits.max().unwrap_or_default();
+    limit.min(healed.max(begun(scenario)) + waits + clean(scenario).saturating_mul(PATIENCE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scenario(link: &str, flows: &str, rest: &str) -> Scenario {
+        let text = format!(
+            "host = [\n\
+             {{ name = \"a\", interface = [{{ name = \"eth0\", addresses = [\"10.0.0.1/24\"] }}] }},\n\
+             {{ name = \"b\", interface = [{{ name = \"eth0\", addresses = [\"10.0.0.2/24\"] }}] }},\n]\n\
+             switch = [{{ name = \"s\" }}]\n\
+             link = [{{ between = [\"a\", \"s\"], {link} }}, {{ between = [\"s\", \"b\"] }}]\n\
+             flow = [{flows}]\n{rest}"
+        );
+        Scenario::parse("x", &text).expect("it is right")
+    }
+
+    const FLOW: &str =
+        "{ kind = \"stream\", from = \"a\", to = \"b\", bytes = 1200000, start_ms = 500 }, ";
+
+    #[test]
+    fn what_makes_a_run_longer_makes_its_bound_longer() {
+        let bound = |link: &str, flows: &str| clean(&scenario(link, flows, "")).as_millis();
+        let base = bound("rate_kbit_s = 100000, delay_us = 1000", FLOW);
+        // 1.44 MB twice at 100 Mbit/s, 2.4 ms twice for each of 15 rounds, twenty timeouts as the switch's queue has a hundred
+        // frames, and ten seconds.
+        assert!((14_000..15_000).contains(&base), "{base}");
+        let slow = bound("rate_kbit_s = 1000, delay_us = 1000", FLOW);
+        assert!((37_000..39_500).contains(&slow), "{slow}: a hundredth of the rate");
+        let far = bound("rate_kbit_s = 100000, delay_us = 100000", FLOW);
+        assert!((23_500..25_500).contains(&far), "{far}: rounds and timeouts with 200 ms more");
+        let link = "rate_kbit_s = 100000, delay_us = 1000, queue = \"drop-tail\", queue_frames = 4";
+        let choked = bound(link, FLOW);
+        assert!((105_000..120_000).contains(&choked), "{choked}: four frames a timeout");
+        let both = bound("rate_kbit_s = 1000, delay_us = 1000", &FLOW.repeat(2));
+        assert!((64_000..67_000).contains(&both), "{both}: one after the other");
+    }
+
+    #[test]
+    fn what_goes_through_faults_has_their_timers_and_more_but_never_beyond_the_limit() {
+        let link = "rate_kbit_s = 100000, delay_us = 1000";
+        let of = |rest: &str| scenario(link, FLOW, rest);
+        let after = |healed: u64, rest: &str| {
+            let healed = Instant::ZERO + Duration::from_secs(healed);
+            done_by(&of(rest), &FaultPlan::new(), healed).saturating_since(healed)
+        };
+        let patient = clean(&of("")).saturating_mul(PATIENCE);
+        let seconds = Duration::from_secs;
+        assert_eq!(after(4, ""), seconds(14) + patient, "three times four seconds, and two");
+        assert_eq!(after(100, ""), seconds(120) + patient, "the greatest timeout");
+        assert_eq!(after(4, "run = { limit_s = 20 }\n"), seconds(20));
+        assert_eq!(after(4, "fault = { strip_ppm = 1 }\n"), seconds(600), "a window is not scaled");
+        let plan = "causeway fault plan 2\nstrip s->a 3 window-scale\n".parse().expect("a plan");
+        assert_eq!(done_by(&of(""), &plan, Instant::ZERO), Instant::ZERO + seconds(600));
+        assert_eq!(clean_by(&of("")), Instant::ZERO + clean(&of("")) + Duration::from_millis(500));
+    }
+
+    #[test]
+    fn nothing_is_said_of_flows_that_nothing_connects() {
+        let text = "host = [\n\
+            { name = \"a\", interface = [{ name = \"eth0\", addresses = [\"10.0.0.1/24\"] }] },\n\
+            { name = \"b\", interface = [{ name = \"eth0\", addresses = [\"10.0.0.2/24\"] }] },\n]\n\
+            flow = [{ kind = \"stream\", from = \"a\", to = \"b\", bytes = 1200000 }]\n";
+        assert_eq!(clean(&Scenario::parse("x", text).expect("it is right")), GRACE);
+    }
+}
