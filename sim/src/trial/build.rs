@@ -6,6 +6,7 @@ use causeway_server::config::{ConfigError, Prefixed, RouteConfig};
 use super::excuse::program_excuses;
 use super::foreign;
 use super::host::{Counted, add_host};
+use super::pardon::Pardons;
 use super::programs::{Closures, add_programs};
 use super::roster::Roster;
 use super::strikes::Strikes;
@@ -83,6 +84,9 @@ pub(super) fn build(
     let strikes = Strikes::new(scenario, plan);
     let ledger = Ledger::shared(scenario.flows.len(), Box::new(strikes.clone()));
     world.add_tap(Box::new(strikes.clone()));
+    if let Some(pardons) = Pardons::new(scenario, &ledger) {
+        world.add_tap(Box::new(pardons));
+    }
     foreign::tell(&mut ledger.borrow_mut(), scenario);
     let counted = Counted {
         seed,

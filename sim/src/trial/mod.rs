@@ -9,6 +9,7 @@ mod host;
 mod outcome;
 mod pace;
 mod panic;
+mod pardon;
 mod programs;
 mod roster;
 mod strikes;

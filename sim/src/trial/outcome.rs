@@ -379,7 +379,10 @@ impl Work<'_> {
 
 /// The flows that are not done and have to be, by what has happened until `now`.
 fn owed(ledger: &Ledger, now: Instant) -> Vec<usize> {
-    let owes = |flow: &usize| ledger.is_expected(*flow) && !ledger.excuses(*flow, now).numbers;
+    let pardoned = |flow: usize| ledger.flows()[flow].pardon.is_some();
+    let owes = |flow: &usize| {
+        ledger.is_expected(*flow) && !pardoned(*flow) && !ledger.excuses(*flow, now).numbers
+    };
     (0..ledger.flows().len()).filter(owes).collect()
 }
 

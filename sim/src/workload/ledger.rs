@@ -75,6 +75,8 @@ pub struct FlowRecord {
     pub received: [u64; 2],
     /// The stack of an end that is not Causeway, by its word.
     pub foreign: Option<&'static str>,
+    /// The defect of that stack for which the flow may be unfinished.
+    pub pardon: Option<&'static str>,
 }
 
 impl FlowRecord {
@@ -119,6 +121,11 @@ impl Ledger {
     /// Command: an end of a flow has another stack than Causeway, called so.
     pub fn set_foreign(&mut self, flow: usize, stack: &'static str) {
         self.flows[flow].foreign = Some(stack);
+    }
+
+    /// Command: a flow may be unfinished, for a defect of a foreign stack; the first one counts.
+    pub fn pardon(&mut self, flow: usize, defect: &'static str) {
+        self.flows[flow].pardon.get_or_insert(defect);
     }
 
     /// Getter: true when nobody waits for any flow: both its ends are done, or one has ended as it may, and of the other nothing is
