@@ -43,6 +43,8 @@ pub struct Half {
     pub opening: Option<Opening>,
     /// Bytes of its stream that it sent.
     pub sent: u64,
+    /// Bytes of payload in all of its segments.
+    pub seen: u64,
     /// It sent a FIN.
     pub finished: bool,
     /// It sent a RST.
@@ -94,6 +96,17 @@ const fn unwrapped(number: u32, first: u32, near: u64) -> i64 {
 }
 
 impl Half {
+    /// Getter: how long its stream is, where segments far from each other are no stream: numbers cost whoever made a file nothing.
+    pub const fn len(&self) -> u64 {
+        let missing_max = self.seen + (1 << 20);
+        if self.sent <= self.seen + missing_max { self.sent } else { self.seen }
+    }
+
+    /// Getter: it sent nothing.
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Getter: where `number` lies in its stream; the SYN's is -1.
     pub(crate) fn place(&self, number: u32) -> Option<i64> {
         Some(unwrapped(number, self.first?, self.sent))
@@ -222,6 +235,7 @@ impl Half {
         if segment.payload_len > 0 && end <= self.sent.cast_signed() + (1 << 30) {
             self.sent = self.sent.max(u64::try_from(end).unwrap_or(0));
         }
+        self.seen += u64::from(segment.payload_len);
         self.finished |= fin;
         self.payload_max = self.payload_max.max(segment.payload_len);
         self.packet_max = self.packet_max.max(segment.end() as u32);

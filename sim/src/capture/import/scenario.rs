@@ -20,6 +20,8 @@ use crate::link::wire_bytes;
 pub(super) const HOSTS: [&str; 2] = ["a", "b"];
 /// Most flows of a case.
 const FLOWS_MAX: usize = 1_000;
+/// Most bytes of all flows together.
+const BYTES_MAX: u64 = 4 << 30;
 /// IPv6 addresses are the host's a few seconds after the start (RFC 4862 5.4).
 const V6_START_MS: u64 = 3_000;
 /// A scenario lasts a day at most.
@@ -67,13 +69,15 @@ impl Described {
         let connections = observed.connections.all();
         let (hosts, addresses) = hosts(clock, connections);
         let mut flow_of = vec![None; connections.len()];
-        let mut flows = Vec::new();
+        let (mut flows, mut total) = (Vec::new(), 0);
         let v6 = addresses.iter().all(|own| own.iter().any(IpAddr::is_ipv6));
         for (index, connection) in connections.iter().enumerate() {
             let usable = |ip: IpAddr| addresses.iter().position(|own| own.contains(&ip));
             let ends = (usable(connection.client.ip()), usable(connection.server.ip()));
             let (Some(from), Some(_)) = ends else { continue };
-            if flows.len() < FLOWS_MAX {
+            let bytes = connection.halves.iter().map(Half::len).sum::<u64>();
+            if flows.len() < FLOWS_MAX && total + bytes <= BYTES_MAX {
+                total += bytes;
                 flow_of[index] = Some(flows.len());
                 flows.push(flow(
                     index,
@@ -275,7 +279,7 @@ fn flow(
             (what, format!("{count} requests{about}"))
         }
         None => {
-            let (sent, replied) = (client.sent, server.sent);
+            let (sent, replied) = (client.len(), server.len());
             let what = format!("kind = \"stream\", bytes = {sent}, reply_bytes = {replied}");
             (what, format!("{sent} bytes there, {replied} back"))
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::super::runs::{HOSTS, KERNEL, Shared, captured};
-use super::super::tests::mutated;
+use super::super::tests::{ACK, Made, SYN, mutated, pcap};
 use super::*;
 use crate::explain::{Explain, Outputs};
 use crate::fault::FaultPlan;
@@ -164,6 +164,23 @@ fn a_capture_of_two_kernels_becomes_a_case_with_everything_that_was_done_between
     assert!(behind("SYN of the server of flow 1, number 1").starts_with("drop b->a "), "{text}");
     assert!(behind("byte 24616 of the client of flow 1").starts_with("drop a->b "), "{text}");
     assert!(behind("byte 63712 of the client of flow 1").ends_with("byte 110 xor 0x10"), "{text}");
+}
+
+#[test]
+fn numbers_far_from_each_other_are_no_long_stream() {
+    let (a, b) = ((1, 4_000), (2, 80));
+    let made = [
+        Made::new(a, b, (9, 0), SYN),
+        Made::new(b, a, (7, 10), SYN | ACK),
+        Made::new(a, b, (10, 8), ACK).data(300),
+        Made::new(a, b, (10 + (1 << 29), 8), ACK).data(300),
+    ];
+    let file = |by: u64| {
+        let packet = |(at, m): (usize, &Made)| (at as u64 * 1_000_000 + by, m.ip(), m.ip().len());
+        pcap(101, true, false, &made.iter().enumerate().map(packet).collect::<Vec<_>>())
+    };
+    let made = imported(&[file(0), file(50_000)]);
+    assert!(made.case.scenario.contains("bytes = 600, reply_bytes = 0"), "{}", made.case);
 }
 
 proptest! {

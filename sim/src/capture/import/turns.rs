@@ -34,7 +34,7 @@ impl Talk {
         if len == 0 || !spot.is_new || end <= self.said[own] {
             return;
         }
-        let bytes = end - self.said[own];
+        let bytes = (end - self.said[own]).min(len.into());
         self.said[own] = end;
         if self.speaker != Some(spot.from) {
             let heard = spot.ack.and_then(|ack| u64::try_from(ack).ok());
