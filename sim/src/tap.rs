@@ -23,6 +23,8 @@ impl DirectionId {
 pub enum Fate<'a> {
     /// The queue in front of the transmitter was full.
     QueueFull,
+    /// The management of that queue dropped it (RED, CoDel).
+    DroppedEarly,
     /// It went onto the wire as frame `number` of its direction and suffers `faults` (none in the common case).
     OnWire {
         /// Counted from 1; what a fault plan names it by.
@@ -43,7 +45,7 @@ impl Fate<'_> {
     /// Getter: true when no copy of the frame will arrive.
     pub fn is_lost(&self) -> bool {
         match self {
-            Self::QueueFull | Self::Swallowed { .. } => true,
+            Self::QueueFull | Self::DroppedEarly | Self::Swallowed { .. } => true,
             Self::OnWire { faults, .. } => faults.contains(&Fault::Drop),
         }
     }
@@ -51,7 +53,7 @@ impl Fate<'_> {
     /// Getter: true when what arrives is not what was sent.
     pub fn is_damaged(&self) -> bool {
         match self {
-            Self::QueueFull | Self::Swallowed { .. } => false,
+            Self::QueueFull | Self::DroppedEarly | Self::Swallowed { .. } => false,
             Self::OnWire { faults, .. } => {
                 faults.iter().any(|fault| matches!(fault, Fault::Corrupt { .. }))
             }

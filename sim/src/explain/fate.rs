@@ -9,6 +9,8 @@ use crate::tap::Fate;
 pub(super) enum Loss {
     /// The queue in front of the link is full.
     QueueFull,
+    /// The management of that queue dropped it.
+    DroppedEarly,
     /// A decision.
     Fault,
     /// What is so for a while.
@@ -20,6 +22,7 @@ impl Loss {
     pub(super) const fn name(&self) -> &'static str {
         match self {
             Self::QueueFull => "queue_full",
+            Self::DroppedEarly => "queue_early",
             Self::Fault => "fault",
             Self::Condition(_) => "condition",
         }
@@ -29,6 +32,7 @@ impl Loss {
     pub(super) fn words(&self) -> &str {
         match self {
             Self::QueueFull => "the queue is full",
+            Self::DroppedEarly => "dropped early by the queue",
             Self::Fault => "drop",
             Self::Condition(words) => words,
         }
@@ -51,6 +55,9 @@ impl Told {
         match fate {
             Fate::QueueFull => {
                 Self { number: None, loss: Some(Loss::QueueFull), faults: Vec::new() }
+            }
+            Fate::DroppedEarly => {
+                Self { number: None, loss: Some(Loss::DroppedEarly), faults: Vec::new() }
             }
             Fate::Swallowed { number, by } => {
                 let loss = Some(Loss::Condition(condition_words(by)));

@@ -2,9 +2,15 @@
 
 use std::collections::VecDeque;
 
+use causeway_core::rng::Stream;
 use causeway_core::time::{Duration, Instant};
 
+use super::codel::{CoDel, CoDelConfig};
 use super::cost::wire_bytes;
+use super::red::{Managed, Red, RedConfig};
+
+/// The frame by whose length RED measures how long a link had nothing to send.
+const TYPICAL_FRAME: usize = 1_514;
 
 /// How much may wait for the transmitter; the frame being sent is not counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +29,10 @@ pub enum Queue {
     Ring,
     /// In a router or switch, which drops what does not fit (drop-tail).
     DropTail(QueueLimit),
+    /// In a router with random early detection.
+    Red(RedConfig),
+    /// In a router with controlled delay.
+    CoDel(CoDelConfig),
 }
 
 /// The physics of one direction.
@@ -61,6 +71,10 @@ pub struct Counters {
     pub sent_wire_bytes: u64,
     /// Frames that did not fit into the queue.
     pub queue_drops: u64,
+    /// Frames that the queue's management dropped.
+    pub early_drops: u64,
+    /// Frames that it marked.
+    pub queue_marks: u64,
 }
 
 /// What became of an offered frame.
@@ -68,8 +82,20 @@ pub struct Counters {
 pub enum Sent {
     /// Its last bit reaches the other end at this time.
     Arrives(Instant),
+    /// The same, and the queue's management has marked it: congestion experienced.
+    ArrivesMarked(Instant),
     /// The queue was full.
     QueueFull,
+    /// The queue's management dropped it.
+    DroppedEarly,
+}
+
+/// What manages the queue.
+#[derive(Debug)]
+enum Manager {
+    Nobody,
+    Red(Red),
+    CoDel(CoDel),
 }
 
 /// The state of one direction.
@@ -86,6 +112,9 @@ pub struct Direction {
     free_at_fraction: u64,
     waiting: VecDeque<(Instant, u64)>,
     waiting_bytes: u64,
+    manager: Manager,
+    /// What a manager draws from, at the number of the frame that is offered.
+    random: Stream,
     counters: Counters,
 }
 
@@ -93,6 +122,11 @@ impl Direction {
     /// An idle direction.
     pub fn new(config: LinkConfig) -> Self {
         let config = LinkConfig { rate_bps: config.rate_bps.max(1), ..config };
+        let manager = match config.queue {
+            Queue::Ring | Queue::DropTail(_) => Manager::Nobody,
+            Queue::Red(red) => Manager::Red(Red::new(red)),
+            Queue::CoDel(codel) => Manager::CoDel(CoDel::new(codel)),
+        };
         Self {
             config,
             rate_bps: config.rate_bps,
@@ -101,18 +135,40 @@ impl Direction {
             free_at_fraction: 0,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
+            manager,
+            random: Stream::new(0, 0),
             counters: Counters::default(),
         }
     }
 
+    /// Command: what is random in the queue's management is drawn from `random`.
+    pub fn draw_from(&mut self, random: Stream) {
+        self.random = random;
+    }
+
     /// Input: a frame of `frame_len` bytes is offered at `now`. Times must not run backwards.
     pub fn offer(&mut self, now: Instant, frame_len: usize) -> Sent {
+        self.offer_packet(now, frame_len, false)
+    }
+
+    /// Input: as [`Direction::offer`]; `capable`: it is a packet that can be marked (RFC 3168 §5).
+    pub fn offer_packet(&mut self, now: Instant, frame_len: usize, capable: bool) -> Sent {
         self.advance(now);
         self.counters.offered_frames += 1;
         let busy = self.is_busy(now);
         if busy && self.is_full(frame_len) {
             self.counters.queue_drops += 1;
             return Sent::QueueFull;
+        }
+        let managed = self.manage(now, busy, capable);
+        if managed == Managed::Dropped {
+            self.counters.early_drops += 1;
+            if busy && matches!(self.manager, Manager::CoDel(_)) {
+                // It goes when its turn comes.
+                self.waiting.push_back((self.free_at_rounded(), frame_len as u64));
+                self.waiting_bytes += frame_len as u64;
+            }
+            return Sent::DroppedEarly;
         }
         if busy {
             self.waiting.push_back((self.free_at_rounded(), frame_len as u64));
@@ -125,7 +181,33 @@ impl Direction {
         self.counters.sent_frames += 1;
         self.counters.sent_bytes += frame_len as u64;
         self.counters.sent_wire_bytes += wire_bytes(frame_len);
-        Sent::Arrives(self.free_at_rounded() + self.delay)
+        let arrives_at = self.free_at_rounded() + self.delay;
+        if managed == Managed::Marked {
+            self.counters.queue_marks += 1;
+            return Sent::ArrivesMarked(arrives_at);
+        }
+        Sent::Arrives(arrives_at)
+    }
+
+    /// What the queue's management does with a frame that is offered.
+    fn manage(&mut self, now: Instant, busy: bool, capable: bool) -> Managed {
+        let leaves_at = if busy { self.free_at_rounded() } else { now };
+        match &mut self.manager {
+            Manager::Nobody => Managed::Passes,
+            Manager::Red(red) => {
+                let idle = now.saturating_since(self.free_at).as_nanos();
+                let frame_bits = u128::from(wire_bytes(TYPICAL_FRAME)) * 8;
+                let idle = u128::from(idle) * u128::from(self.rate_bps);
+                let idle_frames = u64::try_from(idle / (frame_bits * 1_000_000_000));
+                let draw = (self.random.at(self.counters.offered_frames) >> 32) as u32;
+                let waiting = self.waiting.len();
+                red.arrive(waiting, idle_frames.unwrap_or(u64::MAX), capable, draw)
+            }
+            Manager::CoDel(codel) => {
+                let sojourn = leaves_at.saturating_since(now);
+                codel.leave(leaves_at, sojourn, self.waiting_bytes, capable)
+            }
+        }
     }
 
     /// Command: another rate and delay from here on; those of the configuration where they are `None`.
@@ -165,7 +247,9 @@ impl Direction {
     fn is_full(&self, frame_len: usize) -> bool {
         match self.config.queue {
             Queue::Ring => false,
-            Queue::DropTail(QueueLimit::Frames(max)) => self.waiting.len() >= max,
+            Queue::DropTail(QueueLimit::Frames(max))
+            | Queue::Red(RedConfig { limit_frames: max, .. })
+            | Queue::CoDel(CoDelConfig { limit_frames: max, .. }) => self.waiting.len() >= max,
             Queue::DropTail(QueueLimit::Bytes(max)) => self.waiting_bytes + frame_len as u64 > max,
         }
     }

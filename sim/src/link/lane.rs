@@ -4,13 +4,14 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::rc::Rc;
 
+use causeway_core::rng::Stream;
 use causeway_core::time::Instant;
 
 use super::conditions::{Conditions, Passage};
 use super::decider::Decider;
 use super::direction::{Direction, LinkConfig, Queue, Sent};
 use super::forge::forged;
-use super::rewrite::{is_damaged, is_sound, repair, set_ecn, set_len, strip};
+use super::rewrite::{is_damaged, is_markable, is_sound, repair, set_ecn, set_len, strip};
 use crate::fault::{Condition, Fault, FaultPlan, Place};
 use crate::frame::SimFrame;
 use crate::hash::RollingHash;
@@ -122,6 +123,11 @@ impl Lane {
         }
     }
 
+    /// Command: what is random in the queue's management is drawn from `random`.
+    pub fn draw_from(&mut self, random: Stream) {
+        self.physics.draw_from(random);
+    }
+
     /// Input: takes everything that the sending NIC handed over since the last call. Flights that keep
     /// the order stay here, the others go to `stragglers`. True when the first in-order flight is new.
     pub fn collect(
@@ -172,12 +178,19 @@ impl Lane {
         hash.word(now.as_nanos());
         hash.word(self.id.0 as u64);
         hash.bytes(frame.bytes());
-        let sent = self.physics.offer(now, frame.bytes().len());
+        let capable = is_markable(frame.bytes());
+        let sent = self.physics.offer_packet(now, frame.bytes().len(), capable);
         self.scratch.clear();
-        let Sent::Arrives(at) = sent else {
-            hash.word(u64::MAX);
-            tell(taps, (now, self.id), injected, frame.bytes(), Fate::QueueFull);
-            return;
+        let (at, marked) = match sent {
+            Sent::Arrives(at) => (at, false),
+            Sent::ArrivesMarked(at) => (at, true),
+            Sent::QueueFull | Sent::DroppedEarly => {
+                hash.word(u64::MAX);
+                let early = sent == Sent::DroppedEarly;
+                let fate = if early { Fate::DroppedEarly } else { Fate::QueueFull };
+                tell(taps, (now, self.id), injected, frame.bytes(), fate);
+                return;
+            }
         };
         self.frames_numbered += 1;
         let number = self.frames_numbered;
@@ -193,6 +206,11 @@ impl Lane {
             }
         }
         self.decider.decide(number, flight.frame.bytes(), &mut self.scratch);
+        if marked && !self.scratch.contains(&Fault::Mark) {
+            // Not a decision: the queue does the same whenever the run is repeated.
+            let before = self.scratch.partition_point(|fault| *fault < Fault::Mark);
+            self.scratch.insert(before, Fault::Mark);
+        }
         let seen = if changes { self.original.as_slice() } else { flight.frame.bytes() };
         let fate = Fate::OnWire { number, faults: &self.scratch };
         tell(taps, (now, self.id), injected, seen, fate);

@@ -90,6 +90,15 @@ fn pseudo_header(frame: &[u8], protocol: u8, len: usize) -> u16 {
     }
 }
 
+/// Getter: a packet that its sender lets be marked: ECT(0), ECT(1), or marked before (RFC 3168 §5).
+pub fn is_markable(frame: &[u8]) -> bool {
+    match frame.get(12..IP + 2) {
+        Some([0x08, 0x00, _, tos]) => tos & 3 != 0,
+        Some([0x86, 0xdd, _, class]) => class & 0x30 != 0,
+        Some(_) | None => false,
+    }
+}
+
 /// Command: sets the ECN field of an IP packet (RFC 3168 §5). True when it was another.
 pub fn set_ecn(frame: &mut [u8], ecn: u8) -> bool {
     let Some((_, l4, _)) = bounds(frame) else { return false };

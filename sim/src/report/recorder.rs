@@ -109,7 +109,7 @@ impl Tap for Recorder {
     fn sent(&mut self, at: Instant, direction: DirectionId, frame: &[u8], fate: Fate<'_>) {
         let mut recording = self.recording.borrow_mut();
         match fate {
-            Fate::QueueFull => recording.mark(at, direction, None),
+            Fate::QueueFull | Fate::DroppedEarly => recording.mark(at, direction, None),
             Fate::Swallowed { .. } => recording.mark(at, direction, Some(Fault::Drop)),
             Fate::OnWire { faults, .. } => {
                 for &fault in faults {

@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use causeway_core::time::Duration;
 use causeway_server::config::ConfigError;
-use causeway_server::config::document::{Integer, Source, word};
+use causeway_server::config::document::{Integer, Source};
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::host::HostSpec;
+use super::queue::{RawCoDel, RawQueue, RawRed};
 use super::router::RouterSpec;
 use super::unique;
-use crate::link::{LinkConfig, QueueLimit};
+use crate::link::LinkConfig;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,6 +28,8 @@ pub(super) struct RawLink {
     delay_us: Option<Spanned<i128>>,
     queue: Option<Spanned<String>>,
     queue_frames: Option<Spanned<i128>>,
+    red: Option<Spanned<RawRed>>,
+    codel: Option<Spanned<RawCoDel>>,
 }
 
 /// A switch: it learns where everybody is.
@@ -66,8 +69,6 @@ const RATE_KBIT_S: Integer = Integer {
 };
 const DELAY_US: Integer =
     Integer { key: "link.delay_us", default: 50, range: 0..=60_000_000, unit: "microseconds" };
-const QUEUE_FRAMES: Integer =
-    Integer { key: "link.queue_frames", default: 100, range: 1..=1_000_000, unit: "frames" };
 
 impl RawSwitch {
     pub(super) fn build(
@@ -161,18 +162,17 @@ impl RawLink {
         let ((a, a_name), (b, b_name)) = (find(first)?, find(second)?);
         let rate_bps = RATE_KBIT_S.check_u64(source, self.rate_kbit_s.as_ref())? * 1_000;
         let delay = Duration::from_micros(DELAY_US.check_u64(source, self.delay_us.as_ref())?);
-        let limit = QUEUE_FRAMES.check_u32(source, self.queue_frames.as_ref())? as usize;
-        let dropping = LinkConfig::routed(rate_bps, delay, QueueLimit::Frames(limit));
-        // Switches and routers have no ring that pushes back.
+        let Self { queue, queue_frames, red, codel, .. } = self;
+        let [host, other] = RawQueue { queue, queue_frames, red, codel }.build(source)?;
         let of = |end: LinkEnd| match end {
-            LinkEnd::Host(..) => LinkConfig::cable(rate_bps, delay),
-            LinkEnd::Switch(_) | LinkEnd::Router(..) => dropping,
+            LinkEnd::Host(..) => LinkConfig { rate_bps, delay, queue: host },
+            LinkEnd::Switch(_) | LinkEnd::Router(..) => {
+                LinkConfig { rate_bps, delay, queue: other }
+            }
         };
-        let queues = [("cable", false), ("drop-tail", true)];
-        let drops = word(source, "link.queue", self.queue.as_ref(), false, &queues)?;
         Ok(LinkSpec {
             names: [format!("{a_name}->{b_name}"), format!("{b_name}->{a_name}")],
-            physics: if drops { [dropping; 2] } else { [of(a), of(b)] },
+            physics: [of(a), of(b)],
             ends: [a, b],
         })
     }

@@ -9,6 +9,7 @@ mod host;
 mod link;
 mod oracle;
 mod program;
+mod queue;
 mod router;
 mod rules;
 

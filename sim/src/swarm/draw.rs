@@ -6,6 +6,7 @@ use causeway_core::rng::Stream;
 use causeway_core::time::{Duration, Instant};
 
 use super::foreign::{Foreign, foreign_stack};
+use super::links::Queues;
 use super::long::draw_long;
 use crate::fault::{Condition, Decision, FaultPlan, TcpOption};
 use crate::trial::Case;
@@ -71,7 +72,7 @@ pub fn draw(seed: u64) -> Case {
     // The last host is not Causeway.
     let foreign = foreign_stack(seed).map(|stack| (hosts - 1, stack));
     write_hosts(&mut text, &mut Draw::new(seed, 1), layout, (hosts, foreign), mtu);
-    write_links(&mut text, &mut Draw::new(seed, 2), layout, hosts);
+    write_links(&mut text, (&mut Draw::new(seed, 2), &mut Queues::new(seed)), layout, hosts);
     let path = write_router(&mut text, &mut Draw::new(seed, 7), layout, hosts, mtu);
     write_flows(&mut text, &mut Draw::new(seed, 3), (hosts, foreign), path);
     let clean = shape.chance(20);
@@ -211,7 +212,12 @@ fn write_tcp(tcp: &mut Vec<String>, draw: &mut Draw) {
     }
 }
 
-fn write_links(text: &mut String, draw: &mut Draw, layout: Layout, hosts: usize) {
+fn write_links(
+    text: &mut String,
+    (draw, queues): (&mut Draw, &mut Queues),
+    layout: Layout,
+    hosts: usize,
+) {
     if layout == Layout::Star {
         text.push_str("switch = [{ name = \"s\" }]\n");
     }
@@ -229,7 +235,8 @@ fn write_links(text: &mut String, draw: &mut Draw, layout: Layout, hosts: usize)
         );
         if draw.chance(50) {
             let frames = draw.magnitude(4, 500);
-            let _ = write!(text, ", queue = \"drop-tail\", queue_frames = {frames}");
+            let queue = queues.draw(frames).unwrap_or_else(|| "queue = \"drop-tail\"".to_owned());
+            let _ = write!(text, ", {queue}, queue_frames = {frames}");
         }
         text.push_str(" },\n");
     }

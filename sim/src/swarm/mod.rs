@@ -4,6 +4,7 @@ mod around;
 mod campaign;
 mod draw;
 mod foreign;
+mod links;
 mod long;
 mod parts;
 mod reach;

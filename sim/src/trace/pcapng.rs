@@ -200,6 +200,9 @@ impl<W: Write> State<W> {
         // Writing to a string cannot fail.
         let _ = match fate {
             Fate::QueueFull => write!(self.comment, "{name}: lost, the link's queue is full"),
+            Fate::DroppedEarly => {
+                write!(self.comment, "{name}: lost, dropped early by the link's queue")
+            }
             Fate::Swallowed { number, by } => {
                 let words = condition_words(by);
                 write!(self.comment, "frame {number} of {name}: lost, {words}")

@@ -196,7 +196,7 @@ fn disturb(rules: &mut WireRules, at: Instant, frame: &[u8], fate: Fate<'_>) {
         Fate::OnWire { faults: [], .. } => return,
         Fate::OnWire { faults, .. } if faults.iter().any(is_believed) => return rules.end_calm(),
         Fate::OnWire { .. } | Fate::Swallowed { .. } => true,
-        Fate::QueueFull => false,
+        Fate::QueueFull | Fate::DroppedEarly => false,
     };
     rules.disturbed(at, Packet::parse(frame).ok().as_ref(), by_fault);
 }

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use causeway_core::rng::Stream;
 use causeway_core::time::{Duration, Instant};
 
 use super::build::{End, HostEngine, HostId, Relay, RelayId, WorldConfig};
@@ -19,6 +20,8 @@ use crate::tap::{DirectionId, Tap};
 
 /// The random streams of link directions begin here; other entities have other ranges.
 const ENTITY_DIRECTION: u64 = 0x0100_0000;
+/// What separates the draws of a direction's queue from those of its faults.
+const ENTITY_QUEUE: u64 = 20 << 32;
 
 /// What can happen next, beside iterations of hosts: each host has the alarm of its number.
 #[derive(Clone, Copy, Debug)]
@@ -220,7 +223,9 @@ impl World {
                     (Sink::Relay, Target::Relay(*relay, port))
                 }
             };
-            self.lanes.push(Lane::new(id, name, physics[from], decider, sender, sink));
+            let mut lane = Lane::new(id, name, physics[from], decider, sender, sink);
+            lane.draw_from(Stream::new(self.config.seed, entity | ENTITY_QUEUE));
+            self.lanes.push(lane);
             self.lane_targets.push(target);
         }
         (there, back)
