@@ -5,6 +5,7 @@ use causeway_core::rng::Stream;
 use causeway_core::time::Duration;
 
 use super::live::Live;
+use super::path::PathDrawer;
 use super::place::Place;
 use super::plan::{Fault, FaultPlan, Forgery, ForgeryKind, TcpOption};
 use super::profile::{Kind, LinkProfile};
@@ -71,15 +72,18 @@ pub struct Drawer {
     has_more: bool,
     in_burst: bool,
     highest: Vec<u32>,
+    path: Option<PathDrawer>,
 }
 
 impl Drawer {
     /// The draws of direction `entity` under `seed`.
     pub fn new(profile: LinkProfile, seed: u64, entity: u64) -> Self {
-        let has_more = profile != LinkProfile::from(profile.base);
+        let shared = LinkProfile { path: profile.path, ..LinkProfile::from(profile.base) };
+        let has_more = profile != shared;
         let more = Stream::new(seed, entity | ENTITY_MORE);
         let highest = if has_more { vec![0; FLOWS] } else { Vec::new() };
-        Self { profile, seed, entity, more, has_more, in_burst: false, highest }
+        let path = PathDrawer::new(profile.path, seed, entity);
+        Self { profile, seed, entity, more, has_more, in_burst: false, highest, path }
     }
 
     /// Output: the decisions about frame `number` (counted from 1), appended to `out`.
@@ -87,6 +91,9 @@ impl Drawer {
         out.extend(self.base(number, bytes));
         if self.has_more {
             self.draw_more(number, bytes, out);
+        }
+        if let Some(path) = &mut self.path {
+            path.draw(number, bytes, out);
         }
     }
 

@@ -2,7 +2,10 @@
 
 mod dice;
 mod draw;
+mod fields;
 mod live;
+mod meddling;
+mod path;
 mod place;
 mod plan;
 mod profile;
@@ -12,6 +15,8 @@ pub use causeway_backends::adapt::fault::FaultProfile;
 pub use dice::Dice;
 pub use draw::{Drawer, FaultSource};
 pub use live::{Decide, Live};
+pub use meddling::Meddling;
+pub use path::PathProfile;
 pub use place::{IP, Place};
 pub use plan::{
     Condition, Counted, Decision, Event, Fault, FaultPlan, Forgery, ForgeryKind, Line, TargetKind,

@@ -79,6 +79,12 @@ impl Place {
         self.end - self.payload
     }
 
+    /// Getter: it acknowledges, and does nothing else.
+    pub const fn is_pure_ack(&self) -> bool {
+        let others = Self::SYN | Self::FIN | Self::RST;
+        self.payload_len() == 0 && self.flags & (others | Self::ACK) == Self::ACK
+    }
+
     /// Getter: the sequence number behind the segment.
     pub fn next_seq(&self) -> u32 {
         let controls =

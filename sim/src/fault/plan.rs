@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use causeway_core::time::{Duration, Instant};
 
+use super::meddling::Meddling;
+
 /// What happens to one frame on the wire, after its serialisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
@@ -40,12 +42,21 @@ pub enum Fault {
         /// Payload of the first one.
         at: u32,
     },
+    /// A middlebox joins, thins or divides.
+    Meddle(Meddling),
     /// Somebody who sees nothing of it sends something that looks as if it belonged to the flow of this frame: right behind it.
     Forge(Forgery),
     /// It arrives later, behind frames sent after it.
     Delay {
         /// By how much.
         by: Duration,
+    },
+    /// It arrives right behind a frame that was sent after it.
+    Hold {
+        /// Behind which: the n-th one that is not lost, at least the first.
+        frames: u32,
+        /// So much later than it would at most, however few frames there are.
+        at_most: Duration,
     },
     /// A second copy arrives later.
     Duplicate {
@@ -94,6 +105,8 @@ pub enum ForgeryKind {
     Data,
     /// So many SYNs from other ports.
     SynStorm(u16),
+    /// So many acknowledgements of nothing new.
+    AckStorm(u16),
     /// ICMP to the receiver: what it sent is too big for a path of so many bytes.
     TooBig(u16),
     /// ICMP to the receiver: its peer cannot be reached.
@@ -124,6 +137,15 @@ pub enum Condition {
     Window(u16),
     /// Every acknowledgement of a direction acknowledges so many bytes more than arrived.
     AckAhead(u32),
+    /// Every block of selective acknowledgements of a direction reaches so many bytes further than what arrived.
+    SackAhead(u32),
+    /// A direction carries frames for a while, then nothing for another, and so on.
+    Flap {
+        /// It begins with this; not zero.
+        up: Duration,
+        /// Not zero either.
+        down: Duration,
+    },
     /// Every packet of a direction comes without ECN.
     Bleached,
     /// A NIC has no carrier.

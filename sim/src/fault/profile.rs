@@ -2,6 +2,8 @@
 
 use causeway_backends::adapt::fault::FaultProfile;
 
+use super::path::PathProfile;
+
 /// Two states (Gilbert and Elliott): a good one without loss and a bad one with much.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bursts {
@@ -53,6 +55,8 @@ pub struct LinkProfile {
     pub split_ppm: u32,
     /// Frames that a forged one follows.
     pub forge_ppm: u32,
+    /// Holding, damage to headers, and what middleboxes do to flows.
+    pub path: PathProfile,
 }
 
 impl From<FaultProfile> for LinkProfile {

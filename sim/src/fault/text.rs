@@ -18,6 +18,7 @@ use std::str::FromStr;
 
 use causeway_core::time::{Duration, Instant};
 
+use super::meddling::Meddling;
 use super::plan::{
     Condition, Decision, Event, Fault, FaultPlan, Forgery, ForgeryKind, Line, TargetKind, TcpOption,
 };
@@ -90,6 +91,7 @@ pub fn write_fault(
         Fault::Bleach => write!(f, "bleach {head}"),
         Fault::Strip(option) => write!(f, "strip {head} {}", option_word(option)),
         Fault::Split { at } => write!(f, "split {head} at {at}"),
+        Fault::Meddle(meddling) => meddling.write(f, &head),
         Fault::Forge(Forgery { kind, ahead }) => {
             let ahead = ahead.cast_signed();
             match kind {
@@ -98,11 +100,17 @@ pub fn write_fault(
                 ForgeryKind::Ack => write!(f, "forge {head} ack {ahead}"),
                 ForgeryKind::Data => write!(f, "forge {head} data {ahead}"),
                 ForgeryKind::SynStorm(count) => write!(f, "forge {head} storm {ahead} of {count}"),
+                ForgeryKind::AckStorm(count) => {
+                    write!(f, "forge {head} ack-storm {ahead} of {count}")
+                }
                 ForgeryKind::TooBig(mtu) => write!(f, "forge {head} too-big {ahead} mtu {mtu}"),
                 ForgeryKind::Unreachable => write!(f, "forge {head} unreachable {ahead}"),
             }
         }
         Fault::Delay { by } => write!(f, "delay {head} by {}", exact(by)),
+        Fault::Hold { frames, at_most } => {
+            write!(f, "hold {head} for {frames} at-most {}", exact(at_most))
+        }
         Fault::Duplicate { after } => write!(f, "duplicate {head} after {}", exact(after)),
     }
 }
@@ -135,6 +143,10 @@ fn write_condition(f: &mut impl fmt::Write, span: &str, condition: Condition) ->
         Condition::MssClamp(mss) => write!(f, "mss-clamp {span} {mss}"),
         Condition::Window(window) => write!(f, "window {span} {window}"),
         Condition::AckAhead(bytes) => write!(f, "ack-ahead {span} {bytes}"),
+        Condition::SackAhead(bytes) => write!(f, "sack-ahead {span} {bytes}"),
+        Condition::Flap { up, down } => {
+            write!(f, "flap {span} up {} down {}", exact(up), exact(down))
+        }
         Condition::Bleached => write!(f, "bleached {span}"),
         Condition::NoCarrier => write!(f, "no-carrier {span}"),
         Condition::Pause => write!(f, "pause {span}"),
@@ -269,6 +281,9 @@ fn event_value(event: Event, rest: &[&str]) -> Result<u64, String> {
 }
 
 fn fault(verb: &str, rest: &[&str]) -> Result<Fault, String> {
+    if let Some(meddling) = Meddling::parse(verb, rest) {
+        return meddling.map(Fault::Meddle);
+    }
     Ok(match (verb, rest) {
         ("drop", []) => Fault::Drop,
         ("corrupt", ["byte", offset, "xor", mask]) => {
@@ -288,10 +303,14 @@ fn fault(verb: &str, rest: &[&str]) -> Result<Fault, String> {
             Fault::Forge(Forgery { kind: forgery(kind, rest)?, ahead })
         }
         ("delay", ["by", text]) => Fault::Delay { by: span(text)? },
+        ("hold", ["for", frames, "at-most", text]) => match number(frames)? {
+            0 => return Err("a frame is held for at least one other".to_owned()),
+            frames => Fault::Hold { frames, at_most: span(text)? },
+        },
         ("duplicate", ["after", text]) => Fault::Duplicate { after: span(text)? },
         (
             "drop" | "corrupt" | "truncate" | "pad" | "mark" | "bleach" | "strip" | "split"
-            | "forge" | "delay" | "duplicate",
+            | "forge" | "delay" | "hold" | "duplicate",
             _,
         ) => return Err(format!("wrong arguments for `{verb}`: `{}`", rest.join(" "))),
         (other, _) => return Err(format!("unknown fault `{other}`")),
@@ -305,6 +324,7 @@ fn forgery(kind: &str, rest: &[&str]) -> Result<ForgeryKind, String> {
         ("ack", []) => ForgeryKind::Ack,
         ("data", []) => ForgeryKind::Data,
         ("storm", ["of", count]) => ForgeryKind::SynStorm(number(count)?),
+        ("ack-storm", ["of", count]) => ForgeryKind::AckStorm(number(count)?),
         ("too-big", ["mtu", mtu]) => ForgeryKind::TooBig(number(mtu)?),
         ("unreachable", []) => ForgeryKind::Unreachable,
         _ => return Err(format!("unknown forgery `{kind} {}`", rest.join(" "))),
@@ -325,6 +345,13 @@ fn condition(verb: &str, rest: &[&str]) -> Result<Condition, String> {
         ("mss-clamp", [mss]) => Condition::MssClamp(number(mss)?),
         ("window", [window]) => Condition::Window(number(window)?),
         ("ack-ahead", [bytes]) => Condition::AckAhead(number(bytes)?),
+        ("sack-ahead", [bytes]) => Condition::SackAhead(number(bytes)?),
+        ("flap", ["up", up, "down", down]) => match (span(up)?, span(down)?) {
+            (Duration::ZERO, _) | (_, Duration::ZERO) => {
+                return Err("a direction that flaps is up and down for some time".to_owned());
+            }
+            (up, down) => Condition::Flap { up, down },
+        },
         ("bleached", []) => Condition::Bleached,
         ("no-carrier", []) => Condition::NoCarrier,
         ("pause", []) => Condition::Pause,
@@ -405,6 +432,14 @@ mod tests {
             ("strip a->b 3 padding", "line 4: expected one of mss"),
             ("short-burst a.eth0 3", "line 4: wrong arguments for `short-burst`"),
             ("forge a->b 3 fin 7", "line 4: unknown forgery `fin"),
+            ("forge a->b 3 ack-storm 7", "line 4: unknown forgery `ack-storm"),
+            ("hold a->b 3 for 0 at-most 1ms", "line 4: a frame is held for at least one"),
+            ("hold a->b 3 for 2", "line 4: wrong arguments for `hold`"),
+            ("join a->b 3", "line 4: wrong arguments for `join`"),
+            ("divide a->b 3 of 99 into 65", "line 4: an acknowledgement becomes 2 to 64"),
+            ("divide a->b 3 of 99 into 1", "line 4: an acknowledgement becomes 2 to 64"),
+            ("flap a->b 1s..2s up 0s down 1s", "line 4: a direction that flaps is up"),
+            ("flap a->b 1s..2s", "line 4: unknown condition `flap`"),
         ];
         for (line, expected) in cases {
             let error = error_of(&format!("{head}{line}\n"));
@@ -453,10 +488,20 @@ mod tests {
             Just(ForgeryKind::Ack),
             Just(ForgeryKind::Data),
             any::<u16>().prop_map(ForgeryKind::SynStorm),
+            any::<u16>().prop_map(ForgeryKind::AckStorm),
             any::<u16>().prop_map(ForgeryKind::TooBig),
             Just(ForgeryKind::Unreachable),
         ];
         (kind, any::<u32>()).prop_map(|(kind, ahead)| Forgery { kind, ahead })
+    }
+
+    fn any_meddling() -> impl Strategy<Value = Meddling> {
+        prop_oneof![
+            any::<u16>().prop_map(|within| Meddling::Join { within }),
+            Just(Meddling::Thin),
+            (2..=Meddling::PARTS_MAX, any::<u32>())
+                .prop_map(|(parts, bytes)| Meddling::Divide { parts, bytes }),
+        ]
     }
 
     fn any_fault() -> impl Strategy<Value = Fault> {
@@ -471,7 +516,9 @@ mod tests {
             Just(Fault::Bleach),
             any_option().prop_map(Fault::Strip),
             any::<u32>().prop_map(|at| Fault::Split { at }),
+            any_meddling().prop_map(Fault::Meddle),
             any_forgery().prop_map(Fault::Forge),
+            (1_u32.., nanos()).prop_map(|(frames, at_most)| Fault::Hold { frames, at_most }),
             nanos().prop_map(|by| Fault::Delay { by }),
             nanos().prop_map(|after| Fault::Duplicate { after }),
         ]
@@ -487,6 +534,11 @@ mod tests {
             any::<u16>().prop_map(Condition::MssClamp),
             any::<u16>().prop_map(Condition::Window),
             any::<u32>().prop_map(Condition::AckAhead),
+            any::<u32>().prop_map(Condition::SackAhead),
+            (1_u64.., 1_u64..).prop_map(|(up, down)| Condition::Flap {
+                up: Duration::from_nanos(up),
+                down: Duration::from_nanos(down),
+            }),
             Just(Condition::Bleached),
             Just(Condition::NoCarrier),
             Just(Condition::Pause),

@@ -1,14 +1,16 @@
 //! What is so for a while on a direction.
 
-use causeway_core::time::Duration;
+use causeway_core::time::{Duration, Instant};
 
+use super::meddle::sack_ahead;
 use super::rewrite::{ack_ahead, clamp_mss, set_ecn, set_window, strip};
 use crate::fault::{Condition, IP};
 
 /// The conditions under which a direction carries its frames. Of two of a kind the one that began last counts.
 #[derive(Clone, Debug, Default)]
 pub struct Conditions {
-    active: Vec<Condition>,
+    /// Since when, and what.
+    active: Vec<(Instant, Condition)>,
 }
 
 /// What conditions do to a frame.
@@ -22,13 +24,13 @@ pub enum Passage {
 
 impl Conditions {
     /// Command: this begins.
-    pub fn begin(&mut self, condition: Condition) {
-        self.active.push(condition);
+    pub fn begin(&mut self, now: Instant, condition: Condition) {
+        self.active.push((now, condition));
     }
 
     /// Command: this ends.
     pub fn end(&mut self, condition: Condition) {
-        if let Some(at) = self.active.iter().position(|one| *one == condition) {
+        if let Some(at) = self.active.iter().position(|(_, one)| *one == condition) {
             self.active.remove(at);
         }
     }
@@ -40,7 +42,7 @@ impl Conditions {
 
     /// Getter: the rate that holds instead of the link's.
     pub fn rate_bps(&self) -> Option<u64> {
-        self.active.iter().rev().find_map(|one| match one {
+        self.active.iter().rev().find_map(|(_, one)| match one {
             Condition::Rate(bps) => Some(*bps),
             _ => None,
         })
@@ -48,17 +50,20 @@ impl Conditions {
 
     /// Getter: the propagation delay that holds instead of the link's.
     pub fn delay(&self) -> Option<Duration> {
-        self.active.iter().rev().find_map(|one| match one {
+        self.active.iter().rev().find_map(|(_, one)| match one {
             Condition::Latency(delay) => Some(*delay),
             _ => None,
         })
     }
 
     /// Command: does to a frame what the conditions say.
-    pub fn apply(&self, frame: &mut [u8]) -> Passage {
-        for &condition in &self.active {
+    pub fn apply(&self, now: Instant, frame: &mut [u8]) -> Passage {
+        for &(since, condition) in &self.active {
             match condition {
                 Condition::Partition => return Passage::Swallowed(condition),
+                Condition::Flap { up, down } if is_down(now, since, up, down) => {
+                    return Passage::Swallowed(condition);
+                }
                 Condition::Mtu { bytes, .. } if frame.len() > IP + usize::from(bytes) => {
                     return Passage::Swallowed(condition);
                 }
@@ -66,6 +71,7 @@ impl Conditions {
                 Condition::MssClamp(mss) => clamp_mss(frame, mss),
                 Condition::Window(window) => set_window(frame, window),
                 Condition::AckAhead(bytes) => ack_ahead(frame, bytes),
+                Condition::SackAhead(bytes) => sack_ahead(frame, bytes),
                 Condition::Bleached => {
                     set_ecn(frame, 0);
                 }
@@ -74,6 +80,12 @@ impl Conditions {
         }
         Passage::Passes
     }
+}
+
+/// A direction that flaps since `since` is in the second part of a period.
+fn is_down(now: Instant, since: Instant, up: Duration, down: Duration) -> bool {
+    let (up, down) = (u128::from(up.as_nanos()), u128::from(down.as_nanos()));
+    u128::from(now.saturating_since(since).as_nanos()) % (up + down).max(1) >= up
 }
 
 #[cfg(test)]
@@ -94,13 +106,13 @@ mod tests {
         ];
         for (condition, frame) in changing {
             let mut conditions = Conditions::default();
-            conditions.begin(condition);
+            conditions.begin(Instant::ZERO, condition);
             let mut changed = frame.clone();
-            assert_eq!(conditions.apply(&mut changed), Passage::Passes);
+            assert_eq!(conditions.apply(Instant::ZERO, &mut changed), Passage::Passes);
             assert_ne!(&changed, frame, "{condition:?}");
             conditions.end(condition);
             let mut same = frame.clone();
-            conditions.apply(&mut same);
+            conditions.apply(Instant::ZERO, &mut same);
             assert!(conditions.is_empty() && same == *frame);
         }
     }
@@ -109,15 +121,28 @@ mod tests {
     fn what_swallows_says_so_and_the_last_rate_counts() {
         let mut conditions = Conditions::default();
         let narrow = Condition::Mtu { bytes: 60, told: true };
-        conditions.begin(narrow);
-        assert_eq!(conditions.apply(&mut [0; 14 + 60]), Passage::Passes);
-        assert_eq!(conditions.apply(&mut [0; 14 + 61]), Passage::Swallowed(narrow));
-        conditions.begin(Condition::Partition);
-        assert_eq!(conditions.apply(&mut [0; 60]), Passage::Swallowed(Condition::Partition));
-        conditions.begin(Condition::Rate(5));
-        conditions.begin(Condition::Rate(6));
+        conditions.begin(Instant::ZERO, narrow);
+        assert_eq!(conditions.apply(Instant::ZERO, &mut [0; 14 + 60]), Passage::Passes);
+        assert_eq!(conditions.apply(Instant::ZERO, &mut [0; 14 + 61]), Passage::Swallowed(narrow));
+        conditions.begin(Instant::ZERO, Condition::Partition);
+        assert_eq!(
+            conditions.apply(Instant::ZERO, &mut [0; 60]),
+            Passage::Swallowed(Condition::Partition)
+        );
+        conditions.begin(Instant::ZERO, Condition::Rate(5));
+        conditions.begin(Instant::ZERO, Condition::Rate(6));
         assert_eq!(conditions.rate_bps(), Some(6));
         conditions.end(Condition::Rate(6));
         assert_eq!((conditions.rate_bps(), conditions.delay()), (Some(5), None));
+    }
+
+    #[test]
+    fn what_flaps_is_up_first_and_down_then_again_and_again() {
+        let ms = Duration::from_millis;
+        let since = Instant::ZERO + ms(1_000);
+        let mut conditions = Conditions::default();
+        conditions.begin(since, Condition::Flap { up: ms(3), down: ms(2) });
+        let passes = |at: &u64| conditions.apply(since + ms(*at), &mut [0; 60]) == Passage::Passes;
+        assert_eq!((0..12).filter(passes).collect::<Vec<_>>(), [0, 1, 2, 5, 6, 7, 10, 11]);
     }
 }

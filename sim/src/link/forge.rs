@@ -18,8 +18,11 @@ pub fn forged(frame: &[u8], forgery: Forgery, index: u16) -> Option<Vec<u8>> {
             repair(&mut syn);
             Some(syn)
         }
+        ForgeryKind::AckStorm(count) if index < count => {
+            Some(segment(frame, &place, seq, Place::ACK, 0))
+        }
         _ if index > 0 => None,
-        ForgeryKind::SynStorm(_) => None,
+        ForgeryKind::SynStorm(_) | ForgeryKind::AckStorm(_) => None,
         ForgeryKind::Rst => Some(segment(frame, &place, seq, Place::RST, 0)),
         ForgeryKind::Syn => Some(segment(frame, &place, seq, Place::SYN, 0)),
         ForgeryKind::Ack => Some(segment(frame, &place, seq, Place::ACK, 0)),
@@ -111,6 +114,12 @@ mod tests {
             .map(|frame| Place::of(&frame).expect("a SYN").ports.0)
             .collect();
         assert_eq!(ports.len(), 50);
+        let storm = Forgery { kind: ForgeryKind::AckStorm(50), ahead: 9 };
+        let acks: Vec<_> = (0..).map_while(|index| forged(&frame, storm, index)).collect();
+        let one = Place::of(&acks[0]).expect("an acknowledgement");
+        let original = Place::of(&frame).expect("a segment");
+        assert!(one.is_pure_ack() && one.ports == original.ports && acks.len() == 50);
+        assert_eq!((one.seq, one.ack), (original.next_seq() + 9, original.ack));
     }
 
     #[test]

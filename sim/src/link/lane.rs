@@ -11,8 +11,10 @@ use super::conditions::{Conditions, Passage};
 use super::decider::Decider;
 use super::direction::{Direction, LinkConfig, Queue, Sent};
 use super::forge::forged;
+use super::held::Held;
+use super::meddle::{divided, join, supersedes};
 use super::rewrite::{is_damaged, is_markable, is_sound, repair, set_ecn, set_len, strip};
-use crate::fault::{Condition, Fault, FaultPlan, Place};
+use crate::fault::{Condition, Fault, FaultPlan, Meddling, Place};
 use crate::frame::SimFrame;
 use crate::hash::RollingHash;
 use crate::nic::NicPort;
@@ -76,6 +78,9 @@ pub struct Lane {
     from: Option<Rc<NicPort>>,
     to: Sink,
     in_order: VecDeque<Flight>,
+    /// The world knows when the first of them arrives.
+    head_is_known: bool,
+    held: Held,
     frames_numbered: u64,
     faults: FaultCounters,
     scratch: Vec<Fault>,
@@ -115,6 +120,8 @@ impl Lane {
             from,
             to,
             in_order: VecDeque::new(),
+            head_is_known: false,
+            held: Held::default(),
             frames_numbered: 0,
             faults: FaultCounters::default(),
             scratch: Vec::new(),
@@ -136,12 +143,18 @@ impl Lane {
         observers: &mut Observers<'_>,
         stragglers: &mut Stragglers,
     ) -> bool {
-        let was_empty = self.in_order.is_empty();
         while let Some(frame) = self.from.as_ref().and_then(|nic| nic.take_tx()) {
             self.send(now, frame, false, observers, stragglers);
         }
         self.settle(now);
-        was_empty && !self.in_order.is_empty()
+        self.head_is_news()
+    }
+
+    /// Getter: there is a first in-order flight, and the world does not wait for one.
+    fn head_is_news(&mut self) -> bool {
+        let is_news = !self.head_is_known && !self.in_order.is_empty();
+        self.head_is_known |= is_news;
+        is_news
     }
 
     /// Input: as [`Lane::collect`], a frame that a switch or router sends.
@@ -152,10 +165,9 @@ impl Lane {
         observers: &mut Observers<'_>,
         stragglers: &mut Stragglers,
     ) -> bool {
-        let was_empty = self.in_order.is_empty();
         // What a NIC did not hand over comes from the path.
         self.send(now, frame, self.from.is_some(), observers, stragglers);
-        was_empty && !self.in_order.is_empty()
+        self.head_is_news()
     }
 
     /// Command: tells the sending NIC how many of its ring's slots still wait for the wire.
@@ -200,7 +212,7 @@ impl Lane {
         if changes {
             self.original.clear();
             self.original.extend_from_slice(flight.frame.bytes());
-            if let Passage::Swallowed(by) = self.conditions.apply(flight.frame.bytes_mut()) {
+            if let Passage::Swallowed(by) = self.conditions.apply(now, flight.frame.bytes_mut()) {
                 self.swallow(now, &flight, injected, by, taps);
                 return;
             }
@@ -214,10 +226,14 @@ impl Lane {
         let seen = if changes { self.original.as_slice() } else { flight.frame.bytes() };
         let fate = Fate::OnWire { number, faults: &self.scratch };
         tell(taps, (now, self.id), injected, seen, fate);
-        if self.scratch.is_empty() {
+        let passes = if self.scratch.is_empty() {
             self.in_order.push_back(flight);
+            true
         } else {
-            self.launch(flight, stragglers);
+            self.launch(flight, stragglers)
+        };
+        if passes && !self.held.is_empty() {
+            self.held.passed(at, stragglers);
         }
     }
 
@@ -241,19 +257,21 @@ impl Lane {
         }
     }
 
-    /// Applies the decisions in `scratch` and puts what remains of the frame on its way.
+    /// Applies the decisions in `scratch` and puts what remains of the frame on its way. True where it passes those that are held.
     #[cold]
-    fn launch(&mut self, mut flight: Flight, stragglers: &mut Stragglers) {
+    fn launch(&mut self, mut flight: Flight, stragglers: &mut Stragglers) -> bool {
         let mut in_order = true;
-        let mut copy_after = None;
+        let (mut copy_after, mut hold) = (None, None);
         let faults = std::mem::take(&mut self.scratch);
         for &fault in &faults {
             match fault {
                 Fault::Drop => {
                     self.faults.dropped += 1;
                     self.scratch = faults;
-                    return;
+                    return false;
                 }
+                Fault::Hold { frames, at_most } => hold = Some((frames, at_most)),
+                Fault::Meddle(meddling) => self.meddle(&mut flight, meddling),
                 Fault::Delay { by } => {
                     self.faults.delayed += 1;
                     flight.at += by;
@@ -292,16 +310,63 @@ impl Lane {
             self.faults.duplicated += 1;
             stragglers.push(Flight { at: flight.at + after, number: flight.number, frame });
         }
+        if let Some((frames, at_most)) = hold {
+            self.faults.delayed += 1;
+            match self.held.hold(flight, frames, at_most) {
+                Ok(()) => return false,
+                Err(back) => flight = back,
+            }
+        }
         if in_order {
             self.in_order.push_back(flight);
         } else {
             stragglers.push(flight);
         }
+        true
+    }
+
+    /// What a middlebox does with the frame and those in front of it.
+    fn meddle(&mut self, flight: &mut Flight, meddling: Meddling) {
+        match meddling {
+            Meddling::Join { within } => {
+                let bytes = flight.frame.bytes();
+                let joins = |before: &mut Flight| join(&mut before.frame, bytes, within);
+                if let Some(before) = self.in_order.pop_back_if(joins) {
+                    self.faults.changed += 1;
+                    flight.frame = before.frame;
+                }
+            }
+            Meddling::Thin => {
+                let bytes = flight.frame.bytes();
+                let is_old = |before: &mut Flight| supersedes(bytes, before.frame.bytes());
+                if self.in_order.pop_back_if(is_old).is_some() {
+                    self.faults.dropped += 1;
+                }
+            }
+            Meddling::Divide { parts, bytes } => {
+                let (at, number) = (flight.at, flight.number);
+                let parts = divided(&flight.frame, parts, bytes);
+                self.faults.changed += u64::from(!parts.is_empty());
+                self.in_order.extend(parts.into_iter().map(|frame| Flight { at, number, frame }));
+            }
+        }
     }
 
     /// Output: the next in-order flight that has arrived by `now`.
     pub fn poll_arrival(&mut self, now: Instant) -> Option<Flight> {
-        self.in_order.pop_front_if(|flight| flight.at <= now)
+        let flight = self.in_order.pop_front_if(|flight| flight.at <= now);
+        self.head_is_known &= !self.in_order.is_empty() || flight.is_some();
+        flight
+    }
+
+    /// Output: when a frame is no longer held that was not held at the last call: [`Lane::poll_due`] has it then, if it waits still.
+    pub fn poll_deadline(&mut self) -> Option<Instant> {
+        self.held.poll_deadline()
+    }
+
+    /// Output: the next frame that was held for as long as it may be.
+    pub fn poll_due(&mut self, now: Instant) -> Option<Flight> {
+        self.held.poll_due(now)
     }
 
     /// Getter: when the next in-order flight arrives.
@@ -344,8 +409,8 @@ impl Lane {
     }
 
     /// Command: a condition begins.
-    pub fn begin(&mut self, condition: Condition) {
-        self.conditions.begin(condition);
+    pub fn begin(&mut self, now: Instant, condition: Condition) {
+        self.conditions.begin(now, condition);
         self.physics.override_with(self.conditions.rate_bps(), self.conditions.delay());
     }
 
@@ -442,7 +507,9 @@ fn change(frame: &mut SimFrame, fault: Fault) {
         Fault::Drop
         | Fault::Delay { .. }
         | Fault::Duplicate { .. }
+        | Fault::Hold { .. }
         | Fault::Split { .. }
+        | Fault::Meddle(_)
         | Fault::Forge(_) => {}
     }
 }

@@ -6,7 +6,9 @@ mod cost;
 mod decider;
 mod direction;
 mod forge;
+mod held;
 mod lane;
+mod meddle;
 #[cfg(test)]
 mod queue_tests;
 mod red;

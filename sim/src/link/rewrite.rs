@@ -135,7 +135,7 @@ const fn kind_of(option: TcpOption) -> u8 {
 }
 
 /// Where the option of this kind begins and ends.
-fn option_at(frame: &[u8], place: &Place, kind: u8) -> Option<(usize, usize)> {
+pub fn option_at(frame: &[u8], place: &Place, kind: u8) -> Option<(usize, usize)> {
     let mut at = place.tcp + 20;
     while at < place.payload {
         match frame[at] {

@@ -6,7 +6,7 @@ use causeway_server::config::document::{Integer, Source};
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::fault::{Bursts, FaultProfile, LinkProfile};
+use crate::fault::{Bursts, FaultProfile, LinkProfile, PathProfile};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,6 +32,15 @@ pub(super) struct RawFault {
     strip_ppm: Option<Spanned<i128>>,
     split_ppm: Option<Spanned<i128>>,
     forge_ppm: Option<Spanned<i128>>,
+    hold_ppm: Option<Spanned<i128>>,
+    hold_frames_max: Option<Spanned<i128>>,
+    hold_us_max: Option<Spanned<i128>>,
+    header_ppm: Option<Spanned<i128>>,
+    header_repaired_ppm: Option<Spanned<i128>>,
+    join_ppm: Option<Spanned<i128>>,
+    thin_ppm: Option<Spanned<i128>>,
+    divide_ppm: Option<Spanned<i128>>,
+    ack_storm_ppm: Option<Spanned<i128>>,
     late_ppm: Option<Spanned<i128>>,
     late_us_max: Option<Spanned<i128>>,
     short_burst_ppm: Option<Spanned<i128>>,
@@ -76,7 +85,29 @@ const fn span(key: &'static str, default: i64) -> Integer {
 
 const NTH: Integer = Integer { key: "fault.nth", default: 0, range: 0..=i64::MAX, unit: "" };
 
+const HOLD_FRAMES: Integer =
+    Integer { key: "fault.hold_frames_max", default: 8, range: 1..=1_000, unit: "frames" };
+
 impl RawFault {
+    /// What of it is in [`PathProfile`]; `join_within` is the scenario's to know.
+    fn path(&self, source: &Source<'_>) -> Result<PathProfile, ConfigError> {
+        let rate = |key, value: &Option<Spanned<i128>>| ppm(key).check_u32(source, value.as_ref());
+        let hold_us =
+            span("fault.hold_us_max", 10_000).check_u64(source, self.hold_us_max.as_ref())?;
+        Ok(PathProfile {
+            hold_ppm: rate("fault.hold_ppm", &self.hold_ppm)?,
+            hold_frames_max: HOLD_FRAMES.check_u32(source, self.hold_frames_max.as_ref())?,
+            hold_max: Duration::from_micros(hold_us),
+            header_ppm: rate("fault.header_ppm", &self.header_ppm)?,
+            header_repaired_ppm: rate("fault.header_repaired_ppm", &self.header_repaired_ppm)?,
+            join_ppm: rate("fault.join_ppm", &self.join_ppm)?,
+            join_within: 0,
+            thin_ppm: rate("fault.thin_ppm", &self.thin_ppm)?,
+            divide_ppm: rate("fault.divide_ppm", &self.divide_ppm)?,
+            storm_ppm: rate("fault.ack_storm_ppm", &self.ack_storm_ppm)?,
+        })
+    }
+
     pub(super) fn build(self, source: &Source<'_>) -> Result<FaultSettings, ConfigError> {
         let rate = |key, value: &Option<Spanned<i128>>| ppm(key).check_u32(source, value.as_ref());
         let micros = |setting: Integer, value: &Option<Spanned<i128>>| {
@@ -114,6 +145,7 @@ impl RawFault {
             strip_ppm: rate("fault.strip_ppm", &self.strip_ppm)?,
             split_ppm: rate("fault.split_ppm", &self.split_ppm)?,
             forge_ppm: rate("fault.forge_ppm", &self.forge_ppm)?,
+            path: self.path(source)?,
         };
         let host = HostFaults {
             late_ppm: rate("fault.late_ppm", &self.late_ppm)?,

@@ -122,7 +122,8 @@ impl Scenario {
             program::require_work(&source, &raw.program)?;
         }
         let draws = raw.fault.is_some();
-        let faults = raw.fault.unwrap_or_default().build(&source)?;
+        let mut faults = raw.fault.unwrap_or_default().build(&source)?;
+        faults.link.path.join_within = least_mtu(&hosts, &routers);
         let oracle = raw.oracle.map(|raw| raw.build(&source, &links)).transpose()?;
         let rules = raw.run.build(&source)?;
         let programs = program::build_all(&source, raw.program, (&hosts, &directory), rules.limit)?;
@@ -145,6 +146,12 @@ impl Scenario {
             _ => text.to_owned(),
         }
     }
+}
+
+/// What every link carries.
+fn least_mtu(hosts: &[HostSpec], routers: &[RouterSpec]) -> u16 {
+    let nodes = hosts.iter().map(|host| &host.config).chain(routers.iter().map(|r| &r.config));
+    nodes.flat_map(|node| node.interfaces()).map(|interface| interface.mtu()).min().unwrap_or(0)
 }
 
 /// A name that is used once in the document.

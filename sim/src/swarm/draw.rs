@@ -6,7 +6,7 @@ use causeway_core::rng::Stream;
 use causeway_core::time::{Duration, Instant};
 
 use super::foreign::{Foreign, foreign_stack};
-use super::links::Queues;
+use super::links::{self, Queues};
 use super::long::draw_long;
 use crate::fault::{Condition, Decision, FaultPlan, TcpOption};
 use crate::trial::Case;
@@ -79,13 +79,15 @@ pub fn draw(seed: u64) -> Case {
     // Datagram protocols give up after a while; nothing lasts that long.
     let heal_ms = shape.between(200, 6_000);
     if !clean {
-        write_faults(&mut text, &mut Draw::new(seed, 4));
+        write_faults(&mut text, &mut Draw::new(seed, 4), links::faults(seed));
     }
     let poll_ns = shape.of(&[500, 500, 1_000, 5_000, 50_000]);
     let _ = writeln!(text, "run = {{ heal_ms = {heal_ms}, poll_ns = {poll_ns} }}");
     let mut plan = FaultPlan::new();
     if !clean {
         draw_spans(&mut plan, &mut Draw::new(seed, 5), hosts, layout, heal_ms);
+        let ends = (&NAMES[..hosts], layout.middle());
+        links::draw_spans(&mut plan, seed, ends, heal_ms);
     }
     Case { seed, failed: None, scenario: text, plan }
 }
@@ -293,8 +295,8 @@ fn write_flows(
 }
 
 /// A random subset of everything that can go wrong at random.
-fn write_faults(text: &mut String, draw: &mut Draw) {
-    let mut faults = Vec::new();
+fn write_faults(text: &mut String, draw: &mut Draw, more: Vec<String>) {
+    let mut faults = more;
     for (percent, key, most) in [
         (50, "loss_ppm", 100_000),
         (30, "duplicate_ppm", 50_000),

@@ -7,11 +7,12 @@ use crate::workload::Excuses;
 /// Getter: what the flows of a run need not do, by what may happen to them.
 pub fn excuses(scenario: &Scenario, plan: &FaultPlan) -> Excuses {
     let (link, host) = (&scenario.faults.link, &scenario.faults.host);
+    let repaired = link.repaired_ppm > 0 || link.path.header_repaired_ppm > 0;
     let mut excuses = Excuses {
-        end: host.no_rings_ppm > 0 || host.no_memory_ppm > 0,
+        end: host.no_rings_ppm > 0 || host.no_memory_ppm > 0 || link.path.storm_ppm > 0,
         // Forged bytes may guess right; what was damaged under checksums that fit may be anything.
-        content: link.repaired_ppm > 0 || link.forge_ppm > 0,
-        numbers: link.repaired_ppm > 0,
+        content: repaired || link.forge_ppm > 0,
+        numbers: repaired,
         // Address resolution gives up long before TCP does (RFC 4861 §10: three attempts, a second apart).
         unreachable: scenario.draws || !plan.is_empty(),
     };
@@ -29,7 +30,8 @@ pub fn excuses(scenario: &Scenario, plan: &FaultPlan) -> Excuses {
             Decision::Counted { event: Event::NoRings | Event::NoMemory, .. } => excuses.end = true,
             Decision::Span { condition: Condition::Crash, .. } => excuses.end = true,
             Decision::Span { condition: Condition::AckAhead(_), .. } => {
-                (excuses.end, excuses.content) = (true, true);
+                // What was acknowledged and did not arrive is nobody's any more.
+                (excuses.end, excuses.content, excuses.numbers) = (true, true, true);
             }
             _ => {}
         }

@@ -125,7 +125,7 @@ impl World {
 
     fn begin(&mut self, place: Place, until: Instant, condition: Condition) {
         match (place, condition) {
-            (Place::Direction(id), _) => self.lanes[id.0].begin(condition),
+            (Place::Direction(id), _) => self.lanes[id.0].begin(self.now, condition),
             (Place::Nic(host, nic), _) => self.carrier(host, nic, false),
             (Place::Host(id), Condition::ClockAhead(ahead)) => {
                 self.hosts[id.0].engine.advance_clock(ahead);

@@ -114,6 +114,11 @@ impl World {
             Due::Alarm(host) => self.step_host(HostId(host)),
             Due::Event(Happening::LaneHead(id)) => self.lane_head(id, end_at),
             Due::Event(Happening::Straggler(id, slot)) => self.straggler(id, slot),
+            Due::Event(Happening::HeldIsDue(id)) => {
+                while let Some(flight) = self.lanes[id.0].poll_due(at) {
+                    self.deliver(id, flight);
+                }
+            }
             Due::Event(Happening::Edge(index)) => self.edge(index),
             Due::Event(Happening::GuestRuns(id, epoch)) => return self.run_guest(id, epoch),
         }
@@ -198,6 +203,9 @@ impl World {
         let lane = &mut self.lanes[id.0];
         if fresh && let Some(at) = lane.next_arrival() {
             self.queue.push(at, Happening::LaneHead(id));
+        }
+        while let Some(at) = lane.poll_deadline() {
+            self.queue.push(at, Happening::HeldIsDue(id));
         }
         let mut reply = lane.poll_reply();
         while let Some(flight) = self.stragglers.pop() {

@@ -30,6 +30,8 @@ pub(super) enum Happening {
     LaneHead(DirectionId),
     /// A held-back frame or a second copy arrives: its slot.
     Straggler(DirectionId, usize),
+    /// A frame of a direction is held no longer.
+    HeldIsDue(DirectionId),
     /// Something begins or ends: its place among [`World::edges`].
     Edge(usize),
     /// A guest's pause or wait ends. The second number makes entries of earlier waits void.
