@@ -148,6 +148,8 @@ pub enum Condition {
     },
     /// Every packet of a direction comes without ECN.
     Bleached,
+    /// A router uses no route through this interface: the next best one carries what it passes on.
+    NoRoute,
     /// A NIC has no carrier.
     NoCarrier,
     /// A host does nothing.
@@ -162,7 +164,7 @@ impl Condition {
     /// Getter: what its target is.
     pub const fn target(self) -> TargetKind {
         match self {
-            Self::NoCarrier => TargetKind::Nic,
+            Self::NoCarrier | Self::NoRoute => TargetKind::Nic,
             Self::Pause | Self::ClockAhead(_) | Self::Crash => TargetKind::Host,
             _ => TargetKind::Direction,
         }

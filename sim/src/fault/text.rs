@@ -148,6 +148,7 @@ fn write_condition(f: &mut impl fmt::Write, span: &str, condition: Condition) ->
             write!(f, "flap {span} up {} down {}", exact(up), exact(down))
         }
         Condition::Bleached => write!(f, "bleached {span}"),
+        Condition::NoRoute => write!(f, "no-route {span}"),
         Condition::NoCarrier => write!(f, "no-carrier {span}"),
         Condition::Pause => write!(f, "pause {span}"),
         Condition::ClockAhead(by) => write!(f, "clock-ahead {span} {}", exact(by)),
@@ -353,6 +354,7 @@ fn condition(verb: &str, rest: &[&str]) -> Result<Condition, String> {
             (up, down) => Condition::Flap { up, down },
         },
         ("bleached", []) => Condition::Bleached,
+        ("no-route", []) => Condition::NoRoute,
         ("no-carrier", []) => Condition::NoCarrier,
         ("pause", []) => Condition::Pause,
         ("clock-ahead", [by]) => Condition::ClockAhead(span(by)?),
@@ -540,6 +542,7 @@ mod tests {
                 down: Duration::from_nanos(down),
             }),
             Just(Condition::Bleached),
+            Just(Condition::NoRoute),
             Just(Condition::NoCarrier),
             Just(Condition::Pause),
             any::<u64>().prop_map(|n| Condition::ClockAhead(Duration::from_nanos(n))),

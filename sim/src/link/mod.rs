@@ -9,10 +9,10 @@ mod forge;
 mod held;
 mod lane;
 mod meddle;
-#[cfg(test)]
-mod queue_tests;
 mod red;
 mod rewrite;
+#[cfg(test)]
+mod run_tests;
 
 pub use codel::CoDelConfig;
 pub use conditions::{Conditions, Passage};

@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn more_is_dropped_the_longer_the_queue_is_on_average() {
         assert_eq!(shares(4, false), (0, 0));
-        // At p = 0.05 a frame of 10.5 on average, since counts spread evenly from 1 to 1/p (Floyd and Jacobson 1993, section 7).
+        // At p = 0.05 one of ten, since distances spread evenly from 1 to 1/p - 1 (Floyd and Jacobson 1993, section 7).
         let (dropped, _) = shares(10, false);
         assert!((850..1_050).contains(&dropped), "{dropped}");
         let (more, _) = shares(14, false);

@@ -21,6 +21,8 @@ const EVERYBODY: [u8; 6] = [0xff; 6];
 /// An interface of a router.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouterPort {
+    /// Its name.
+    pub name: String,
     /// Its station.
     pub mac: [u8; 6],
     /// Its addresses, each with the length of its link's prefix in bits.
@@ -46,6 +48,8 @@ pub struct Route {
 #[derive(Debug)]
 pub struct Router {
     ports: Vec<RouterPort>,
+    /// By port: how many have asked that no route through it is used.
+    unusable: Vec<u32>,
     /// The longest prefix first.
     routes: Vec<Route>,
     neighbors: Neighbors,
@@ -67,7 +71,8 @@ impl Router {
             routes.extend(own);
         }
         routes.sort_by_key(|route| std::cmp::Reverse(route.prefix_len));
-        Self { ports, routes, neighbors: Neighbors::default() }
+        let unusable = vec![0; ports.len()];
+        Self { ports, unusable, routes, neighbors: Neighbors::default() }
     }
 
     fn owns(&self, port: usize, address: IpAddr) -> bool {
@@ -85,7 +90,8 @@ impl Router {
     }
 
     fn route(&self, to: IpAddr) -> Option<(usize, IpAddr)> {
-        let route = self.routes.iter().find(|route| matches(route, to))?;
+        let is_best = |route: &&Route| self.unusable[route.port] == 0 && matches(route, to);
+        let route = self.routes.iter().find(is_best)?;
         Some((route.port, route.gateway.unwrap_or(to)))
     }
 
@@ -259,6 +265,15 @@ impl Relay for Router {
             }
             Network::Other(_) => {}
         }
+    }
+
+    fn port_of(&self, interface: &str) -> Option<usize> {
+        self.ports.iter().position(|port| port.name == interface)
+    }
+
+    fn set_usable(&mut self, port: usize, usable: bool) {
+        let count = &mut self.unusable[port];
+        *count = if usable { count.saturating_sub(1) } else { *count + 1 };
     }
 }
 

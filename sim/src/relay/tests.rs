@@ -35,6 +35,7 @@ struct Bench {
 impl Bench {
     fn new(mtu: u16) -> Self {
         let port = |link: u8, mtu: u16| RouterPort {
+            name: format!("eth{link}"),
             mac: station(usize::from(link)),
             addresses: vec![(v4(link, 254), 24), (v6(link.into(), 0xfe), 64)],
             mtu,

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use causeway_core::time::{Duration, Instant};
 
+use crate::packet::{Network, Packet};
+
 /// Until address resolution gives up (RFC 4861 10: three attempts, a second apart).
 pub(super) const RESOLUTION: Duration = Duration::from_secs(3);
 
@@ -16,6 +18,8 @@ pub struct HostRules {
     pub autoconfigured: bool,
     /// Its station, where it has one only.
     pub mac: Option<[u8; 6]>,
+    /// Its stations, on all interfaces: what is for another one does not reach it. Empty where they are not known.
+    pub stations: Vec<[u8; 6]>,
     /// Its link's MTU in bytes.
     pub mtu: u16,
     /// The NIC computes checksums behind the place where frames are seen: they are not judged.
@@ -67,6 +71,7 @@ impl HostRules {
             addresses,
             autoconfigured: false,
             mac: None,
+            stations: Vec::new(),
             mtu: 1_500,
             checksums_by_nic: false,
             path_mtu_discovery: true,
@@ -99,6 +104,13 @@ impl HostRules {
     /// Getter: what was due at `due` may have waited for a neighbour's address.
     pub(super) fn held_up(&self, due: Instant) -> bool {
         self.asked.is_some_and(|asked| asked + RESOLUTION >= due && asked <= due + RESOLUTION)
+    }
+
+    /// Getter: a packet that is for an address of the host is for another station: a switch does not know better, or somebody changed it.
+    pub(super) fn is_for_another(&self, packet: &Packet<'_>) -> bool {
+        let Network::Ip(ip, _) = &packet.network else { return false };
+        let known = !self.stations.is_empty() && self.owns(ip.destination);
+        known && !self.stations.contains(&packet.link.destination)
     }
 
     /// Getter: the address is the host's.

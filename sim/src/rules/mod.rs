@@ -185,6 +185,9 @@ impl WireRules {
         checksums: &Checksums,
     ) {
         let Some(rules) = self.hosts.get(host) else { return };
+        if rules.is_for_another(packet) {
+            return;
+        }
         if let Some(calm) = &mut self.calm {
             calm.received(at, (host, rules), (packet, checksums), &mut self.report);
         }

@@ -63,6 +63,7 @@ pub fn draw(seed: u64) -> Case {
     let star = hosts > 2 || shape.chance(20);
     let mut layout = Draw::new(seed, 6);
     let layout = match (layout.chance(15), star) {
+        (true, _) if links::has_detour(seed) => Layout::Detour,
         (true, _) => Layout::Routed { narrow: layout.chance(30) },
         (false, true) => Layout::Star,
         (false, false) => Layout::Pair,
@@ -86,8 +87,11 @@ pub fn draw(seed: u64) -> Case {
     let mut plan = FaultPlan::new();
     if !clean {
         draw_spans(&mut plan, &mut Draw::new(seed, 5), hosts, layout, heal_ms);
-        let ends = (&NAMES[..hosts], layout.middle());
-        links::draw_spans(&mut plan, seed, ends, heal_ms);
+        let pairs: Vec<_> = (0..hosts).map(|host| (NAMES[host], layout.other_end(host))).collect();
+        links::draw_spans(&mut plan, seed, &pairs, heal_ms);
+        if layout == Layout::Detour {
+            links::draw_detours(&mut plan, seed, heal_ms);
+        }
     }
     Case { seed, failed: None, scenario: text, plan }
 }
@@ -103,22 +107,29 @@ enum Layout {
     Star,
     /// A router; `narrow`: some of its links carry less than hosts know.
     Routed { narrow: bool },
+    /// Two routers, with two links between them.
+    Detour,
 }
 
 impl Layout {
-    /// What is in the middle.
-    const fn middle(self) -> Option<&'static str> {
+    /// What is at the other end of the link of a host.
+    const fn other_end(self, host: usize) -> &'static str {
         match self {
-            Self::Pair => None,
-            Self::Star => Some("s"),
-            Self::Routed { .. } => Some("r"),
+            Self::Pair => NAMES[1 - host],
+            Self::Star => "s",
+            Self::Routed { .. } => "r",
+            Self::Detour => links::ROUTERS[host % 2],
         }
     }
 }
 
 /// A router with an interface for each host. Returns the MTU of the narrowest link.
 fn write_router(text: &mut String, draw: &mut Draw, layout: Layout, hosts: usize, mtu: u64) -> u64 {
-    let Layout::Routed { narrow } = layout else { return mtu };
+    let narrow = match layout {
+        Layout::Pair | Layout::Star => return mtu,
+        Layout::Detour => return links::write_routers(text, draw, hosts, mtu),
+        Layout::Routed { narrow } => narrow,
+    };
     let mut least = mtu;
     text.push_str("router = [{ name = \"r\", interface = [");
     for link in 1..=hosts {
@@ -144,7 +155,7 @@ fn write_hosts(
     text.push_str("host = [\n");
     for (index, name) in NAMES[..hosts].iter().enumerate() {
         let octet = index + 1;
-        let routed = matches!(layout, Layout::Routed { .. });
+        let routed = matches!(layout, Layout::Routed { .. } | Layout::Detour);
         let (link, prefix) =
             if routed { (octet, format!("fd00:{octet}::")) } else { (0, "fd00::".to_owned()) };
         let _ = write!(
@@ -224,10 +235,12 @@ fn write_links(
         text.push_str("switch = [{ name = \"s\" }]\n");
     }
     text.push_str("link = [\n");
-    let ends: Vec<(&str, &str)> = match layout.middle() {
-        Some(middle) => NAMES[..hosts].iter().map(|name| (*name, middle)).collect(),
-        None => vec![("a", "b")],
-    };
+    let links = if layout == Layout::Pair { 1 } else { hosts };
+    let mut ends: Vec<(&str, &str)> =
+        (0..links).map(|host| (NAMES[host], layout.other_end(host))).collect();
+    if layout == Layout::Detour {
+        ends.extend(links::BETWEEN_ROUTERS);
+    }
     for (from, to) in ends {
         let rate = draw.magnitude(1_000, 10_000_000);
         let delay = draw.magnitude(1, 100_000);
@@ -346,8 +359,8 @@ fn write_faults(text: &mut String, draw: &mut Draw, more: Vec<String>) {
 fn draw_spans(plan: &mut FaultPlan, draw: &mut Draw, hosts: usize, layout: Layout, heal_ms: u64) {
     let count = if draw.chance(50) { 0 } else { draw.between(1, 4) };
     for _ in 0..count {
-        let host = NAMES[draw.stream.below(hosts as u64) as usize];
-        let other = layout.middle().unwrap_or(if host == "a" { "b" } else { "a" });
+        let host = draw.stream.below(hosts as u64) as usize;
+        let (host, other) = (NAMES[host], layout.other_end(host));
         let direction =
             if draw.chance(50) { format!("{host}->{other}") } else { format!("{other}->{host}") };
         let (condition, target) = match draw.stream.below(14) {

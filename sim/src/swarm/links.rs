@@ -1,5 +1,7 @@
 //! What is drawn of links beyond their rate and delay.
 
+use std::fmt::Write as _;
+
 use causeway_core::time::{Duration, Instant};
 
 use super::draw::Draw;
@@ -9,6 +11,14 @@ use crate::fault::{Condition, Decision, FaultPlan, TcpOption};
 const PART_QUEUES: u64 = 20;
 const PART_FAULTS: u64 = 21;
 const PART_SPANS: u64 = 22;
+const PART_LAYOUT: u64 = 23;
+const PART_DETOURS: u64 = 24;
+
+/// The routers of a case with two paths.
+pub(super) const ROUTERS: [&str; 2] = ["r", "q"];
+/// The links between them: the first one is the path as long as it is there.
+pub(super) const BETWEEN_ROUTERS: [(&str, &str); 2] =
+    [("r.eth101", "q.eth101"), ("r.eth102", "q.eth102")];
 
 /// The queues of a case's links, where they drop.
 pub(super) struct Queues {
@@ -71,21 +81,14 @@ pub(super) fn faults(seed: u64) -> Vec<String> {
     faults
 }
 
-/// Command: what else is so for a while in the case of `seed`: in one of eight. `middle` is what all hosts are connected to, if there is
-/// something.
-pub(super) fn draw_spans(
-    plan: &mut FaultPlan,
-    seed: u64,
-    (hosts, middle): (&[&str], Option<&str>),
-    heal_ms: u64,
-) {
+/// Command: what else is so for a while in the case of `seed`: in one of eight. `pairs` are the ends of the hosts' links.
+pub(super) fn draw_spans(plan: &mut FaultPlan, seed: u64, pairs: &[(&str, &str)], heal_ms: u64) {
     let mut draw = Draw::new(seed, PART_SPANS);
     if !draw.chance(12) {
         return;
     }
     for _ in 0..draw.between(1, 2) {
-        let host = draw.of(hosts);
-        let other = middle.unwrap_or(if host == hosts[0] { hosts[1] } else { hosts[0] });
+        let (host, other) = draw.of(pairs);
         let (from, to) = if draw.chance(50) { (host, other) } else { (other, host) };
         let direction = format!("{from}->{to}");
         let begins_ms = draw.stream.below(heal_ms);
@@ -106,6 +109,72 @@ pub(super) fn draw_spans(
             }
             15..19 => push(ends_ms, Condition::Window(draw.of(&[0, 1]))),
             _ => push(ends_ms, Condition::AckAhead(draw.magnitude(1, 100_000) as u32)),
+        }
+    }
+}
+
+/// Getter: of the cases with a router, that of `seed` has two, with two paths between them.
+pub(super) const fn has_detour(seed: u64) -> bool {
+    Draw::new(seed, PART_LAYOUT).chance(30)
+}
+
+/// Two routers: the first has the hosts of even places, the other those of odd ones. Each knows a way to the other's hosts over the first
+/// link between them, and for everything else one over the second. Returns the MTU of the narrowest link.
+pub(super) fn write_routers(text: &mut String, draw: &mut Draw, hosts: usize, mtu: u64) -> u64 {
+    let mtus: [u64; 2] =
+        std::array::from_fn(|_| if draw.chance(40) { draw.between(1_280, mtu) } else { mtu });
+    text.push_str("router = [\n");
+    for (at, name) in ROUTERS.iter().enumerate() {
+        let (own, other) = (at + 1, 2 - at);
+        let _ = write!(text, "  {{ name = \"{name}\", interface = [");
+        for host in (0..hosts).filter(|host| host % 2 == at) {
+            let link = host + 1;
+            let _ = write!(
+                text,
+                "{{ name = \"eth{link}\", mtu = {mtu}, \
+                 addresses = [\"10.0.{link}.254/24\", \"fd00:{link}::fe/64\"] }}, "
+            );
+        }
+        for (link, carries) in [101, 102].into_iter().zip(mtus) {
+            let _ = write!(
+                text,
+                "{{ name = \"eth{link}\", mtu = {carries}, \
+                 addresses = [\"10.0.{link}.{own}/24\", \"fd00:{link}::{own}/64\"] }}, "
+            );
+        }
+        text.push_str("], route = [");
+        for link in (1..=hosts).filter(|link| link % 2 != own % 2) {
+            let _ = write!(
+                text,
+                "{{ destination = \"10.0.{link}.0/24\", gateway = \"10.0.101.{other}\" }}, \
+                 {{ destination = \"fd00:{link}::/64\", gateway = \"fd00:101::{other}\" }}, "
+            );
+        }
+        let _ = writeln!(
+            text,
+            "{{ destination = \"0.0.0.0/0\", gateway = \"10.0.102.{other}\" }}, \
+             {{ destination = \"::/0\", gateway = \"fd00:102::{other}\" }}] }},"
+        );
+    }
+    text.push_str("]\n");
+    mtus.into_iter().fold(mtu, u64::min)
+}
+
+/// Command: when the routers of the case of `seed` do without the first link between them: both together, or one alone.
+pub(super) fn draw_detours(plan: &mut FaultPlan, seed: u64, heal_ms: u64) {
+    let mut draw = Draw::new(seed, PART_DETOURS);
+    for _ in 0..draw.between(1, 3) {
+        let begins_ms = draw.stream.below(heal_ms);
+        let ends_ms = draw.between(begins_ms + 1, heal_ms);
+        let who = draw.stream.below(4);
+        for (index, name) in ROUTERS.iter().enumerate() {
+            if who == index as u64 {
+                continue;
+            }
+            let at = |ms| Instant::ZERO + Duration::from_millis(ms);
+            let (target, condition) = (format!("{name}.eth101"), Condition::NoRoute);
+            let (from, until) = (at(begins_ms), at(ends_ms));
+            plan.push(Decision::Span { target, from, until, condition });
         }
     }
 }
@@ -163,5 +232,21 @@ mod tests {
         let each = all.iter().chain(&spans).chain(&single);
         assert!(each.clone().all(|count| *count > 0), "{single:?} {all:?} {spans:?}");
         assert!(all[..5].iter().all(|count| *count > 50), "{all:?}");
+    }
+
+    #[test]
+    fn a_case_with_two_paths_changes_from_one_to_the_other() {
+        let mut changes = 0;
+        for seed in 0..1_000 {
+            let case = draw(seed);
+            let scenario = Scenario::parse("case", &case.scenario).expect("it is right");
+            let two = scenario.routers.len() == 2;
+            let targets = case.plan.spans().filter(|span| span.3 == Condition::NoRoute);
+            let targets: Vec<&str> = targets.map(|span| span.0).collect();
+            assert!(two || targets.is_empty());
+            assert!(targets.iter().all(|target| ["r.eth101", "q.eth101"].contains(target)));
+            changes += u32::from(!targets.is_empty());
+        }
+        assert!(changes > 10, "{changes}");
     }
 }

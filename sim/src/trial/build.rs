@@ -151,7 +151,8 @@ fn router_ports(router: usize, spec: &RouterSpec, nics: &[usize]) -> Vec<RouterP
         let addresses = interface.addresses().iter().map(|own| (own.addr(), own.prefix_len()));
         // Locally administered, and none of a host's.
         let mac = [0x02, 0x72, 0, router as u8, (router >> 8) as u8, nic as u8];
-        RouterPort { mac, addresses: addresses.collect(), mtu: interface.mtu() }
+        let name = interface.name().to_owned();
+        RouterPort { name, mac, addresses: addresses.collect(), mtu: interface.mtu() }
     };
     nics.iter().map(port).collect()
 }

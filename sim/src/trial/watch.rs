@@ -135,6 +135,7 @@ fn rules_of(scenario: &Scenario, plan: &FaultPlan, index: usize) -> HostRules {
     let [rto_initial, rto_min, rto_max] = tcp.rto();
     let mut rules = HostRules {
         mtu: interfaces.iter().map(|i| i.mtu()).max().unwrap_or(1_500),
+        stations: interfaces.iter().map(|i| i.mac().0).collect(),
         mac: (interfaces.len() == 1).then(|| interfaces[0].mac().0),
         mtu_probing: tcp.mtu_probing() != MtuProbing::Off,
         keepalive: tcp.keepalive(),

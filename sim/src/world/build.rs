@@ -31,6 +31,17 @@ pub trait Relay {
         frame: SimFrame,
         out: &mut Vec<(usize, SimFrame)>,
     );
+
+    /// Getter: the port of the interface of this name, of a router.
+    fn port_of(&self, interface: &str) -> Option<usize> {
+        let _ = interface;
+        None
+    }
+
+    /// Command: routes through `port` are used, or not.
+    fn set_usable(&mut self, port: usize, usable: bool) {
+        let _ = (port, usable);
+    }
 }
 
 /// One end of a link.

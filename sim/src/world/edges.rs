@@ -2,7 +2,7 @@
 
 use causeway_core::time::Instant;
 
-use super::build::HostId;
+use super::build::{HostId, RelayId};
 use super::state::{Happening, World};
 use crate::fault::{Condition, Decision, FaultPlan};
 use crate::tap::DirectionId;
@@ -26,6 +26,8 @@ enum Place {
     Host(HostId),
     /// A host's NIC, by its position.
     Nic(HostId, usize),
+    /// A router's port.
+    Port(RelayId, usize),
 }
 
 /// A moment at which something changes.
@@ -83,6 +85,11 @@ impl World {
             TargetKind::Host => host(target).map(Place::Host),
             TargetKind::Nic => {
                 let (name, nic) = target.split_once('.')?;
+                if condition == Condition::NoRoute {
+                    let relay = self.relays.iter().position(|relay| relay.name == name)?;
+                    let port = self.relays[relay].relay.port_of(nic)?;
+                    return Some(Place::Port(RelayId(relay), port));
+                }
                 let host = host(name)?;
                 let index: usize = nic.strip_prefix("eth")?.parse().ok()?;
                 (index < self.hosts[host.0].nics.len()).then_some(Place::Nic(host, index))
@@ -127,6 +134,7 @@ impl World {
         match (place, condition) {
             (Place::Direction(id), _) => self.lanes[id.0].begin(self.now, condition),
             (Place::Nic(host, nic), _) => self.carrier(host, nic, false),
+            (Place::Port(relay, port), _) => self.relays[relay.0].relay.set_usable(port, false),
             (Place::Host(id), Condition::ClockAhead(ahead)) => {
                 self.hosts[id.0].engine.advance_clock(ahead);
                 self.advance_guests(id, ahead);
@@ -148,6 +156,7 @@ impl World {
         match (place, condition) {
             (Place::Direction(id), _) => self.lanes[id.0].end(condition),
             (Place::Nic(host, nic), _) => self.carrier(host, nic, true),
+            (Place::Port(relay, port), _) => self.relays[relay.0].relay.set_usable(port, true),
             // A monotonic clock does not go back.
             (Place::Host(_), Condition::ClockAhead(_)) => {}
             (Place::Host(id), condition) => {

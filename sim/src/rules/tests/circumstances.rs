@@ -3,7 +3,7 @@
 use causeway_core::time::Duration;
 
 use super::Case;
-use super::frame::{ACK, FIN, HOST, PEER, RST, SYN, arp, error_about, udp};
+use super::frame::{ACK, FIN, HOST, HOST_MAC, PEER, RST, SYN, arp, error_about, udp};
 use super::machnet;
 use super::story::{Story, host, peer};
 
@@ -74,7 +74,22 @@ fn quotes(s: &mut Story, quoted: usize) {
     s.pass_frame(true, &error_about(&about, quoted).frame());
 }
 
+/// Data reaches the host's NIC, for its own station or another, and is acknowledged.
+fn acknowledges(s: &mut Story, for_another: bool) {
+    s.stamped = false;
+    s.rules.hosts[0].stations = vec![HOST_MAC];
+    s.open();
+    let data = peer(ACK, 1, 1, 100);
+    s.pass(if for_another { data.spoil(|frame| frame[5] ^= 4) } else { data });
+    s.pass(host(ACK, 1, 101, 0));
+}
+
 pub(super) const CASES: &[Case] = &[
+    Case {
+        id: "O4.tcp.ack-unreceived",
+        bad: |s| acknowledges(s, true),
+        good: |s| acknowledges(s, false),
+    },
     Case {
         id: "O4.tcp.sequence",
         bad: |s| {
