@@ -52,9 +52,8 @@ impl Stack {
         let here = socket.interface == interface;
         let Some(stream) = socket.stream.of(socket.channel).filter(|_| here) else { return 0 };
         let Kind::Tcp { connection, .. } = &mut socket.kind else { return 0 };
-        let before = connection.state();
         let Some(mut run) = connection.begin_run(recent.ecn()) else { return 0 };
-        let mut io = port.stream(stream);
+        let (before, mut io) = (connection.state(), port.stream(stream));
         let (mut taken, mut bytes) = (0, 0);
         for frame in frames {
             let Some(parsed) = recent.parse(link, frame) else { break };

@@ -120,7 +120,7 @@ impl Tap for Recorder {
         let lost = fate.is_lost() || fate.is_damaged();
         let is_first = self.is_host(direction, 0);
         let number = match fate {
-            Fate::QueueFull => None,
+            Fate::QueueFull | Fate::DroppedEarly => None,
             Fate::Swallowed { number, .. } | Fate::OnWire { number, .. } => Some(number),
         };
         if let Some(Segment { transport, from, to, seq, len, opens, window_scale, .. }) =
