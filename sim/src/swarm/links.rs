@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use causeway_core::time::{Duration, Instant};
 
 use super::draw::Draw;
+use super::foreign::foreign_stack;
 use crate::fault::{Condition, Decision, FaultPlan, TcpOption};
 
 /// The parts of the draws; see [`super::draw()`].
@@ -27,10 +28,11 @@ pub(super) struct Queues {
 }
 
 impl Queues {
-    /// The queues of the case of `seed`: in two of five some are managed.
-    pub(super) const fn new(seed: u64) -> Self {
+    /// The queues of the case of `seed`: in two of five some are managed. None is where smoltcp sends: it has no congestion window, so that
+    /// after each timeout it sends all that the peer's window takes, of which such a queue drops most, and its timeout doubles.
+    pub(super) fn new(seed: u64) -> Self {
         let mut draw = Draw::new(seed, PART_QUEUES);
-        let managed = draw.chance(40);
+        let managed = draw.chance(40) && foreign_stack(seed) != Some("smoltcp");
         Self { draw, managed }
     }
 

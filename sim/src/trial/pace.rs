@@ -97,6 +97,8 @@ fn queue_of(physics: &LinkConfig) -> u64 {
     match physics.queue {
         Queue::DropTail(QueueLimit::Frames(frames)) => frames as u64,
         Queue::DropTail(QueueLimit::Bytes(bytes)) => bytes / (PAYLOAD + OVERHEAD),
+        Queue::Red(red) => red.limit_frames as u64,
+        Queue::CoDel(codel) => codel.limit_frames as u64,
         Queue::Ring => RING,
     }
 }

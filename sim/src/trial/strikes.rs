@@ -77,6 +77,7 @@ fn general(scenario: &Scenario, plan: &FaultPlan) -> Excuses {
     let mut scenario = scenario.clone();
     let (link, host) = (&mut scenario.faults.link, &mut scenario.faults.host);
     (link.repaired_ppm, link.forge_ppm) = (0, 0);
+    (link.path.header_repaired_ppm, link.path.storm_ppm) = (0, 0);
     (host.no_rings_ppm, host.no_memory_ppm) = (0, 0);
     let is_other = |decision: &&Decision| match decision {
         Decision::Frame { fault, .. } => {
@@ -95,7 +96,8 @@ fn general(scenario: &Scenario, plan: &FaultPlan) -> Excuses {
 const fn of_condition(condition: Condition) -> Excuses {
     let ahead = matches!(condition, Condition::AckAhead(_));
     let end = ahead || matches!(condition, Condition::Crash);
-    Excuses { end, content: ahead, numbers: false, unreachable: true }
+    // What was acknowledged and did not arrive is nobody's any more.
+    Excuses { end, content: ahead, numbers: ahead, unreachable: true }
 }
 
 impl Strikes {
@@ -237,7 +239,7 @@ impl Tap for Strikes {
         match fate {
             Fate::OnWire { faults: [], .. } => {}
             Fate::OnWire { faults, .. } => self.0.borrow_mut().frame(direction, frame, faults),
-            Fate::QueueFull | Fate::Swallowed { .. } => {
+            Fate::QueueFull | Fate::DroppedEarly | Fate::Swallowed { .. } => {
                 self.0.borrow_mut().frame(direction, frame, &[]);
             }
         }
