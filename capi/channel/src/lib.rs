@@ -58,7 +58,7 @@ pub mod proto;
 #[cfg(not(loom))]
 pub use app::{AppChannel, ChannelFault};
 #[cfg(not(loom))]
-pub use daemon::{DaemonChannel, DaemonLane, LaneStream, Owner, Poison};
+pub use daemon::{DaemonChannel, DaemonLane, LaneHolds, LaneStream, Owner, Poison};
 #[cfg(not(loom))]
 pub use doorbell::{BellWait, Doorbell, Doorbells, Wake};
 #[cfg(not(loom))]

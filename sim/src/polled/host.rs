@@ -8,7 +8,7 @@ use causeway_channel::Grant;
 use causeway_core::engine::{Engine, Reason};
 use causeway_core::event::Stamped;
 use causeway_core::nic::IfIndex;
-use causeway_core::port::{ChannelId, Op};
+use causeway_core::port::ChannelId;
 use causeway_core::rng::Stream;
 use causeway_core::stack::{ConfigError, StackConfigBuilder};
 use causeway_core::time::{Duration, Instant};
@@ -93,6 +93,9 @@ impl Clock {
     }
 }
 
+/// Between two attempts of a program to get a channel.
+const ATTACH_RETRY: Duration = Duration::from_millis(50);
+
 /// The random stream of seeds of later starts.
 const ENTITY_BOOTS: u64 = 1;
 
@@ -168,7 +171,7 @@ impl<P: HostPort> PolledHost<P> {
         let slot = &mut self.programs[app as usize];
         if !std::mem::replace(&mut slot.over, true) {
             slot.wake_at = None;
-            self.engine.port_mut().polled_mut().kill(app);
+            self.engine.port_mut().kill(app);
         }
     }
 
@@ -196,11 +199,18 @@ impl<P: HostPort> PolledHost<P> {
     fn run(&mut self, app: u32, now: Instant) {
         let slot = &mut self.programs[app as usize];
         if slot.over {
-            return;
+            // One that has quit looks on.
+            return self.engine.port_mut().polled_mut().sleep(app);
         }
-        let mut net =
-            Net { port: self.engine.port_mut().polled_mut(), app, now: self.clock.shown(now) };
-        let wake_at = slot.program.poll(&mut net).map(|at| self.clock.truth(at).max(now));
+        let wake_at = if self.engine.port_mut().turn_begins(app) {
+            let port = self.engine.port_mut().polled_mut();
+            let mut net = Net { port, app, now: self.clock.shown(now) };
+            let wake_at = slot.program.poll(&mut net).map(|at| self.clock.truth(at).max(now));
+            port.sleep(app);
+            wake_at
+        } else {
+            Some(now + ATTACH_RETRY)
+        };
         if let Some(at) = wake_at
             && slot.wake_at != wake_at
         {
@@ -237,17 +247,6 @@ impl<P: HostPort> PolledHost<P> {
             *queue = told;
         }
     }
-
-    /// Connections that came for listeners that are gone.
-    fn drop_unwanted(&mut self) {
-        let port = self.engine.port_mut().polled_mut();
-        while let Some((app, socket, stream)) = port.sockets.unwanted.pop() {
-            port.command(app, 0, Op::Abort { socket });
-            if stream.channel != super::NO_CHANNEL {
-                port.let_go(stream.slot);
-            }
-        }
-    }
 }
 
 impl<P: HostPort> HostEngine for PolledHost<P> {
@@ -255,7 +254,10 @@ impl<P: HostPort> HostEngine for PolledHost<P> {
         self.run_due(now);
         self.next = self.engine.step(now).next;
         let next = self.next.map(|(at, _)| at);
-        self.drop_unwanted();
+        let port = self.engine.port_mut();
+        port.look_after();
+        port.polled_mut().hear_bells();
+        port.polled_mut().drop_unwanted();
         self.run_told(now);
         if self.engine.port().polled().has_commands() {
             return Some(now);
@@ -329,7 +331,15 @@ impl<P: HostPort> HostEngine for PolledHost<P> {
     }
 
     fn end_programs(&mut self) {
-        (0..self.programs.len() as u32).for_each(|app| self.kill(app));
+        for app in 0..self.programs.len() as u32 {
+            // Both ways to go, and what each leaves behind.
+            if app % 2 == 0 {
+                self.kill(app);
+            } else if !std::mem::replace(&mut self.programs[app as usize].over, true) {
+                self.programs[app as usize].wake_at = None;
+                self.engine.port_mut().quit(app);
+            }
+        }
     }
 
     fn leftovers(&self) -> String {
@@ -342,6 +352,7 @@ impl<P: HostPort> HostEngine for PolledHost<P> {
             (port.streams_held() as u64, "rings"),
             (port.sockets.len() as u64, "handles"),
             (self.engine.port().channels() as u64, "channels"),
+            (self.engine.port().held(), "slots and chunks of channels"),
             (frames as u64, "frames"),
             (self.engine.stack().reassembly_bytes() as u64, "bytes of fragments"),
             (self.engine.stack().receive_memory().held(), "bytes of received data"),

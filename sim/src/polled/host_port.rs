@@ -36,13 +36,38 @@ pub trait HostPort: AppPort + Sized + 'static {
         let _ = guest;
     }
 
+    /// Command: a polled program is about to have its turn. False: it cannot, for want of a channel; later.
+    fn turn_begins(&mut self, app: u32) -> bool {
+        self.polled_mut().wake(app);
+        true
+    }
+
+    /// Command: a polled program dies without a word.
+    fn kill(&mut self, app: u32) {
+        self.polled_mut().kill(app);
+    }
+
+    /// Command: a polled program ends everything that it has. Where it has a channel it stays, so that what is left in the channel can be seen;
+    /// otherwise it dies.
+    fn quit(&mut self, app: u32) {
+        self.kill(app);
+    }
+
+    /// Command: after a step of the engine: what it put out is put out.
+    fn look_after(&mut self) {}
+
     /// Command: before the host sleeps. False: there is something to do now.
     fn prepare_sleep(&mut self) -> bool {
         true
     }
 
-    /// Getter: channels whose memory is still there.
+    /// Getter: channels whose memory is still there, but for those of programs that have quit.
     fn channels(&self) -> usize {
+        0
+    }
+
+    /// Getter: what is held of the channels of programs that have quit: slots of streams and chunks.
+    fn held(&self) -> u64 {
         0
     }
 }

@@ -1,15 +1,19 @@
 //! Polled hosts: the production engine with programs that are plain values, without channel, threads or system calls.
 //!
 //! What a campaign of millions of seeds runs on. Beside them a host may serve guests through the shared-memory channel
-//! ([`ServedPort`]).
+//! ([`ServedPort`]), and its own programs too ([`PolledPort::over_channels`]).
 
 mod bounds;
 mod describe;
+#[cfg(test)]
+mod channel_tests;
 mod host;
 mod host_port;
+mod lanes;
 mod net;
 mod port;
 mod ring;
+mod rings;
 mod served;
 mod socket;
 mod stream;

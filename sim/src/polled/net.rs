@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use causeway_channel::ChannelFault;
 use causeway_core::error::{CommandError, EndReason};
 use causeway_core::port::{Op, SocketId, SocketInfo, SocketOption, Transport};
 use causeway_core::time::Instant;
@@ -30,6 +31,12 @@ pub enum NetError {
     /// It is over.
     #[error("over: {0:?}")]
     Ended(EndReason),
+    /// The daemon wrote something impossible into the program's channel.
+    #[error("the channel is broken: {0}")]
+    Broken(#[from] ChannelFault),
+    /// The daemon let go of the program's channel.
+    #[error("the daemon hung up")]
+    HungUp,
 }
 
 /// One program's sockets, for the time of one poll.
@@ -57,7 +64,7 @@ impl Net<'_> {
     /// Command: listens on an address; [`Net::state`] tells whether it came to be.
     pub fn listen(&mut self, transport: Transport, local: SocketAddr, backlog: u32) -> Sock {
         let sock = self.port.sockets.insert(Socket::new(self.app, transport, true));
-        self.port.command(self.app, tag(sock), Op::Listen { transport, local, backlog });
+        self.port.command(self.app, tag(sock), Op::Listen { transport, local, backlog }, None);
         sock
     }
 
@@ -71,14 +78,14 @@ impl Net<'_> {
         let mut socket = Socket::new(self.app, transport, false);
         socket.remote = Some(remote);
         let sock = self.port.sockets.insert(socket);
-        self.port.command(self.app, tag(sock), Op::Connect { transport, local, remote });
+        self.port.command(self.app, tag(sock), Op::Connect { transport, local, remote }, None);
         sock
     }
 
     /// Command: a UDP socket on an address.
     pub fn bind_udp(&mut self, local: SocketAddr) -> Sock {
         let sock = self.port.sockets.insert(Socket::new(self.app, Transport::Udp, false));
-        self.port.command(self.app, tag(sock), Op::BindUdp { local });
+        self.port.command(self.app, tag(sock), Op::BindUdp { local }, None);
         sock
     }
 
@@ -88,7 +95,8 @@ impl Net<'_> {
     /// [`NetError::BadSocket`]; [`NetError::WouldBlock`] before the stack has answered.
     pub fn set_option(&mut self, sock: Sock, option: SocketOption) -> Result<(), NetError> {
         let socket = Some(self.stack_id(sock)?);
-        self.port.command(self.app, tag(sock), Op::SetOption { socket, option });
+        let slot = self.socket(sock)?.stream;
+        self.port.command(self.app, tag(sock), Op::SetOption { socket, option }, slot);
         Ok(())
     }
 
@@ -98,7 +106,7 @@ impl Net<'_> {
     /// As [`Net::set_option`].
     pub fn ask_info(&mut self, sock: Sock) -> Result<(), NetError> {
         let socket = self.stack_id(sock)?;
-        self.port.command(self.app, tag(sock), Op::Info { socket });
+        self.port.command(self.app, tag(sock), Op::Info { socket }, None);
         Ok(())
     }
 
@@ -121,7 +129,7 @@ impl Net<'_> {
         }
         let Some(taken) = socket.waiting.pop_front() else { return Err(stopped(socket.state)) };
         if let Some(listener) = socket.id {
-            self.port.command(self.app, 0, Op::Accepted { listener, count: 1 });
+            self.port.command(self.app, 0, Op::Accepted { listener, count: 1 }, None);
         }
         Ok(taken)
     }
@@ -144,8 +152,7 @@ impl Net<'_> {
     /// Getter: bytes of a stream that can be read now.
     pub fn readable(&self, sock: Sock) -> usize {
         let Ok(socket) = self.socket(sock) else { return 0 };
-        let rings = socket.stream.and_then(|slot| self.port.streams[slot as usize].as_ref());
-        rings.map_or(0, super::stream::Stream::readable)
+        socket.stream.map_or(0, |slot| self.port.readable(self.app, slot))
     }
 
     /// Getter: true when the peer has sent its FIN.
@@ -162,25 +169,10 @@ impl Net<'_> {
         &mut self,
         sock: Sock,
         len: usize,
-        mut fill: impl FnMut(u64, &mut [u8]),
+        fill: impl FnMut(u64, &mut [u8]),
     ) -> Result<usize, NetError> {
         let slot = self.writable(sock)?;
-        let size = self.port.ring_bytes;
-        let rings = self.port.stream_to_write(slot).ok_or(NetError::BadSocket)?;
-        let count = len.min(rings.room(size));
-        if count == 0 {
-            return if len == 0 { Ok(0) } else { Err(NetError::WouldBlock) };
-        }
-        let mut done = 0;
-        while done < count {
-            let offset = rings.tx_written + done as u64;
-            let piece = rings.tx.piece_mut(offset, count - done);
-            done += piece.len();
-            fill(offset, piece);
-        }
-        rings.tx_written += count as u64;
-        self.port.kick(self.app, slot);
-        Ok(count)
+        self.port.write_with((self.app, slot), len, fill)
     }
 
     /// Command: as [`Net::send_with`], from a slice.
@@ -205,26 +197,15 @@ impl Net<'_> {
         &mut self,
         sock: Sock,
         len: usize,
-        mut take: impl FnMut(u64, &[u8]),
+        take: impl FnMut(u64, &[u8]),
     ) -> Result<usize, NetError> {
         let socket = self.socket(sock)?;
         let end = if socket.peer_closed { Ok(0) } else { Err(stopped(socket.state)) };
         let Some(slot) = socket.stream else { return end };
-        let Some(rings) = &mut self.port.streams[slot as usize] else { return end };
-        let count = len.min(rings.readable());
-        if count == 0 {
-            return if len == 0 { Ok(0) } else { end };
+        match self.port.read_with((self.app, slot), len, take)? {
+            0 if len > 0 => end,
+            count => Ok(count),
         }
-        let mut done = 0;
-        while done < count {
-            let offset = rings.rx_consumed + done as u64;
-            let piece = rings.rx.piece(offset, count - done);
-            take(offset, piece);
-            done += piece.len();
-        }
-        rings.rx_consumed += count as u64;
-        self.port.kick(self.app, slot);
-        Ok(count)
     }
 
     /// Output: as [`Net::recv_with`], into a slice.
@@ -252,29 +233,18 @@ impl Net<'_> {
         let slot = self.writable(sock)?;
         let id = self.stack_id(sock)?;
         let transport = self.socket(sock)?.transport;
-        let size = self.port.ring_bytes;
-        if bytes.len() > size || transport == Transport::Tcp {
+        if transport == Transport::Tcp {
             return Err(NetError::TooLong);
         }
-        let rings = self.port.stream_to_write(slot).ok_or(NetError::BadSocket)?;
         let messages = transport == Transport::Machnet;
-        if bytes.len() > rings.room(size) || (messages && !rings.may_queue()) {
-            return Err(NetError::WouldBlock);
-        }
-        let offset = rings.tx_written;
-        rings.tx.put(offset, bytes);
-        rings.tx_written += bytes.len() as u64;
-        rings.tx_seen = rings.tx_written;
-        if messages {
-            rings.unreleased.push_back(rings.tx_written);
-        }
+        let offset = self.port.put_parcel((self.app, slot), bytes, messages)?;
         let len = bytes.len() as u32;
         let op = if messages {
             Op::SendMessage { socket: id, offset, len, message: offset }
         } else {
             Op::SendDatagram { socket: id, offset, len, remote: to }
         };
-        self.port.command(self.app, tag(sock), op);
+        self.port.command(self.app, tag(sock), op, Some(slot));
         Ok(())
     }
 
@@ -292,14 +262,8 @@ impl Net<'_> {
         let (Some(parcel), Some(slot)) = (socket.parcels.pop_front(), socket.stream) else {
             return Err(stopped(state));
         };
-        let Some(rings) = &mut self.port.streams[slot as usize] else {
-            return Err(NetError::BadSocket);
-        };
         bytes.resize(parcel.len as usize, 0);
-        rings.rx.take(parcel.offset, bytes);
-        // An empty datagram takes one byte of the ring.
-        rings.rx_consumed = parcel.offset + u64::from(parcel.len).max(1);
-        self.port.kick(self.app, slot);
+        self.port.take_parcel((self.app, slot), parcel, bytes)?;
         Ok(parcel.from)
     }
 
@@ -308,9 +272,9 @@ impl Net<'_> {
     /// # Errors
     /// [`NetError`].
     pub fn shutdown_write(&mut self, sock: Sock) -> Result<(), NetError> {
-        self.writable(sock)?;
+        let slot = self.writable(sock)?;
         let socket = self.stack_id(sock)?;
-        self.port.command(self.app, tag(sock), Op::ShutdownWrite { socket });
+        self.port.command(self.app, tag(sock), Op::ShutdownWrite { socket }, Some(slot));
         if let Some(socket) = self.port.sockets.get_mut(sock) {
             socket.write_shut = true;
         }
@@ -323,7 +287,8 @@ impl Net<'_> {
     /// [`NetError`].
     pub fn shutdown_read(&mut self, sock: Sock) -> Result<(), NetError> {
         let socket = self.stack_id(sock)?;
-        self.port.command(self.app, tag(sock), Op::ShutdownRead { socket });
+        let slot = self.socket(sock)?.stream;
+        self.port.command(self.app, tag(sock), Op::ShutdownRead { socket }, slot);
         Ok(())
     }
 
@@ -350,12 +315,12 @@ impl Net<'_> {
         if let Some(slot) = socket.stream {
             self.port.kick(self.app, slot);
         }
-        if let Some(socket) = socket.id {
-            let op = if abort { Op::Abort { socket } } else { Op::Close { socket } };
-            self.port.command(self.app, 0, op);
+        if let Some(id) = socket.id {
+            let op = if abort { Op::Abort { socket: id } } else { Op::Close { socket: id } };
+            self.port.command(self.app, 0, op, socket.stream);
         }
         if let Some(slot) = socket.stream {
-            self.port.let_go(slot);
+            self.port.let_go(self.app, socket.id, slot);
         }
         for waiting in socket.waiting {
             // Nobody will ever accept it.
@@ -391,5 +356,7 @@ const fn stopped(state: State) -> NetError {
         State::Opening | State::Open => NetError::WouldBlock,
         State::Failed(error) => NetError::Refused(error),
         State::Ended(reason) => NetError::Ended(reason),
+        State::Broken(fault) => NetError::Broken(fault),
+        State::HungUp => NetError::HungUp,
     }
 }

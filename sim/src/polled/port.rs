@@ -8,6 +8,7 @@ use causeway_core::port::{
 };
 use causeway_core::time::Instant;
 
+use super::lanes::Lanes;
 use super::socket::Table;
 use super::stream::{PolledStream, Stream};
 use crate::fault::Dice;
@@ -37,8 +38,10 @@ pub struct PolledPort {
     spare: Vec<Vec<u8>>,
     commands: VecDeque<Command>,
     commands_seen: usize,
-    kicked: Vec<u32>,
+    pub(super) kicked: Vec<u32>,
     pub(super) sockets: Table,
+    /// Where programs reach the stack over channels instead of the memory here.
+    pub(super) lanes: Option<Lanes>,
     /// Which occupant of each program's slot lives; `None` after its end.
     generations: Vec<Option<u32>>,
     pub(super) faults: PortFaults,
@@ -60,16 +63,25 @@ impl PolledPort {
             commands_seen: 0,
             kicked: Vec::new(),
             sockets: Table::default(),
+            lanes: None,
             generations: Vec::new(),
             faults,
         }
+    }
+
+    /// Command, before there are programs: theirs are channels, which [`super::ServedPort`] gives them.
+    #[must_use]
+    pub fn over_channels(mut self) -> Self {
+        self.lanes = Some(Lanes::default());
+        self
     }
 
     /// Output: a port like this one after a restart: without programs, and with the same dice, which go on.
     pub(super) fn after_restart(&self) -> Self {
         let faults =
             PortFaults { stream: self.faults.stream.clone(), memory: self.faults.memory.clone() };
-        Self::new(self.ring_bytes, self.streams_max, faults)
+        let port = Self::new(self.ring_bytes, self.streams_max, faults);
+        if self.lanes.is_some() { port.over_channels() } else { port }
     }
 
     /// Command: nothing goes wrong any more.
@@ -87,6 +99,9 @@ impl PolledPort {
 
     /// Command: program `app` dies without a word: what it handed over is delivered, as the daemon does for a process that is gone.
     pub fn kill(&mut self, app: u32) {
+        if self.lanes.is_some() {
+            return self.sockets.forget_program(app);
+        }
         let channel = self.channel(app);
         self.commands.push_back(Command { channel, tag: 0, op: Op::Detach { deliver: true } });
         self.generations[app as usize] = None;
@@ -94,7 +109,7 @@ impl PolledPort {
             let of_app = self.streams[slot as usize].as_ref().is_some_and(|s| s.in_app)
                 && self.sockets.owner_of_stream(slot) == Some(app);
             if of_app {
-                self.let_go(slot);
+                self.let_go(app, None, slot);
             }
         }
         self.sockets.forget_program(app);
@@ -107,12 +122,13 @@ impl PolledPort {
 
     /// Getter: pairs of rings that anybody holds.
     pub fn streams_held(&self) -> usize {
-        self.streams.len() - self.free.len()
+        let over_channels = self.lanes.as_ref().map_or(0, Lanes::streams_held);
+        self.streams.len() - self.free.len() + over_channels
     }
 
-    /// Getter: true while commands wait for the next step.
+    /// Getter: true while commands wait for the next step, or a program is rung.
     pub fn has_commands(&self) -> bool {
-        !self.commands.is_empty()
+        !self.commands.is_empty() || self.lanes.as_ref().is_some_and(|l| !l.rung.is_empty())
     }
 
     /// Getter: what was decided about the port so far.
@@ -124,21 +140,9 @@ impl PolledPort {
         ChannelId { index: app, generation: self.generations[app as usize].unwrap_or(0) }
     }
 
-    pub(super) fn command(&mut self, app: u32, tag: u64, op: Op) {
+    pub(super) fn queue_command(&mut self, app: u32, tag: u64, op: Op) {
         let channel = self.channel(app);
         self.commands.push_back(Command { channel, tag, op });
-    }
-
-    /// Command: the rings of `slot` changed.
-    pub(super) fn kick(&mut self, app: u32, slot: u32) {
-        let Some(stream) = &mut self.streams[slot as usize] else { return };
-        if !std::mem::replace(&mut stream.kicked, true) {
-            let socket = stream.socket;
-            self.kicked.push(slot);
-            if stream.in_stack {
-                self.command(app, 0, Op::Kick { socket });
-            }
-        }
     }
 
     /// Memory for what the application writes.
@@ -148,15 +152,7 @@ impl PolledPort {
         Some(stream)
     }
 
-    /// Command: the application is done with the rings.
-    pub(super) fn let_go(&mut self, slot: u32) {
-        if let Some(stream) = &mut self.streams[slot as usize] {
-            stream.in_app = false;
-        }
-        self.free_if_unused(slot);
-    }
-
-    fn free_if_unused(&mut self, slot: u32) {
+    pub(super) fn free_if_unused(&mut self, slot: u32) {
         let unused = |stream: &mut Stream| !stream.in_app && !stream.in_stack;
         if let Some(mut stream) = self.streams[slot as usize].take_if(unused) {
             stream.tx.detach(&mut self.spare);

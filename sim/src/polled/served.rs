@@ -5,17 +5,18 @@ use std::io;
 use std::sync::Arc;
 
 use causeway_channel::handshake::Hello;
-use causeway_channel::{Doorbells, Geometry, Grant, LaneStream};
+use causeway_channel::{Doorbells, Geometry, Grant, LaneStream, Wake};
 use causeway_checksum::Implementation;
 use causeway_core::port::{
     AppPort, ChannelId, Command, Completion, RingError, SocketId, StreamId, StreamIo, Transport,
 };
 use causeway_core::time::Instant;
 use causeway_server::attach::Attach;
-use causeway_server::port::{BellQueue, ChannelPort, Peer, PortConfig, Slots};
+use causeway_server::port::{BellQueue, ChannelPort, Eviction, Peer, PortConfig, Slots};
 
 use super::host_port::HostPort;
 use super::port::PolledPort;
+use super::socket::State;
 use super::stream::PolledStream;
 use crate::fault::Dice;
 use crate::guest::{AttachRequest, Bells, GuestId, HostBell};
@@ -43,6 +44,8 @@ pub struct ServedPort {
 
 /// Numbers of polled programs have this bit towards the stack; those of channels are far below it.
 const POLLED: u32 = 1 << 31;
+/// The processes of polled programs are numbered from here on; those of guests are far below it.
+const PROGRAMS: u32 = 1 << 30;
 
 const fn outwards(channel: ChannelId) -> ChannelId {
     ChannelId { index: channel.index | POLLED, ..channel }
@@ -65,6 +68,22 @@ impl ServedPort {
         let attach = Attach::new(config.geometry, Slots::new(config.port.channels_max));
         Self { polled, channels, config, attach, bells, owners: Vec::new() }
     }
+
+    /// A channel for `process`, whose bell is `app`.
+    fn grant(&mut self, process: u32, token: u64, app: Arc<dyn Wake>) -> Result<Grant, String> {
+        // The daemon keeps this for its log; a real process id would differ from run to run.
+        let peer = Peer { pid: process, uid: 0, gid: 0 };
+        let bells = &self.bells;
+        let make = |channel: ChannelId, _lanes: u32| {
+            Ok::<_, io::Error>(Doorbells::simulated(app, token, vec![bells.bell(channel.index)]))
+        };
+        let hello = Hello::ours().encode();
+        let granted = self.attach.grant(peer, &hello, make).map_err(|error| error.to_string())?;
+        for part in granted.parts {
+            self.channels.attach(part).map_err(|error| error.to_string())?;
+        }
+        Ok(granted.grant)
+    }
 }
 
 impl HostPort for ServedPort {
@@ -82,20 +101,47 @@ impl HostPort for ServedPort {
 
     fn attach(&mut self, request: AttachRequest) -> Result<Grant, String> {
         let AttachRequest { guest, process, token, app } = request;
-        // The daemon keeps this for its log; a real process id would differ from run to run.
-        let peer = Peer { pid: process, uid: 0, gid: 0 };
-        let bells = &self.bells;
-        let make = |channel: ChannelId, _lanes: u32| {
-            Ok::<_, io::Error>(Doorbells::simulated(app, token, vec![bells.bell(channel.index)]))
-        };
-        let hello = Hello::ours().encode();
-        let granted = self.attach.grant(peer, &hello, make).map_err(|error| error.to_string())?;
-        let id = granted.id();
-        for part in granted.parts {
-            self.channels.attach(part).map_err(|error| error.to_string())?;
+        let grant = self.grant(process, token, app)?;
+        self.owners.push((guest, grant.channel));
+        Ok(grant)
+    }
+
+    fn turn_begins(&mut self, app: u32) -> bool {
+        let Some(lanes) = &self.polled.lanes else { return true };
+        if !lanes.is_attached(app) {
+            let bell = lanes.rung.bell(app);
+            let grant = self.grant(PROGRAMS + app, u64::from(app), bell);
+            let lanes = self.polled.lanes.as_mut().expect("it was there");
+            let attached = grant.is_ok_and(|grant| lanes.attach(app, grant).is_ok());
+            if !attached {
+                return false;
+            }
         }
-        self.owners.push((guest, id));
-        Ok(granted.grant)
+        self.polled.wake(app);
+        true
+    }
+
+    fn kill(&mut self, app: u32) {
+        self.polled.kill(app);
+        if let Some(channel) = self.polled.lanes.as_mut().and_then(|lanes| lanes.detach(app)) {
+            self.channels.detach(channel);
+        }
+    }
+
+    fn quit(&mut self, app: u32) {
+        let attached = self.polled.lanes.as_ref().is_some_and(|lanes| lanes.is_attached(app));
+        if attached { self.polled.quit(app) } else { self.kill(app) }
+    }
+
+    fn look_after(&mut self) {
+        while let Some(Eviction { channel, .. }) = self.channels.poll_eviction() {
+            if let Some(lanes) = &mut self.polled.lanes
+                && let Some(app) = lanes.owner_of(channel)
+            {
+                lanes.detach(app);
+                self.polled.sockets.cut_program(app, State::HungUp);
+            }
+        }
     }
 
     fn detach_channel(&mut self, guest: GuestId, channel: ChannelId) {
@@ -117,12 +163,23 @@ impl HostPort for ServedPort {
     }
 
     fn prepare_sleep(&mut self) -> bool {
-        while self.channels.poll_eviction().is_some() {}
+        if self.polled.lanes.is_some() {
+            // Its own programs rang, and it is awake.
+            self.config.bells.take_host_rung();
+        }
         self.channels.prepare_sleep()
     }
 
     fn channels(&self) -> usize {
-        self.channels.channels()
+        let own = self.polled.lanes.as_ref().map_or(0, |lanes| lanes.ids().count());
+        self.channels.channels().saturating_sub(own)
+    }
+
+    fn held(&self) -> u64 {
+        let Some(lanes) = &self.polled.lanes else { return 0 };
+        let of_daemon = lanes.ids().filter_map(|id| self.channels.held(id));
+        let of_daemon = of_daemon.map(|held| u64::from(held.streams + held.rx_promised));
+        lanes.chunks_held() + of_daemon.sum::<u64>()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
+use causeway_channel::ChannelFault;
 use causeway_core::error::{CommandError, EndReason};
 use causeway_core::port::{Completion, SocketId, SocketInfo, StreamId, Transport};
 
@@ -24,6 +25,10 @@ pub enum State {
     Failed(CommandError),
     /// It is over. What was received can still be read.
     Ended(EndReason),
+    /// The program's channel is broken, and gone with all that was in it.
+    Broken(ChannelFault),
+    /// The daemon let go of the program's channel.
+    HungUp,
 }
 
 /// A message or datagram that lies in the ring.
@@ -159,6 +164,38 @@ impl Table {
             }
         }
         self.ready[app as usize].clear();
+    }
+
+    /// Command: a program's channel is gone, and with it what its sockets were: `state` says how. The program is told.
+    pub(super) fn cut_program(&mut self, app: u32, state: State) {
+        for index in 0..self.slots.len() as u32 {
+            let Slot { generation, socket } = &mut self.slots[index as usize];
+            let sock = Sock { index, generation: *generation };
+            let Some(socket) = socket.as_mut().filter(|socket| socket.app == app) else { continue };
+            let id = socket.id.take();
+            (socket.stream, socket.state) = (None, state);
+            socket.parcels.clear();
+            if let Some(id) = id {
+                self.by_id[id.index as usize].take_if(|(known, _)| *known == id);
+            }
+            self.tell(sock);
+        }
+        self.tell_program(app);
+    }
+
+    /// Command: a program has something to do that is news of no socket.
+    pub(super) fn tell_program(&mut self, app: u32) {
+        if self.ready[app as usize].is_empty() && !self.programs_ready.contains(&app) {
+            self.programs_ready.push(app);
+        }
+    }
+
+    /// Getter: the handles of a program.
+    pub(super) fn of_program(&self, app: u32) -> impl Iterator<Item = Sock> {
+        let slots = self.slots.iter().zip(0..);
+        let is_its = move |slot: &Slot| slot.socket.as_ref().is_some_and(|s| s.app == app);
+        let sock = |(slot, index): (&Slot, u32)| Sock { index, generation: slot.generation };
+        slots.filter(move |(slot, _)| is_its(slot)).map(sock)
     }
 
     pub(super) fn owner_of_stream(&self, slot: u32) -> Option<u32> {

@@ -10,7 +10,7 @@ use causeway_server::config::{Config, ConfigError};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::unique;
+use super::{FlowSpec, unique};
 use crate::nic::NicConfig;
 
 #[derive(Debug, Deserialize)]
@@ -18,6 +18,7 @@ use crate::nic::NicConfig;
 pub(super) struct RawHost {
     name: Spanned<String>,
     stack: Option<Spanned<String>>,
+    port: Option<Spanned<String>>,
     #[serde(default)]
     interface: Interfaces,
     #[serde(default)]
@@ -66,6 +67,16 @@ impl StackKind {
     }
 }
 
+/// How the ends of flows on a host reach its engine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PortKind {
+    /// Through ordinary memory.
+    #[default]
+    Polled,
+    /// Each through a channel of its own, as processes do.
+    Channel,
+}
+
 /// A host.
 #[derive(Clone, Debug)]
 pub struct HostSpec {
@@ -73,6 +84,8 @@ pub struct HostSpec {
     pub name: String,
     /// What it runs.
     pub stack: StackKind,
+    /// How the ends of flows on it reach the engine.
+    pub port: PortKind,
     /// What its daemon would be told.
     pub config: Config,
     /// Its NICs, one for each interface.
@@ -107,6 +120,12 @@ impl RawHost {
             ("smoltcp", StackKind::Smoltcp),
         ];
         let stack = word(source, "host.stack", self.stack.as_ref(), StackKind::Causeway, &kinds)?;
+        let ports = [("polled", PortKind::Polled), ("channel", PortKind::Channel)];
+        let port = word(source, "host.port", self.port.as_ref(), PortKind::Polled, &ports)?;
+        if let Some(given) = self.port.as_ref().filter(|_| stack != StackKind::Causeway) {
+            let problem = "a textbook host has no ports of this kind";
+            return Err(source.error("host.port", given.span(), problem, "leave it out"));
+        }
         let settings = Settings { tcp: self.tcp, machnet: self.machnet, channel: self.channel };
         let config = document::host(source, self.interface, self.route, settings)?;
         if let Some(given) = self.stack.as_ref().filter(|_| stack != StackKind::Causeway) {
@@ -143,6 +162,7 @@ impl RawHost {
         Ok(HostSpec {
             name,
             stack,
+            port,
             nics: nics.collect(),
             config,
             ring_bytes,
@@ -152,4 +172,24 @@ impl RawHost {
             ),
         })
     }
+}
+
+/// Each end of a flow on a host with channels has one of its own.
+pub(super) fn have_channels(
+    source: &Source<'_>,
+    hosts: &[HostSpec],
+    flows: &[FlowSpec],
+) -> Result<(), ConfigError> {
+    for (index, host) in hosts.iter().enumerate().filter(|(_, h)| h.port == PortKind::Channel) {
+        let ends = |flow: &FlowSpec| u32::from(flow.from == index) + u32::from(flow.to == index);
+        let ends: u32 = flows.iter().map(ends).sum();
+        let most = host.config.channel().channels_max();
+        if ends > most {
+            let problem =
+                format!("host {} has {ends} ends of flows and {most} channels", host.name);
+            let advice = "raise its channel.channels_max, or leave out port";
+            return Err(source.error_overall("host.port", problem, advice));
+        }
+    }
+    Ok(())
 }

@@ -23,7 +23,7 @@ use toml::Spanned;
 
 pub use fault::{FaultSettings, HostFaults};
 pub use flow::{FlowKind, FlowSpec};
-pub use host::{HostSpec, StackKind};
+pub use host::{HostSpec, PortKind, StackKind};
 pub use link::{LinkEnd, LinkSpec, SwitchSpec};
 pub use oracle::OracleSpec;
 pub use program::{ExpectedExit, ProgramKind, ProgramOutput, ProgramSpec};
@@ -121,6 +121,7 @@ impl Scenario {
         if flows.is_empty() {
             program::require_work(&source, &raw.program)?;
         }
+        host::have_channels(&source, &hosts, &flows)?;
         let draws = raw.fault.is_some();
         let mut faults = raw.fault.unwrap_or_default().build(&source)?;
         faults.link.path.join_within = least_mtu(&hosts, &routers);
@@ -258,6 +259,21 @@ loss_ppm = 10000
                 "name = \"b\"\n[[host.interface]]\nname = \"eth0\"\naddresses = [\"10.0.0.2/24\", ",
                 "name = \"b\"\nstack = \"textbook\"\n[[host.interface]]\nname = \"eth0\"\naddresses = [",
                 "x.toml:9: host.stack: a textbook host has one interface, over IPv4",
+            ),
+            (
+                "name = \"b\"\n",
+                "name = \"b\"\nport = \"cable\"\n",
+                "x.toml:9: host.port: \"cable\" is none of",
+            ),
+            (
+                "name = \"b\"\n",
+                "name = \"b\"\nport = \"channel\"\nchannel = { channels_max = 0 }\n",
+                "x.toml:10: channel.channels_max: 0 is out",
+            ),
+            (
+                "name = \"b\"\n",
+                "name = \"b\"\nport = \"channel\"\nstack = \"textbook\"\n",
+                "x.toml:9: host.port: a textbook host",
             ),
             ("to = \"b\"", "to = \"q\"", "x.toml:23: flow.to: there is no host \"q\""),
             ("loss_ppm = 10000", "loss_ppm = -1", "x.toml:27: fault.loss_ppm: -1 is out of range"),

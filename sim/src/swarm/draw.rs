@@ -7,6 +7,7 @@ use causeway_core::time::{Duration, Instant};
 
 use super::foreign::{Foreign, foreign_stack};
 use super::links::{self, Queues};
+use super::ipc::Ipc;
 use super::long::draw_long;
 use crate::fault::{Condition, Decision, FaultPlan, TcpOption};
 use crate::trial::Case;
@@ -153,6 +154,7 @@ fn write_hosts(
     mtu: u64,
 ) {
     text.push_str("host = [\n");
+    let mut ipc = Ipc::new(draw.seed);
     for (index, name) in NAMES[..hosts].iter().enumerate() {
         let octet = index + 1;
         let routed = matches!(layout, Layout::Routed { .. } | Layout::Detour);
@@ -178,7 +180,11 @@ fn write_hosts(
         if let Some((_, stack)) = foreign.filter(|(at, _)| *at == index) {
             let _ = write!(text, ", stack = \"{stack}\"");
         }
-        text.push_str(", machnet = { syn_attempts_max = 16, retries_max = 64 }");
+        let (channel, has_channels) =
+            if foreign.is_some_and(|(at, _)| at == index) { Default::default() } else { ipc.host() };
+        let messages = if has_channels { ", msg_max = 16384" } else { "" };
+        let _ = write!(text, ", machnet = {{ syn_attempts_max = 16, retries_max = 64{messages} }}");
+        text.push_str(&channel);
         if draw.chance(30) {
             let ring = 1 << draw.between(16, 19);
             let _ = write!(text, ", ring_bytes = {ring}");

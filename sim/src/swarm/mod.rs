@@ -5,6 +5,7 @@ mod campaign;
 mod draw;
 mod foreign;
 mod links;
+mod ipc;
 mod long;
 mod parts;
 mod reach;

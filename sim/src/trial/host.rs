@@ -19,7 +19,7 @@ use crate::nic::{NicFaults, NicPort};
 use crate::polled::{
     HostPort, MakeStack, PolledConfig, PolledHost, PolledPort, PortFaults, ServedConfig, ServedPort,
 };
-use crate::scenario::{HostFaults, HostSpec, Scenario, StackKind};
+use crate::scenario::{HostFaults, HostSpec, PortKind, Scenario, StackKind};
 use crate::workload::{SharedLedger, programs};
 use crate::world::{HostId, World};
 
@@ -80,7 +80,10 @@ pub(super) fn add_host(
     let polled = PolledPort::new(spec.ring_bytes, spec.streams_max, faults);
     let host = Furnished { scenario, index, spec, counted, ledger };
     let bells = Arc::<Bells>::default();
-    let (id, ports) = if scenario.programs.iter().any(|program| program.host == index) {
+    let channels = spec.port == PortKind::Channel;
+    let polled = if channels { polled.over_channels() } else { polled };
+    let has_guests = scenario.programs.iter().any(|program| program.host == index);
+    let (id, ports) = if channels || has_guests {
         let port = ServedPort::new(polled, served(spec, &bells));
         host.add(world, port, bells)?
     } else {

@@ -110,6 +110,16 @@ impl AppChannel {
         })
     }
 
+    /// Getter: streams whose rings the application has not let go of.
+    pub fn streams_held(&self) -> usize {
+        self.streams.iter().flatten().count()
+    }
+
+    /// Getter: TX chunks that hold bytes of a stream.
+    pub fn tx_chunks_held(&self) -> usize {
+        self.mapping.geometry.tx_chunks() as usize - self.tx_free.len()
+    }
+
     /// Getter: the sizes.
     pub fn geometry(&self) -> &Geometry {
         &self.mapping.geometry

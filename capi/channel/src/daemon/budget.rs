@@ -57,6 +57,11 @@ impl RxBudget {
         Self { floors, elastic: rest - floors, message, borrower: None }
     }
 
+    /// Getter: chunks that are promised to nobody.
+    pub(super) fn left(&self) -> u32 {
+        self.floors + self.elastic + self.message
+    }
+
     /// Command: a floor for a new TCP stream. False: there is none.
     pub(super) fn take_floor(&mut self) -> bool {
         let left = self.floors.checked_sub(FLOOR_CHUNKS);
@@ -189,5 +194,6 @@ mod tests {
         assert!(budget.draw(2, &mut second, 5));
         budget.give(2, &mut second, 6);
         assert_eq!((budget.elastic, budget.message, budget.borrower), (4, 5, None));
+        assert_eq!(budget.left(), 9);
     }
 }

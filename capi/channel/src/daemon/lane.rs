@@ -37,6 +37,17 @@ pub(super) struct Shared {
     pub(super) app_bell: Doorbell,
 }
 
+/// What streams hold of a lane: all zeros when none is left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LaneHolds {
+    /// Slots.
+    pub streams: u32,
+    /// RX chunks with bytes of theirs.
+    pub rx_chunks: u32,
+    /// RX chunks that are promised to them, those with bytes included.
+    pub rx_promised: u32,
+}
+
 /// One channel's commands, completions and byte rings for one engine.
 ///
 /// Call order in one step: [`snapshot`](Self::snapshot), any number of the others, [`flush`](Self::flush).
@@ -197,6 +208,17 @@ impl DaemonLane {
     /// Getter: the most commands that its ring holds.
     pub fn commands_max(&self) -> u32 {
         self.mapping.geometry.command_entries()
+    }
+
+    /// Getter: what streams hold of the lane.
+    pub fn held(&self) -> LaneHolds {
+        let g = &self.mapping.geometry;
+        let rx_chunks = g.rx_chunks_per_lane();
+        LaneHolds {
+            streams: g.streams_per_lane() - self.free_slots.len() as u32,
+            rx_chunks: rx_chunks - self.rx_chunks.free_count(),
+            rx_promised: rx_chunks - self.rx_budget.left(),
+        }
     }
 
     /// Getter: every command of the snapshots was polled.

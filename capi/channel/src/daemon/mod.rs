@@ -33,7 +33,7 @@ use crate::mapping::{Grant, Mapping};
 use crate::proto::ProtoError;
 use crate::ring::RingPoisoned;
 
-pub use lane::DaemonLane;
+pub use lane::{DaemonLane, LaneHolds};
 pub use stream::LaneStream;
 
 /// What an application did that no correct one does. The channel is killed for it.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 
-use causeway_channel::{LaneStream, Poison};
+use causeway_channel::{LaneHolds, LaneStream, Poison};
 use causeway_core::port::{
     AppPort, ChannelId, Command, Completion, Op, SocketId, StreamId, Transport,
 };
@@ -156,6 +156,13 @@ impl ChannelPort {
     /// Getter: channels whose memory is still there.
     pub fn channels(&self) -> usize {
         self.attached
+    }
+
+    /// Getter: what streams hold of a channel's lane; `None` for a channel that is gone.
+    pub fn held(&self, channel: ChannelId) -> Option<LaneHolds> {
+        let place = self.channels.get(channel.index as usize)?;
+        let known = place.as_deref().filter(|known| known.id() == channel)?;
+        Some(known.attached.lane.held())
     }
 
     fn alive(&mut self, channel: ChannelId) -> Option<&mut Channel> {
