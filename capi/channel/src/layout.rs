@@ -88,6 +88,42 @@ const _: () = assert!(
     "the layout of the shared memory changed: give it a new MAJOR and pin its hash here"
 );
 
+/// Where an application finds the parts of a channel's memory that it may write to: for tests that write there what no
+/// application does. Offsets in bytes; of the lanes the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Places {
+    /// The first lane: its indices of commands, written and taken, then of completions, then its armed word, 64 bytes apart.
+    pub lane: u64,
+    /// The entries of its command ring, 64 bytes each.
+    pub commands: u64,
+    /// How many there are.
+    pub command_entries: u32,
+    /// The offsets and flags of streams, 256 bytes each.
+    pub streams: u64,
+    /// The tables of chunks.
+    pub tables: u64,
+    /// The chunks.
+    pub chunks: u64,
+    /// Behind the last byte.
+    pub total: u64,
+}
+
+impl Geometry {
+    /// Getter: where the parts of a channel of these sizes are.
+    pub fn places(&self) -> Places {
+        let layout = Layout::new(self);
+        Places {
+            lane: layout.lane(0),
+            commands: layout.command_entries(0),
+            command_entries: self.command_entries(),
+            streams: layout.streams,
+            tables: layout.tx_tables,
+            chunks: layout.tx_chunks,
+            total: layout.total_bytes,
+        }
+    }
+}
+
 /// The offsets of one channel.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Layout {

@@ -64,7 +64,7 @@ pub use doorbell::{BellWait, Doorbell, Doorbells, Wake};
 #[cfg(not(loom))]
 pub use geometry::{Geometry, GeometryBuilder, GeometryError};
 #[cfg(not(loom))]
-pub use layout::{FEATURES, LAYOUT_HASH, MAJOR, MINOR};
+pub use layout::{FEATURES, LAYOUT_HASH, MAJOR, MINOR, Places};
 #[cfg(not(loom))]
 pub use mapping::{Grant, MapError};
 

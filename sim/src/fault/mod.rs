@@ -3,6 +3,7 @@
 mod dice;
 mod draw;
 mod fields;
+mod ipc;
 mod live;
 mod meddling;
 mod path;
@@ -14,6 +15,7 @@ mod text;
 pub use causeway_backends::adapt::fault::FaultProfile;
 pub use dice::Dice;
 pub use draw::{Drawer, FaultSource};
+pub use ipc::{AttachFault, IPC_EVENTS, IpcDice};
 pub use live::{Decide, Live};
 pub use meddling::Meddling;
 pub use path::PathProfile;

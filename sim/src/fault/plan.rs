@@ -158,6 +158,10 @@ pub enum Condition {
     ClockAhead(Duration),
     /// A host is off: its connections are gone, and it knows nothing of them afterwards.
     Crash,
+    /// The programs of a host do nothing, and its engine goes on: nobody reads.
+    Stall,
+    /// The daemon of a host is gone with its engine, and its programs, which live, are told when another one is there.
+    DaemonRestart,
 }
 
 impl Condition {
@@ -165,7 +169,9 @@ impl Condition {
     pub const fn target(self) -> TargetKind {
         match self {
             Self::NoCarrier | Self::NoRoute => TargetKind::Nic,
-            Self::Pause | Self::ClockAhead(_) | Self::Crash => TargetKind::Host,
+            Self::Pause | Self::ClockAhead(_) | Self::Crash | Self::Stall | Self::DaemonRestart => {
+                TargetKind::Host
+            }
             _ => TargetKind::Direction,
         }
     }
@@ -195,12 +201,35 @@ pub enum Event {
     NoRings,
     /// A host has no memory for received bytes.
     NoMemory,
+    /// The ring of a doorbell is heard so many nanoseconds later.
+    LateBell,
+    /// The ring of a doorbell is never heard.
+    LostBell,
+    /// A program gets no channel; the value says why ([`super::AttachFault`]).
+    NoChannel,
+    /// A program dies at the end of a turn, in the midst of something that the value chooses.
+    Dies,
+    /// A program does nothing any more.
+    Hangs,
+    /// A program writes arbitrary bytes into its channel's memory, drawn from the value.
+    Scribbles,
 }
 
 impl Event {
     /// Each.
-    pub const ALL: [Self; 5] =
-        [Self::Late, Self::ShortBurst, Self::NoBuffer, Self::NoRings, Self::NoMemory];
+    pub const ALL: [Self; 11] = [
+        Self::Late,
+        Self::ShortBurst,
+        Self::NoBuffer,
+        Self::NoRings,
+        Self::NoMemory,
+        Self::LateBell,
+        Self::LostBell,
+        Self::NoChannel,
+        Self::Dies,
+        Self::Hangs,
+        Self::Scribbles,
+    ];
 }
 
 /// One thing that goes wrong.

@@ -57,7 +57,9 @@ impl fmt::Display for Decision {
                 let (verb, word) = event_words(*event);
                 write!(f, "{verb} {target} {number}")?;
                 match event {
-                    Event::Late => write!(f, " {word} {}", exact(Duration::from_nanos(*value))),
+                    Event::Late | Event::LateBell => {
+                        write!(f, " {word} {}", exact(Duration::from_nanos(*value)))
+                    }
                     _ if word.is_empty() => Ok(()),
                     _ => write!(f, " {word} {value}"),
                 }
@@ -153,6 +155,8 @@ fn write_condition(f: &mut impl fmt::Write, span: &str, condition: Condition) ->
         Condition::Pause => write!(f, "pause {span}"),
         Condition::ClockAhead(by) => write!(f, "clock-ahead {span} {}", exact(by)),
         Condition::Crash => write!(f, "crash {span}"),
+        Condition::Stall => write!(f, "stall {span}"),
+        Condition::DaemonRestart => write!(f, "daemon-restart {span}"),
     }
 }
 
@@ -164,6 +168,12 @@ const fn event_words(event: Event) -> (&'static str, &'static str) {
         Event::NoBuffer => ("no-buffer", ""),
         Event::NoRings => ("no-rings", ""),
         Event::NoMemory => ("no-memory", ""),
+        Event::LateBell => ("late-bell", "by"),
+        Event::LostBell => ("lost-bell", ""),
+        Event::NoChannel => ("no-channel", "for"),
+        Event::Dies => ("dies", "with"),
+        Event::Hangs => ("hangs", ""),
+        Event::Scribbles => ("scribbles", "with"),
     }
 }
 
@@ -274,7 +284,7 @@ fn event_value(event: Event, rest: &[&str]) -> Result<u64, String> {
     match rest {
         [] if word.is_empty() => Ok(0),
         [given, value] if !word.is_empty() && *given == word => match event {
-            Event::Late => span(value).map(Duration::as_nanos),
+            Event::Late | Event::LateBell => span(value).map(Duration::as_nanos),
             _ => number(value),
         },
         _ => Err(format!("wrong arguments for `{verb}`: `{}`", rest.join(" "))),
@@ -359,6 +369,8 @@ fn condition(verb: &str, rest: &[&str]) -> Result<Condition, String> {
         ("pause", []) => Condition::Pause,
         ("clock-ahead", [by]) => Condition::ClockAhead(span(by)?),
         ("crash", []) => Condition::Crash,
+        ("stall", []) => Condition::Stall,
+        ("daemon-restart", []) => Condition::DaemonRestart,
         (other, rest) => {
             let line = std::iter::once(&other).chain(rest).copied().collect::<Vec<_>>().join(" ");
             return Err(format!("unknown condition `{line}`"));
@@ -547,6 +559,8 @@ mod tests {
             Just(Condition::Pause),
             any::<u64>().prop_map(|n| Condition::ClockAhead(Duration::from_nanos(n))),
             Just(Condition::Crash),
+            Just(Condition::Stall),
+            Just(Condition::DaemonRestart),
         ]
     }
 

@@ -57,3 +57,72 @@ fn programs_of_a_host_that_comes_back_have_channels_again() {
     assert_eq!(outcome.violation, None);
     assert!(outcome.frames > 100, "{}", outcome.frames);
 }
+
+/// What goes wrong on host a, and how often, in the executed plan.
+fn executed(outcome: &Outcome, verb: &str) -> usize {
+    outcome.executed.decisions().filter(|d| d.to_string().starts_with(verb)).count()
+}
+
+#[test]
+fn late_bells_and_full_rings_excuse_nothing_that_has_begun() {
+    let bells: String = (30..90).map(|n| format!("late-bell a {n} by 700us\n")).collect();
+    let plan = format!("{bells}stall a 40ms..300ms\nstall b 350ms..600ms\n");
+    let outcome = run(&case(3, SMALL, FLOWS, &plan));
+    assert_eq!(outcome.violation, None);
+    assert_eq!(["late-bell", "stall"].map(|verb| executed(&outcome, verb)), [60, 2]);
+    let calm = run(&case(3, SMALL, FLOWS, ""));
+    assert_eq!(calm.violation, None);
+    // As much is done as without, and later.
+    assert!(outcome.frames * 10 > calm.frames * 9, "{} and {}", outcome.frames, calm.frames);
+    assert!(outcome.ended_at > calm.ended_at);
+}
+
+#[test]
+fn who_gets_no_channel_asks_again() {
+    let attaches: String = (1..9).map(|n| format!("no-channel b {n} for {}\n", n + 50)).collect();
+    // The server of a stream is too late for its client, that of datagrams has no client that waits.
+    let outcome = run(&case(3, SMALL, FLOWS, &attaches));
+    assert_eq!(outcome.violation, None);
+    assert!(executed(&outcome, "no-channel") >= 4, "{}", outcome.executed);
+    // Whoever begins on b waits for a channel, and goes on then.
+    assert!(outcome.frames > 200, "{}", outcome.frames);
+}
+
+#[test]
+fn a_program_that_is_not_what_it_was_harms_no_other() {
+    for (line, numbers) in [
+        ("dies a N with 7N", 1..25),
+        ("hangs a N", 1..25),
+        ("scribbles a N with 31N", 1..80),
+        ("lost-bell a N", 1..25),
+    ] {
+        for number in numbers {
+            let plan = line.replace('N', &number.to_string());
+            let outcome = run(&case(4, SMALL, FLOWS, &plan));
+            assert_eq!(outcome.violation, None, "{plan}");
+            assert_eq!(outcome.executed.len(), 1, "{plan}");
+        }
+    }
+}
+
+#[test]
+fn programs_live_on_when_their_daemon_is_another() {
+    let flows = FLOWS.replace("count = 8", "count = 8, start_ms = 900");
+    let outcome = run(&case(5, SMALL, &flows, "daemon-restart a 30ms..200ms\n"));
+    assert_eq!(outcome.violation, None);
+    // The requests began afterwards, at a server that waits again.
+    let with = outcome.frames;
+    let without = flows.lines().filter(|line| !line.contains("request")).collect::<String>();
+    let outcome = run(&case(5, SMALL, &without, "daemon-restart a 30ms..200ms\n"));
+    assert!(with > outcome.frames + 100, "{with} and {}", outcome.frames);
+}
+
+#[test]
+fn a_plan_about_channels_that_are_not_there_is_refused() {
+    let mut case = case(6, SMALL, FLOWS, "dies b 3 with 1\n");
+    let (a, b) = case.scenario.split_once("name = \"b\"").expect("it has a b");
+    case.scenario = format!("{a}name = \"b\"{}", b.replacen("\"channel\"", "\"polled\"", 1));
+    let trial = Trial::new("case", &case).expect("the scenario is right");
+    let error = trial.run(Vec::new()).expect_err("b has no channels").to_string();
+    assert!(error.starts_with("`dies b 3 with 1`: host b needs port"), "{error}");
+}

@@ -13,10 +13,12 @@ use causeway_core::rng::Stream;
 use causeway_core::stack::{ConfigError, StackConfigBuilder};
 use causeway_core::time::{Duration, Instant};
 
+use super::bells::ProgramBells;
 use super::describe::brings_nothing;
 use super::host_port::HostPort;
 use super::net::Net;
 use super::port::{PolledPort, PortFaults};
+use super::rings::Fate;
 use crate::fault::{Decision, Event, FaultPlan};
 use crate::guest::{AttachRequest, GuestId};
 use crate::nic::{NicConfig, NicFaults, NicPort, SimNic};
@@ -30,6 +32,9 @@ pub trait Program {
 
     /// Input: the host was restarted: every socket is gone, and nothing was told to the peers.
     fn restarted(&mut self) {}
+
+    /// Input: something is wrong with the program itself: nothing is expected of what it does any more.
+    fn struck(&mut self) {}
 }
 
 impl<F: FnMut(&mut Net<'_>) -> Option<Instant>> Program for F {
@@ -57,8 +62,22 @@ pub type MakeStack = Box<dyn Fn(u64, [u8; 16]) -> StackConfigBuilder>;
 struct Slot {
     program: Box<dyn Program>,
     wake_at: Option<Instant>,
-    /// It was killed.
+    /// It was killed, or has quit.
     over: bool,
+    /// It does nothing any more.
+    hangs: bool,
+    /// Something was wrong with it.
+    struck: bool,
+    /// It has quit, and ends then what has not ended by itself. Zero: it has not looked at its clock yet.
+    quits_at: Option<Instant>,
+}
+
+impl Slot {
+    /// Command: nothing is expected of it any more.
+    fn strike(&mut self) {
+        self.struck = true;
+        self.program.struck();
+    }
 }
 
 /// See the module.
@@ -74,6 +93,8 @@ pub struct PolledHost<P: HostPort = PolledPort> {
     clock: Clock,
     /// The engine's own deadline after the last step.
     next: Option<(Instant, Reason)>,
+    /// Programs do nothing before.
+    stalled_until: Instant,
 }
 
 /// What programs of the host believe the time to be.
@@ -92,6 +113,9 @@ impl Clock {
         Instant::from_nanos(shown.as_nanos().saturating_sub(self.ahead.as_nanos()))
     }
 }
+
+/// How long a program that has quit waits for what it closed: longer than TIME-WAIT, which ends by itself.
+const LINGER: Duration = Duration::from_secs(300);
 
 /// Between two attempts of a program to get a channel.
 const ATTACH_RETRY: Duration = Duration::from_millis(50);
@@ -149,6 +173,7 @@ impl<P: HostPort> PolledHost<P> {
             wakes: BinaryHeap::new(),
             clock: Clock::default(),
             next: None,
+            stalled_until: Instant::ZERO,
         };
         Ok((host, ports))
     }
@@ -156,7 +181,8 @@ impl<P: HostPort> PolledHost<P> {
     /// Command: a program, called for the first time at `starts_at`. Its number on this host.
     pub fn add_program(&mut self, program: Box<dyn Program>, starts_at: Instant) -> u32 {
         let app = self.engine.port_mut().polled_mut().add_program();
-        self.programs.push(Slot { program, wake_at: Some(starts_at), over: false });
+        let (wake_at, over, hangs, struck) = (Some(starts_at), false, false, false);
+        self.programs.push(Slot { program, wake_at, over, hangs, struck, quits_at: None });
         self.wakes.push(Reverse((starts_at, app)));
         app
     }
@@ -196,17 +222,40 @@ impl<P: HostPort> PolledHost<P> {
         (1..=self.config.nics.len()).map(|index| IfIndex(index as u8))
     }
 
+    /// Another engine over the same NICs.
+    fn boot(&mut self, port: P) {
+        self.boots += 1;
+        let (seed, secret) = keys(Stream::new(self.seed, ENTITY_BOOTS).at(self.boots));
+        let nics = self.engine.nics().map(SimNic::rebooted).collect();
+        let stack = (self.make)(seed, secret).build();
+        let engine = stack.and_then(|stack| Engine::new(stack, nics, port));
+        self.engine = engine.expect("what was right at the first start is right again");
+    }
+
     fn run(&mut self, app: u32, now: Instant) {
         let slot = &mut self.programs[app as usize];
+        if slot.hangs {
+            return;
+        }
         if slot.over {
-            // One that has quit looks on.
-            return self.engine.port_mut().polled_mut().sleep(app);
+            return self.look_on(app, now);
         }
         let wake_at = if self.engine.port_mut().turn_begins(app) {
             let port = self.engine.port_mut().polled_mut();
             let mut net = Net { port, app, now: self.clock.shown(now) };
             let wake_at = slot.program.poll(&mut net).map(|at| self.clock.truth(at).max(now));
-            port.sleep(app);
+            match port.sleep(app) {
+                Fate::Sleeps => {}
+                Fate::Scribbles => slot.strike(),
+                Fate::Hangs => {
+                    slot.strike();
+                    slot.hangs = true;
+                }
+                Fate::Dies => {
+                    slot.strike();
+                    return self.kill(app);
+                }
+            }
             wake_at
         } else {
             Some(now + ATTACH_RETRY)
@@ -217,6 +266,23 @@ impl<P: HostPort> PolledHost<P> {
             self.wakes.push(Reverse((at, app)));
         }
         slot.wake_at = wake_at;
+    }
+
+    /// A program that has quit hears how what it had ends, and ends it itself after a while.
+    fn look_on(&mut self, app: u32, now: Instant) {
+        let slot = &mut self.programs[app as usize];
+        let port = self.engine.port_mut().polled_mut();
+        match slot.quits_at {
+            None => return,
+            Some(Instant::ZERO) => {
+                let at = now + LINGER;
+                (slot.quits_at, slot.wake_at) = (Some(at), Some(at));
+                self.wakes.push(Reverse((at, app)));
+            }
+            Some(at) if at <= now => port.abort_leaving(app),
+            Some(_) => {}
+        }
+        port.look_on(app);
     }
 
     /// Programs whose time has come.
@@ -231,6 +297,21 @@ impl<P: HostPort> PolledHost<P> {
                 self.programs[app as usize].wake_at = None;
                 self.run(app, now);
             }
+        }
+    }
+
+    /// What the engine said goes to programs, which have their turns.
+    fn tell_programs(&mut self, now: Instant, stalled: bool) {
+        let port = self.engine.port_mut();
+        port.look_after();
+        while let Some(app) = port.polled().bells().and_then(ProgramBells::take_lost) {
+            self.programs[app as usize].strike();
+        }
+        if !stalled {
+            let port = port.polled_mut();
+            port.hear_bells();
+            port.drop_unwanted();
+            self.run_told(now);
         }
     }
 
@@ -251,21 +332,30 @@ impl<P: HostPort> PolledHost<P> {
 
 impl<P: HostPort> HostEngine for PolledHost<P> {
     fn step(&mut self, now: Instant) -> Option<Instant> {
-        self.run_due(now);
+        let stalled = now < self.stalled_until;
+        if let Some(bells) = self.engine.port().polled().bells() {
+            bells.tick(now);
+        }
+        if !stalled {
+            self.run_due(now);
+        }
         self.next = self.engine.step(now).next;
         let next = self.next.map(|(at, _)| at);
-        let port = self.engine.port_mut();
-        port.look_after();
-        port.polled_mut().hear_bells();
-        port.polled_mut().drop_unwanted();
-        self.run_told(now);
+        self.tell_programs(now, stalled);
         if self.engine.port().polled().has_commands() {
             return Some(now);
         }
+        if !stalled && self.engine.port().polled().has_news() {
+            return Some(now);
+        }
+        let bells = self.engine.port().polled().bells();
+        let late = bells.and_then(ProgramBells::next_at);
         if next.is_none_or(|at| at > now) && !self.engine.port_mut().prepare_sleep() {
             return Some(now);
         }
         let wake = self.wakes.peek().map(|&Reverse((at, _))| at);
+        let wake = if stalled { Some(self.stalled_until) } else { wake };
+        let wake = [wake, late].into_iter().flatten().min();
         let coarse = |at: Instant| {
             let step = self.config.granularity.as_nanos();
             if step == 0 || at <= now {
@@ -297,23 +387,27 @@ impl<P: HostPort> HostEngine for PolledHost<P> {
     }
 
     fn restart(&mut self, now: Instant) {
-        self.boots += 1;
-        let (seed, secret) = keys(Stream::new(self.seed, ENTITY_BOOTS).at(self.boots));
-        let nics = self.engine.nics().map(SimNic::rebooted).collect();
         let mut port = self.engine.port().rebooted();
         self.wakes.clear();
         for slot in &mut self.programs {
             let app = port.polled_mut().add_program();
-            if slot.over {
+            if slot.over || slot.hangs {
                 continue;
             }
             slot.program.restarted();
             slot.wake_at = Some(now);
             self.wakes.push(Reverse((now, app)));
         }
-        let stack = (self.make)(seed, secret).build();
-        let engine = stack.and_then(|stack| Engine::new(stack, nics, port));
-        self.engine = engine.expect("what was right at the first start is right again");
+        self.boot(port);
+    }
+
+    fn restart_daemon(&mut self, _: Instant) {
+        let port = self.engine.port_mut().after_daemon_restart();
+        self.boot(port);
+    }
+
+    fn stall_programs(&mut self, until: Instant) {
+        self.stalled_until = self.stalled_until.max(until);
     }
 
     fn advance_clock(&mut self, by: Duration) {
@@ -331,13 +425,19 @@ impl<P: HostPort> HostEngine for PolledHost<P> {
     }
 
     fn end_programs(&mut self) {
+        // Who goes in peace hears how it ends.
+        self.engine.port().polled().bells().into_iter().for_each(ProgramBells::heal);
         for app in 0..self.programs.len() as u32 {
             // Both ways to go, and what each leaves behind.
-            if app % 2 == 0 {
+            let slot = &mut self.programs[app as usize];
+            if app % 2 == 0 || slot.struck {
                 self.kill(app);
-            } else if !std::mem::replace(&mut self.programs[app as usize].over, true) {
-                self.programs[app as usize].wake_at = None;
-                self.engine.port_mut().quit(app);
+            } else if !std::mem::replace(&mut slot.over, true) {
+                slot.wake_at = None;
+                if self.engine.port_mut().quit(app) {
+                    (slot.quits_at, slot.wake_at) = (Some(Instant::ZERO), Some(Instant::ZERO));
+                    self.wakes.push(Reverse((Instant::ZERO, app)));
+                }
             }
         }
     }
@@ -383,6 +483,11 @@ impl<P: HostPort> HostEngine for PolledHost<P> {
         let port = self.engine.port().polled().faults();
         push(name, Event::NoRings, port.stream.decided());
         push(name, Event::NoMemory, port.memory.decided());
+        if let Some(bells) = self.engine.port().polled().bells() {
+            for (event, decided) in bells.dice().decided() {
+                push(name, event, decided);
+            }
+        }
         for (index, nic) in self.engine.nics().enumerate() {
             let target = format!("{name}.eth{index}");
             push(&target, Event::ShortBurst, nic.faults().short_burst.decided());

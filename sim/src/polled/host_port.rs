@@ -17,6 +17,9 @@ pub trait HostPort: AppPort + Sized + 'static {
     /// Output: a port like this one after a restart: without programs and channels, and with the same dice, which go on.
     fn rebooted(&self) -> Self;
 
+    /// Output: a port like this one after a restart of the daemon: polled programs are told that what they had is gone.
+    fn after_daemon_restart(&mut self) -> Self;
+
     /// Command: a channel for a guest.
     ///
     /// # Errors
@@ -47,10 +50,11 @@ pub trait HostPort: AppPort + Sized + 'static {
         self.polled_mut().kill(app);
     }
 
-    /// Command: a polled program ends everything that it has. Where it has a channel it stays, so that what is left in the channel can be seen;
-    /// otherwise it dies.
-    fn quit(&mut self, app: u32) {
+    /// Command: a polled program ends everything that it has. True: its channel stays, so that what is left in it can be seen. False: it
+    /// has none, and died.
+    fn quit(&mut self, app: u32) -> bool {
         self.kill(app);
+        false
     }
 
     /// Command: after a step of the engine: what it put out is put out.
@@ -83,5 +87,9 @@ impl HostPort for PolledPort {
 
     fn rebooted(&self) -> Self {
         self.after_restart()
+    }
+
+    fn after_daemon_restart(&mut self) -> Self {
+        Self::after_daemon_restart(self)
     }
 }

@@ -3,12 +3,14 @@
 //! Between two turns a program sleeps on its bell, armed, as a process would.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::os::fd::OwnedFd;
 
-use causeway_channel::{AppChannel, ChannelFault, Grant, MapError, Wake};
+use causeway_channel::{AppChannel, ChannelFault, Grant, MapError};
 use causeway_core::machnet::MESSAGES_QUEUED_MAX;
 use causeway_core::port::{ChannelId, Completion, Op, SocketId};
 
+use super::bells::ProgramBells;
+use super::hostile;
 use super::net::NetError;
 use super::socket::{Parcel, Table};
 
@@ -18,50 +20,6 @@ const POOL_SHARE: u64 = 4;
 const PIECE_BYTES: usize = 16 << 10;
 /// The longest payload of UDP over IPv4.
 const DATAGRAM_BYTES_MAX: usize = 65_507;
-
-/// Which programs' bells were rung, in order.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Rung(Arc<Mutex<VecDeque<u32>>>);
-
-impl Rung {
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<u32>> {
-        // A push or a pop cannot be half done.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Command: program `app` has something to look at.
-    pub(super) fn ring(&self, app: u32) {
-        let mut rung = self.lock();
-        if !rung.contains(&app) {
-            rung.push_back(app);
-        }
-    }
-
-    /// Getter: somebody was rung.
-    pub(super) fn is_empty(&self) -> bool {
-        self.lock().is_empty()
-    }
-
-    fn take(&self) -> Option<u32> {
-        self.lock().pop_front()
-    }
-
-    /// The bell of one program.
-    pub(super) fn bell(&self, app: u32) -> Arc<dyn Wake> {
-        Arc::new(ProgramBell { rung: self.clone(), app })
-    }
-}
-
-struct ProgramBell {
-    rung: Rung,
-    app: u32,
-}
-
-impl Wake for ProgramBell {
-    fn wake(&self) {
-        self.rung.ring(self.app);
-    }
-}
 
 /// The channel of one program.
 #[derive(Debug)]
@@ -74,13 +32,17 @@ struct Attached {
     unreleased: BTreeMap<u32, VecDeque<u64>>,
     /// The program waits for TX chunks.
     wants_pool: bool,
+    /// The channel's memory, as a hostile program has it.
+    memory: Option<OwnedFd>,
+    /// The program does nothing any more.
+    hangs: bool,
 }
 
 /// The application side of every program of a host.
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
     programs: Vec<Option<Attached>>,
-    pub(super) rung: Rung,
+    pub(super) bells: ProgramBells,
     scratch: Vec<u8>,
 }
 
@@ -159,6 +121,30 @@ impl Attached {
 }
 
 impl Lanes {
+    /// Channels that suffer what `bells` say.
+    pub(super) fn new(bells: ProgramBells) -> Self {
+        Self { bells, ..Self::default() }
+    }
+
+    /// Command: the program dies in the midst of what `seed` says, which its channel shows.
+    pub(super) fn stop_midway(&mut self, app: u32, seed: u64) {
+        let Ok(Attached { channel, memory: Some(memory), .. }) = self.of(app) else { return };
+        hostile::stop_midway(channel, memory, seed);
+    }
+
+    /// Command: the program writes what `seed` says into the memory of its channel.
+    pub(super) fn scribble(&mut self, app: u32, seed: u64) {
+        let Ok(Attached { channel, memory: Some(memory), .. }) = self.of(app) else { return };
+        hostile::scribble(channel.geometry(), memory, seed);
+    }
+
+    /// Command: the program does nothing any more.
+    pub(super) fn hang(&mut self, app: u32) {
+        if let Ok(one) = self.of(app) {
+            one.hangs = true;
+        }
+    }
+
     fn of(&mut self, app: u32) -> Result<&mut Attached, NetError> {
         let found = self.programs.get_mut(app as usize).and_then(Option::as_mut);
         found.ok_or(NetError::BadSocket)
@@ -203,12 +189,15 @@ impl Lanes {
     /// Command: the channel that the daemon granted to a program.
     pub(super) fn attach(&mut self, app: u32, grant: Grant) -> Result<(), MapError> {
         let id = grant.channel;
+        let memory = grant.memory.try_clone().ok();
         let attached = Attached {
             channel: AppChannel::map(grant)?,
             id,
             leaving: BTreeMap::new(),
             unreleased: BTreeMap::new(),
             wants_pool: false,
+            memory,
+            hangs: false,
         };
         if self.programs.len() <= app as usize {
             self.programs.resize_with(app as usize + 1, || None);
@@ -226,21 +215,19 @@ impl Lanes {
     /// Input: the program is awake: what the daemon said goes to its sockets. `Err`: the channel is broken.
     pub(super) fn wake(&mut self, app: u32, sockets: &mut Table) -> Result<(), ChannelFault> {
         let Ok(one) = self.of(app) else { return Ok(()) };
+        if one.hangs {
+            return Ok(());
+        }
         one.channel.disarm();
         one.wants_pool = false;
         one.pump(app, sockets)
-    }
-
-    /// Output: the next program that was rung.
-    pub(super) fn take_rung(&self) -> Option<u32> {
-        self.rung.take()
     }
 
     /// Command: the program has nothing more to do: what it said is shown, and it sleeps. `Err`: the channel is broken.
     pub(super) fn sleep(&mut self, app: u32) -> Result<(), ChannelFault> {
         let Ok(one) = self.of(app) else { return Ok(()) };
         if !one.sleep()? {
-            self.rung.ring(app);
+            self.bells.ring(app);
         }
         Ok(())
     }

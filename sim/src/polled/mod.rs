@@ -3,12 +3,14 @@
 //! What a campaign of millions of seeds runs on. Beside them a host may serve guests through the shared-memory channel
 //! ([`ServedPort`]), and its own programs too ([`PolledPort::over_channels`]).
 
+mod bells;
 mod bounds;
 mod describe;
 #[cfg(test)]
 mod channel_tests;
 mod host;
 mod host_port;
+mod hostile;
 mod lanes;
 mod net;
 mod port;

@@ -8,10 +8,11 @@ use causeway_core::port::{
 };
 use causeway_core::time::Instant;
 
+use super::bells::ProgramBells;
 use super::lanes::Lanes;
-use super::socket::Table;
+use super::socket::{State, Table};
 use super::stream::{PolledStream, Stream};
-use crate::fault::Dice;
+use crate::fault::{Dice, IpcDice};
 
 /// Commands of all programs that one step takes.
 const COMMANDS_PER_STEP: usize = 256;
@@ -69,10 +70,10 @@ impl PolledPort {
         }
     }
 
-    /// Command, before there are programs: theirs are channels, which [`super::ServedPort`] gives them.
+    /// Command, before there are programs: theirs are channels, which [`super::ServedPort`] gives them, and with which this goes wrong.
     #[must_use]
-    pub fn over_channels(mut self) -> Self {
-        self.lanes = Some(Lanes::default());
+    pub fn over_channels(mut self, faults: IpcDice) -> Self {
+        self.lanes = Some(Lanes::new(ProgramBells::new(faults)));
         self
     }
 
@@ -81,13 +82,28 @@ impl PolledPort {
         let faults =
             PortFaults { stream: self.faults.stream.clone(), memory: self.faults.memory.clone() };
         let port = Self::new(self.ring_bytes, self.streams_max, faults);
-        if self.lanes.is_some() { port.over_channels() } else { port }
+        match &self.lanes {
+            Some(lanes) => port.over_channels(lanes.bells.dice()),
+            None => port,
+        }
+    }
+
+    /// Output: a port like this one after a restart of the daemon: its programs live, and are told that their channels are gone.
+    pub(super) fn after_daemon_restart(&mut self) -> Self {
+        let mut port = self.after_restart();
+        port.generations = std::mem::take(&mut self.generations);
+        port.sockets = std::mem::take(&mut self.sockets);
+        for app in 0..port.generations.len() as u32 {
+            port.sockets.cut_program(app, State::HungUp);
+        }
+        port
     }
 
     /// Command: nothing goes wrong any more.
     pub fn heal(&mut self) {
         self.faults.stream.heal();
         self.faults.memory.heal();
+        self.lanes.iter().for_each(|lanes| lanes.bells.heal());
     }
 
     /// Command: room for one more program; its number.
@@ -126,9 +142,19 @@ impl PolledPort {
         self.streams.len() - self.free.len() + over_channels
     }
 
-    /// Getter: true while commands wait for the next step, or a program is rung.
+    /// Getter: true while commands wait for the next step.
     pub fn has_commands(&self) -> bool {
-        !self.commands.is_empty() || self.lanes.as_ref().is_some_and(|l| !l.rung.is_empty())
+        !self.commands.is_empty()
+    }
+
+    /// Getter: true while a program is to have a turn.
+    pub(super) fn has_news(&self) -> bool {
+        !self.sockets.programs_ready.is_empty() || self.bells().is_some_and(|b| !b.is_empty())
+    }
+
+    /// Getter: the bells of programs, where they have channels.
+    pub(super) fn bells(&self) -> Option<&ProgramBells> {
+        self.lanes.as_ref().map(|lanes| &lanes.bells)
     }
 
     /// Getter: what was decided about the port so far.

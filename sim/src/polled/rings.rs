@@ -3,9 +3,12 @@
 use causeway_core::port::{Op, SocketId};
 use causeway_core::time::Instant;
 
+use super::bells::ProgramBells;
+use super::lanes::Lanes;
 use super::net::{Net, NetError};
 use super::port::PolledPort;
 use super::socket::{Parcel, State};
+use crate::fault::Event;
 
 impl PolledPort {
     /// Command: `op` for the stack. `slot`: the rings of the socket that it names.
@@ -154,7 +157,7 @@ impl PolledPort {
         Ok(())
     }
 
-    /// Command: every socket of a program ends at once; the program stays.
+    /// Command: every socket that a program has not closed ends at once; the program stays.
     pub(super) fn quit(&mut self, app: u32) {
         let socks: Vec<_> = self.sockets.of_program(app).collect();
         let mut net = Net { port: self, app, now: Instant::ZERO };
@@ -162,15 +165,27 @@ impl PolledPort {
             // What a listener brought went with it.
             let _ = net.abort(sock);
         }
+        self.look_on(app);
+    }
+
+    /// Command: what a program has closed, and what has not ended, ends at once.
+    pub(super) fn abort_leaving(&mut self, app: u32) {
         if let Some(lanes) = &mut self.lanes {
             lanes.abort_leaving(app);
         }
-        self.sleep(app);
+    }
+
+    /// Input: a program that has quit heard what there was.
+    pub(super) fn look_on(&mut self, app: u32) {
+        let Self { lanes: Some(lanes), sockets, .. } = self else { return };
+        if let Err(fault) = lanes.sleep(app) {
+            sockets.cut_program(app, State::Broken(fault));
+        }
     }
 
     /// Input: what was rung for programs goes to their sockets.
     pub(super) fn hear_bells(&mut self) {
-        while let Some(app) = self.lanes.as_ref().and_then(|lanes| lanes.take_rung()) {
+        while let Some(app) = self.bells().and_then(ProgramBells::take) {
             self.wake(app);
             self.sockets.tell_program(app);
         }
@@ -196,11 +211,47 @@ impl PolledPort {
         }
     }
 
-    /// Input: the program's turn is over.
-    pub(super) fn sleep(&mut self, app: u32) {
-        let Self { lanes: Some(lanes), sockets, .. } = self else { return };
-        if let Err(fault) = lanes.sleep(app) {
-            sockets.cut_program(app, State::Broken(fault));
+    /// Input: the program's turn is over. Returns what becomes of it.
+    pub(super) fn sleep(&mut self, app: u32) -> Fate {
+        let Some(lanes) = &mut self.lanes else { return Fate::Sleeps };
+        let fate = fate(lanes, app);
+        if fate == Fate::Dies {
+            // Nobody sees to it that what it said is shown.
+            return fate;
         }
+        self.look_on(app);
+        fate
     }
+}
+
+/// What becomes of a program at the end of a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// Nothing: it goes on.
+    Sleeps,
+    /// It goes on, and its channel's memory is not what it should be.
+    Scribbles,
+    /// It does nothing any more.
+    Hangs,
+    /// It is to be killed.
+    Dies,
+}
+
+fn fate(lanes: &mut Lanes, app: u32) -> Fate {
+    if !lanes.is_attached(app) {
+        return Fate::Sleeps;
+    }
+    if let Some(seed) = lanes.bells.roll(Event::Dies) {
+        lanes.stop_midway(app, seed);
+        return Fate::Dies;
+    }
+    if lanes.bells.roll(Event::Hangs).is_some() {
+        lanes.hang(app);
+        return Fate::Hangs;
+    }
+    if let Some(seed) = lanes.bells.roll(Event::Scribbles) {
+        lanes.scribble(app, seed);
+        return Fate::Scribbles;
+    }
+    Fate::Sleeps
 }

@@ -4,21 +4,21 @@
 use std::io;
 use std::sync::Arc;
 
-use causeway_channel::handshake::Hello;
-use causeway_channel::{Doorbells, Geometry, Grant, LaneStream, Wake};
+use causeway_channel::handshake::{Hello, Reply};
+use causeway_channel::{DaemonChannel, Doorbells, Geometry, Grant, LaneStream, Owner, Wake};
 use causeway_checksum::Implementation;
 use causeway_core::port::{
     AppPort, ChannelId, Command, Completion, RingError, SocketId, StreamId, StreamIo, Transport,
 };
 use causeway_core::time::Instant;
-use causeway_server::attach::Attach;
+use causeway_server::attach::{Attach, AttachError, Granted};
 use causeway_server::port::{BellQueue, ChannelPort, Eviction, Peer, PortConfig, Slots};
 
 use super::host_port::HostPort;
 use super::port::PolledPort;
 use super::socket::State;
 use super::stream::PolledStream;
-use crate::fault::Dice;
+use crate::fault::{AttachFault, Dice, Event};
 use crate::guest::{AttachRequest, Bells, GuestId, HostBell};
 
 /// What a host's daemon gives its guests.
@@ -69,21 +69,138 @@ impl ServedPort {
         Self { polled, channels, config, attach, bells, owners: Vec::new() }
     }
 
-    /// A channel for `process`, whose bell is `app`.
-    fn grant(&mut self, process: u32, token: u64, app: Arc<dyn Wake>) -> Result<Grant, String> {
+    /// What the daemon says to `process`, whose bell is `app`, when its first bytes are `hello`. `rung` makes of the bell of the
+    /// engine what the process rings.
+    fn ask(
+        &self,
+        (process, token): (u32, u64),
+        hello: &[u8],
+        app: Arc<dyn Wake>,
+        rung: impl FnOnce(Arc<dyn Wake>) -> Arc<dyn Wake>,
+    ) -> Result<Granted, AttachError> {
         // The daemon keeps this for its log; a real process id would differ from run to run.
         let peer = Peer { pid: process, uid: 0, gid: 0 };
-        let bells = &self.bells;
         let make = |channel: ChannelId, _lanes: u32| {
-            Ok::<_, io::Error>(Doorbells::simulated(app, token, vec![bells.bell(channel.index)]))
+            let lane = rung(self.bells.bell(channel.index));
+            Ok::<_, io::Error>(Doorbells::simulated(app, token, vec![lane]))
         };
+        self.attach.grant(peer, hello, make)
+    }
+
+    /// A channel for a polled program. False: there is none, or what was to go wrong did.
+    fn attach_program(&mut self, app: u32) -> bool {
+        let Some(bells) = self.polled.bells().cloned() else { return false };
+        let fault = bells.roll(Event::NoChannel).map(|value| (AttachFault::of(value), value));
+        let hello = first_bytes(fault);
+        let lane = |heard| bells.faulty(app, heard);
+        let process = (PROGRAMS + app, u64::from(app));
+        let answer = self.ask(process, &hello, bells.program(app), lane);
+        let granted = match (answer, fault) {
+            (Err(error), Some((fault, _))) => {
+                check_refusal(fault, &error);
+                return false;
+            }
+            (Err(_), None) => return false,
+            (Ok(granted), _) => granted,
+        };
+        let Granted { parts, grant, welcome } = granted;
+        let id = grant.channel;
+        if parts.into_iter().any(|part| self.channels.attach(part).is_err()) {
+            return false;
+        }
+        let grant = match fault {
+            None => grant,
+            Some((AttachFault::ReplyCut, value)) => {
+                let rest = &welcome[..(value / AttachFault::COUNT) as usize % welcome.len()];
+                assert!(Reply::decode(rest).is_err(), "a part of a reply is none");
+                self.channels.detach(id);
+                return false;
+            }
+            Some((AttachFault::StaleMemory, _)) => stale(grant),
+            Some((fault, _)) => panic!("the daemon grants a channel for {fault:?}"),
+        };
+        let lanes = self.polled.lanes.as_mut().expect("there are bells");
+        let mapped = lanes.attach(app, grant);
+        if mapped.is_err() {
+            // The connection closes.
+            self.channels.detach(id);
+        }
+        assert!(mapped.is_err() || fault.is_none(), "memory of another channel is mapped");
+        mapped.is_ok()
+    }
+
+    /// A channel for `process`, whose bell is `app`.
+    fn grant(&mut self, process: u32, token: u64, app: Arc<dyn Wake>) -> Result<Grant, String> {
         let hello = Hello::ours().encode();
-        let granted = self.attach.grant(peer, &hello, make).map_err(|error| error.to_string())?;
+        let granted = self.ask((process, token), &hello, app, |heard| heard);
+        let granted = granted.map_err(|error| error.to_string())?;
         for part in granted.parts {
             self.channels.attach(part).map_err(|error| error.to_string())?;
         }
         Ok(granted.grant)
     }
+}
+
+/// What a program says first.
+fn first_bytes(fault: Option<(AttachFault, u64)>) -> Vec<u8> {
+    let ours = Hello::ours();
+    match fault {
+        Some((AttachFault::Version, value)) => {
+            let other = if value % 2 == 0 { ours.major + 1 } else { ours.major - 1 };
+            Hello { major: other, ..ours }.encode()
+        }
+        Some((AttachFault::Malformed, value)) => {
+            let mut bytes = ours.encode();
+            bytes[value as usize % 4] ^= 0x20;
+            bytes
+        }
+        Some((AttachFault::HelloCut, value)) => {
+            let bytes = ours.encode();
+            bytes[..(value / AttachFault::COUNT) as usize % bytes.len()].to_vec()
+        }
+        Some((AttachFault::ReplyCut | AttachFault::StaleMemory, _)) | None => ours.encode(),
+    }
+}
+
+/// The daemon has to say what is wrong where it was understood, and nothing otherwise.
+fn check_refusal(fault: AttachFault, error: &AttachError) {
+    let reply = error.reply().map(|bytes| Reply::decode(&bytes));
+    match fault {
+        AttachFault::Version => {
+            let told = matches!(reply, Some(Ok(Reply::Refused(_))));
+            assert!(told, "another version is refused with {error}");
+        }
+        AttachFault::Malformed | AttachFault::HelloCut => {
+            assert!(reply.is_none(), "what is no hello is answered");
+        }
+        // The system had no memory.
+        AttachFault::ReplyCut | AttachFault::StaleMemory => {}
+    }
+}
+
+/// The grant with the memory of a channel of other sizes.
+fn stale(grant: Grant) -> Grant {
+    let other = Geometry::builder()
+        .ring_entries(16, 16)
+        .streams_per_lane(grant.geometry.streams_per_lane() + 1)
+        .build();
+    let bells = Doorbells::simulated(Arc::new(Nobody), 0, vec![Arc::new(Nobody)]);
+    let made = other.ok().and_then(|other| {
+        let owner = Owner { pid: 0, lease: 0 };
+        DaemonChannel::create(&other, grant.channel, owner, bells).ok()
+    });
+    match made {
+        Some((_, Grant { memory, .. })) => Grant { memory, ..grant },
+        // Without a bell it is none either.
+        None => Grant { lane_bells: Vec::new(), ..grant },
+    }
+}
+
+/// A bell that nobody hears.
+struct Nobody;
+
+impl Wake for Nobody {
+    fn wake(&self) {}
 }
 
 impl HostPort for ServedPort {
@@ -107,18 +224,16 @@ impl HostPort for ServedPort {
     }
 
     fn turn_begins(&mut self, app: u32) -> bool {
-        let Some(lanes) = &self.polled.lanes else { return true };
-        if !lanes.is_attached(app) {
-            let bell = lanes.rung.bell(app);
-            let grant = self.grant(PROGRAMS + app, u64::from(app), bell);
-            let lanes = self.polled.lanes.as_mut().expect("it was there");
-            let attached = grant.is_ok_and(|grant| lanes.attach(app, grant).is_ok());
-            if !attached {
-                return false;
-            }
+        let attached = self.polled.lanes.as_ref().is_none_or(|lanes| lanes.is_attached(app));
+        if !attached && !self.attach_program(app) {
+            return false;
         }
         self.polled.wake(app);
         true
+    }
+
+    fn after_daemon_restart(&mut self) -> Self {
+        Self::new(self.polled.after_daemon_restart(), self.config.clone())
     }
 
     fn kill(&mut self, app: u32) {
@@ -128,9 +243,14 @@ impl HostPort for ServedPort {
         }
     }
 
-    fn quit(&mut self, app: u32) {
+    fn quit(&mut self, app: u32) -> bool {
         let attached = self.polled.lanes.as_ref().is_some_and(|lanes| lanes.is_attached(app));
-        if attached { self.polled.quit(app) } else { self.kill(app) }
+        if attached {
+            self.polled.quit(app);
+        } else {
+            self.kill(app);
+        }
+        attached
     }
 
     fn look_after(&mut self) {

@@ -6,6 +6,7 @@ use causeway_server::config::document::{Integer, Source};
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::ipc::IpcFaults;
 use crate::fault::{Bursts, FaultProfile, LinkProfile, PathProfile};
 
 #[derive(Debug, Default, Deserialize)]
@@ -47,6 +48,13 @@ pub(super) struct RawFault {
     no_buffer_ppm: Option<Spanned<i128>>,
     no_rings_ppm: Option<Spanned<i128>>,
     no_memory_ppm: Option<Spanned<i128>>,
+    late_bell_ppm: Option<Spanned<i128>>,
+    late_bell_us_max: Option<Spanned<i128>>,
+    lost_bell_ppm: Option<Spanned<i128>>,
+    no_channel_ppm: Option<Spanned<i128>>,
+    dies_ppm: Option<Spanned<i128>>,
+    hangs_ppm: Option<Spanned<i128>>,
+    scribbles_ppm: Option<Spanned<i128>>,
 }
 
 /// How often what goes wrong on hosts: parts per million.
@@ -64,6 +72,8 @@ pub struct HostFaults {
     pub no_rings_ppm: u32,
     /// Received pieces for which there is no memory.
     pub no_memory_ppm: u32,
+    /// What goes wrong between programs and the engine of hosts with channels.
+    pub ipc: IpcFaults,
 }
 
 /// How often what goes wrong.
@@ -154,7 +164,23 @@ impl RawFault {
             no_buffer_ppm: rate("fault.no_buffer_ppm", &self.no_buffer_ppm)?,
             no_rings_ppm: rate("fault.no_rings_ppm", &self.no_rings_ppm)?,
             no_memory_ppm: rate("fault.no_memory_ppm", &self.no_memory_ppm)?,
+            ipc: self.ipc(source)?,
         };
         Ok(FaultSettings { link, host })
+    }
+
+    fn ipc(&self, source: &Source<'_>) -> Result<IpcFaults, ConfigError> {
+        let rate = |key, value: &Option<Spanned<i128>>| ppm(key).check_u32(source, value.as_ref());
+        let late = span("fault.late_bell_us_max", 1_000);
+        let late = late.check_u64(source, self.late_bell_us_max.as_ref())?;
+        Ok(IpcFaults {
+            late_bell_ppm: rate("fault.late_bell_ppm", &self.late_bell_ppm)?,
+            late_bell_max: Duration::from_micros(late),
+            lost_bell_ppm: rate("fault.lost_bell_ppm", &self.lost_bell_ppm)?,
+            no_channel_ppm: rate("fault.no_channel_ppm", &self.no_channel_ppm)?,
+            dies_ppm: rate("fault.dies_ppm", &self.dies_ppm)?,
+            hangs_ppm: rate("fault.hangs_ppm", &self.hangs_ppm)?,
+            scribbles_ppm: rate("fault.scribbles_ppm", &self.scribbles_ppm)?,
+        })
     }
 }

@@ -29,6 +29,11 @@ impl Draw {
         Self { seed, stream: Stream::new(seed, ENTITY + part) }
     }
 
+    /// Getter: the seed of the case.
+    pub(super) const fn seed(&self) -> u64 {
+        self.seed
+    }
+
     /// From `low` to `high`, both included.
     pub(super) const fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.stream.below(high - low + 1)
@@ -73,7 +78,8 @@ pub fn draw(seed: u64) -> Case {
     let mut text = String::new();
     // The last host is not Causeway.
     let foreign = foreign_stack(seed).map(|stack| (hosts - 1, stack));
-    write_hosts(&mut text, &mut Draw::new(seed, 1), layout, (hosts, foreign), mtu);
+    let mut ipc = Ipc::new(seed);
+    write_hosts(&mut text, &mut Draw::new(seed, 1), layout, (hosts, foreign), mtu, &mut ipc);
     write_links(&mut text, (&mut Draw::new(seed, 2), &mut Queues::new(seed)), layout, hosts);
     let path = write_router(&mut text, &mut Draw::new(seed, 7), layout, hosts, mtu);
     write_flows(&mut text, &mut Draw::new(seed, 3), (hosts, foreign), path);
@@ -81,7 +87,8 @@ pub fn draw(seed: u64) -> Case {
     // Datagram protocols give up after a while; nothing lasts that long.
     let heal_ms = shape.between(200, 6_000);
     if !clean {
-        write_faults(&mut text, &mut Draw::new(seed, 4), links::faults(seed));
+        let more = [links::faults(seed), ipc.faults()].concat();
+        write_faults(&mut text, &mut Draw::new(seed, 4), more);
     }
     let poll_ns = shape.of(&[500, 500, 1_000, 5_000, 50_000]);
     let _ = writeln!(text, "run = {{ heal_ms = {heal_ms}, poll_ns = {poll_ns} }}");
@@ -93,6 +100,7 @@ pub fn draw(seed: u64) -> Case {
         if layout == Layout::Detour {
             links::draw_detours(&mut plan, seed, heal_ms);
         }
+        ipc.add_spans(&mut plan, heal_ms);
     }
     Case { seed, failed: None, scenario: text, plan }
 }
@@ -152,9 +160,9 @@ fn write_hosts(
     layout: Layout,
     (hosts, foreign): (usize, Option<Foreign>),
     mtu: u64,
+    ipc: &mut Ipc,
 ) {
     text.push_str("host = [\n");
-    let mut ipc = Ipc::new(draw.seed);
     for (index, name) in NAMES[..hosts].iter().enumerate() {
         let octet = index + 1;
         let routed = matches!(layout, Layout::Routed { .. } | Layout::Detour);
@@ -181,7 +189,7 @@ fn write_hosts(
             let _ = write!(text, ", stack = \"{stack}\"");
         }
         let (channel, has_channels) =
-            if foreign.is_some_and(|(at, _)| at == index) { Default::default() } else { ipc.host() };
+            if foreign.is_some_and(|(at, _)| at == index) { Default::default() } else { ipc.host(name) };
         let messages = if has_channels { ", msg_max = 16384" } else { "" };
         let _ = write!(text, ", machnet = {{ syn_attempts_max = 16, retries_max = 64{messages} }}");
         text.push_str(&channel);

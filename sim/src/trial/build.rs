@@ -6,6 +6,7 @@ use causeway_server::config::{ConfigError, Prefixed, RouteConfig};
 use super::excuse::program_excuses;
 use super::foreign;
 use super::host::{Counted, add_host};
+use super::ipc;
 use super::pardon::Pardons;
 use super::programs::{Closures, add_programs};
 use super::roster::Roster;
@@ -44,6 +45,14 @@ pub enum TrialError {
         /// Why.
         cause: String,
     },
+    /// The plan is about channels that are not there.
+    #[error("`{line}`: host {host} needs port = \"channel\", and no programs of its own")]
+    NoChannels {
+        /// The decision.
+        line: String,
+        /// The host.
+        host: String,
+    },
     /// Decisions about single frames beside probabilities: which of them would hold?
     #[error(
         "the plan decides about frames or counts, and the scenario has a [fault]; remove one of them"
@@ -76,6 +85,7 @@ pub(super) fn build(
     if decides && draws {
         return Err(TrialError::Ambiguous);
     }
+    ipc::check(scenario, plan)?;
     let mut config = WorldConfig::new(seed);
     config.poll_interval = scenario.rules.poll_interval;
     config.end_at = Instant::from_nanos(u64::MAX);

@@ -1,5 +1,6 @@
 //! What may end or spoil a flow without anybody being wrong.
 
+use super::ipc;
 use crate::fault::{Condition, Decision, Event, Fault, FaultPlan, Forgery, ForgeryKind};
 use crate::scenario::Scenario;
 use crate::workload::Excuses;
@@ -15,6 +16,7 @@ pub fn excuses(scenario: &Scenario, plan: &FaultPlan) -> Excuses {
         numbers: repaired,
         // Address resolution gives up long before TCP does (RFC 4861 §10: three attempts, a second apart).
         unreachable: scenario.draws || !plan.is_empty(),
+        refused: ipc::may_begin_late(scenario, plan),
     };
     for decision in plan.decisions() {
         match decision {
@@ -28,7 +30,9 @@ pub fn excuses(scenario: &Scenario, plan: &FaultPlan) -> Excuses {
                 excuses.numbers |= repaired;
             }
             Decision::Counted { event: Event::NoRings | Event::NoMemory, .. } => excuses.end = true,
-            Decision::Span { condition: Condition::Crash, .. } => excuses.end = true,
+            Decision::Span { condition: Condition::Crash | Condition::DaemonRestart, .. } => {
+                excuses.end = true;
+            }
             Decision::Span { condition: Condition::AckAhead(_), .. } => {
                 // What was acknowledged and did not arrive is nobody's any more.
                 (excuses.end, excuses.content, excuses.numbers) = (true, true, true);

@@ -13,7 +13,7 @@ use causeway_server::stack_builder;
 use super::build::TrialError;
 use super::foreign;
 use super::strikes::Strikes;
-use crate::fault::{Dice, Event};
+use crate::fault::{Dice, Event, IpcDice};
 use crate::guest::Bells;
 use crate::nic::{NicFaults, NicPort};
 use crate::polled::{
@@ -52,6 +52,12 @@ impl Counted<'_> {
             Event::NoBuffer => (no_buffer_ppm, 1),
             Event::NoRings => (self.faults.no_rings_ppm, 1),
             Event::NoMemory => (self.faults.no_memory_ppm, 1),
+            Event::LateBell
+            | Event::LostBell
+            | Event::NoChannel
+            | Event::Dies
+            | Event::Hangs
+            | Event::Scribbles => self.faults.ipc.of(event).unwrap_or_default(),
         };
         Dice::drawn(self.seed, ENTITY_COUNTED + entity * 16 + event as u64, ppm, values)
     }
@@ -81,7 +87,8 @@ pub(super) fn add_host(
     let host = Furnished { scenario, index, spec, counted, ledger };
     let bells = Arc::<Bells>::default();
     let channels = spec.port == PortKind::Channel;
-    let polled = if channels { polled.over_channels() } else { polled };
+    let dice = |event| counted.dice(&spec.name, entity, event);
+    let polled = if channels { polled.over_channels(IpcDice::new(dice)) } else { polled };
     let has_guests = scenario.programs.iter().any(|program| program.host == index);
     let (id, ports) = if channels || has_guests {
         let port = ServedPort::new(polled, served(spec, &bells));

@@ -6,6 +6,7 @@ mod case;
 mod excuse;
 mod foreign;
 mod host;
+mod ipc;
 mod outcome;
 mod pace;
 mod panic;

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | a byte changed under checksums that fit, behind the ports of a segment; a forged packet | the flow of that segment |
 //! | the same in another place or another packet | the flows of the hosts at that link |
-//! | no rings, no memory; a crash that has begun | the flows of that host |
+//! | no rings, no memory; a crash or a restart of the daemon that has begun | the flows of that host |
 //! | acknowledgements ahead of what was received | the flows of the hosts of that direction |
 //! | address resolution lost, or without a buffer; anything that is so for a while | the flows of those hosts may find their peer unreachable |
 //! | a byte of a station's address changed, or of address resolution | every flow may |
@@ -85,7 +85,8 @@ fn general(scenario: &Scenario, plan: &FaultPlan) -> Excuses {
         }
         Decision::Counted { event, .. } => !matches!(event, Event::NoRings | Event::NoMemory),
         Decision::Span { condition, .. } => {
-            !matches!(condition, Condition::Crash | Condition::AckAhead(_))
+            use Condition::{AckAhead, Crash, DaemonRestart};
+            !matches!(condition, Crash | DaemonRestart | AckAhead(_))
         }
     };
     let plan: FaultPlan = plan.decisions().filter(is_other).cloned().collect();
@@ -95,9 +96,9 @@ fn general(scenario: &Scenario, plan: &FaultPlan) -> Excuses {
 /// What something that is so for a while excuses.
 const fn of_condition(condition: Condition) -> Excuses {
     let ahead = matches!(condition, Condition::AckAhead(_));
-    let end = ahead || matches!(condition, Condition::Crash);
+    let end = ahead || matches!(condition, Condition::Crash | Condition::DaemonRestart);
     // What was acknowledged and did not arrive is nobody's any more.
-    Excuses { end, content: ahead, numbers: ahead, unreachable: true }
+    Excuses { end, content: ahead, numbers: ahead, unreachable: true, refused: false }
 }
 
 impl Strikes {
@@ -145,6 +146,7 @@ const fn both(a: Excuses, b: Excuses) -> Excuses {
         content: a.content || b.content,
         numbers: a.numbers || b.numbers,
         unreachable: a.unreachable || b.unreachable,
+        refused: a.refused || b.refused,
     }
 }
 
@@ -219,7 +221,8 @@ fn resolves(packet: &Packet<'_>) -> bool {
 
 /// What a fault excuses, and the first byte of the frame that it changes; `None` for one that changes nothing that anybody believes.
 const fn of_fault(fault: Fault) -> Option<(Excuses, u32)> {
-    let none = Excuses { end: false, content: false, numbers: false, unreachable: false };
+    let none =
+        Excuses { end: false, content: false, numbers: false, unreachable: false, refused: false };
     match fault {
         Fault::Corrupt { offset, repaired, .. } => {
             let excuses = Excuses { end: repaired, content: repaired, numbers: repaired, ..none };
@@ -286,7 +289,7 @@ mod tests {
     }
 
     const NONE: Excuses =
-        Excuses { end: false, content: false, numbers: false, unreachable: false };
+        Excuses { end: false, content: false, numbers: false, unreachable: false, refused: false };
     const DEAF: Excuses = Excuses { unreachable: true, ..NONE };
 
     #[test]
@@ -296,7 +299,7 @@ mod tests {
         assert_eq!(excused("forge a->s 9 rst 0"), [end, NONE, NONE]);
         let data = Excuses { end: true, content: true, ..NONE };
         assert_eq!(excused("forge a->s 9 data 900000"), [data, NONE, NONE]);
-        let all = Excuses { end: true, content: true, numbers: true, unreachable: false };
+        let all = Excuses { end: true, content: true, numbers: true, ..NONE };
         assert_eq!(excused("corrupt a->s 9 byte 300 xor 0x40 repaired"), [all, NONE, NONE]);
         assert_eq!(excused("corrupt a->s 9 byte 300 xor 0x40"), [NONE; 3], "the checksum tells");
         // Its port is another: it may be a segment of any flow of a.

@@ -11,6 +11,7 @@ use causeway_core::tcp::MtuProbing;
 use causeway_core::tcp::congestion::Algorithm;
 use causeway_core::time::{Duration, Instant};
 
+use super::ipc;
 use crate::fault::{Condition, Decision, Event, Fault, FaultPlan};
 use crate::link::Queue;
 use crate::packet::{Checksums, Packet};
@@ -77,6 +78,12 @@ impl Watch {
                 rules.disable(rule);
             }
         }
+        if ipc::may_scribble(scenario, plan) {
+            // What was sent and is not acknowledged lies where the program may write.
+            for rule in ["O4.tcp.same-bytes", "O4.machnet.same"] {
+                rules.disable(rule);
+            }
+        }
         if is_watched_for_calm(scenario, plan) {
             rules.expect_calm(Calm { narrow: is_narrow(scenario) });
         }
@@ -102,13 +109,13 @@ impl Watch {
 
 /// Getter: what goes wrong can be seen on the links: neither hosts nor conditions do it out of sight.
 fn is_watched_for_calm(scenario: &Scenario, plan: &FaultPlan) -> bool {
-    let HostFaults { short_burst_ppm, no_buffer_ppm, no_rings_ppm, no_memory_ppm, .. } =
+    let HostFaults { short_burst_ppm, no_buffer_ppm, no_rings_ppm, no_memory_ppm, ipc, .. } =
         scenario.faults.host;
     let hosts = [short_burst_ppm, no_buffer_ppm, no_rings_ppm, no_memory_ppm];
     // Both ends of a connection have to be seen.
     let ours = scenario.hosts.iter().all(|host| host.stack == StackKind::Causeway);
     let on_frames = |decision: &Decision| matches!(decision, Decision::Frame { .. });
-    ours && hosts.iter().all(|ppm| *ppm == 0) && plan.decisions().all(on_frames)
+    ours && !ipc.is_any() && hosts.iter().all(|ppm| *ppm == 0) && plan.decisions().all(on_frames)
 }
 
 /// Getter: some host may find no memory for what it receives.
@@ -178,7 +185,13 @@ fn slack(scenario: &Scenario, plan: &FaultPlan, index: usize) -> Duration {
     for (target, from, until, condition) in plan.spans() {
         let is_ours = target == spec.name || target.split('.').next() == Some(&spec.name);
         if is_ours
-            && matches!(condition, Condition::Pause | Condition::NoCarrier | Condition::Crash)
+            && matches!(
+                condition,
+                Condition::Pause
+                    | Condition::NoCarrier
+                    | Condition::Crash
+                    | Condition::DaemonRestart
+            )
         {
             nanos += until.saturating_since(from).as_nanos();
         }

@@ -51,6 +51,8 @@ pub struct Excuses {
     pub numbers: bool,
     /// Address resolution may give up on their peer.
     pub unreachable: bool,
+    /// Servers may begin late, so that clients find nobody.
+    pub refused: bool,
 }
 
 /// Knows what a flow need not do.
@@ -77,6 +79,8 @@ pub struct FlowRecord {
     pub foreign: Option<&'static str>,
     /// The defect of that stack for which the flow may be unfinished.
     pub pardon: Option<&'static str>,
+    /// One of its programs is not what it was: nothing is expected of the flow any more.
+    pub spoiled: bool,
 }
 
 impl FlowRecord {
@@ -136,8 +140,9 @@ impl Ledger {
 
     /// Getter: true when somebody waits for this flow.
     pub fn is_expected(&self, flow: usize) -> bool {
-        let states = &self.flows[flow].states;
-        states.contains(&FlowState::Working)
+        let FlowRecord { states, spoiled, .. } = &self.flows[flow];
+        !spoiled
+            && states.contains(&FlowState::Working)
             && !states.iter().any(|state| matches!(state, FlowState::Excused(_)))
     }
 
@@ -148,7 +153,9 @@ impl Ledger {
 
     /// Getter: what a flow need not do, by what has happened until `at`.
     pub fn excuses(&self, flow: usize, at: Instant) -> Excuses {
-        self.excuses.excuses(flow, at)
+        let excuses = self.excuses.excuses(flow, at);
+        let spoiled = self.flows[flow].spoiled;
+        Excuses { end: excuses.end || spoiled, content: excuses.content || spoiled, ..excuses }
     }
 
     /// Getter: the flows.
@@ -213,8 +220,9 @@ impl Ledger {
         let (record, other) = (&self.flows[flow], 1 - side as usize);
         let silent = record.states[other] == FlowState::Done || record.received[other] == 0;
         let gone = silent && error == NetError::Ended(EndReason::Reset);
-        let Excuses { end, unreachable, .. } = self.excuses(flow, at);
-        if end || unreachable && (error == resolution || gone) {
+        let Excuses { end, unreachable, refused, .. } = self.excuses(flow, at);
+        let refused = refused && error == NetError::Ended(EndReason::Refused);
+        if end || refused || unreachable && (error == resolution || gone) {
             let reason =
                 if let NetError::Ended(reason) = error { reason } else { EndReason::NoMemory };
             self.settle(flow, side, FlowState::Excused(reason));
@@ -237,6 +245,13 @@ impl Ledger {
             self.flows[flow].states[side as usize] = FlowState::Working;
         }
         self.settle(flow, side, FlowState::Excused(EndReason::Aborted));
+    }
+
+    /// Input: a program of a flow is not what it was.
+    pub fn spoil(&mut self, flow: usize) {
+        let before = self.is_expected(flow);
+        self.flows[flow].spoiled = true;
+        self.working -= usize::from(before);
     }
 
     fn settle(&mut self, flow: usize, side: Side, state: FlowState) {

@@ -59,6 +59,16 @@ fn retry_at(net: &mut Net<'_>, sock: &mut Option<Sock>) -> Option<Instant> {
     Some(net.now() + RETRY)
 }
 
+/// A socket that waits for peers goes with its daemon: the next one is asked for another.
+fn wait_again(net: &mut Net<'_>, waiting: &mut Option<Sock>) {
+    if let Some(sock) = *waiting
+        && net.state(sock) == Some(State::HungUp)
+    {
+        let _ = net.close(sock);
+        *waiting = None;
+    }
+}
+
 impl Part {
     pub(crate) fn new(flow: usize, spec: &FlowSpec, ledger: &SharedLedger) -> Self {
         let server = spec.address(flow);

@@ -6,7 +6,7 @@ use causeway_core::port::Transport;
 use causeway_core::time::{Duration, Instant};
 
 use super::ledger::Side;
-use super::{Part, retry_at};
+use super::{Part, retry_at, wait_again};
 use crate::content;
 use crate::polled::{Net, NetError, Program, Sock, State};
 use crate::scenario::FlowKind;
@@ -147,6 +147,10 @@ impl Program for Asker {
         None
     }
 
+    fn struck(&mut self) {
+        self.part.ledger.borrow_mut().spoil(self.part.flow);
+    }
+
     fn restarted(&mut self) {
         self.part.ledger.borrow_mut().lost(self.part.flow, Side::Client);
         self.sock = None;
@@ -226,6 +230,9 @@ impl Program for Answerer {
         while net.take_ready().is_some() {}
         let flow = self.part.flow;
         let datagrams = self.part.transport() == Transport::Udp;
+        if datagrams || self.sock.is_none() {
+            wait_again(net, if datagrams { &mut self.sock } else { &mut self.listener });
+        }
         let first = if datagrams { &mut self.sock } else { &mut self.listener };
         if let Some(at) = retry_at(net, first) {
             return Some(at);
@@ -248,6 +255,10 @@ impl Program for Answerer {
             let _ = net.close(listener);
         }
         None
+    }
+
+    fn struck(&mut self) {
+        self.part.ledger.borrow_mut().spoil(self.part.flow);
     }
 
     fn restarted(&mut self) {

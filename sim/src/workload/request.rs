@@ -4,7 +4,7 @@ use causeway_core::port::Transport;
 use causeway_core::time::Instant;
 
 use super::ledger::Side;
-use super::{Part, retry_at};
+use super::{Part, retry_at, wait_again};
 use crate::content;
 use crate::polled::{Net, NetError, Program, Sock, State};
 
@@ -129,6 +129,10 @@ impl Program for Asker {
         None
     }
 
+    fn struck(&mut self) {
+        self.part.ledger.borrow_mut().spoil(self.part.flow);
+    }
+
     fn restarted(&mut self) {
         self.part.ledger.borrow_mut().lost(self.part.flow, Side::Client);
         self.sock = None;
@@ -189,6 +193,9 @@ impl Program for Answerer {
         if !self.part.ledger.borrow().is_working(flow, Side::Server) {
             return None;
         }
+        if self.sock.is_none() {
+            wait_again(net, &mut self.listener);
+        }
         if let Some(at) = retry_at(net, &mut self.listener) {
             return Some(at);
         }
@@ -208,6 +215,10 @@ impl Program for Answerer {
         let _ = net.close(sock);
         let _ = net.close(listener);
         None
+    }
+
+    fn struck(&mut self) {
+        self.part.ledger.borrow_mut().spoil(self.part.flow);
     }
 
     fn restarted(&mut self) {

@@ -4,7 +4,7 @@ use causeway_core::port::Transport;
 use causeway_core::time::Instant;
 
 use super::ledger::Side;
-use super::{Part, retry_at};
+use super::{Part, retry_at, wait_again};
 use crate::content;
 use crate::polled::{Net, NetError, Program, Sock, State};
 
@@ -111,6 +111,9 @@ impl Program for Stream {
         if !self.part.ledger.borrow().is_working(flow, side) {
             return None;
         }
+        if self.sock.is_none() {
+            wait_again(net, &mut self.listener);
+        }
         let first = if side == Side::Client { &mut self.sock } else { &mut self.listener };
         if let Some(at) = retry_at(net, first) {
             return Some(at);
@@ -139,6 +142,10 @@ impl Program for Stream {
             }
         }
         None
+    }
+
+    fn struck(&mut self) {
+        self.part.ledger.borrow_mut().spoil(self.part.flow);
     }
 
     fn restarted(&mut self) {

@@ -93,6 +93,16 @@ pub trait HostEngine {
         let _ = now;
     }
 
+    /// Command: another daemon is there, and the one before with its engine is gone: polled programs, which live, are told so.
+    fn restart_daemon(&mut self, now: Instant) {
+        let _ = now;
+    }
+
+    /// Command: polled programs do nothing before `until`.
+    fn stall_programs(&mut self, until: Instant) {
+        let _ = until;
+    }
+
     /// Command: the clock that its programs see is ahead by so much more from now on.
     fn advance_clock(&mut self, by: Duration) {
         let _ = by;

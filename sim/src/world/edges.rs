@@ -140,6 +140,9 @@ impl World {
                 self.advance_guests(id, ahead);
                 self.wake_host(id, self.now);
             }
+            (Place::Host(id), Condition::Stall) => {
+                self.hosts[id.0].engine.stall_programs(until);
+            }
             (Place::Host(id), condition) => {
                 self.hosts[id.0].paused_until = until;
                 // It steps next when the pause is over, whatever was planned.
@@ -159,6 +162,14 @@ impl World {
             (Place::Port(relay, port), _) => self.relays[relay.0].relay.set_usable(port, true),
             // A monotonic clock does not go back.
             (Place::Host(_), Condition::ClockAhead(_)) => {}
+            (Place::Host(id), Condition::Stall) => self.wake_host(id, self.now),
+            (Place::Host(id), Condition::DaemonRestart) => {
+                self.hosts[id.0].engine.restart_daemon(self.now);
+                for tap in &mut self.taps {
+                    tap.restarted(self.now, id);
+                }
+                self.wake_host(id, self.now);
+            }
             (Place::Host(id), condition) => {
                 if condition == Condition::Crash {
                     (0..self.hosts[id.0].nics.len()).for_each(|nic| self.carrier(id, nic, true));

@@ -115,6 +115,11 @@ impl AppChannel {
         self.streams.iter().flatten().count()
     }
 
+    /// Getter: the slots of those streams.
+    pub fn slots(&self) -> impl Iterator<Item = u32> {
+        (0..).zip(&self.streams).filter_map(|(slot, stream)| stream.is_some().then_some(slot))
+    }
+
     /// Getter: TX chunks that hold bytes of a stream.
     pub fn tx_chunks_held(&self) -> usize {
         self.mapping.geometry.tx_chunks() as usize - self.tx_free.len()
