@@ -1,6 +1,8 @@
 //! The RX chunks of one lane: which are free, and which part of which stream the others hold. Private to the
 //! daemon: the application never says which chunks are free.
 
+use causeway_core::planted::{self, Bug};
+
 /// The pool and the tables. Streams are numbered from 0 within the lane. Never allocates after [`RxChunks::new`].
 #[derive(Debug)]
 pub(crate) struct RxChunks {
@@ -69,7 +71,8 @@ impl RxChunks {
     /// nothing else was stored in it: `high` is one past the highest byte. Returns how many.
     pub(crate) fn recycle(&mut self, stream: u32, from: u64, to: u64, high: u64) -> u32 {
         let whole = from / self.chunk_bytes..to / self.chunk_bytes;
-        let last = (to == high && !to.is_multiple_of(self.chunk_bytes)).then_some(whole.end);
+        let all = to == high || planted::is(Bug::ChunkFreedWithBytes);
+        let last = (all && !to.is_multiple_of(self.chunk_bytes)).then_some(whole.end);
         whole.chain(last).map(|ordinal| self.free(stream, ordinal)).sum()
     }
 

@@ -8,6 +8,8 @@
 //! `docs/planted.md` which the simulator's swarm finds. A file here has those of an area.
 
 #[macro_use]
+mod channel;
+#[macro_use]
 mod congestion;
 #[macro_use]
 mod connection;
@@ -36,7 +38,7 @@ macro_rules! bugs {
     };
 }
 
-connection! { transfer recovery congestion machnet network engine bugs [] }
+connection! { transfer recovery congestion machnet network engine channel bugs [] }
 
 #[cfg(planted)]
 mod switch {

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use causeway_core::planted::{self, Bug};
 use causeway_core::port::{ChannelId, Op, SocketId};
 
 use crate::armed;
@@ -215,7 +216,9 @@ impl AppChannel {
                 self.check_slot(slot)?;
                 // Before the offsets are read: what changes from now on makes a new entry.
                 let at = self.mapping.layout.stream(slot) + layout::STREAM_READY;
-                coalesce::lower(self.mapping.u32_at(at));
+                if !planted::is(Bug::ReadyStaysRaised) {
+                    coalesce::lower(self.mapping.u32_at(at));
+                }
             }
             return Ok(Some(decoded));
         }

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering as StdOrdering};
 
+use causeway_core::planted::{self, Bug};
 use causeway_core::port::{ChannelId, Completion, Op, SocketId, Transport};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -260,7 +261,9 @@ impl DaemonLane {
         let at = self.mapping.layout.stream(slot);
         let Some(state) = self.state(slot) else { return Ok(()) };
         // Before the offsets: a notice given from now on makes a new entry.
-        coalesce::lower(self.mapping.u32_at(at + layout::STREAM_KICK));
+        if !planted::is(Bug::KickStaysRaised) {
+            coalesce::lower(self.mapping.u32_at(at + layout::STREAM_KICK));
+        }
         let written = cursor::observe(
             self.mapping.u64_at(at + layout::STREAM_TX_WRITTEN),
             state.tx_written,
@@ -430,7 +433,9 @@ impl DaemonLane {
         let local = (slot - self.first_slot) as usize;
         if let Some(state) = self.streams[local].take() {
             self.slots_by_socket.remove(&state.socket);
-            if let RxShare::Stream { .. } = state.rx_share {
+            if let RxShare::Stream { .. } = state.rx_share
+                && !planted::is(Bug::FloorKept)
+            {
                 self.rx_budget.give_floor();
             }
             if state.dirty {
@@ -508,7 +513,8 @@ impl DaemonLane {
         let idle = armed::arm_and_look(word, bits, || -> Result<bool, RingPoisoned> {
             let room = stuck && self.completions.has_room()?;
             // Commands that are not read for want of room are no reason to stay awake.
-            let asked = self.outbox.len() < OUTBOX_SOFT && !self.commands.is_empty()?;
+            let looks = self.outbox.len() < OUTBOX_SOFT && !planted::is(Bug::SleepsOnCommands);
+            let asked = looks && !self.commands.is_empty()?;
             Ok(!room && !asked && self.inbox.is_empty())
         });
         // A broken ring counts as work: the next snapshot finds out.

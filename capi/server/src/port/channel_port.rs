@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 
 use causeway_channel::{LaneHolds, LaneStream, Poison};
+use causeway_core::planted::{self, Bug};
 use causeway_core::port::{
     AppPort, ChannelId, Command, Completion, Op, SocketId, StreamId, Transport,
 };
@@ -217,6 +218,9 @@ impl ChannelPort {
             Life::Alive => {
                 self.evictions.push_back(Eviction { channel: channel.id(), poison });
                 self.bells.remove(channel.attached.lane.bell());
+                if planted::is(Bug::EvictedStays) {
+                    return;
+                }
             }
             Life::Leaving { .. } => self.leaving.retain(|i| *i != index),
             Life::Drained => return,
@@ -286,7 +290,8 @@ impl ChannelPort {
         self.steps_until_bells = BELLS_PERIOD;
         let mut rung = std::mem::take(&mut self.rung);
         self.bells.rang(&mut rung);
-        for index in rung.drain(..) {
+        let heard = if planted::is(Bug::OneBellIsHeard) { 1 } else { usize::MAX };
+        for index in rung.drain(..).take(heard) {
             self.make_hot(index);
         }
         self.rung = rung;
@@ -413,6 +418,9 @@ impl AppPort for ChannelPort {
             known.attached.lane.stream_close(stream.slot);
             known.streams_open = known.streams_open.saturating_sub(1);
             self.touch(stream.channel.index);
+            if planted::is(Bug::MemoryOutlivesStreams) {
+                return;
+            }
             self.forget_if_over(stream.channel.index);
         }
     }
