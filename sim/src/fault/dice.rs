@@ -1,7 +1,7 @@
 //! Decisions about things that are counted: the n-th burst, the n-th allocation, the n-th iteration.
 
-use std::cell::Cell;
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use causeway_core::rng::Stream;
 
@@ -15,7 +15,7 @@ pub struct Dice {
     counter: u64,
     decided: Vec<(u64, u64)>,
     /// Set by the first hit.
-    told: Option<Rc<Cell<bool>>>,
+    told: Option<Arc<AtomicBool>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -56,8 +56,8 @@ impl Dice {
     }
 
     /// The same dice, whose first hit sets `told`.
-    pub fn telling(self, told: &Rc<Cell<bool>>) -> Self {
-        Self { told: Some(Rc::clone(told)), ..self }
+    pub fn telling(self, told: &Arc<AtomicBool>) -> Self {
+        Self { told: Some(Arc::clone(told)), ..self }
     }
 
     /// Output: the next decision: `Some(value)` where it hits.
@@ -87,7 +87,7 @@ impl Dice {
             }
         }?;
         if let Some(told) = &self.told {
-            told.set(true);
+            told.store(true, Ordering::Relaxed);
         }
         self.decided.push((self.counter, value));
         Some(value)

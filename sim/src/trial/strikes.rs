@@ -12,8 +12,10 @@
 //!
 //! A host that is not named excuses every flow. What is not in the table excuses by what the scenario permits ([`excuses`]).
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use causeway_core::time::Instant;
 
@@ -33,9 +35,9 @@ const DISCOVERY: std::ops::RangeInclusive<u8> = 133..=137;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Counts {
     /// It had no rings, or no memory for what came.
-    pub(super) refused: Rc<Cell<bool>>,
+    pub(super) refused: Arc<AtomicBool>,
     /// Its NIC had no buffer, or took a part of a burst only.
-    pub(super) unsent: Rc<Cell<bool>>,
+    pub(super) unsent: Arc<AtomicBool>,
 }
 
 /// Something that is so for a while.
@@ -159,8 +161,8 @@ impl Excuse for Strikes {
             sum = both(sum, span.excuses);
         }
         for end in ends {
-            sum.end |= inner.counts[end].refused.get();
-            sum.unreachable |= inner.counts[end].unsent.get();
+            sum.end |= inner.counts[end].refused.load(Ordering::Relaxed);
+            sum.unreachable |= inner.counts[end].unsent.load(Ordering::Relaxed);
         }
         // Whose bytes may be others may end with them.
         sum.end |= sum.content;
@@ -330,10 +332,10 @@ mod tests {
         let strikes = Strikes::new(&scenario, &plan);
         let at = |flow| strikes.excuses(flow, Instant::ZERO);
         assert_eq!([at(0), at(1), at(2)], [NONE; 3], "what may happen excuses nobody");
-        strikes.counts(1).refused.set(true);
+        strikes.counts(1).refused.store(true, Ordering::Relaxed);
         let end = Excuses { end: true, ..NONE };
         assert_eq!([at(0), at(1), at(2)], [end, end, NONE]);
-        strikes.counts(2).unsent.set(true);
+        strikes.counts(2).unsent.store(true, Ordering::Relaxed);
         assert_eq!([at(0), at(2)], [end, DEAF]);
     }
 }
