@@ -178,9 +178,11 @@ impl Flow {
     /// has answered lives until its own timers end it (RFC 5927 §5.2).
     pub fn refuse(&mut self, reason: EndReason) -> bool {
         let from = self.state;
-        let opening = from == FlowState::SynSent;
+        let opening = matches!(from, FlowState::SynSent | FlowState::SynReceived);
         if opening {
             self.end(reason);
+            // Who says that nobody is there is not told the same.
+            self.rsts_due = 0;
         }
         reach::machnet_went(from, Happening::Refuse, self.state);
         opening

@@ -109,8 +109,8 @@ pub(super) const fn leads(from: FlowState, what: Happening, to: FlowState) -> bo
         S::SynReceived => match what {
             H::Ack | H::Data => stays || matches!(to, S::Established),
             H::Rst | H::Handshake => stays || is_closed,
-            H::Syn | H::SynAck | H::Refuse => stays,
-            H::Close | H::Abort | H::Detach => is_closed,
+            H::Syn | H::SynAck => stays,
+            H::Close | H::Abort | H::Detach | H::Refuse => is_closed,
             H::Reordering | H::Retransmission | H::Linger | H::Stall | H::Idle => false,
         },
         S::Established => match what {

@@ -33,6 +33,9 @@ pub trait Program {
     /// Input: the host was restarted: every socket is gone, and nothing was told to the peers.
     fn restarted(&mut self) {}
 
+    /// Input: the daemon was restarted: the program lives, and what it handed over may not have been delivered.
+    fn daemon_restarted(&mut self) {}
+
     /// Input: something is wrong with the program itself: nothing is expected of what it does any more.
     fn struck(&mut self) {}
 }
@@ -403,6 +406,7 @@ impl<P: HostPort> HostEngine for PolledHost<P> {
 
     fn restart_daemon(&mut self, _: Instant) {
         let port = self.engine.port_mut().after_daemon_restart();
+        self.programs.iter_mut().for_each(|slot| slot.program.daemon_restarted());
         self.boot(port);
     }
 

@@ -247,6 +247,13 @@ impl Ledger {
         self.settle(flow, side, FlowState::Excused(EndReason::Aborted));
     }
 
+    /// Input: the daemon under an end of a flow was restarted: of what that end believed to be done, some may not have been delivered.
+    pub fn undelivered(&mut self, flow: usize, side: Side) {
+        if self.flows[flow].states[side as usize] == FlowState::Done {
+            self.lost(flow, side);
+        }
+    }
+
     /// Input: a program of a flow is not what it was.
     pub fn spoil(&mut self, flow: usize) {
         let before = self.is_expected(flow);

@@ -155,6 +155,10 @@ impl Program for Asker {
         self.part.ledger.borrow_mut().lost(self.part.flow, Side::Client);
         self.sock = None;
     }
+
+    fn daemon_restarted(&mut self) {
+        self.part.ledger.borrow_mut().undelivered(self.part.flow, Side::Client);
+    }
 }
 
 /// Who answers, or receives.
@@ -264,5 +268,9 @@ impl Program for Answerer {
     fn restarted(&mut self) {
         self.part.ledger.borrow_mut().lost(self.part.flow, Side::Server);
         (self.listener, self.sock) = (None, None);
+    }
+
+    fn daemon_restarted(&mut self) {
+        self.part.ledger.borrow_mut().undelivered(self.part.flow, Side::Server);
     }
 }

@@ -137,6 +137,10 @@ impl Program for Asker {
         self.part.ledger.borrow_mut().lost(self.part.flow, Side::Client);
         self.sock = None;
     }
+
+    fn daemon_restarted(&mut self) {
+        self.part.ledger.borrow_mut().undelivered(self.part.flow, Side::Client);
+    }
 }
 
 /// Who answers, until there is no more to answer.
@@ -224,5 +228,9 @@ impl Program for Answerer {
     fn restarted(&mut self) {
         self.part.ledger.borrow_mut().lost(self.part.flow, Side::Server);
         (self.listener, self.sock) = (None, None);
+    }
+
+    fn daemon_restarted(&mut self) {
+        self.part.ledger.borrow_mut().undelivered(self.part.flow, Side::Server);
     }
 }

@@ -152,4 +152,8 @@ impl Program for Stream {
         self.part.ledger.borrow_mut().lost(self.part.flow, self.side);
         (self.listener, self.sock) = (None, None);
     }
+
+    fn daemon_restarted(&mut self) {
+        self.part.ledger.borrow_mut().undelivered(self.part.flow, self.side);
+    }
 }
