@@ -41,7 +41,8 @@ impl FramePool {
         }
         inner.in_use.set(inner.in_use.get() + 1);
         let bytes = inner.free.borrow_mut().pop().unwrap_or_else(|| vec![0; inner.frame_bytes]);
-        Some(SimFrame { bytes, len, meta: FrameMeta::default(), pool: Rc::clone(inner) })
+        let meta = FrameMeta::default();
+        Some(SimFrame { bytes, len, piece: usize::MAX, meta, pool: Rc::clone(inner) })
     }
 
     /// Getter: frames that exist at this moment.
@@ -55,6 +56,8 @@ impl FramePool {
 pub struct SimFrame {
     bytes: Vec<u8>,
     len: usize,
+    /// Bytes of each segment but the last.
+    piece: usize,
     meta: FrameMeta,
     pool: Rc<Inner>,
 }
@@ -70,6 +73,11 @@ impl SimFrame {
         &mut self.bytes[..self.len]
     }
 
+    /// Command: from here on a chain of segments of `piece` bytes, which is at least 1, but for the last; shorter frames are one segment.
+    pub fn chain(&mut self, piece: usize) {
+        self.piece = piece.max(1);
+    }
+
     /// Command: another length, new bytes being zero. False, and nothing is done, where the buffer is too small.
     pub fn set_len(&mut self, len: usize) -> bool {
         if len > self.bytes.len() {
@@ -80,6 +88,14 @@ impl SimFrame {
         }
         self.len = len;
         true
+    }
+
+    /// Where segment `index` begins and ends.
+    #[inline]
+    fn segment_bounds(&self, index: usize) -> (usize, usize) {
+        let from = index.saturating_mul(self.piece);
+        assert!(from < self.len || index == 0, "the frame has fewer segments");
+        (from, from.saturating_add(self.piece).min(self.len))
     }
 
     /// Command: a frame of these bytes from the same pool; `None` when that is exhausted or they do not fit.
@@ -116,18 +132,21 @@ impl Frame for SimFrame {
         &mut self.meta
     }
 
+    #[inline]
     fn segment_count(&self) -> usize {
-        1
+        if self.len <= self.piece { 1 } else { self.len.div_ceil(self.piece) }
     }
 
+    #[inline]
     fn segment(&self, index: usize) -> &[u8] {
-        assert_eq!(index, 0, "simulated frames have one segment");
-        self.bytes()
+        let (from, end) = self.segment_bounds(index);
+        &self.bytes[from..end]
     }
 
+    #[inline]
     fn segment_mut(&mut self, index: usize) -> &mut [u8] {
-        assert_eq!(index, 0, "simulated frames have one segment");
-        self.bytes_mut()
+        let (from, end) = self.segment_bounds(index);
+        &mut self.bytes[from..end]
     }
 
     fn truncate(&mut self, len: usize) {

@@ -22,3 +22,4 @@ pub use direction::{Counters, Direction, LinkConfig, Queue, QueueLimit, Sent};
 pub use lane::{FaultCounters, Flight, Lane, Observers, Sink, Stragglers};
 pub use red::RedConfig;
 pub use rewrite::repair;
+pub(crate) use rewrite::set_len as set_ip_len;

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use causeway_channel::Grant;
 use causeway_core::engine::{Engine, Reason};
 use causeway_core::event::Stamped;
-use causeway_core::nic::IfIndex;
+use causeway_core::nic::{IfIndex, Nic as _};
 use causeway_core::port::ChannelId;
 use causeway_core::rng::Stream;
 use causeway_core::stack::{ConfigError, StackConfigBuilder};
@@ -447,8 +447,9 @@ impl<P: HostPort> HostEngine for PolledHost<P> {
     }
 
     fn leftovers(&self) -> String {
-        // The engine keeps one frame of each NIC at hand.
-        let spare = |nic: &SimNic| nic.frames_in_use().saturating_sub(1);
+        // The engine keeps one frame of each NIC at hand, and a super-segment where it cuts them.
+        let kept = |nic: &SimNic| 1 + usize::from(nic.caps().tso_bytes_max > 0);
+        let spare = |nic: &SimNic| nic.frames_in_use().saturating_sub(kept(nic));
         let frames: usize = self.engine.nics().map(spare).sum();
         let port = self.engine.port().polled();
         let counts = [

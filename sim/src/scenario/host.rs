@@ -10,6 +10,7 @@ use causeway_server::config::{Config, ConfigError};
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::nic::RawNic;
 use super::{FlowSpec, unique};
 use crate::nic::NicConfig;
 
@@ -34,15 +35,6 @@ pub(super) struct RawHost {
     ring_bytes: Option<Spanned<i128>>,
     streams_max: Option<Spanned<i128>>,
     granularity_us: Option<Spanned<i128>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawNic {
-    rx_ring: Option<Spanned<i128>>,
-    tx_ring: Option<Spanned<i128>>,
-    burst: Option<Spanned<i128>>,
-    frames: Option<Spanned<i128>>,
 }
 
 /// What a host runs.
@@ -98,10 +90,6 @@ pub struct HostSpec {
     pub granularity: Duration,
 }
 
-const RX_RING: Integer = Integer::new("host.nic.rx_ring", 1_024, 1, 65_536, "frames");
-const TX_RING: Integer = Integer::new("host.nic.tx_ring", 1_024, 1, 65_536, "frames");
-const BURST: Integer = Integer::new("host.nic.burst", 32, 1, 64, "frames");
-const FRAMES: Integer = Integer::new("host.nic.frames", 16_384, 16, 1 << 20, "frames");
 /// A SYN promises up to 65,535 bytes, whatever the rings are.
 const RING_BYTES: Integer = Integer::new("host.ring_bytes", 256 << 10, 64 << 10, 64 << 20, "bytes");
 const STREAMS_MAX: Integer = Integer::new("host.streams_max", 1_024, 1, 1 << 20, "streams");
@@ -136,14 +124,11 @@ impl RawHost {
                 return Err(source.error("host.stack", given.span(), problem, advice));
             }
         }
-        let nic = |setting: &Integer, value: &Option<Spanned<i128>>| {
+        let nic = self.nic.build(source, stack)?;
+        let number = |setting: &Integer, value: &Option<Spanned<i128>>| {
             setting.check_u32(source, value.as_ref()).map(|n| n as usize)
         };
-        let (rx_ring, tx_ring) =
-            (nic(&RX_RING, &self.nic.rx_ring)?, nic(&TX_RING, &self.nic.tx_ring)?);
-        let burst = BURST.check_u16(source, self.nic.burst.as_ref())?;
-        let frames_max = nic(&FRAMES, &self.nic.frames)?;
-        let ring_bytes = nic(&RING_BYTES, &self.ring_bytes)?;
+        let ring_bytes = number(&RING_BYTES, &self.ring_bytes)?;
         if let Some(given) = self.ring_bytes.as_ref().filter(|_| !ring_bytes.is_power_of_two()) {
             let problem = format!("{ring_bytes} is no power of two");
             let (below, above) =
@@ -152,12 +137,9 @@ impl RawHost {
             return Err(source.error("host.ring_bytes", given.span(), problem, advice));
         }
         let nics = config.interfaces().iter().map(|interface| NicConfig {
+            mac: interface.mac(),
             mtu: interface.mtu(),
-            rx_ring,
-            tx_ring,
-            burst,
-            frames_max,
-            ..NicConfig::new(interface.mac())
+            ..nic.clone()
         });
         Ok(HostSpec {
             name,
@@ -166,7 +148,7 @@ impl RawHost {
             nics: nics.collect(),
             config,
             ring_bytes,
-            streams_max: nic(&STREAMS_MAX, &self.streams_max)?,
+            streams_max: number(&STREAMS_MAX, &self.streams_max)?,
             granularity: Duration::from_micros(
                 GRANULARITY_US.check_u64(source, self.granularity_us.as_ref())?,
             ),

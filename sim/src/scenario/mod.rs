@@ -8,6 +8,7 @@ mod flow;
 mod host;
 mod ipc;
 mod link;
+mod nic;
 mod oracle;
 mod program;
 mod queue;

@@ -9,6 +9,7 @@ use super::foreign::{Foreign, foreign_stack};
 use super::links::{self, Queues};
 use super::ipc::Ipc;
 use super::long::draw_long;
+use super::nic::Nics;
 use crate::fault::{Condition, Decision, FaultPlan, TcpOption};
 use crate::trial::Case;
 
@@ -163,14 +164,17 @@ fn write_hosts(
     ipc: &mut Ipc,
 ) {
     text.push_str("host = [\n");
+    let routed = matches!(layout, Layout::Routed { .. } | Layout::Detour);
+    let mut nics = Nics::new(draw.seed);
+    let vlan = nics.vlan().filter(|_| !routed && foreign.is_none());
+    let vlan = vlan.map_or_else(String::new, |id| format!("vlan = {id}, "));
     for (index, name) in NAMES[..hosts].iter().enumerate() {
         let octet = index + 1;
-        let routed = matches!(layout, Layout::Routed { .. } | Layout::Detour);
         let (link, prefix) =
             if routed { (octet, format!("fd00:{octet}::")) } else { (0, "fd00::".to_owned()) };
         let _ = write!(
             text,
-            "  {{ name = \"{name}\", interface = [{{ name = \"eth0\", mtu = {mtu}, \
+            "  {{ name = \"{name}\", interface = [{{ name = \"eth0\", mtu = {mtu}, {vlan}\
              addresses = [\"10.0.{link}.{octet}/24\", \"{prefix}{octet}/64\"] }}]"
         );
         if routed {
@@ -200,10 +204,15 @@ fn write_hosts(
         if draw.chance(20) {
             let _ = write!(text, ", granularity_us = {}", draw.magnitude(10, 10_000));
         }
+        let mut nic = nics.offloads();
+        nic.retain(|_| foreign.is_none_or(|(at, _)| at != index));
         if draw.chance(30) {
             let (rx, tx) = (draw.magnitude(16, 1_024), draw.magnitude(2, 1_024));
             let burst = draw.of(&[1, 2, 8, 32, 64]);
-            let _ = write!(text, ", nic = {{ rx_ring = {rx}, tx_ring = {tx}, burst = {burst} }}");
+            nic.push(format!("rx_ring = {rx}, tx_ring = {tx}, burst = {burst}"));
+        }
+        if !nic.is_empty() {
+            let _ = write!(text, ", nic = {{ {} }}", nic.join(", "));
         }
         text.push_str(" },\n");
     }

@@ -7,6 +7,7 @@ mod foreign;
 mod links;
 mod ipc;
 mod long;
+mod nic;
 mod parts;
 mod reach;
 mod shrink;

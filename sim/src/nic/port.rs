@@ -1,0 +1,136 @@
+//! The half of a NIC that faces the link: its rings, and what its hardware does between them and the wire.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+
+use causeway_core::nic::Frame as _;
+
+use super::NicConfig;
+use super::{cut, judge};
+use crate::frame::{FramePool, SimFrame};
+
+/// See the module.
+#[derive(Debug)]
+pub struct NicPort {
+    pub(super) rx: RefCell<VecDeque<SimFrame>>,
+    pub(super) tx: RefCell<VecDeque<SimFrame>>,
+    rx_ring: usize,
+    tx_ring: usize,
+    tx_on_link: Cell<usize>,
+    pub(super) tx_refused: Cell<bool>,
+    rx_overflows: Cell<u64>,
+    pub(super) link_up: Cell<bool>,
+    judges_checksums: bool,
+    /// What it cuts from super-segments: no memory of the host.
+    pub(super) wire: FramePool,
+    /// How much of the super-segment in front has left.
+    cut: Cell<cut::Progress>,
+}
+
+impl NicPort {
+    /// Idle, with carrier.
+    pub(super) fn new(config: &NicConfig) -> Self {
+        Self {
+            rx: RefCell::new(VecDeque::with_capacity(config.rx_ring)),
+            tx: RefCell::new(VecDeque::with_capacity(config.tx_ring)),
+            rx_ring: config.rx_ring,
+            tx_ring: config.tx_ring,
+            tx_on_link: Cell::new(0),
+            tx_refused: Cell::new(false),
+            rx_overflows: Cell::new(0),
+            link_up: Cell::new(true),
+            judges_checksums: config.offloads.rx_checksum,
+            wire: FramePool::new(config.frame_bytes(), usize::MAX),
+            cut: Cell::default(),
+        }
+    }
+
+    /// Command: what lay in the rings is gone.
+    pub(super) fn clear(&self) {
+        self.rx.borrow_mut().clear();
+        self.tx.borrow_mut().clear();
+        self.cut.set(cut::Progress::default());
+    }
+
+    /// Getter: slots of the transmit ring that nothing holds.
+    pub(super) fn tx_room(&self) -> usize {
+        self.tx_ring.saturating_sub(self.tx.borrow().len() + self.tx_on_link.get())
+    }
+
+    /// Input: a frame arrived. `Err` gives it back when the receive ring is full or the link is down.
+    pub fn deliver(&self, mut frame: SimFrame) -> Result<(), SimFrame> {
+        if !self.has_rx_room() {
+            self.rx_overflows.set(self.rx_overflows.get() + 1);
+            return Err(frame);
+        }
+        if self.judges_checksums {
+            frame.meta_mut().rx_checksum = judge::checksum(frame.bytes());
+        }
+        self.rx.borrow_mut().push_back(frame);
+        Ok(())
+    }
+
+    /// Output: the next frame for the wire: what the engine handed over, complete, and cut where it is a super-segment.
+    pub fn take_tx(&self) -> Option<SimFrame> {
+        let mut tx = self.tx.borrow_mut();
+        let front = tx.front()?;
+        if !cut::is_super(front) {
+            let mut frame = tx.pop_front()?;
+            cut::complete(&mut frame);
+            return Some(frame);
+        }
+        let mut progress = self.cut.get();
+        let piece = cut::next_piece(front, &mut progress, &self.wire);
+        if progress.is_over {
+            tx.pop_front();
+            progress = cut::Progress::default();
+        }
+        self.cut.set(progress);
+        piece
+    }
+
+    /// Command: how many transmit slots are held by frames that still wait for the wire.
+    pub fn occupy_tx(&self, slots: usize) {
+        self.tx_on_link.set(slots);
+    }
+
+    /// Output: true once if the engine was refused transmit slots since the last call.
+    pub fn take_tx_refused(&self) -> bool {
+        self.tx_refused.replace(false)
+    }
+
+    /// Getter: true when [`NicPort::deliver`] would take a frame.
+    pub fn has_rx_room(&self) -> bool {
+        self.rx.borrow().len() < self.rx_ring && self.link_up.get()
+    }
+
+    /// Getter: received frames that the engine has not taken yet.
+    pub fn rx_waiting(&self) -> usize {
+        self.rx.borrow().len()
+    }
+
+    /// Getter: slots of the receive ring.
+    pub const fn rx_ring(&self) -> usize {
+        self.rx_ring
+    }
+
+    /// Getter: transmit slots that are taken.
+    pub fn tx_held(&self) -> usize {
+        self.tx.borrow().len() + self.tx_on_link.get()
+    }
+
+    /// Getter: slots of the transmit ring.
+    pub const fn tx_ring(&self) -> usize {
+        self.tx_ring
+    }
+
+    /// Getter: frames lost because the receive ring was full.
+    pub fn rx_overflows(&self) -> u64 {
+        self.rx_overflows.get()
+    }
+
+    /// Command: carrier on or off.
+    pub fn set_link_up(&self, up: bool) {
+        self.link_up.set(up);
+    }
+}
