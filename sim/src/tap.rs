@@ -68,6 +68,10 @@ pub enum Delivery {
     Received,
     /// The receive ring was full.
     RingFull,
+    /// It lies in the receive ring, with the NIC's word that a checksum is wrong which is right: the stack drops it.
+    Refused,
+    /// It lies in the receive ring, with the NIC's word that a checksum is right which is wrong: the stack believes it.
+    Believed,
 }
 
 /// Something that watches a world's links. Called in the order of events; must not block.

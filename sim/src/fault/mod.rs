@@ -6,6 +6,7 @@ mod fields;
 mod ipc;
 mod live;
 mod meddling;
+mod nic;
 mod path;
 mod place;
 mod plan;
@@ -18,6 +19,7 @@ pub use draw::{Drawer, FaultSource};
 pub use ipc::{AttachFault, IPC_EVENTS, IpcDice};
 pub use live::{Decide, Live};
 pub use meddling::Meddling;
+pub use nic::NicTrouble;
 pub use path::PathProfile;
 pub use place::{IP, Place};
 pub use plan::{

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use causeway_core::time::{Duration, Instant};
 
 use super::meddling::Meddling;
+use super::nic::NicTrouble;
 
 /// What happens to one frame on the wire, after its serialisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -152,6 +153,8 @@ pub enum Condition {
     NoRoute,
     /// A NIC has no carrier.
     NoCarrier,
+    /// Something else is wrong with a NIC.
+    Nic(NicTrouble),
     /// A host does nothing.
     Pause,
     /// The clock that a host's programs see jumps ahead when it begins. It does not go back when it ends: clocks are monotonic.
@@ -168,7 +171,7 @@ impl Condition {
     /// Getter: what its target is.
     pub const fn target(self) -> TargetKind {
         match self {
-            Self::NoCarrier | Self::NoRoute => TargetKind::Nic,
+            Self::NoCarrier | Self::NoRoute | Self::Nic(_) => TargetKind::Nic,
             Self::Pause | Self::ClockAhead(_) | Self::Crash | Self::Stall | Self::DaemonRestart => {
                 TargetKind::Host
             }
@@ -213,11 +216,21 @@ pub enum Event {
     Hangs,
     /// A program writes arbitrary bytes into its channel's memory, drawn from the value.
     Scribbles,
+    /// A NIC that judges checksums says nothing of one that it knows.
+    SumUnknown,
+    /// It says that one is wrong that is right: the stack drops the packet.
+    SumBad,
+    /// It says that one is right that is wrong: the stack believes the packet.
+    SumGood,
+    /// A NIC cuts a super-segment into pieces that are so many bytes shorter than it was told, down to half.
+    OddCut,
+    /// A NIC joins a segment across a PSH, or where acknowledgement, window and timestamps differ: those of the last stay.
+    GreedyJoin,
 }
 
 impl Event {
     /// Each.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 16] = [
         Self::Late,
         Self::ShortBurst,
         Self::NoBuffer,
@@ -229,6 +242,11 @@ impl Event {
         Self::Dies,
         Self::Hangs,
         Self::Scribbles,
+        Self::SumUnknown,
+        Self::SumBad,
+        Self::SumGood,
+        Self::OddCut,
+        Self::GreedyJoin,
     ];
 }
 

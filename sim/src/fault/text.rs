@@ -19,6 +19,7 @@ use std::str::FromStr;
 use causeway_core::time::{Duration, Instant};
 
 use super::meddling::Meddling;
+use super::nic::NicTrouble;
 use super::plan::{
     Condition, Decision, Event, Fault, FaultPlan, Forgery, ForgeryKind, Line, TargetKind, TcpOption,
 };
@@ -152,6 +153,10 @@ fn write_condition(f: &mut impl fmt::Write, span: &str, condition: Condition) ->
         Condition::Bleached => write!(f, "bleached {span}"),
         Condition::NoRoute => write!(f, "no-route {span}"),
         Condition::NoCarrier => write!(f, "no-carrier {span}"),
+        Condition::Nic(trouble) => {
+            let (verb, tail) = trouble.words();
+            write!(f, "{verb} {span}{tail}")
+        }
         Condition::Pause => write!(f, "pause {span}"),
         Condition::ClockAhead(by) => write!(f, "clock-ahead {span} {}", exact(by)),
         Condition::Crash => write!(f, "crash {span}"),
@@ -174,6 +179,11 @@ const fn event_words(event: Event) -> (&'static str, &'static str) {
         Event::Dies => ("dies", "with"),
         Event::Hangs => ("hangs", ""),
         Event::Scribbles => ("scribbles", "with"),
+        Event::SumUnknown => ("sum-unknown", ""),
+        Event::SumBad => ("sum-bad", ""),
+        Event::SumGood => ("sum-good", ""),
+        Event::OddCut => ("odd-cut", "by"),
+        Event::GreedyJoin => ("greedy-join", ""),
     }
 }
 
@@ -372,6 +382,9 @@ fn condition(verb: &str, rest: &[&str]) -> Result<Condition, String> {
         ("stall", []) => Condition::Stall,
         ("daemon-restart", []) => Condition::DaemonRestart,
         (other, rest) => {
+            if let Some(trouble) = NicTrouble::parse(other, rest) {
+                return trouble.map(Condition::Nic);
+            }
             let line = std::iter::once(&other).chain(rest).copied().collect::<Vec<_>>().join(" ");
             return Err(format!("unknown condition `{line}`"));
         }
@@ -386,7 +399,7 @@ fn tcp_option(word: &str) -> Result<TcpOption, String> {
     })
 }
 
-fn number<T: FromStr>(text: &str) -> Result<T, String> {
+pub(super) fn number<T: FromStr>(text: &str) -> Result<T, String> {
     text.parse().map_err(|_| format!("expected a number in range, found `{text}`"))
 }
 
@@ -401,7 +414,7 @@ fn byte_mask(text: &str) -> Result<u8, String> {
 }
 
 /// A span with its unit: ns, us, ms or s.
-fn span(text: &str) -> Result<Duration, String> {
+pub(super) fn span(text: &str) -> Result<Duration, String> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (count, unit) = text.split_at(digits);
     let nanos_per_unit: u64 = match unit {
@@ -440,6 +453,10 @@ mod tests {
             ("corrupt a->b 1 byte 7", "line 4: wrong arguments for `corrupt`"),
             ("pause a->b 1s..2s", "line 4: expected a host"),
             ("no-carrier a 1s..2s", "line 4: expected a NIC"),
+            ("tx-stalled a 1s..2s", "line 4: expected a NIC"),
+            ("coalesced a.eth0 1s..2s 0us", "line 4: an interval is at least"),
+            ("rx-ring a.eth0 1s..2s many", "line 4: expected a number in range"),
+            ("odd-cut a.eth0 3", "line 4: wrong arguments for `odd-cut`"),
             ("pause a 2s..1s", "line 4: `2s..1s` ends before it begins"),
             ("sleep a 1s..2s", "line 4: unknown condition `sleep`"),
             ("rate a->b 1s..2s 0", "line 4: a rate is at least"),
@@ -556,6 +573,7 @@ mod tests {
             Just(Condition::Bleached),
             Just(Condition::NoRoute),
             Just(Condition::NoCarrier),
+            super::super::nic::tests::any_trouble().prop_map(Condition::Nic),
             Just(Condition::Pause),
             any::<u64>().prop_map(|n| Condition::ClockAhead(Duration::from_nanos(n))),
             Just(Condition::Crash),

@@ -383,7 +383,7 @@ impl Lane {
     pub fn deliver(
         &mut self,
         now: Instant,
-        flight: Flight,
+        mut flight: Flight,
         observers: &mut Observers<'_>,
     ) -> Option<SimFrame> {
         let Observers { hash, taps } = observers;
@@ -391,8 +391,8 @@ impl Lane {
         hash.word((self.id.0 as u64) << 48 ^ flight.number);
         self.faults.arrived += 1;
         let delivery = match &self.to {
-            Sink::Nic(nic) if !nic.has_rx_room() => Delivery::RingFull,
-            _ => Delivery::Received,
+            Sink::Nic(nic) => nic.inspect(now, &mut flight.frame),
+            Sink::Relay => Delivery::Received,
         };
         for tap in taps.iter_mut() {
             tap.arrived(now, self.id, flight.number, flight.frame.bytes(), delivery);
@@ -445,6 +445,14 @@ impl Lane {
         match &self.to {
             Sink::Nic(nic) => nic.rx_waiting(),
             Sink::Relay => 0,
+        }
+    }
+
+    /// Getter: when the host at the far end is told of the frames that lie in its ring, where that is later.
+    pub fn shows_at(&self) -> Option<Instant> {
+        match &self.to {
+            Sink::Nic(nic) => nic.shows_at(),
+            Sink::Relay => None,
         }
     }
 

@@ -22,8 +22,24 @@ pub(super) struct Progress {
     bytes: usize,
     /// Segments.
     pieces: u16,
+    /// Bytes of each segment but the last.
+    size: usize,
     /// All of it.
     pub(super) is_over: bool,
+}
+
+impl Progress {
+    /// Nothing of `whole` has left. Its segments are `shorter` than the stack says, though not by more than half.
+    pub(super) fn of(whole: &SimFrame, shorter: u64) -> Self {
+        let size = usize::from(whole.meta().offload.gso_size);
+        let odd = size.saturating_sub(usize::try_from(shorter).unwrap_or(usize::MAX));
+        Self { size: odd.max(size / 2).max(1), ..Self::default() }
+    }
+
+    /// Getter: of none at all.
+    pub(super) const fn is_new(&self) -> bool {
+        self.size == 0
+    }
 }
 
 /// Getter: the frame has to be cut.
@@ -74,7 +90,7 @@ pub(super) fn next_piece(
     let offload = whole.meta().offload;
     let header_len = usize::from(offload.hdr_len);
     let payload = whole.bytes().get(header_len + progress.bytes..).unwrap_or_default();
-    let len = usize::from(offload.gso_size).clamp(1, payload.len().max(1)).min(payload.len());
+    let len = progress.size.min(payload.len());
     let (first, last) = (progress.bytes == 0, len == payload.len());
     let piece = pool.alloc(header_len + len).map(|mut piece| {
         let bytes = piece.bytes_mut();

@@ -1,12 +1,12 @@
 //! Large receive offload: segments of a flow that come next to each other are handed over as one, where nothing that a receiver could
 //! see gets lost but their number, which is told beside the frame.
 //!
-//! A NIC looks at what lies in its ring when the host asks, and keeps nothing back.
+//! A NIC may join more than that ([`crate::fault::Event::GreedyJoin`]). It looks at what lies in its ring when the host asks, and keeps nothing back.
 
 use causeway_checksum::{finish, sum};
 use causeway_core::nic::{Frame as _, GsoType, Offload, RxChecksum};
 
-use crate::fault::{IP, Place};
+use crate::fault::{Dice, IP, Place};
 use crate::frame::{FramePool, SimFrame};
 use crate::link::set_ip_len;
 
@@ -25,6 +25,8 @@ struct Open {
     /// Payload bytes of the first, and of all but the last.
     size: usize,
     next_seq: u32,
+    /// It has a PSH: the application is to be told.
+    pushed: bool,
 }
 
 /// See the module.
@@ -47,7 +49,8 @@ impl Joiner {
     }
 
     /// Input: the next frame of the ring: joined to one of the burst, which are the last of `out`, or behind them.
-    pub(super) fn take(&mut self, frame: SimFrame, out: &mut Vec<SimFrame>) {
+    /// `greedy` decides where headers differ.
+    pub(super) fn take(&mut self, frame: SimFrame, out: &mut Vec<SimFrame>, greedy: &mut Dice) {
         let Some(place) = Place::of(frame.bytes()) else { return out.push(frame) };
         let same =
             |open: &Open| same_flow((out[open.at].bytes(), &open.place), (frame.bytes(), &place));
@@ -55,17 +58,18 @@ impl Joiner {
         let wanted = is_joinable(&frame, &place);
         if let Some(mut open) = before.filter(|_| wanted)
             && let Some(whole) = out.get_mut(open.at)
-            && self.joins(&mut open, whole, &frame, &place)
+            && self.joins(&mut open, whole, &frame, &place, greedy)
         {
-            let ends = place.flags & (PSH | Place::FIN) != 0 || place.payload_len() < open.size;
+            let ends = place.flags & Place::FIN != 0 || place.payload_len() < open.size;
             if !ends {
                 self.open.push(open);
             }
             return;
         }
-        if wanted && place.flags & (PSH | Place::FIN) == 0 && self.open.len() < FLOWS {
-            let size = place.payload_len();
-            self.open.push(Open { at: out.len(), place, size, next_seq: place.next_seq() });
+        if wanted && place.flags & Place::FIN == 0 && self.open.len() < FLOWS {
+            let (size, pushed) = (place.payload_len(), place.flags & PSH != 0);
+            let next_seq = place.next_seq();
+            self.open.push(Open { at: out.len(), place, size, next_seq, pushed });
         }
         out.push(frame);
     }
@@ -77,15 +81,23 @@ impl Joiner {
         whole: &mut SimFrame,
         frame: &SimFrame,
         place: &Place,
+        greedy: &mut Dice,
     ) -> bool {
         let payload = &frame.bytes()[place.payload..place.end];
         let (from, end) = (open.place.end, open.place.end + payload.len());
-        if open.next_seq != place.seq
-            || payload.len() > open.size
-            || end > self.bytes_max
-            || !same_headers((whole.bytes(), &open.place), (frame.bytes(), place))
-        {
+        if open.next_seq != place.seq || payload.len() > open.size || end > self.bytes_max {
             return false;
+        }
+        let seen = ((whole.bytes(), &open.place), (frame.bytes(), place));
+        if !same_headers(seen.0, seen.1) {
+            return false;
+        }
+        let same_news = same_news(seen.0, seen.1);
+        if open.pushed || !same_news {
+            let may = same_news || has_timestamps_only(seen.0) && has_timestamps_only(seen.1);
+            if !may || greedy.roll().is_none() {
+                return false;
+            }
         }
         // Padding of the first one goes.
         whole.truncate(from);
@@ -98,6 +110,13 @@ impl Joiner {
         let bytes = whole.bytes_mut();
         bytes[from..end].copy_from_slice(payload);
         bytes[open.place.tcp + 13] |= place.flags & (PSH | Place::FIN);
+        let news = frame.bytes();
+        for range in [8..12, 14..16, 20..place.payload - place.tcp] {
+            let (to, from) = (open.place.tcp + range.start, place.tcp + range.start);
+            bytes[to..to + range.len()].copy_from_slice(&news[from..from + range.len()]);
+        }
+        open.place.ack = place.ack;
+        open.pushed |= place.flags & PSH != 0;
         set_ip_len(bytes, end);
         if place.version == 4 {
             bytes[IP + 10..IP + 12].fill(0);
@@ -132,7 +151,19 @@ fn same_flow((one, a): Seen<'_>, (two, b): Seen<'_>) -> bool {
     (a.version, a.ports) == (b.version, b.ports) && one[addresses.clone()] == two[addresses]
 }
 
-/// Getter: they differ in lengths, numbers of packets and bytes, and checksums only.
+/// Getter: acknowledgement, window and options are the same.
+fn same_news((one, a): Seen<'_>, (two, b): Seen<'_>) -> bool {
+    let same = |from: usize, end: usize| one.get(from..end) == two.get(from..end);
+    a.ack == b.ack && same(a.tcp + 14, a.tcp + 16) && same(a.tcp + 20, a.payload)
+}
+
+/// Getter: no options, or timestamps as everybody arranges them: what hardware knows.
+fn has_timestamps_only((bytes, place): Seen<'_>) -> bool {
+    let options = &bytes[place.tcp + 20..place.payload];
+    options.is_empty() || options.len() == 12 && options[..4] == [1, 1, 8, 10]
+}
+
+/// Getter: they differ in lengths, numbers of packets and bytes, checksums, and what the receiver of the data tells only.
 fn same_headers((one, a): Seen<'_>, (two, b): Seen<'_>) -> bool {
     let same = |range: std::ops::Range<usize>| one.get(range.clone()) == two.get(range);
     let ip = if a.version == 4 {
@@ -144,9 +175,7 @@ fn same_headers((one, a): Seen<'_>, (two, b): Seen<'_>) -> bool {
     };
     let controls = !(PSH | Place::FIN);
     let tcp = (a.tcp, a.payload) == (b.tcp, b.payload)
-        && a.ack == b.ack
         && a.flags & controls == b.flags & controls
-        && same(a.tcp + 14..a.tcp + 16)
-        && same(a.tcp + 18..a.payload);
+        && same(a.tcp + 18..a.tcp + 20);
     ip && tcp && same(0..IP)
 }

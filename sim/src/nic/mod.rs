@@ -1,9 +1,11 @@
 //! The simulated NIC: bounded rings between an engine and the link, and what hardware does for a stack.
 
 mod cut;
+mod faults;
 mod join;
 mod judge;
 mod port;
+mod trouble;
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -13,9 +15,10 @@ use causeway_core::nic::{
     WaitSource,
 };
 
+pub use self::faults::{NicFaults, WireFaults};
 use self::join::Joiner;
 pub use self::port::NicPort;
-use crate::fault::Dice;
+use crate::fault::{Counted, Event};
 use crate::frame::{FramePool, SimFrame};
 
 /// What a NIC does for its stack.
@@ -107,15 +110,6 @@ impl NicConfig {
     }
 }
 
-/// What may go wrong in a NIC, each on its own dice.
-#[derive(Clone, Debug, Default)]
-pub struct NicFaults {
-    /// A burst is taken in part only: the value is how many frames.
-    pub short_burst: Dice,
-    /// There is no buffer for a frame to send.
-    pub no_buffer: Dice,
-}
-
 /// The NIC as the engine sees it. The other half, [`NicPort`], belongs to the world.
 #[derive(Debug)]
 pub struct SimNic {
@@ -150,18 +144,19 @@ impl SimNic {
 
     /// Command: what may go wrong from here on.
     pub fn set_faults(&mut self, faults: NicFaults) {
+        *self.port.faults.borrow_mut() = faults.wire.clone();
         self.faults = faults;
     }
 
     /// Command: nothing goes wrong any more.
     pub fn heal(&mut self) {
-        self.faults.short_burst.heal();
-        self.faults.no_buffer.heal();
+        self.faults.heal();
+        self.port.faults.borrow_mut().heal();
     }
 
-    /// Getter: what may go wrong, and what did.
-    pub const fn faults(&self) -> &NicFaults {
-        &self.faults
+    /// Output: what went wrong, by event: (number, value).
+    pub fn decided(&self) -> impl Iterator<Item = (Event, Counted)> + use<> {
+        self.faults.decided().into_iter().chain(self.port.faults.borrow().decided())
     }
 
     /// Getter: frames of its memory that exist, super-segments and what was cut from them included.
@@ -208,22 +203,25 @@ impl Nic for SimNic {
     fn rx_burst(&mut self, out: &mut Vec<SimFrame>, max: usize) -> usize {
         let max = max.min(usize::from(self.caps.burst));
         let port = Rc::clone(&self.port);
+        let mut shown = port.rx_shown();
         let mut rx = port.rx.borrow_mut();
         if self.hands_over_as_is() {
-            let count = max.min(rx.len());
+            let count = max.min(shown);
             out.extend(rx.drain(..count));
             return count;
         }
         let before = out.len();
         self.joiner.begin();
         while out.len() - before < max
+            && shown > 0
             && let Some(mut frame) = rx.pop_front()
         {
+            shown -= 1;
             if self.caps.vlan {
                 judge::strip_tag(&mut frame);
             }
             if self.caps.lro {
-                self.joiner.take(frame, out);
+                self.joiner.take(frame, out, &mut self.faults.greedy_join);
             } else {
                 out.push(frame);
             }
@@ -235,7 +233,7 @@ impl Nic for SimNic {
     }
 
     fn alloc(&mut self, len: usize) -> Option<SimFrame> {
-        if self.faults.no_buffer.roll().is_some() {
+        if self.faults.no_buffer.roll().is_some() || self.port.troubles.borrow().is_exhausted() {
             return None;
         }
         let is_super = len > usize::from(self.caps.mtu) + 18;

@@ -3,11 +3,15 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
-use causeway_core::nic::Frame as _;
+use causeway_core::nic::{Frame as _, RxChecksum};
+use causeway_core::time::Instant;
 
-use super::NicConfig;
-use super::{cut, judge};
+use super::faults::WireFaults;
+use super::trouble::Troubles;
+use super::{NicConfig, cut, judge};
+use crate::fault::NicTrouble;
 use crate::frame::{FramePool, SimFrame};
+use crate::tap::Delivery;
 
 /// See the module.
 #[derive(Debug)]
@@ -25,6 +29,9 @@ pub struct NicPort {
     pub(super) wire: FramePool,
     /// How much of the super-segment in front has left.
     cut: Cell<cut::Progress>,
+    pub(super) faults: RefCell<WireFaults>,
+    pub(super) troubles: RefCell<Troubles>,
+    now: Cell<Instant>,
 }
 
 impl NicPort {
@@ -42,6 +49,9 @@ impl NicPort {
             judges_checksums: config.offloads.rx_checksum,
             wire: FramePool::new(config.frame_bytes(), usize::MAX),
             cut: Cell::default(),
+            faults: RefCell::default(),
+            troubles: RefCell::default(),
+            now: Cell::new(Instant::ZERO),
         }
     }
 
@@ -50,23 +60,46 @@ impl NicPort {
         self.rx.borrow_mut().clear();
         self.tx.borrow_mut().clear();
         self.cut.set(cut::Progress::default());
+        self.troubles.borrow_mut().clear();
     }
 
     /// Getter: slots of the transmit ring that nothing holds.
     pub(super) fn tx_room(&self) -> usize {
-        self.tx_ring.saturating_sub(self.tx.borrow().len() + self.tx_on_link.get())
+        let troubles = self.troubles.borrow();
+        if troubles.is_stalled() {
+            return 0;
+        }
+        let held = self.tx.borrow().len() + self.tx_on_link.get() + troubles.slots_held();
+        self.tx_ring.saturating_sub(held)
+    }
+
+    /// Input: a frame arrives, and [`NicPort::deliver`] follows: what will become of it. What is found out is written beside it.
+    pub fn inspect(&self, now: Instant, frame: &mut SimFrame) -> Delivery {
+        self.set_now(now);
+        if !self.has_rx_room() {
+            return Delivery::RingFull;
+        }
+        if !self.judges_checksums {
+            return Delivery::Received;
+        }
+        let truth = judge::checksum(frame.bytes());
+        let said = self.faults.borrow_mut().says(truth);
+        frame.meta_mut().rx_checksum = said;
+        match (truth, said) {
+            (RxChecksum::Verified, RxChecksum::Bad) => Delivery::Refused,
+            (RxChecksum::Bad, RxChecksum::Verified) => Delivery::Believed,
+            _ => Delivery::Received,
+        }
     }
 
     /// Input: a frame arrived. `Err` gives it back when the receive ring is full or the link is down.
-    pub fn deliver(&self, mut frame: SimFrame) -> Result<(), SimFrame> {
+    pub fn deliver(&self, frame: SimFrame) -> Result<(), SimFrame> {
         if !self.has_rx_room() {
             self.rx_overflows.set(self.rx_overflows.get() + 1);
             return Err(frame);
         }
-        if self.judges_checksums {
-            frame.meta_mut().rx_checksum = judge::checksum(frame.bytes());
-        }
         self.rx.borrow_mut().push_back(frame);
+        self.troubles.borrow_mut().arrived(self.now.get());
         Ok(())
     }
 
@@ -74,12 +107,17 @@ impl NicPort {
     pub fn take_tx(&self) -> Option<SimFrame> {
         let mut tx = self.tx.borrow_mut();
         let front = tx.front()?;
+        self.troubles.borrow_mut().left(self.now.get());
         if !cut::is_super(front) {
             let mut frame = tx.pop_front()?;
             cut::complete(&mut frame);
             return Some(frame);
         }
         let mut progress = self.cut.get();
+        if progress.is_new() {
+            let shorter = self.faults.borrow_mut().odd_cut.roll().unwrap_or(0);
+            progress = cut::Progress::of(front, shorter);
+        }
         let piece = cut::next_piece(front, &mut progress, &self.wire);
         if progress.is_over {
             tx.pop_front();
@@ -101,7 +139,34 @@ impl NicPort {
 
     /// Getter: true when [`NicPort::deliver`] would take a frame.
     pub fn has_rx_room(&self) -> bool {
-        self.rx.borrow().len() < self.rx_ring && self.link_up.get()
+        let slots = self.troubles.borrow().rx_ring().unwrap_or(self.rx_ring);
+        self.rx.borrow().len() < slots.min(self.rx_ring) && self.link_up.get()
+    }
+
+    /// Input: the time. It is told before the engine's iteration.
+    pub fn set_now(&self, now: Instant) {
+        self.now.set(now);
+        self.troubles.borrow_mut().set_now(now);
+    }
+
+    /// Getter: when the host is told of the next received frames that it does not see yet.
+    pub fn shows_at(&self) -> Option<Instant> {
+        self.troubles.borrow().shows_at()
+    }
+
+    /// Getter: received frames that the engine may take.
+    pub(super) fn rx_shown(&self) -> usize {
+        self.rx.borrow().len() - self.troubles.borrow().frames_hidden()
+    }
+
+    /// Command: something is wrong with it from here on.
+    pub fn begin(&self, trouble: NicTrouble) {
+        self.troubles.borrow_mut().begin(trouble);
+    }
+
+    /// Command: that is over.
+    pub fn end(&self, trouble: NicTrouble) {
+        self.troubles.borrow_mut().end(trouble);
     }
 
     /// Getter: received frames that the engine has not taken yet.
@@ -114,9 +179,9 @@ impl NicPort {
         self.rx_ring
     }
 
-    /// Getter: transmit slots that are taken.
+    /// Getter: transmit slots that are taken. What was cut from one super-segment may be more frames than there are slots.
     pub fn tx_held(&self) -> usize {
-        self.tx.borrow().len() + self.tx_on_link.get()
+        self.tx.borrow().len() + self.tx_on_link.get().min(self.tx_ring)
     }
 
     /// Getter: slots of the transmit ring.

@@ -4,11 +4,13 @@ use std::net::Ipv6Addr;
 
 use causeway_backends::contract::{Rig, check};
 use causeway_core::nic::{Frame as _, GsoType, Offload, RxChecksum};
+use causeway_core::time::{Duration, Instant};
 
 use super::*;
-use crate::fault::{IP, Place};
+use crate::fault::{Dice, IP, NicTrouble, Place};
 use crate::link::repair;
 use crate::packet::Packet;
+use crate::tap::Delivery;
 
 fn nic(rx_ring: usize, tx_ring: usize) -> (SimNic, Rc<NicPort>) {
     let config = NicConfig { rx_ring, tx_ring, burst: 4, ..NicConfig::new(MacAddr([2; 6])) };
@@ -124,6 +126,7 @@ fn received(nic: &mut SimNic, port: &NicPort, frames: &[Vec<u8>]) -> Vec<SimFram
     for bytes in frames {
         let mut frame = pool.alloc(bytes.len()).expect("room");
         frame.bytes_mut().copy_from_slice(bytes);
+        port.inspect(Instant::ZERO, &mut frame);
         port.deliver(frame).expect("room");
     }
     let mut out = Vec::new();
@@ -233,7 +236,8 @@ fn only_what_follows_and_says_the_same_is_joined() {
     let mut damaged = data(100, ACK, 100);
     damaged[IP + 60] ^= 1;
     let bare = data(100, ACK, 0);
-    let cases: [(&str, Vec<Vec<u8>>, Vec<usize>); 12] = [
+    type Frames = Vec<Vec<u8>>;
+    let cases: [(&str, Frames, Vec<usize>); 12] = [
         ("next", vec![data(0, ACK, 100), data(100, ACK, 100)], vec![200]),
         ("gap", vec![data(0, ACK, 100), data(101, ACK, 100)], vec![100, 100]),
         ("pushed", vec![data(0, ACK | PSH, 100), data(100, ACK, 100)], vec![100, 100]),
@@ -313,4 +317,125 @@ fn it_keeps_the_contract_of_backends_whatever_it_can() {
             Bench(nic, port)
         });
     }
+}
+
+/// Dice that hit the first time, for one event.
+fn first(wanted: Event, value: u64) -> NicFaults {
+    NicFaults::new(|event| {
+        Dice::planned(if event == wanted { vec![(1, value)] } else { Vec::new() })
+    })
+}
+
+#[test]
+fn a_nic_that_lies_about_checksums_says_so_to_those_who_watch() {
+    let good = segment(false, 0, 5, ACK, &bytes_of(100));
+    let mut bad = good.clone();
+    bad[100] ^= 1;
+    let cases = [
+        (Event::SumUnknown, &good, RxChecksum::Unknown, Delivery::Received),
+        (Event::SumUnknown, &bad, RxChecksum::Unknown, Delivery::Received),
+        (Event::SumBad, &good, RxChecksum::Bad, Delivery::Refused),
+        (Event::SumGood, &bad, RxChecksum::Verified, Delivery::Believed),
+        // There is nothing to lie about, and nothing is counted.
+        (Event::SumGood, &good, RxChecksum::Verified, Delivery::Received),
+    ];
+    for (event, bytes, said, delivery) in cases {
+        let (mut nic, port) = able(|o| o.rx_checksum = true);
+        nic.set_faults(first(event, 0));
+        let mut frame = FramePool::new(2_000, 1).alloc(bytes.len()).expect("room");
+        frame.bytes_mut().copy_from_slice(bytes);
+        assert_eq!(port.inspect(Instant::ZERO, &mut frame), delivery, "{event:?}");
+        assert_eq!(frame.meta().rx_checksum, said, "{event:?}");
+        let counted: usize = nic.decided().map(|(_, decided)| decided.len()).sum();
+        assert_eq!(counted, usize::from(event != Event::SumGood || bytes == &bad));
+    }
+}
+
+#[test]
+fn odd_sizes_are_shorter_ones_and_every_byte_leaves() {
+    for (shorter, pieces) in [(1, 11), (13, 11), (9_999, 20)] {
+        let (mut nic, port) = able(cutting);
+        nic.set_faults(first(Event::OddCut, shorter));
+        let whole = segment(false, 0, 7, ACK, &bytes_of(10_000));
+        hand_over(&mut nic, &whole, 1_000, None);
+        hand_over(&mut nic, &whole, 1_000, None);
+        let sent = sent(&port);
+        assert_eq!(sent.len(), pieces + 10, "{shorter}, and the second as it was told");
+        let bytes: Vec<u8> = sent[..pieces].iter().flat_map(|f| payload_of(f).to_vec()).collect();
+        assert_eq!(bytes, bytes_of(10_000));
+        assert!(sent.iter().all(|f| Packet::parse(f).expect("it is one").checksums_right()));
+    }
+}
+
+#[test]
+fn a_greedy_nic_joins_what_differs_and_the_last_word_counts() {
+    let data = |seq: u32, flags: u8, len: usize| segment(false, 0, seq, flags, &bytes_of(len));
+    let mut later = data(100, ACK, 100);
+    (later[IP + 20 + 11], later[IP + 20 + 15], later[IP + 20 + 27]) = (9, 7, 5);
+    let mut sacks = data(100, ACK, 100);
+    sacks[IP + 20 + 22] = 5;
+    for frame in [&mut later, &mut sacks] {
+        repair(frame);
+    }
+    let pushed = [data(0, ACK | PSH, 100), data(100, ACK, 100)];
+    for (frames, greedy, count) in [
+        (&pushed, true, 1),
+        (&pushed, false, 2),
+        (&[data(0, ACK, 100), later.clone()], true, 1),
+        (&[data(0, ACK, 100), later.clone()], false, 2),
+        (&[data(0, ACK, 100), sacks], true, 2),
+        (&[data(0, ACK, 100), data(101, ACK, 100)], true, 2),
+    ] {
+        let (mut nic, port) = able(joining);
+        if greedy {
+            nic.set_faults(first(Event::GreedyJoin, 0));
+        }
+        let out = received(&mut nic, &port, frames);
+        assert_eq!(out.len(), count, "{greedy}");
+        let last = Place::of(&frames[1]).expect("a segment");
+        if count == 1 {
+            let bytes = out[0].bytes();
+            let place = Place::of(bytes).expect("a segment");
+            assert_eq!((place.ack, place.payload_len()), (last.ack, 200));
+            assert_eq!(bytes[IP + 34..IP + 36], frames[1][IP + 34..IP + 36], "the window");
+            assert_eq!(bytes[IP + 40..IP + 52], frames[1][IP + 40..IP + 52], "timestamps");
+        }
+    }
+}
+
+#[test]
+fn troubles_last_as_long_as_they_last() {
+    let (mut nic, port) = nic(8, 6);
+    let mut queue = frames(&mut nic, 2);
+    port.begin(NicTrouble::TxStalled);
+    assert_eq!(nic.tx_burst(&mut queue), 0);
+    port.end(NicTrouble::TxStalled);
+    let late = NicTrouble::LateCompletion(Duration::from_micros(50));
+    port.begin(late);
+    assert_eq!(nic.tx_burst(&mut queue), 2);
+    while port.take_tx().is_some() {}
+    let mut queue = frames(&mut nic, 6);
+    nic.caps.burst = 64;
+    assert_eq!(nic.tx_burst(&mut queue), 4, "two slots are not given back yet");
+    port.set_now(Instant::ZERO + Duration::from_micros(50));
+    assert_eq!(nic.tx_burst(&mut queue), 2);
+    port.begin(NicTrouble::NoBuffers);
+    assert!(nic.alloc(60).is_none());
+    port.end(NicTrouble::NoBuffers);
+    assert!(nic.alloc(60).is_some());
+    port.begin(NicTrouble::RxRing(1));
+    for frame in frames(&mut nic, 3) {
+        let _ = port.deliver(frame);
+    }
+    assert_eq!((port.rx_waiting(), port.rx_overflows()), (1, 2));
+    port.end(NicTrouble::RxRing(1));
+    port.begin(NicTrouble::Coalesced(Duration::from_micros(80)));
+    for frame in frames(&mut nic, 2) {
+        port.deliver(frame).expect("room");
+    }
+    let mut out = Vec::new();
+    assert_eq!(nic.rx_burst(&mut out, 64), 1, "what came before is there");
+    assert_eq!(port.shows_at(), Some(Instant::ZERO + Duration::from_micros(80)));
+    port.set_now(Instant::ZERO + Duration::from_micros(80));
+    assert_eq!(nic.rx_burst(&mut out, 64), 2);
 }

@@ -495,8 +495,9 @@ impl<P: HostPort> HostEngine for PolledHost<P> {
         }
         for (index, nic) in self.engine.nics().enumerate() {
             let target = format!("{name}.eth{index}");
-            push(&target, Event::ShortBurst, nic.faults().short_burst.decided());
-            push(&target, Event::NoBuffer, nic.faults().no_buffer.decided());
+            for (event, decided) in nic.decided() {
+                push(&target, event, &decided);
+            }
         }
     }
 }

@@ -55,6 +55,33 @@ pub(super) struct RawFault {
     dies_ppm: Option<Spanned<i128>>,
     hangs_ppm: Option<Spanned<i128>>,
     scribbles_ppm: Option<Spanned<i128>>,
+    sum_unknown_ppm: Option<Spanned<i128>>,
+    sum_bad_ppm: Option<Spanned<i128>>,
+    sum_good_ppm: Option<Spanned<i128>>,
+    odd_cut_ppm: Option<Spanned<i128>>,
+    greedy_join_ppm: Option<Spanned<i128>>,
+}
+
+/// How often what a NIC does for its stack goes wrong: parts per million.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NicRates {
+    /// Checksums that it knows and says nothing of.
+    pub sum_unknown_ppm: u32,
+    /// Right checksums that it calls wrong.
+    pub sum_bad_ppm: u32,
+    /// Wrong checksums that it calls right.
+    pub sum_good_ppm: u32,
+    /// Super-segments that it cuts in odd sizes.
+    pub odd_cut_ppm: u32,
+    /// Segments that it joins although they differ in what a receiver may see.
+    pub greedy_join_ppm: u32,
+}
+
+impl NicRates {
+    /// Getter: nothing goes wrong.
+    pub fn is_clean(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// How often what goes wrong on hosts: parts per million.
@@ -74,6 +101,8 @@ pub struct HostFaults {
     pub no_memory_ppm: u32,
     /// What goes wrong between programs and the engine of hosts with channels.
     pub ipc: IpcFaults,
+    /// What NICs do wrong.
+    pub nic: NicRates,
 }
 
 /// How often what goes wrong.
@@ -165,6 +194,13 @@ impl RawFault {
             no_rings_ppm: rate("fault.no_rings_ppm", &self.no_rings_ppm)?,
             no_memory_ppm: rate("fault.no_memory_ppm", &self.no_memory_ppm)?,
             ipc: self.ipc(source)?,
+            nic: NicRates {
+                sum_unknown_ppm: rate("fault.sum_unknown_ppm", &self.sum_unknown_ppm)?,
+                sum_bad_ppm: rate("fault.sum_bad_ppm", &self.sum_bad_ppm)?,
+                sum_good_ppm: rate("fault.sum_good_ppm", &self.sum_good_ppm)?,
+                odd_cut_ppm: rate("fault.odd_cut_ppm", &self.odd_cut_ppm)?,
+                greedy_join_ppm: rate("fault.greedy_join_ppm", &self.greedy_join_ppm)?,
+            },
         };
         Ok(FaultSettings { link, host })
     }

@@ -23,7 +23,7 @@ use causeway_server::config::document::Source;
 use serde::Deserialize;
 use toml::Spanned;
 
-pub use fault::{FaultSettings, HostFaults};
+pub use fault::{FaultSettings, HostFaults, NicRates};
 pub use flow::{FlowKind, FlowSpec};
 pub use host::{HostSpec, PortKind, StackKind};
 pub use ipc::IpcFaults;

@@ -98,6 +98,7 @@ impl Around {
                 parts.set_table("fault", faults);
             }
             self.draw_spans(&mut plan, &mut Draw::new(seed, PART_SPANS));
+            super::nic::draw_spans(&mut plan, seed, &self.nics, self.heal_ms, true);
         }
         Case { seed, failed: None, scenario: parts.to_string(), plan }
     }

@@ -102,6 +102,8 @@ pub fn draw(seed: u64) -> Case {
             links::draw_detours(&mut plan, seed, heal_ms);
         }
         ipc.add_spans(&mut plan, heal_ms);
+        let nics = NAMES[..hosts].iter().map(|name| format!("{name}.eth0"));
+        super::nic::draw_spans(&mut plan, seed, &nics.collect::<Vec<_>>(), heal_ms, false);
     }
     Case { seed, failed: None, scenario: text, plan }
 }
@@ -375,6 +377,7 @@ fn write_faults(text: &mut String, draw: &mut Draw, more: Vec<String>) {
             faults.push(format!("{key} = {}", draw.magnitude(10, most)));
         }
     }
+    faults.extend(super::nic::rates(draw.seed));
     let _ = writeln!(text, "fault = {{ {} }}", faults.join(", "));
 }
 

@@ -1,9 +1,17 @@
-//! What a drawn host's NICs are like, and in which VLAN the hosts are.
+//! What a drawn host's NICs are like, in which VLAN the hosts are, and what is wrong with NICs.
+
+use causeway_core::time::{Duration, Instant};
 
 use super::draw::Draw;
+use crate::fault::{Condition, Decision, FaultPlan, NicTrouble};
 
-/// Capabilities have a stream of their own.
+/// Capabilities, rates and what is so for a while have streams of their own; so have cases around a scenario.
 const PART_OFFLOADS: u64 = 30;
+const PART_RATES: u64 = 31;
+const PART_SPANS: u64 = 32;
+const PART_SPANS_AROUND: u64 = 33;
+/// A NIC that takes nothing is asked again all the time: none is so for longer.
+const SPAN_MS_MAX: u64 = 300;
 
 /// Draws NICs, host by host.
 pub(super) struct Nics(Draw);
@@ -51,5 +59,53 @@ impl Nics {
             keys.push("vlan = true".to_owned());
         }
         keys
+    }
+}
+
+/// Output: how often what a NIC does goes wrong, as keys of `[fault]`. Without the capability a rate does nothing.
+pub(super) fn rates(seed: u64) -> Vec<String> {
+    let mut draw = Draw::new(seed, PART_RATES);
+    let mut keys = Vec::new();
+    for (percent, key, most) in [
+        (15, "sum_unknown_ppm", 300_000),
+        (10, "sum_bad_ppm", 50_000),
+        (3, "sum_good_ppm", 200_000),
+        (15, "odd_cut_ppm", 500_000),
+        (15, "greedy_join_ppm", 500_000),
+    ] {
+        if draw.chance(percent) {
+            keys.push(format!("{key} = {}", draw.magnitude(most / 100, most)));
+        }
+    }
+    keys
+}
+
+/// Command: adds what is wrong with one of `nics` for a while, all of it over after `heal_ms`. `around`: a scenario that is given.
+pub(super) fn draw_spans(
+    plan: &mut FaultPlan,
+    seed: u64,
+    nics: &[String],
+    heal_ms: u64,
+    around: bool,
+) {
+    let mut draw = Draw::new(seed, if around { PART_SPANS_AROUND } else { PART_SPANS });
+    let count = if draw.chance(75) { 0 } else { draw.between(1, 3) };
+    for _ in 0..count {
+        let Some(target) = nics.get(draw.stream.below(nics.len().max(1) as u64) as usize) else {
+            return;
+        };
+        let micros = |draw: &mut Draw, most| Duration::from_micros(draw.magnitude(1, most));
+        let trouble = match draw.stream.below(6) {
+            0 => NicTrouble::TxStalled,
+            1 => NicTrouble::NoBuffers,
+            2 => NicTrouble::LateCompletion(micros(&mut draw, 10_000)),
+            3 => NicTrouble::RxRing(draw.magnitude(1, 64) as u32),
+            _ => NicTrouble::Coalesced(micros(&mut draw, 20_000)),
+        };
+        let from = draw.stream.below(heal_ms);
+        let until = from + draw.magnitude(1, SPAN_MS_MAX.min(heal_ms - from));
+        let at = |ms| Instant::ZERO + Duration::from_millis(ms);
+        let (target, condition) = (target.clone(), Condition::Nic(trouble));
+        plan.push(Decision::Span { target, from: at(from), until: at(until), condition });
     }
 }

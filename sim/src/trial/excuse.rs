@@ -12,8 +12,8 @@ pub fn excuses(scenario: &Scenario, plan: &FaultPlan) -> Excuses {
     let mut excuses = Excuses {
         end: host.no_rings_ppm > 0 || host.no_memory_ppm > 0 || link.path.storm_ppm > 0,
         // Forged bytes may guess right; what was damaged under checksums that fit may be anything.
-        content: repaired || link.forge_ppm > 0,
-        numbers: repaired,
+        content: repaired || link.forge_ppm > 0 || host.nic.sum_good_ppm > 0,
+        numbers: repaired || host.nic.sum_good_ppm > 0,
         // Address resolution gives up long before TCP does (RFC 4861 §10: three attempts, a second apart).
         unreachable: scenario.draws || !plan.is_empty(),
         refused: ipc::may_begin_late(scenario, plan),
@@ -30,6 +30,10 @@ pub fn excuses(scenario: &Scenario, plan: &FaultPlan) -> Excuses {
                 excuses.numbers |= repaired;
             }
             Decision::Counted { event: Event::NoRings | Event::NoMemory, .. } => excuses.end = true,
+            // As damage under a checksum that fits.
+            Decision::Counted { event: Event::SumGood, .. } => {
+                (excuses.content, excuses.numbers) = (true, true);
+            }
             Decision::Span { condition: Condition::Crash | Condition::DaemonRestart, .. } => {
                 excuses.end = true;
             }

@@ -58,6 +58,11 @@ impl Counted<'_> {
             | Event::Dies
             | Event::Hangs
             | Event::Scribbles => self.faults.ipc.of(event).unwrap_or_default(),
+            Event::SumUnknown => (self.faults.nic.sum_unknown_ppm, 1),
+            Event::SumBad => (self.faults.nic.sum_bad_ppm, 1),
+            Event::SumGood => (self.faults.nic.sum_good_ppm, 1),
+            Event::OddCut => (self.faults.nic.odd_cut_ppm, 500),
+            Event::GreedyJoin => (self.faults.nic.greedy_join_ppm, 1),
         };
         Dice::drawn(self.seed, ENTITY_COUNTED + entity * 16 + event as u64, ppm, values)
     }
@@ -154,10 +159,13 @@ impl Furnished<'_> {
         for nic in 0..spec.nics.len() {
             let target = format!("{}.eth{nic}", spec.name);
             let entity = index as u64 * 16 + 1 + nic as u64;
-            let faults = NicFaults {
-                short_burst: counted.dice(&target, entity, Event::ShortBurst).telling(&unsent),
-                no_buffer: counted.dice(&target, entity, Event::NoBuffer).telling(&unsent),
-            };
+            let faults = NicFaults::new(|event| {
+                let dice = counted.dice(&target, entity, event);
+                match event {
+                    Event::ShortBurst | Event::NoBuffer => dice.telling(&unsent),
+                    _ => dice,
+                }
+            });
             host.set_nic_faults(IfIndex(nic as u8 + 1), faults);
         }
         for (flow, about) in scenario.flows.iter().enumerate() {

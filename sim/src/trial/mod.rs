@@ -7,6 +7,8 @@ mod excuse;
 mod foreign;
 mod host;
 mod ipc;
+#[cfg(test)]
+mod nic_tests;
 mod outcome;
 mod pace;
 mod panic;

@@ -4,7 +4,7 @@
 //! | what was executed | whom it excuses |
 //! |---|---|
 //! | a byte changed under checksums that fit, behind the ports of a segment; a forged packet | the flow of that segment |
-//! | the same in another place or another packet | the flows of the hosts at that link |
+//! | the same in another place or another packet; a wrong checksum that a NIC called right | the flows of the hosts at that link |
 //! | no rings, no memory; a crash or a restart of the daemon that has begun | the flows of that host |
 //! | acknowledgements ahead of what was received | the flows of the hosts of that direction |
 //! | address resolution lost, or without a buffer; anything that is so for a while | the flows of those hosts may find their peer unreachable |
@@ -80,12 +80,14 @@ fn general(scenario: &Scenario, plan: &FaultPlan) -> Excuses {
     let (link, host) = (&mut scenario.faults.link, &mut scenario.faults.host);
     (link.repaired_ppm, link.forge_ppm) = (0, 0);
     (link.path.header_repaired_ppm, link.path.storm_ppm) = (0, 0);
-    (host.no_rings_ppm, host.no_memory_ppm) = (0, 0);
+    (host.no_rings_ppm, host.no_memory_ppm, host.nic.sum_good_ppm) = (0, 0, 0);
     let is_other = |decision: &&Decision| match decision {
         Decision::Frame { fault, .. } => {
             !matches!(fault, Fault::Forge(_) | Fault::Corrupt { repaired: true, .. })
         }
-        Decision::Counted { event, .. } => !matches!(event, Event::NoRings | Event::NoMemory),
+        Decision::Counted { event, .. } => {
+            !matches!(event, Event::NoRings | Event::NoMemory | Event::SumGood)
+        }
         Decision::Span { condition, .. } => {
             use Condition::{AckAhead, Crash, DaemonRestart};
             !matches!(condition, Crash | DaemonRestart | AckAhead(_))
@@ -258,8 +260,16 @@ impl Tap for Strikes {
         frame: &[u8],
         delivery: Delivery,
     ) {
-        if delivery == Delivery::RingFull {
-            self.0.borrow_mut().frame(direction, frame, &[]);
+        let mut inner = self.0.borrow_mut();
+        match delivery {
+            // What the NIC calls wrong is no address resolution, of which it says nothing.
+            Delivery::Received | Delivery::Refused => {}
+            Delivery::RingFull => inner.frame(direction, frame, &[]),
+            Delivery::Believed => {
+                let hosts = inner.directions.get(direction.0).cloned().unwrap_or_default();
+                let any = Excuses { end: true, content: true, numbers: true, unreachable: false };
+                inner.strike(&hosts, any);
+            }
         }
     }
 }

@@ -12,9 +12,9 @@ use causeway_core::tcp::congestion::Algorithm;
 use causeway_core::time::{Duration, Instant};
 
 use super::ipc;
-use crate::fault::{Condition, Decision, Event, Fault, FaultPlan};
+use crate::fault::{Condition, Decision, Event, Fault, FaultPlan, NicTrouble};
 use crate::link::Queue;
-use crate::packet::{Checksums, Packet};
+use crate::packet::{Checksums, Packet, Verdict};
 use crate::rules::{Calm, HostRules, WireRules};
 use crate::scenario::{HostFaults, HostSpec, LinkEnd, Scenario, StackKind};
 use crate::tap::{Delivery, DirectionId, Fate, Tap};
@@ -57,6 +57,16 @@ impl Waiting {
             Ok(packet) if packet.icmp().is_some() => Self::Whole(frame.into()),
             Ok(packet) => Self::Read(packet.headers(), packet.checksums()),
             Err(_) => Self::Unreadable,
+        }
+    }
+
+    /// One whose NIC says that its checksum is right, which it is not.
+    fn believed(frame: &[u8]) -> Self {
+        match Self::new(frame) {
+            Self::Read(packet, sums) => {
+                Self::Read(packet, Checksums { transport: Verdict::Right, ..sums })
+            }
+            other => other,
         }
     }
 }
@@ -115,7 +125,8 @@ fn is_watched_for_calm(scenario: &Scenario, plan: &FaultPlan) -> bool {
     // Both ends of a connection have to be seen.
     let ours = scenario.hosts.iter().all(|host| host.stack == StackKind::Causeway);
     let on_frames = |decision: &Decision| matches!(decision, Decision::Frame { .. });
-    ours && !ipc.is_any() && hosts.iter().all(|ppm| *ppm == 0) && plan.decisions().all(on_frames)
+    let silent = scenario.faults.host.nic.is_clean() && !ipc.is_any();
+    ours && silent && hosts.iter().all(|ppm| *ppm == 0) && plan.decisions().all(on_frames)
 }
 
 /// Getter: some host may find no memory for what it receives.
@@ -184,17 +195,21 @@ fn slack(scenario: &Scenario, plan: &FaultPlan, index: usize) -> Duration {
     }
     for (target, from, until, condition) in plan.spans() {
         let is_ours = target == spec.name || target.split('.').next() == Some(&spec.name);
-        if is_ours
-            && matches!(
-                condition,
-                Condition::Pause
-                    | Condition::NoCarrier
-                    | Condition::Crash
-                    | Condition::DaemonRestart
-            )
-        {
-            nanos += until.saturating_since(from).as_nanos();
+        if !is_ours {
+            continue;
         }
+        nanos += match condition {
+            // The host is told of frames later than they arrive.
+            Condition::Nic(NicTrouble::Coalesced(interval)) => interval.as_nanos(),
+            Condition::Pause
+            | Condition::NoCarrier
+            | Condition::Crash
+            | Condition::DaemonRestart
+            | Condition::Nic(
+                NicTrouble::TxStalled | NicTrouble::NoBuffers | NicTrouble::LateCompletion(_),
+            ) => until.saturating_since(from).as_nanos(),
+            _ => 0,
+        };
     }
     Duration::from_nanos(nanos)
 }
@@ -244,6 +259,15 @@ impl Tap for Watch {
         }
         match delivery {
             Delivery::Received => inner.rings[direction.0].push_back(Waiting::new(frame)),
+            Delivery::Believed => {
+                // The host takes it for what somebody sent.
+                inner.rules.end_calm();
+                inner.rings[direction.0].push_back(Waiting::believed(frame));
+            }
+            Delivery::Refused => {
+                inner.rules.disturbed(at, Packet::parse(frame).ok().as_ref(), true);
+                inner.rings[direction.0].push_back(Waiting::Unreadable);
+            }
             Delivery::RingFull => {
                 inner.rules.disturbed(at, Packet::parse(frame).ok().as_ref(), false);
             }
@@ -297,10 +321,17 @@ mod tests {
         assert!(judges(SCENARIO, ""));
         assert!(judges(SCENARIO, "drop a->b 17\n"));
         assert!(judges(&format!("{SCENARIO}fault = {{ loss_ppm = 5, late_ppm = 5 }}\n"), ""));
-        for decision in ["pause b 1s..2s\n", "no-memory a 3\n", "stripped a->b 1s..2s sack\n"] {
+        for decision in [
+            "pause b 1s..2s\n",
+            "no-memory a 3\n",
+            "sum-bad a.eth0 3\n",
+            "stripped a->b 1s..2s sack\n",
+        ] {
             assert!(!judges(SCENARIO, decision), "{decision}");
         }
-        for fault in ["short_burst_ppm", "no_buffer_ppm", "no_rings_ppm", "no_memory_ppm"] {
+        for fault in
+            ["short_burst_ppm", "no_buffer_ppm", "no_rings_ppm", "no_memory_ppm", "odd_cut_ppm"]
+        {
             assert!(!judges(&format!("{SCENARIO}fault = {{ {fault} = 5 }}\n"), ""), "{fault}");
         }
         let foreign = SCENARIO.replace("name = \"b\",", "name = \"b\", stack = \"textbook\",");

@@ -133,6 +133,9 @@ impl World {
     fn begin(&mut self, place: Place, until: Instant, condition: Condition) {
         match (place, condition) {
             (Place::Direction(id), _) => self.lanes[id.0].begin(self.now, condition),
+            (Place::Nic(host, nic), Condition::Nic(trouble)) => {
+                self.hosts[host.0].nics[nic].begin(trouble);
+            }
             (Place::Nic(host, nic), _) => self.carrier(host, nic, false),
             (Place::Port(relay, port), _) => self.relays[relay.0].relay.set_usable(port, false),
             (Place::Host(id), Condition::ClockAhead(ahead)) => {
@@ -158,6 +161,10 @@ impl World {
     fn end(&mut self, place: Place, condition: Condition) {
         match (place, condition) {
             (Place::Direction(id), _) => self.lanes[id.0].end(condition),
+            (Place::Nic(host, nic), Condition::Nic(trouble)) => {
+                self.hosts[host.0].nics[nic].end(trouble);
+                self.wake_host(host, self.now);
+            }
             (Place::Nic(host, nic), _) => self.carrier(host, nic, true),
             (Place::Port(relay, port), _) => self.relays[relay.0].relay.set_usable(port, true),
             // A monotonic clock does not go back.

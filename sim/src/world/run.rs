@@ -141,6 +141,7 @@ impl World {
             self.lanes[lane.0].settle(now);
             self.waiting.push(self.lanes[lane.back().0].waiting());
         }
+        self.hosts[id.0].nics.iter().for_each(|nic| nic.set_now(now));
         let next = self.hosts[id.0].engine.step(now);
         if self.stats.host_steps.is_multiple_of(STEPS_PER_LOOK) {
             self.look_at_bounds(id);
@@ -156,7 +157,8 @@ impl World {
         for index in 0..self.hosts[id.0].sends_on.len() {
             self.collect(self.hosts[id.0].sends_on[index]);
         }
-        if let Some(at) = next {
+        let shown = self.hosts[id.0].nics.iter().filter_map(|nic| nic.shows_at()).min();
+        if let Some(at) = next.into_iter().chain(shown).min() {
             self.wake_host(id, at);
         }
         self.wake_guests_of(id);
@@ -262,7 +264,10 @@ impl World {
         let (lanes, mut observers, _) = self.observed();
         let passed_on = lanes[id.0].deliver(now, flight, &mut observers);
         match (self.lane_targets[id.0], passed_on) {
-            (Target::Host(host), _) => self.wake_host(host, now),
+            (Target::Host(host), _) => {
+                let at = self.lanes[id.0].shows_at().unwrap_or(now);
+                self.wake_host(host, at);
+            }
             (Target::Relay(relay, port), Some(frame)) => {
                 let mut out = std::mem::take(&mut self.relayed);
                 self.relays[relay.0].relay.handle(now, port, frame, &mut out);
