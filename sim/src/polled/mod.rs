@@ -5,9 +5,9 @@
 
 mod bells;
 mod bounds;
-mod describe;
 #[cfg(test)]
 mod channel_tests;
+mod describe;
 mod host;
 mod host_port;
 mod hostile;

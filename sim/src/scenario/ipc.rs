@@ -54,7 +54,12 @@ impl IpcFaults {
             | Event::ShortBurst
             | Event::NoBuffer
             | Event::NoRings
-            | Event::NoMemory => None,
+            | Event::NoMemory
+            | Event::SumUnknown
+            | Event::SumBad
+            | Event::SumGood
+            | Event::OddCut
+            | Event::GreedyJoin => None,
         }
     }
 }

@@ -6,8 +6,8 @@ use causeway_core::rng::Stream;
 use causeway_core::time::{Duration, Instant};
 
 use super::foreign::{Foreign, foreign_stack};
-use super::links::{self, Queues};
 use super::ipc::Ipc;
+use super::links::{self, Queues};
 use super::long::draw_long;
 use super::nic::Nics;
 use crate::fault::{Condition, Decision, FaultPlan, TcpOption};
@@ -194,8 +194,11 @@ fn write_hosts(
         if let Some((_, stack)) = foreign.filter(|(at, _)| *at == index) {
             let _ = write!(text, ", stack = \"{stack}\"");
         }
-        let (channel, has_channels) =
-            if foreign.is_some_and(|(at, _)| at == index) { Default::default() } else { ipc.host(name) };
+        let (channel, has_channels) = if foreign.is_some_and(|(at, _)| at == index) {
+            Default::default()
+        } else {
+            ipc.host(name)
+        };
         let messages = if has_channels { ", msg_max = 16384" } else { "" };
         let _ = write!(text, ", machnet = {{ syn_attempts_max = 16, retries_max = 64{messages} }}");
         text.push_str(&channel);

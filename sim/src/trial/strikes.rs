@@ -267,7 +267,7 @@ impl Tap for Strikes {
             Delivery::RingFull => inner.frame(direction, frame, &[]),
             Delivery::Believed => {
                 let hosts = inner.directions.get(direction.0).cloned().unwrap_or_default();
-                let any = Excuses { end: true, content: true, numbers: true, unreachable: false };
+                let any = Excuses { end: true, content: true, numbers: true, ..Excuses::default() };
                 inner.strike(&hosts, any);
             }
         }
