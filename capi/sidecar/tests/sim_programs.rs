@@ -1,62 +1,16 @@
 //! Somebody's own program under `causeway sim`: the key-value store of the examples, its bug found, made small and explained.
 #![allow(clippy::unwrap_used, reason = "a test file: its helpers fail the test")]
 
-use std::path::{Path, PathBuf};
+mod examples;
+
 use std::process::Command;
-use std::sync::OnceLock;
 
 use serde_json::Value;
 
+use examples::{examples, preload};
+
 /// Seeds among which the bug has to show.
 const SEEDS: &str = "0..60";
-
-/// The root of the repository.
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
-}
-
-/// Where the tests build.
-fn scratch() -> PathBuf {
-    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("sim-programs")
-}
-
-fn succeed(command: &mut Command) {
-    let output = command.output().unwrap();
-    let printed = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {}\n{printed}", output.status);
-}
-
-/// The preload object, as the build makes it.
-fn preload() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        if let Some(path) = std::env::var_os("CAUSEWAY_VTIME_LIBRARY") {
-            return PathBuf::from(path);
-        }
-        let target = scratch().join("target");
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--package", "causeway-vtime", "--target-dir"]);
-        succeed(cargo.arg(&target).current_dir(root()));
-        target.join("debug/libcauseway_vtime.so")
-    })
-}
-
-/// The directory of the examples, copied, with what their Makefile builds.
-fn examples() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let (from, place) = (root().join("capi/examples"), scratch().join("examples"));
-        std::fs::create_dir_all(place.join("build")).unwrap();
-        for file in ["kv.toml", "kv_fixed.toml"] {
-            std::fs::copy(from.join(file), place.join(file)).unwrap();
-        }
-        let mut make = Command::new("make");
-        make.arg("-C").arg(from).arg("kv").arg(format!("OUT={}", place.join("build").display()));
-        make.arg("CFLAGS=-O2 -std=c11 -Wall -Wextra -Werror").env("PROFILE", "dev");
-        succeed(&mut make);
-        place
-    })
-}
 
 /// Exit status, stdout and stderr of `causeway sim`, called in the directory of the examples.
 fn sim(args: &str) -> (i32, String, String) {
@@ -224,4 +178,24 @@ fn what_is_wrong_with_a_program_is_told_with_its_line() {
     assert!(status == 2 && errors.contains("cannot be used with"), "{errors}");
     assert_eq!(sim("run --scenario kv.toml").0, 2, "it needs a seed");
     std::fs::remove_dir_all(examples().join(own)).unwrap();
+}
+
+/// Seeds of each example, run twice.
+const ALIKE: u64 = 100;
+
+#[test]
+fn each_example_runs_alike_in_each_of_a_hundred_seeds() {
+    for scenario in ["kv.toml", "kv_fixed.toml"] {
+        let of = |jobs: u32| {
+            let options = format!("--seeds 0..{ALIKE} --failures-max {ALIKE} --jobs {jobs} --json");
+            let (_, out, errors) = sim(&format!("swarm --scenario {scenario} {options}"));
+            assert_eq!(errors, "", "{out}");
+            let mut object: Value = serde_json::from_str(out.lines().last().unwrap()).unwrap();
+            object["cpu_seconds"] = Value::Null;
+            object
+        };
+        let first = of(2);
+        assert_eq!((&first["seeds"], &first["complete"]), (&ALIKE.into(), &true.into()), "{first}");
+        assert_eq!(of(1), first, "{scenario}");
+    }
 }
