@@ -4,6 +4,7 @@
 use std::vec;
 
 use super::pair::Rings;
+use crate::error::EndReason;
 use crate::machnet::ack::AckState;
 use crate::machnet::message::SendQueue;
 use crate::machnet::sack::{SackView, view};
@@ -104,6 +105,15 @@ fn a_state_with_a_count_that_no_flow_reaches_is_refused() {
     assert_refused_with(|flow| flow.attempts = 65);
     assert_refused_with(|flow| flow.retries = 65);
     assert_refused_with(|flow| flow.events.extend(vec![FlowEvent::Writable; 1_025]));
+}
+
+#[test]
+fn a_flow_of_which_icmp_says_that_nobody_is_there_waits_for_no_end_of_its_handshake() {
+    let mut passive = Flow::accept(T0, &Config::default(), 0, &handshake(NetFlags::Syn, 0, 0));
+    assert_eq!(passive.poll_transmit(T0).unwrap().header.net_flags, NetFlags::SynAck);
+    assert!(passive.refuse(EndReason::Refused));
+    assert_eq!((passive.state(), passive.poll_transmit(T0)), (FlowState::Closed, None));
+    assert!(!connected().refuse(EndReason::Refused), "who has answered may not be believed");
 }
 
 #[test]
