@@ -159,7 +159,7 @@ impl PathDrawer {
             let count = 1 + self.below(number, Draw::StormCount, STORM_MAX) as u16;
             // At the number that is expected, or beside the window.
             let ahead = self.value(number, Draw::StormAhead);
-            let ahead = if ahead % 2 == 0 { 0 } else { (ahead >> 40) as u32 };
+            let ahead = if ahead.is_multiple_of(2) { 0 } else { (ahead >> 40) as u32 };
             out.push(Fault::Forge(Forgery { kind: ForgeryKind::AckStorm(count), ahead }));
         }
     }
@@ -219,7 +219,8 @@ mod tests {
 
     #[test]
     fn each_kind_is_drawn_alone_with_what_it_needs_and_moves_no_other() {
-        let kinds: [(PathProfile, fn(&Fault) -> bool, usize); 7] = [
+        type Kind = (PathProfile, fn(&Fault) -> bool, usize);
+        let kinds: [Kind; 7] = [
             (
                 PathProfile { hold_ppm: 0, ..ALL },
                 |f| matches!(f, Fault::Hold { frames: 1..=5, at_most } if at_most.as_nanos() == 3_000_000),

@@ -116,8 +116,7 @@ fn a_route_that_changes_in_mid_flow_takes_the_other_path_and_comes_back() {
         assert_eq!(outcome.violation, None);
         let again = Case { plan: outcome.executed.clone(), ..case };
         assert_eq!(run(&again).0.hash, outcome.hash);
-        let carried = *carried.0.borrow();
-        carried
+        *carried.0.borrow()
     };
     let [near, near_back, far, far_back] = carried("");
     assert!(near > 1_000 && near_back > 300 && far + far_back == 0, "{near} {near_back}");
