@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use causeway_core::machnet::MESSAGES_QUEUED_MAX;
+use causeway_channel::Room;
 use causeway_core::port::{Op, SocketId, SocketInfo, Transport};
 
 use crate::channel::{Channel, broken};
@@ -144,18 +144,7 @@ impl State {
     fn may_queue(&mut self, flow: Flow, slot: u32) -> Result<bool, causeway_channel::ChannelFault> {
         let Self { channel, sockets, .. } = self;
         let Some(socket) = sockets.get_mut(&flow.0) else { return Ok(true) };
-        // What was released is looked at once in so many messages, not at each.
-        while socket.unreleased.len() >= MESSAGES_QUEUED_MAX as usize {
-            let released = channel.tx_offset(slot) - channel.tx_unreleased(slot)?;
-            while socket.unreleased.pop_front_if(|end| *end <= released).is_some() {}
-            let full = socket.unreleased.len() >= MESSAGES_QUEUED_MAX as usize;
-            if let Some(&first) = socket.unreleased.front().filter(|_| full)
-                && !channel.want_tx(slot, first)?
-            {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        channel.may_queue(slot, &mut socket.unreleased)
     }
 
     /// Whether `bytes` fit into a stream now; if not, arranges to be woken when they may.
@@ -165,19 +154,9 @@ impl State {
         bytes: u64,
         window: u64,
     ) -> Result<bool, causeway_channel::ChannelFault> {
-        if self.channel.tx_room(slot, window)? >= bytes {
-            return Ok(true);
-        }
-        let window = window.min(self.channel.geometry().window_bytes_max());
-        if self.channel.tx_unreleased(slot)? + bytes > window {
-            let wanted = (self.channel.tx_offset(slot) + bytes).saturating_sub(window);
-            if !self.channel.want_tx(slot, wanted)? {
-                return Ok(false);
-            }
-        }
-        // The window would do, the pool does not: any stream's chunk helps.
-        self.want_pool = true;
-        Ok(self.channel.tx_room(slot, window)? >= bytes)
+        let room = self.channel.await_room(slot, bytes, window)?;
+        self.want_pool |= room == Room::Pooled;
+        Ok(room == Room::Here)
     }
 
     /// The next message, or the end of a flow.

@@ -5,8 +5,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::OwnedFd;
 
-use causeway_channel::{AppChannel, ChannelFault, Grant, MapError};
-use causeway_core::machnet::MESSAGES_QUEUED_MAX;
+use causeway_channel::{AppChannel, ChannelFault, Grant, MapError, Room};
 use causeway_core::port::{ChannelId, Completion, Op, SocketId};
 
 use super::bells::ProgramBells;
@@ -56,35 +55,15 @@ impl Attached {
 
     /// Whether `bytes` fit into a stream now; if not, arranges for a ring when they may.
     fn room_for(&mut self, slot: u32, bytes: u64, window: u64) -> Result<bool, ChannelFault> {
-        if self.channel.tx_room(slot, window)? >= bytes {
-            return Ok(true);
-        }
-        let window = window.min(self.channel.geometry().window_bytes_max());
-        if self.channel.tx_unreleased(slot)? + bytes > window {
-            let wanted = (self.channel.tx_offset(slot) + bytes).saturating_sub(window);
-            if !self.channel.want_tx(slot, wanted)? {
-                return Ok(false);
-            }
-        }
-        self.wants_pool = true;
-        Ok(self.channel.tx_room(slot, window)? >= bytes)
+        let room = self.channel.await_room(slot, bytes, window)?;
+        self.wants_pool |= room == Room::Pooled;
+        Ok(room == Room::Here)
     }
 
     /// Whether the daemon takes one more message, however short; if not, arranges for a ring when it may.
     fn may_queue(&mut self, slot: u32) -> Result<bool, ChannelFault> {
         let Self { channel, unreleased, .. } = self;
-        let queue = unreleased.entry(slot).or_default();
-        while queue.len() >= MESSAGES_QUEUED_MAX as usize {
-            let released = channel.tx_offset(slot) - channel.tx_unreleased(slot)?;
-            while queue.pop_front_if(|end| *end <= released).is_some() {}
-            let full = queue.len() >= MESSAGES_QUEUED_MAX as usize;
-            if let Some(&first) = queue.front().filter(|_| full)
-                && !channel.want_tx(slot, first)?
-            {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        channel.may_queue(slot, unreleased.entry(slot).or_default())
     }
 
     /// Input: everything that the daemon has said.

@@ -16,3 +16,4 @@ mod rx;
 mod tx;
 
 pub use channel::{AppChannel, ChannelFault};
+pub use tx::Room;

@@ -2,12 +2,27 @@
 //!
 //! Chunks are attached when bytes come and taken back when the daemon released all that is in them, so an idle stream holds none.
 
+use std::collections::VecDeque;
+
+use causeway_core::machnet::MESSAGES_QUEUED_MAX;
+
 use super::channel::{AppChannel, AppStream, ChannelFault};
 use crate::armed;
 use crate::cursor;
 use crate::layout;
 use crate::sync::Ordering;
 use crate::table;
+
+/// What [`AppChannel::await_room`] has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// The bytes can be staged now.
+    Here,
+    /// Not before more of the stream is released: its ring says when.
+    Released,
+    /// The stream's window would do, and the pool does not: any stream's chunk helps. To be told to [`AppChannel::arm`].
+    Pooled,
+}
 
 impl AppChannel {
     fn tx_stream(&mut self, slot: u32) -> Option<&mut AppStream> {
@@ -109,6 +124,44 @@ impl AppChannel {
         wanted.store(offset, Ordering::Relaxed);
         armed::arm(self.mapping.u32_at(at + layout::STREAM_TX_WANTED), armed::EVENTS);
         Ok(self.tx_released(slot)? >= offset)
+    }
+
+    /// Command: whether `bytes` fit into a stream now, of which up to `window_bytes` may be unreleased in all; if not, arranges for a
+    /// ring when they may.
+    pub fn await_room(
+        &mut self,
+        slot: u32,
+        bytes: u64,
+        window_bytes: u64,
+    ) -> Result<Room, ChannelFault> {
+        if self.tx_room(slot, window_bytes)? >= bytes {
+            return Ok(Room::Here);
+        }
+        let window = window_bytes.min(self.geometry().window_bytes_max());
+        if self.tx_unreleased(slot)? + bytes > window {
+            let wanted = (self.tx_offset(slot) + bytes).saturating_sub(window);
+            if !self.want_tx(slot, wanted)? {
+                return Ok(Room::Released);
+            }
+        }
+        Ok(if self.tx_room(slot, window)? >= bytes { Room::Here } else { Room::Pooled })
+    }
+
+    /// Command: whether the daemon takes one more message on a flow, however short; if not, arranges for a ring when it may. `ends` are
+    /// the offsets at which the messages end that were not known to be released.
+    pub fn may_queue(&mut self, slot: u32, ends: &mut VecDeque<u64>) -> Result<bool, ChannelFault> {
+        // What was released is looked at once in so many messages, not at each.
+        while ends.len() >= MESSAGES_QUEUED_MAX as usize {
+            let released = self.tx_offset(slot) - self.tx_unreleased(slot)?;
+            while ends.pop_front_if(|end| *end <= released).is_some() {}
+            let full = ends.len() >= MESSAGES_QUEUED_MAX as usize;
+            if let Some(&first) = ends.front().filter(|_| full)
+                && !self.want_tx(slot, first)?
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// The daemon's offset, validated.
