@@ -165,9 +165,10 @@ impl Stack {
         let Kind::Tcp { connection, .. } = &socket.kind else { return None };
         let remote = socket.tuple.remote.address.ip();
         let current = self.path_mtu_now(now, socket.interface, remote);
-        // RFC 5927 §7.2: neither a stranger's number nor a datagram that we could not have sent changes a path.
-        let ours =
-            connection.has_in_flight(SeqNumber(about.rest)) && about.len <= u32::from(current);
+        // RFC 5927 §7.2: neither a stranger's number nor a datagram that we could not have sent changes a path. It may be longer than
+        // what the path is known to carry by now: sent before that, and late.
+        let ours = connection.has_in_flight(SeqNumber(about.rest))
+            && about.len <= self.link_mtu(socket.interface);
         if !ours {
             return None;
         }
@@ -197,6 +198,11 @@ impl Stack {
             return None;
         }
         Some(mtu.saturating_sub(headers as u16))
+    }
+
+    /// Getter: no packet that leaves there is longer.
+    fn link_mtu(&self, interface: IfIndex) -> u32 {
+        self.links[interface.index()].mtu.into()
     }
 
     fn path_mtu_now(&self, now: Instant, interface: IfIndex, remote: IpAddr) -> u16 {
@@ -249,7 +255,7 @@ impl Stack {
                 let hop = self.next_hop(remote);
                 let (Some(hop), Some(_)) = (hop, self.udp_socket(tuple)) else { return false };
                 let current = self.path_mtu_now(now, hop.interface, remote);
-                let ours = remote.is_ipv6() && about.len <= u32::from(current);
+                let ours = remote.is_ipv6() && about.len <= self.link_mtu(hop.interface);
                 ours && self.paths.learn(now, remote, mtu, about.len, current).is_some()
             }
         }

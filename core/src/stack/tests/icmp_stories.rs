@@ -250,6 +250,27 @@ fn a_router_that_needs_smaller_packets_gets_them_at_once_and_the_window_is_not_c
 }
 
 #[test]
+fn a_packet_that_was_sent_before_the_path_was_known_tells_of_it_late() {
+    let mut duo = Duo::new(1 << 20);
+    let (a, _) = duo.connect(Transport::Tcp, 80);
+    duo.a.engine.port_mut().write(a.stream, &[1; 8_000]);
+    duo.a.ask(Op::Kick { socket: a.socket });
+    let lost = sent_by_a(&mut duo);
+    duo.a.nic().inject(&error_about(&lost[0], too_big(1_400)));
+    assert_eq!(longest(&sent_by_a(&mut duo)), 1_400);
+    // It went another way, where less fits, and is longer than anything that is sent by now.
+    duo.a.nic().inject(&error_about(&lost[2], too_big(1_300)));
+    assert_eq!(longest(&sent_by_a(&mut duo)), 1_300);
+    assert_eq!(stats(&duo.a).path_mtus_lowered, 2);
+    // The link has never carried so much.
+    let mut longer = lost[2].clone();
+    longer[ETHERNET_HEADER_LEN + 2..][..2].copy_from_slice(&1_501_u16.to_be_bytes());
+    duo.a.nic().inject(&error_about(&longer, too_big(1_200)));
+    assert_eq!(sent_by_a(&mut duo), Vec::<Vec<u8>>::new());
+    assert_eq!(stats(&duo.a).path_mtus_lowered, 2);
+}
+
+#[test]
 fn what_was_learned_of_a_path_holds_for_every_connection_to_that_host_and_for_ten_minutes() {
     let mut duo = Duo::new(1 << 20);
     let (a, _) = duo.connect(Transport::Tcp, 80);
