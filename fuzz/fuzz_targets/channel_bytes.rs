@@ -6,7 +6,7 @@ use std::sync::Arc;
 use causeway_channel::{
     DaemonChannel, DaemonLane, Doorbells, Geometry, LaneStream, Owner, Wake, handshake,
 };
-use causeway_core::port::{ChannelId, Completion, SocketId, StreamIo, Transport};
+use causeway_core::port::{ChannelId, Completion, SocketId, StreamId, StreamIo, Transport};
 use causeway_fuzz::Bytes;
 use libfuzzer_sys::fuzz_target;
 use rustix::fd::OwnedFd;
@@ -54,6 +54,25 @@ impl World {
         work(&mut self.daemon.stream(slot));
     }
 
+    /// The stack opens a stream.
+    fn open(&mut self) {
+        self.sockets += 1;
+        let socket = SocketId { index: self.sockets, generation: 0 };
+        let transport =
+            if self.sockets.is_multiple_of(2) { Transport::Tcp } else { Transport::Machnet };
+        if let Some(slot) = self.daemon.stream_open(socket, transport, 16 << 10) {
+            // Half of them the application is told of.
+            if self.sockets % 4 < 2 {
+                let channel = ChannelId { index: 0, generation: 0 };
+                let stream = StreamId { channel, slot };
+                let local = ([10, 0, 0, 1], 9).into();
+                let told = Completion::Connecting { tag: 0, socket, stream, local };
+                self.daemon.push_completion(&told);
+            }
+            self.slots.push(slot);
+        }
+    }
+
     fn step(&mut self, bytes: &mut Bytes<'_>) {
         match bytes.u8() % 9 {
             0..=2 => {
@@ -74,16 +93,7 @@ impl World {
                 }
             }
             4 => {
-                self.sockets += 1;
-                let socket = SocketId { index: self.sockets, generation: 0 };
-                let transport = if self.sockets.is_multiple_of(2) {
-                    Transport::Tcp
-                } else {
-                    Transport::Machnet
-                };
-                if let Some(slot) = self.daemon.stream_open(socket, transport, 16 << 10) {
-                    self.slots.push(slot);
-                }
+                self.open();
             }
             5 => {
                 let which = bytes.u8();

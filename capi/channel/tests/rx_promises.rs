@@ -5,7 +5,9 @@
 use std::sync::Arc;
 
 use causeway_channel::{AppChannel, DaemonChannel, DaemonLane, Doorbells, Geometry, Owner, Wake};
-use causeway_core::port::{ChannelId, Completion, RingError, SocketId, StreamIo, Transport};
+use causeway_core::port::{
+    ChannelId, Completion, RingError, SocketId, StreamId, StreamIo, Transport,
+};
 
 const CHUNK: u64 = 4096;
 const FLOOR: u64 = 2 * CHUNK;
@@ -45,9 +47,19 @@ fn world(rx_chunks: u32, streams: u32) -> World {
     World { daemon: daemon.into_lanes().pop().unwrap(), app: AppChannel::map(grant).unwrap() }
 }
 
+/// The application hears of a stream.
+fn tell(daemon: &mut DaemonLane, socket: SocketId, slot: u32) {
+    let stream = StreamId { channel: ChannelId { index: 0, generation: 0 }, slot };
+    let local = ([10, 0, 0, 1], 9).into();
+    daemon.push_completion(&Completion::Connecting { tag: 0, socket, stream, local });
+}
+
 impl World {
     fn open(&mut self, n: u32, transport: Transport) -> Option<u32> {
         let slot = self.daemon.stream_open(socket(n), transport, WINDOW)?;
+        tell(&mut self.daemon, socket(n), slot);
+        self.daemon.flush();
+        assert!(self.app.pop_completion().unwrap().is_some());
         self.app.stream_attach(slot, socket(n)).unwrap();
         Some(slot)
     }

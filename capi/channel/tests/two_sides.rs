@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use causeway_channel::{
-    AppChannel, DaemonChannel, DaemonLane, Doorbells, Geometry, Owner, Poison, Wake, handshake,
+    AppChannel, DaemonChannel, DaemonLane, Doorbells, Geometry, LaneHolds, Owner, Poison, Wake,
+    handshake,
 };
 use causeway_core::port::{
-    ChannelId, Completion, Op, RingError, SocketId, SocketInfo, SocketOption, StreamIo, Transport,
+    ChannelId, Completion, Op, RingError, SocketId, SocketInfo, SocketOption, StreamId, StreamIo,
+    Transport,
 };
 use causeway_core::socket::INFO_WORDS;
 use causeway_core::tcp::congestion::Algorithm;
@@ -63,6 +65,11 @@ fn pair() -> Pair {
 impl Pair {
     fn open(&mut self, socket: SocketId) -> u32 {
         let slot = self.daemon.stream_open(socket, Transport::Machnet, 20_000).unwrap();
+        let stream = StreamId { channel: CHANNEL, slot };
+        let local = ([10, 0, 0, 1], 9).into();
+        self.daemon.push_completion(&Completion::Connecting { tag: 0, socket, stream, local });
+        self.daemon.flush();
+        assert!(self.app.pop_completion().unwrap().is_some());
         self.app.stream_attach(slot, socket).unwrap();
         slot
     }
@@ -199,6 +206,18 @@ fn many_kicks_and_many_readies_travel_as_one() {
     assert_eq!(p.daemon.stream(slot).tx_end(), 15);
     assert!(p.app.pop_completion().unwrap().is_some());
     assert!(p.app.pop_completion().unwrap().is_none());
+}
+
+#[test]
+fn a_slot_that_the_application_was_never_told_of_is_free_when_the_stack_is_done_with_it() {
+    let mut p = pair();
+    for n in 0..100 {
+        let socket = SocketId { index: n, generation: 0 };
+        let slot = p.daemon.stream_open(socket, Transport::Machnet, 20_000).unwrap();
+        p.daemon.stream(slot).rx_commit(0);
+        p.daemon.stream_close(slot);
+        assert_eq!(p.daemon.held(), LaneHolds::default(), "{n}");
+    }
 }
 
 #[test]

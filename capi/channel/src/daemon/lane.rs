@@ -324,6 +324,13 @@ impl DaemonLane {
                 return;
             }
         }
+        if let Completion::Connecting { stream, .. }
+        | Completion::Incoming { stream, .. }
+        | Completion::Bound { stream, .. } = completion
+            && let Some(state) = self.state_mut(stream.slot)
+        {
+            state.told = true;
+        }
         let encoded = proto::encode_completion(completion, slot);
         self.outbox.extend(encoded.entries());
         if self.outbox.len() > OUTBOX_HARD {
@@ -375,6 +382,7 @@ impl DaemonLane {
             socket,
             owner: self.owner,
             open: true,
+            told: false,
             released: false,
             dirty: false,
             tx_written: 0,
@@ -392,12 +400,14 @@ impl DaemonLane {
     }
 
     /// Command: the stack is done with a stream. What was committed stays readable until the
-    /// application lets go; only then is the slot used again.
+    /// application lets go; only then is the slot used again. One that it was never told of is free at once.
     pub fn stream_close(&mut self, slot: u32) {
         let Some(state) = self.state_mut(slot) else { return };
         state.open = false;
-        let released = state.released;
-        if released {
+        let (told, released, socket) = (state.told, state.released, state.socket);
+        if !told {
+            self.release(Some(slot), socket);
+        } else if released {
             self.stream_free(slot);
         } else {
             self.rx_promise(slot);

@@ -25,6 +25,8 @@ pub(super) struct StreamState {
     pub(super) owner: Owner,
     /// The stack still uses them.
     pub(super) open: bool,
+    /// The application was told of them: before that it cannot let go of them.
+    pub(super) told: bool,
     /// The application let go of them.
     pub(super) released: bool,
     /// Its lane holds it in the list of streams that the next flush looks at.
