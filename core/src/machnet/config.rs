@@ -53,6 +53,11 @@ impl Config {
     pub const fn msg_max(&self) -> u32 {
         self.msg_max
     }
+
+    /// Getter: a peer of which nothing is heard counts as dead after so long at most.
+    pub const fn gives_up_within(&self) -> Duration {
+        self.rto_max.saturating_mul(self.retries_max as u64 + 1)
+    }
 }
 
 impl Default for Config {

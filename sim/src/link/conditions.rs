@@ -64,7 +64,7 @@ impl Conditions {
                 Condition::Flap { up, down } if is_down(now, since, up, down) => {
                     return Passage::Swallowed(condition);
                 }
-                Condition::Mtu { bytes, .. } if frame.len() > IP + usize::from(bytes) => {
+                Condition::Mtu { bytes, .. } if packet_len(frame) > usize::from(bytes) => {
                     return Passage::Swallowed(condition);
                 }
                 Condition::Stripped(option) => strip(frame, option),
@@ -83,6 +83,12 @@ impl Conditions {
 }
 
 /// A direction that flaps since `since` is in the second part of a period.
+/// Getter: what a frame carries behind its Ethernet header, and the tag of its VLAN if it has one.
+fn packet_len(frame: &[u8]) -> usize {
+    let tag = if frame.get(12..IP) == Some(&[0x81, 0x00]) { 4 } else { 0 };
+    frame.len().saturating_sub(IP + tag)
+}
+
 fn is_down(now: Instant, since: Instant, up: Duration, down: Duration) -> bool {
     let (up, down) = (u128::from(up.as_nanos()), u128::from(down.as_nanos()));
     u128::from(now.saturating_since(since).as_nanos()) % (up + down).max(1) >= up
@@ -123,6 +129,9 @@ mod tests {
         let narrow = Condition::Mtu { bytes: 60, told: true };
         conditions.begin(Instant::ZERO, narrow);
         assert_eq!(conditions.apply(Instant::ZERO, &mut [0; 14 + 60]), Passage::Passes);
+        let mut tagged = [0; 14 + 4 + 60];
+        tagged[12] = 0x81;
+        assert_eq!(conditions.apply(Instant::ZERO, &mut tagged), Passage::Passes);
         assert_eq!(conditions.apply(Instant::ZERO, &mut [0; 14 + 61]), Passage::Swallowed(narrow));
         conditions.begin(Instant::ZERO, Condition::Partition);
         assert_eq!(

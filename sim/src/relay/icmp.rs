@@ -50,7 +50,7 @@ pub fn error(frame: &[u8], router: IpAddr, told: Told) -> Option<Vec<u8>> {
     let (header_len, most) = if ip.is_v4() { (20, ERROR_MAX_V4) } else { (40, ERROR_MAX_V6) };
     let quoted = ip.total_len().min(most - header_len - 8);
     let len = 8 + quoted;
-    let mut bytes = Vec::with_capacity(ETHERNET + header_len + len);
+    let mut bytes = Vec::with_capacity(ETHERNET + 4 + header_len + len);
     bytes.extend(packet.link.source);
     bytes.extend(packet.link.destination);
     match (router, ip.source) {
@@ -75,6 +75,11 @@ pub fn error(frame: &[u8], router: IpAddr, told: Told) -> Option<Vec<u8>> {
     bytes.extend(rest.to_be_bytes());
     bytes.extend(&frame[ip.at..ip.at + quoted]);
     repair(&mut bytes);
+    // It goes back over the VLAN that the frame came by.
+    if let Some(vlan) = packet.link.vlan {
+        let [high, low] = vlan.to_be_bytes();
+        bytes.splice(12..12, [0x81, 0x00, high, low]);
+    }
     Some(bytes)
 }
 

@@ -229,6 +229,11 @@ fn nothing_is_said_about_errors_groups_and_what_nobody_sent() {
     ] {
         assert!(error(&datagram(from, to, 9, 10, true), router, Told::NoRoute).is_none());
     }
+    let mut tagged = plain.clone();
+    tagged.splice(12..12, [0x81, 0x00, 0x20, 0x05]);
+    let mut expected = error(&plain, router, Told::NoRoute).expect("it is told");
+    expected.splice(12..12, [0x81, 0x00, 0x20, 0x05]);
+    assert_eq!(error(&tagged, router, Told::NoRoute), Some(expected), "over the same VLAN");
     let mut to_all = plain;
     to_all[..6].fill(0xff);
     assert!(error(&to_all, router, Told::NoRoute).is_none());

@@ -20,6 +20,18 @@ pub(super) fn draw_long(seed: u64, draw: &mut Draw) -> Case {
     // Frames of the path, and of the queue. Who shares has some fifty epochs, of half a window of round trips each.
     let path = draw.between(16, if shares { 28 } else { 40 });
     let rate = path * FRAME_BYTES * 8 * 1_000 / (2 * delay_us);
+    // A queue that drops what comes when it is full strikes, of two flows of one rhythm, the same one again and again (phase effects: Floyd and
+    // Jacobson, On Traffic Phase Effects in Packet-Switched Gateways, 1992). One that drops early and at random does not.
+    let queue = if shares {
+        let (least, most) = (path / 2, 2 * path);
+        format!(
+            "queue = \"red\", queue_frames = {}, red = {{ min_frames = {least}, max_frames = {most}, \
+             max_ppm = 20000, weight_shift = 6 }}",
+            3 * path
+        )
+    } else {
+        format!("queue = \"drop-tail\", queue_frames = {path}")
+    };
     let each = if shares { 8_000_000 } else { 3_500_000 };
     let mut tcp = format!("congestion = \"{algorithm}\"");
     for (percent, setting) in [(20, "timestamps = false"), (20, "pacing = true")] {
@@ -38,7 +50,7 @@ pub(super) fn draw_long(seed: u64, draw: &mut Draw) -> Case {
     let _ = writeln!(
         text,
         "]\nlink = [\n  {{ between = [\"a\", \"b\"], rate_kbit_s = {rate}, delay_us = {delay_us}, \
-         queue = \"drop-tail\", queue_frames = {path} }},\n]\nflow = ["
+         {queue} }},\n]\nflow = ["
     );
     for flow in 0..flows {
         let start = 2 + 7 * flow;

@@ -17,13 +17,16 @@ pub fn excuses(scenario: &Scenario, plan: &FaultPlan) -> Excuses {
         // Address resolution gives up long before TCP does (RFC 4861 §10: three attempts, a second apart).
         unreachable: scenario.draws || !plan.is_empty(),
         refused: ipc::may_begin_late(scenario, plan),
+        half_open: false,
     };
     for decision in plan.decisions() {
         match decision {
             Decision::Frame { fault: Fault::Forge(Forgery { kind, .. }), .. } => {
                 // A reset may guess right, and so may a byte.
                 excuses.end = true;
-                excuses.content |= *kind == ForgeryKind::Data;
+                let data = *kind == ForgeryKind::Data;
+                excuses.content |= data;
+                excuses.numbers |= data;
             }
             Decision::Frame { fault: Fault::Corrupt { repaired, .. }, .. } => {
                 excuses.content |= repaired;

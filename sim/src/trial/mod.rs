@@ -5,6 +5,7 @@ mod build;
 mod case;
 mod excuse;
 mod foreign;
+mod forgotten;
 mod host;
 mod ipc;
 #[cfg(test)]

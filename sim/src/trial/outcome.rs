@@ -1,11 +1,14 @@
 //! A run, and what came of it.
 
+use std::cell::OnceCell;
+
 use causeway_core::time::{Duration, Instant};
 
 use super::bottleneck::Bottleneck;
 use super::build::{Built, TrialError, build};
 use super::case::Case;
 use super::foreign;
+use super::forgotten;
 use super::pace;
 use super::panic::{Caught, catch};
 use super::programs::Closures;
@@ -14,7 +17,7 @@ use super::watch::Watch;
 use crate::fault::{FaultPlan, Live};
 use crate::scenario::{Scenario, StackKind};
 use crate::tap::Tap;
-use crate::workload::{Ledger, SharedLedger, Violation, foreign_signature};
+use crate::workload::{SharedLedger, Violation, foreign_signature};
 use crate::world::{Stop, World};
 
 /// After so long without programs nothing is left of them: TIME-WAIT takes up to 240 s, an orphan lingers for less.
@@ -299,11 +302,11 @@ impl Work<'_> {
                 Stop::Told => return None,
                 // Numbers that something changed under checksums that fit keep a connection from going on: a timestamp that is ahead,
                 // say, makes all that follow old (RFC 7323 5.3).
-                Stop::Idle | Stop::TimeUp if self.may_be_unfinished(world.now()) => {}
+                Stop::Idle | Stop::TimeUp if self.may_be_unfinished(world) => {}
                 Stop::Idle => {
                     let late = self.late(world, Instant::from_nanos(u64::MAX)).join(", ");
                     let words = format!("nothing is left to happen, and {late}{}", self.why(world));
-                    let signature = self.signature(world.now(), "O6.deadlock");
+                    let signature = self.signature(world, "O6.deadlock");
                     return violation(world, &signature, words);
                 }
                 Stop::TimeUp => {
@@ -313,7 +316,7 @@ impl Work<'_> {
                         let late = late.join(", ");
                         let why = self.why(world);
                         let words = format!("{seconds} s after the last fault {late}{why}");
-                        let signature = self.signature(world.now(), "O7.unfinished");
+                        let signature = self.signature(world, "O7.unfinished");
                         return violation(world, &signature, words);
                     }
                 }
@@ -323,30 +326,61 @@ impl Work<'_> {
     }
 
     /// What it is called that flows or programs are not done: a difference between two stacks where every one of them is between two.
-    fn signature(&self, now: Instant, rule: &str) -> String {
+    fn signature(&self, world: &World, rule: &str) -> String {
         let programs = 0..self.scenario.programs.len();
         if programs.into_iter().any(|program| self.roster.is_awaited(program)) {
             return rule.to_owned();
         }
         let ledger = self.ledger.borrow();
-        let stacks = owed(&ledger, now).into_iter().map(|flow| ledger.flows()[flow].foreign);
+        let owed = self.owed(world);
+        let stacks = owed.into_iter().map(|flow| ledger.flows()[flow].foreign);
         foreign_signature(stacks.min().flatten(), rule)
     }
 
     /// Getter: whatever is not done need not be.
-    fn may_be_unfinished(&self, now: Instant) -> bool {
+    fn may_be_unfinished(&self, world: &World) -> bool {
         // What excuses programs, an end that they did not expect, does not excuse flows: they know that they ended.
         let programs = !self.scenario.programs.is_empty() && self.roster.may_be_unfinished();
+        programs || !self.ledger.borrow().is_done() && self.owed(world).is_empty()
+    }
+
+    /// The flows that are not done and have to be, by what has happened until now.
+    fn owed(&self, world: &World) -> Vec<usize> {
         let ledger = self.ledger.borrow();
-        programs || !ledger.is_done() && owed(&ledger, now).is_empty()
+        let sockets = OnceCell::new();
+        let forgotten = |flow: usize| {
+            let sockets = sockets.get_or_init(|| world.describe());
+            forgotten::is_half_open(self.scenario, flow, sockets)
+        };
+        let owes = |flow: &usize| {
+            let excuses = ledger.excuses(*flow, world.now());
+            ledger.is_expected(*flow)
+                && ledger.flows()[*flow].pardon.is_none()
+                && !excuses.numbers
+                && !(excuses.half_open && world.is_at_rest() && forgotten(*flow))
+        };
+        (0..ledger.flows().len()).filter(owes).collect()
+    }
+
+    /// The same in words.
+    fn unfinished(&self, world: &World) -> Vec<String> {
+        let ledger = self.ledger.borrow();
+        let words = self.owed(world).into_iter().map(|flow| {
+            let [client, server] = ledger.flows()[flow].received;
+            let number = flow + 1;
+            format!("flow {number} is not done (client received {client} bytes, server {server})")
+        });
+        words.collect()
+    }
+
+    /// The port of a flow's server.
+    fn port(&self, flow: usize) -> u16 {
+        self.scenario.flows[flow].address(flow).port()
     }
 
     /// The sockets of what is not done, in words.
     fn why(&self, world: &World) -> String {
-        let ledger = self.ledger.borrow();
-        let owed = owed(&ledger, world.now());
-        let servers: Vec<u16> =
-            owed.into_iter().map(|flow| self.scenario.flows[flow].address(flow).port()).collect();
+        let servers: Vec<u16> = self.owed(world).into_iter().map(|flow| self.port(flow)).collect();
         let all = !self.scenario.programs.is_empty();
         let sockets = world.describe().into_iter().filter_map(|(host, socket)| {
             let is_theirs = socket.ports.iter().any(|port| servers.contains(port));
@@ -360,7 +394,7 @@ impl Work<'_> {
     fn late(&self, world: &World, at: Instant) -> Vec<String> {
         let mut late = Vec::new();
         if self.done_by <= at {
-            late.extend(unfinished(self.ledger, world.now()));
+            late.extend(self.unfinished(world));
         }
         let waiting = world.unfinished_guests();
         for (index, program) in self.scenario.programs.iter().enumerate() {
@@ -375,26 +409,6 @@ impl Work<'_> {
         }
         late
     }
-}
-
-/// The flows that are not done and have to be, by what has happened until `now`.
-fn owed(ledger: &Ledger, now: Instant) -> Vec<usize> {
-    let pardoned = |flow: usize| ledger.flows()[flow].pardon.is_some();
-    let owes = |flow: &usize| {
-        ledger.is_expected(*flow) && !pardoned(*flow) && !ledger.excuses(*flow, now).numbers
-    };
-    (0..ledger.flows().len()).filter(owes).collect()
-}
-
-/// The same in words.
-fn unfinished(ledger: &SharedLedger, now: Instant) -> Vec<String> {
-    let ledger = ledger.borrow();
-    let words = owed(&ledger, now).into_iter().map(|flow| {
-        let [client, server] = ledger.flows()[flow].received;
-        let number = flow + 1;
-        format!("flow {number} is not done (client received {client} bytes, server {server})")
-    });
-    words.collect()
 }
 
 #[cfg(test)]

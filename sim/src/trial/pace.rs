@@ -11,7 +11,8 @@
 //! least retransmission timeout, `rto`, which is the worst that congestion control may make of it; and `grace` what timers cost before a round trip is known, and delayed acknowledgements.
 //!
 //! After the last fault a flow waits for its next attempt first: a timer that doubled during faults that lasted so long is over within
-//! three times as long, or within its maximum. Then it has what a clean run has, [`PATIENCE`] times: what was lost comes again.
+//! three times as long, or within its maximum. Where a daemon forgot the flows of its host, Machnet's ends give up on their peers first, each after
+//! its retries: nobody tells them. Then it has what a clean run has, [`PATIENCE`] times: what was lost comes again.
 
 use causeway_core::time::{Duration, Instant};
 
@@ -181,6 +182,16 @@ fn cripples(scenario: &Scenario, plan: &FaultPlan) -> bool {
     scenario.faults.link.strip_ppm > 0 || plan.decisions().any(scaling)
 }
 
+/// Getter: until what Machnet sends to a daemon that forgot the flow is given up.
+fn given_up(scenario: &Scenario, plan: &FaultPlan) -> Duration {
+    let restarts = plan.spans().any(|(.., condition)| condition == Condition::DaemonRestart);
+    if !restarts || scenario.flows.iter().all(|flow| flow.kind != FlowKind::Message) {
+        return Duration::ZERO;
+    }
+    let hosts = scenario.hosts.iter().map(|host| host.config.machnet().gives_up_within());
+    hosts.max().unwrap_or_default()
+}
+
 /// Getter: when every flow is done where nothing goes wrong any more from `healed` on: at the latest when the scenario says.
 pub(super) fn done_by(scenario: &Scenario, plan: &FaultPlan, healed: Instant) -> Instant {
     let limit = healed + scenario.rules.limit;
@@ -194,7 +205,7 @@ pub(super) fn done_by(scenario: &Scenario, plan: &FaultPlan, healed: Instant) ->
         (faults.saturating_mul(3) + initial.saturating_mul(2))
             .min(most.max(Duration::from_secs(60)))
     });
-    let waits = waits.max().unwrap_or_default();
+    let waits = waits.max().unwrap_or_default() + given_up(scenario, plan);
     limit.min(healed.max(begun(scenario)) + waits + clean(scenario).saturating_mul(PATIENCE))
 }
 
@@ -252,6 +263,19 @@ mod tests {
         let plan = "causeway fault plan 2\nstrip s->a 3 window-scale\n".parse().expect("a plan");
         assert_eq!(done_by(&of(""), &plan, Instant::ZERO), Instant::ZERO + seconds(600));
         assert_eq!(clean_by(&of("")), Instant::ZERO + clean(&of("")) + Duration::from_millis(500));
+    }
+
+    #[test]
+    fn a_machnet_flow_that_a_daemon_forgot_is_given_up_first() {
+        let by = |flow: &str, plan: &str| {
+            let plan = format!("causeway fault plan 2\n{plan}").parse().expect("a plan");
+            done_by(&scenario("delay_us = 1000", flow, ""), &plan, Instant::ZERO)
+        };
+        let message = FLOW.replace("stream", "message").replace("1200000", "1200");
+        let more =
+            |flow: &str| by(flow, "daemon-restart a 1ms..2ms\n").saturating_since(by(flow, ""));
+        assert_eq!(more(&message), Duration::from_secs(33), "ten retries of three seconds");
+        assert_eq!(more(FLOW), Duration::ZERO, "TCP is told with a reset");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! | a byte changed under checksums that fit, behind the ports of a segment; a forged packet | the flow of that segment |
 //! | the same in another place or another packet; a wrong checksum that a NIC called right | the flows of the hosts at that link |
 //! | no rings, no memory; a crash or a restart of the daemon that has begun | the flows of that host |
+//! | the last | an end of a flow of that host may wait for ever, when the other is forgotten |
 //! | acknowledgements ahead of what was received | the flows of the hosts of that direction |
 //! | address resolution lost, or without a buffer; anything that is so for a while | the flows of those hosts may find their peer unreachable |
 //! | a byte of a station's address changed, or of address resolution | every flow may |
@@ -102,7 +103,8 @@ const fn of_condition(condition: Condition) -> Excuses {
     let ahead = matches!(condition, Condition::AckAhead(_));
     let end = ahead || matches!(condition, Condition::Crash | Condition::DaemonRestart);
     // What was acknowledged and did not arrive is nobody's any more.
-    Excuses { end, content: ahead, numbers: ahead, unreachable: true, refused: false }
+    let half_open = matches!(condition, Condition::DaemonRestart);
+    Excuses { end, content: ahead, numbers: ahead, unreachable: true, refused: false, half_open }
 }
 
 impl Strikes {
@@ -151,6 +153,7 @@ const fn both(a: Excuses, b: Excuses) -> Excuses {
         numbers: a.numbers || b.numbers,
         unreachable: a.unreachable || b.unreachable,
         refused: a.refused || b.refused,
+        half_open: a.half_open || b.half_open,
     }
 }
 
@@ -225,17 +228,24 @@ fn resolves(packet: &Packet<'_>) -> bool {
 
 /// What a fault excuses, and the first byte of the frame that it changes; `None` for one that changes nothing that anybody believes.
 const fn of_fault(fault: Fault) -> Option<(Excuses, u32)> {
-    let none =
-        Excuses { end: false, content: false, numbers: false, unreachable: false, refused: false };
+    let none = Excuses {
+        end: false,
+        content: false,
+        numbers: false,
+        unreachable: false,
+        refused: false,
+        half_open: false,
+    };
     match fault {
         Fault::Corrupt { offset, repaired, .. } => {
             let excuses = Excuses { end: repaired, content: repaired, numbers: repaired, ..none };
             Some((excuses, offset))
         }
-        // A reset may guess right, and so may a byte. It is of the flow of the frame that it follows.
+        // A reset may guess right, and so may a byte; of one that did, the number is what later windows are measured by (SND.WL1, RFC 9293
+        // 3.10.7.4). It is of the flow of the frame that it follows.
         Fault::Forge(Forgery { kind, .. }) => {
-            let content = matches!(kind, ForgeryKind::Data);
-            Some((Excuses { end: true, content, ..none }, u32::MAX))
+            let data = matches!(kind, ForgeryKind::Data);
+            Some((Excuses { end: true, content: data, numbers: data, ..none }, u32::MAX))
         }
         _ => None,
     }
@@ -300,8 +310,14 @@ mod tests {
         [0, 1, 2].map(|flow| strikes.excuses(flow, outcome.ended_at))
     }
 
-    const NONE: Excuses =
-        Excuses { end: false, content: false, numbers: false, unreachable: false, refused: false };
+    const NONE: Excuses = Excuses {
+        end: false,
+        content: false,
+        numbers: false,
+        unreachable: false,
+        refused: false,
+        half_open: false,
+    };
     const DEAF: Excuses = Excuses { unreachable: true, ..NONE };
 
     #[test]
@@ -309,9 +325,8 @@ mod tests {
         assert_eq!(excused("drop a->s 9"), [NONE; 3], "a lost segment excuses nothing");
         let end = Excuses { end: true, ..NONE };
         assert_eq!(excused("forge a->s 9 rst 0"), [end, NONE, NONE]);
-        let data = Excuses { end: true, content: true, ..NONE };
-        assert_eq!(excused("forge a->s 9 data 900000"), [data, NONE, NONE]);
         let all = Excuses { end: true, content: true, numbers: true, ..NONE };
+        assert_eq!(excused("forge a->s 9 data 900000"), [all, NONE, NONE]);
         assert_eq!(excused("corrupt a->s 9 byte 300 xor 0x40 repaired"), [all, NONE, NONE]);
         assert_eq!(excused("corrupt a->s 9 byte 300 xor 0x40"), [NONE; 3], "the checksum tells");
         // Its port is another: it may be a segment of any flow of a.

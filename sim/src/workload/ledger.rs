@@ -53,6 +53,8 @@ pub struct Excuses {
     pub unreachable: bool,
     /// Servers may begin late, so that clients find nobody.
     pub refused: bool,
+    /// One of their ends may have been forgotten, of which another that only waits is never told (RFC 9293 3.5.1).
+    pub half_open: bool,
 }
 
 /// Knows what a flow need not do.
