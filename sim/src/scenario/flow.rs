@@ -3,8 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use causeway_core::time::{Duration, Instant};
-use causeway_server::config::ConfigError;
 use causeway_server::config::document::{Integer, Source, word};
+use causeway_server::config::{ConfigError, InterfaceConfig};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -16,6 +16,7 @@ pub(super) struct RawFlow {
     kind: Spanned<String>,
     from: Spanned<String>,
     to: Spanned<String>,
+    interface: Option<Spanned<String>>,
     bytes: Option<Spanned<i128>>,
     reply_bytes: Option<Spanned<i128>>,
     count: Option<Spanned<i128>>,
@@ -110,18 +111,7 @@ impl RawFlow {
             let advice = "give it streams or requests without ipv6, from or to another host";
             return Err(source.error("flow.kind", self.kind.span(), problem.to_owned(), advice));
         }
-        let mut addresses = hosts[to].config.interfaces().iter().flat_map(|i| i.addresses());
-        let address = addresses.find(|address| address.addr().is_ipv6() == wanted);
-        let address: IpAddr = address.map(|address| address.addr()).ok_or_else(|| {
-            let version = if wanted { "IPv6" } else { "IPv4" };
-            let problem = format!("{:?} has no {version} address", self.to.get_ref());
-            source.error(
-                "flow.to",
-                self.to.span(),
-                problem,
-                "add one, or choose the other with ipv6",
-            )
-        })?;
+        let address = self.address(source, &hosts[to])?;
         let bytes = BYTES.check_u64(source, self.bytes.as_ref())?;
         let reply_bytes = REPLY_BYTES.check_u64(source, self.reply_bytes.as_ref())?;
         let empty = |key, problem: &str| {
@@ -150,6 +140,30 @@ impl RawFlow {
             count: COUNT.check_u64(source, self.count.as_ref())?,
             starts_at: Instant::ZERO + Duration::from_millis(start),
             piece_bytes: PIECE_BYTES.check_u32(source, self.piece_bytes.as_ref())? as usize,
+        })
+    }
+
+    /// The address of `host` that is called: the first of its version, on the interface that is named if one is.
+    fn address(&self, source: &Source<'_>, host: &HostSpec) -> Result<IpAddr, ConfigError> {
+        let (to, interfaces) = (self.to.get_ref(), host.config.interfaces());
+        let name = self.interface.as_ref().map(|name| name.get_ref().as_str());
+        let is_it = |interface: &&InterfaceConfig| name.is_none_or(|it| it == interface.name());
+        if let Some(given) =
+            self.interface.as_ref().filter(|_| !interfaces.iter().any(|i| is_it(&i)))
+        {
+            let problem = format!("{to:?} has no interface {:?}", given.get_ref());
+            let advice = "name one of its interfaces, or leave it out";
+            return Err(source.error("flow.interface", given.span(), problem, advice));
+        }
+        let wants_v6 = self.ipv6.unwrap_or(false);
+        let mut addresses = interfaces.iter().filter(is_it).flat_map(|i| i.addresses());
+        let address = addresses.find(|address| address.addr().is_ipv6() == wants_v6);
+        address.map(|address| address.addr()).ok_or_else(|| {
+            let version = if wants_v6 { "IPv6" } else { "IPv4" };
+            let place = name.map_or_else(String::new, |name| format!(" on {name:?}"));
+            let problem = format!("{to:?} has no {version} address{place}");
+            let advice = "add one, or choose the other with ipv6";
+            source.error("flow.to", self.to.span(), problem, advice)
         })
     }
 }

@@ -50,6 +50,16 @@ pub enum LinkEnd {
     Router(usize, usize),
 }
 
+impl LinkEnd {
+    /// Getter: what frames can go between: a router passes packets on, so that all of its interfaces are one; a host does not.
+    pub const fn whole(self) -> Self {
+        match self {
+            Self::Router(router, _) => Self::Router(router, 0),
+            Self::Host(..) | Self::Switch(_) => self,
+        }
+    }
+}
+
 /// A link.
 #[derive(Clone, Debug)]
 pub struct LinkSpec {

@@ -236,6 +236,24 @@ loss_ppm = 10000
     }
 
     #[test]
+    fn a_flow_goes_to_the_interface_that_it_names() {
+        let second =
+            "[[host.interface]]\nname = \"eth1\"\naddresses = [\"10.1.0.2/24\"]\n\n[[link]]";
+        let text = EXAMPLE.replacen("[[link]]", second, 1);
+        let server = |text: &str| {
+            Scenario::parse("x.toml", text)
+                .map(|scenario| scenario.flows[0].server.ip().to_string())
+        };
+        assert_eq!(server(&text).as_deref(), Ok("10.0.0.2"));
+        let other = text.replace("to = \"b\"", "to = \"b\"\ninterface = \"eth1\"");
+        assert_eq!(server(&other).as_deref(), Ok("10.1.0.2"));
+        let v6 = other.replace("bytes = 30000", "ipv6 = true");
+        let error = server(&v6).expect_err("it has none").to_string();
+        let expected = "x.toml:27: flow.to: \"b\" has no IPv6 address on \"eth1\"";
+        assert!(error.starts_with(expected), "{error}");
+    }
+
+    #[test]
     fn what_is_wrong_is_told_with_its_line_and_key() {
         let cases = [
             ("name = \"b\"", "name = \"a\"", "x.toml:8: host.name: \"a\" is the name of something"),
@@ -279,6 +297,11 @@ loss_ppm = 10000
                 "x.toml:9: host.port: a textbook host",
             ),
             ("to = \"b\"", "to = \"q\"", "x.toml:23: flow.to: there is no host \"q\""),
+            (
+                "to = \"b\"",
+                "to = \"b\"\ninterface = \"eth1\"",
+                "x.toml:24: flow.interface: \"b\" has no interface \"eth1\"",
+            ),
             ("loss_ppm = 10000", "loss_ppm = -1", "x.toml:27: fault.loss_ppm: -1 is out of range"),
             ("loss_ppm = 10000", "loss = 1", "x.toml:27: fault.loss: unknown key"),
             (

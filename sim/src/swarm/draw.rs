@@ -6,6 +6,7 @@ use causeway_core::rng::Stream;
 use causeway_core::time::{Duration, Instant};
 
 use super::foreign::{Foreign, foreign_stack};
+use super::homes::Homes;
 use super::ipc::Ipc;
 use super::links::{self, Queues};
 use super::long::draw_long;
@@ -80,10 +81,14 @@ pub fn draw(seed: u64) -> Case {
     // The last host is not Causeway.
     let foreign = foreign_stack(seed).map(|stack| (hosts - 1, stack));
     let mut ipc = Ipc::new(seed);
-    write_hosts(&mut text, &mut Draw::new(seed, 1), layout, (hosts, foreign), mtu, &mut ipc);
-    write_links(&mut text, (&mut Draw::new(seed, 2), &mut Queues::new(seed)), layout, hosts);
+    let mut homes = Homes::new(seed, hosts, foreign, layout == Layout::Star);
+    let who = (hosts, foreign, &homes);
+    write_hosts(&mut text, &mut Draw::new(seed, 1), layout, who, mtu, &mut ipc);
+    let links = (hosts, homes.links());
+    write_switches(&mut text, layout, &homes);
+    write_links(&mut text, (&mut Draw::new(seed, 2), &mut Queues::new(seed)), layout, links);
     let path = write_router(&mut text, &mut Draw::new(seed, 7), layout, hosts, mtu);
-    write_flows(&mut text, &mut Draw::new(seed, 3), (hosts, foreign), path);
+    write_flows(&mut text, &mut Draw::new(seed, 3), (hosts, foreign, &mut homes), path);
     let clean = shape.chance(20);
     // Datagram protocols give up after a while; nothing lasts that long.
     let heal_ms = shape.between(200, 6_000);
@@ -96,14 +101,17 @@ pub fn draw(seed: u64) -> Case {
     let mut plan = FaultPlan::new();
     if !clean {
         draw_spans(&mut plan, &mut Draw::new(seed, 5), hosts, layout, heal_ms);
-        let pairs: Vec<_> = (0..hosts).map(|host| (NAMES[host], layout.other_end(host))).collect();
+        let pairs = (0..hosts).map(|host| (NAMES[host], layout.other_end(host)));
+        let pairs: Vec<_> = pairs.chain(homes.links()).collect();
         links::draw_spans(&mut plan, seed, &pairs, heal_ms);
         if layout == Layout::Detour {
             links::draw_detours(&mut plan, seed, heal_ms);
         }
         ipc.add_spans(&mut plan, heal_ms);
         let nics = NAMES[..hosts].iter().map(|name| format!("{name}.eth0"));
+        let nics = nics.chain(homes.nics().map(str::to_owned));
         super::nic::draw_spans(&mut plan, seed, &nics.collect::<Vec<_>>(), heal_ms, false);
+        homes.draw_spans(&mut plan, heal_ms);
     }
     Case { seed, failed: None, scenario: text, plan }
 }
@@ -161,7 +169,7 @@ fn write_hosts(
     text: &mut String,
     draw: &mut Draw,
     layout: Layout,
-    (hosts, foreign): (usize, Option<Foreign>),
+    (hosts, foreign, homes): (usize, Option<Foreign>, &Homes),
     mtu: u64,
     ipc: &mut Ipc,
 ) {
@@ -177,7 +185,8 @@ fn write_hosts(
         let _ = write!(
             text,
             "  {{ name = \"{name}\", interface = [{{ name = \"eth0\", mtu = {mtu}, {vlan}\
-             addresses = [\"10.0.{link}.{octet}/24\", \"{prefix}{octet}/64\"] }}]"
+             addresses = [\"10.0.{link}.{octet}/24\", \"{prefix}{octet}/64\"] }}{}]",
+            homes.interface(index, mtu)
         );
         if routed {
             let _ = write!(
@@ -253,15 +262,21 @@ fn write_tcp(tcp: &mut Vec<String>, draw: &mut Draw) {
     }
 }
 
+fn write_switches(text: &mut String, layout: Layout, homes: &Homes) {
+    let names = (layout == Layout::Star).then_some("s").into_iter().chain(homes.switch());
+    let names: Vec<String> = names.map(|name| format!("{{ name = \"{name}\" }}")).collect();
+    if !names.is_empty() {
+        let _ = writeln!(text, "switch = [{}]", names.join(", "));
+    }
+}
+
+/// Links of so many hosts, and between others.
 fn write_links(
     text: &mut String,
     (draw, queues): (&mut Draw, &mut Queues),
     layout: Layout,
-    hosts: usize,
+    (hosts, others): (usize, Vec<(&str, &str)>),
 ) {
-    if layout == Layout::Star {
-        text.push_str("switch = [{ name = \"s\" }]\n");
-    }
     text.push_str("link = [\n");
     let links = if layout == Layout::Pair { 1 } else { hosts };
     let mut ends: Vec<(&str, &str)> =
@@ -269,6 +284,7 @@ fn write_links(
     if layout == Layout::Detour {
         ends.extend(links::BETWEEN_ROUTERS);
     }
+    ends.extend(others);
     for (from, to) in ends {
         let rate = draw.magnitude(1_000, 10_000_000);
         let delay = draw.magnitude(1, 100_000);
@@ -289,7 +305,7 @@ fn write_links(
 fn write_flows(
     text: &mut String,
     draw: &mut Draw,
-    (hosts, foreign): (usize, Option<Foreign>),
+    (hosts, foreign, homes): (usize, Option<Foreign>, &mut Homes),
     mtu: u64,
 ) {
     text.push_str("flow = [\n");
@@ -301,13 +317,14 @@ fn write_flows(
         let hop = if is_foreign(from) { hop.max(1) } else { hop };
         let to = (from + hop) % hosts;
         let tcp_v4 = is_foreign(from) || is_foreign(to);
+        let interface = homes.flow(from, to);
         let (from, to) = (NAMES[from], NAMES[to]);
         let kind = draw.of(&["stream", "stream", "stream", "request", "message", "datagram"]);
         // Machnet needs a link of 1,500 bytes.
         let kind = if kind == "message" && mtu < 1_500 { "datagram" } else { kind };
         let parcels = matches!(kind, "message" | "datagram");
         let kind = if parcels && tcp_v4 { "request" } else { kind };
-        let _ = write!(text, "  {{ kind = \"{kind}\", from = \"{from}\", to = \"{to}\"");
+        let _ = write!(text, "  {{ kind = \"{kind}\", from = \"{from}\", to = \"{to}\"{interface}");
         let (bytes, reply) = match kind {
             "stream" => {
                 let reply = if draw.chance(40) { draw.magnitude(1, 200_000) } else { 0 };

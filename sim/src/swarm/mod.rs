@@ -4,6 +4,7 @@ mod around;
 mod campaign;
 mod draw;
 mod foreign;
+mod homes;
 mod ipc;
 mod links;
 mod long;

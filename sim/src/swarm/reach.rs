@@ -33,7 +33,7 @@ fn reaches_server(scenario: &Scenario, islands: &[Vec<LinkEnd>], flow: &FlowSpec
 fn islands(scenario: &Scenario) -> Vec<Vec<LinkEnd>> {
     let mut islands: Vec<Vec<LinkEnd>> = Vec::new();
     for link in &scenario.links {
-        let ends = link.ends.map(whole);
+        let ends = link.ends.map(LinkEnd::whole);
         let touches = |island: &Vec<LinkEnd>| ends.iter().any(|end| island.contains(end));
         let (touched, mut rest): (Vec<_>, Vec<_>) = islands.into_iter().partition(touches);
         let mut island: Vec<LinkEnd> = touched.into_iter().flatten().collect();
@@ -42,14 +42,6 @@ fn islands(scenario: &Scenario) -> Vec<Vec<LinkEnd>> {
         islands = rest;
     }
     islands
-}
-
-/// A router passes packets on: all of its interfaces are one.
-const fn whole(end: LinkEnd) -> LinkEnd {
-    match end {
-        LinkEnd::Router(router, _) => LinkEnd::Router(router, 0),
-        LinkEnd::Host(..) | LinkEnd::Switch(_) => end,
-    }
 }
 
 /// The host knows a way to the address: it is a neighbour's, or there is some route.

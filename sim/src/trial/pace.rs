@@ -52,20 +52,23 @@ fn on_wire(bytes: u64, physics: &LinkConfig) -> Duration {
     nanos(u128::from(bytes) * 8_000_000_000 / u128::from(physics.rate_bps.max(1)))
 }
 
-/// The links between two nodes, by the fewest of them; the same node twice has none.
-fn path<'a>(scenario: &'a Scenario, from: usize, to: usize) -> Option<Vec<&'a LinkConfig>> {
-    let is = |end: &LinkEnd, node: Node| Node::of(end) == node;
-    let mut known: Vec<(Node, Vec<&'a LinkConfig>)> = vec![(Node::Host(from), Vec::new())];
+/// The links between two NICs, by the fewest of them; the same host twice has none.
+fn path(scenario: &Scenario, from: LinkEnd, to: LinkEnd) -> Option<Vec<&LinkConfig>> {
+    if host_of(from) == host_of(to) {
+        return Some(Vec::new());
+    }
+    let mut known: Vec<(LinkEnd, Vec<&LinkConfig>)> = vec![(from, Vec::new())];
     let mut at = 0;
     while at < known.len() {
         let (node, links) = known[at].clone();
-        if node == Node::Host(to) {
+        if node == to {
             return Some(links);
         }
         for link in &scenario.links {
+            let ends = link.ends.map(LinkEnd::whole);
             for near in 0..2 {
-                let far = Node::of(&link.ends[1 - near]);
-                if is(&link.ends[near], node) && known.iter().all(|(other, _)| *other != far) {
+                let far = ends[1 - near];
+                if ends[near] == node && known.iter().all(|(other, _)| *other != far) {
                     let mut further = links.clone();
                     further.push(&link.physics[near]);
                     known.push((far, further));
@@ -77,21 +80,21 @@ fn path<'a>(scenario: &'a Scenario, from: usize, to: usize) -> Option<Vec<&'a Li
     None
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Node {
-    Host(usize),
-    Switch(usize),
-    Router(usize),
+const fn host_of(end: LinkEnd) -> Option<usize> {
+    match end {
+        LinkEnd::Host(host, _) => Some(host),
+        LinkEnd::Switch(_) | LinkEnd::Router(..) => None,
+    }
 }
 
-impl Node {
-    const fn of(end: &LinkEnd) -> Self {
-        match *end {
-            LinkEnd::Host(host, _) => Self::Host(host),
-            LinkEnd::Switch(switch) => Self::Switch(switch),
-            LinkEnd::Router(router, _) => Self::Router(router),
-        }
-    }
+/// The NICs between which a flow goes: that of the address that is called, and on the other host the one in its network, else the first.
+fn nics(scenario: &Scenario, flow: &FlowSpec) -> [LinkEnd; 2] {
+    let server = flow.server.ip();
+    let interfaces = |host: usize| scenario.hosts[host].config.interfaces().iter();
+    let theirs = interfaces(flow.to).position(|i| i.addresses().iter().any(|a| a.addr() == server));
+    let ours = interfaces(flow.from).position(|i| i.addresses().iter().any(|a| a.contains(server)));
+    [(flow.from, ours), (flow.to, theirs)]
+        .map(|(host, nic)| LinkEnd::Host(host, nic.unwrap_or_default()))
 }
 
 fn queue_of(physics: &LinkConfig) -> u64 {
@@ -112,8 +115,9 @@ fn doublings(bytes: u64) -> u64 {
 
 /// `None` for a flow whose hosts nothing connects.
 fn load(scenario: &Scenario, flow: &FlowSpec) -> Option<Load> {
-    let there = path(scenario, flow.from, flow.to)?;
-    let back = path(scenario, flow.to, flow.from)?;
+    let [client, server] = nics(scenario, flow);
+    let there = path(scenario, client, server)?;
+    let back = path(scenario, server, client)?;
     let rounds = if flow.kind == FlowKind::Stream { 1 } else { flow.count.max(1) };
     let frames_of = |bytes: u64| bytes.div_ceil(PAYLOAD) + 1;
     let frames = rounds * (frames_of(flow.bytes) + frames_of(flow.reply_bytes));
