@@ -12,6 +12,7 @@ pub mod hash;
 pub mod host;
 pub mod link;
 pub mod loader;
+pub mod model;
 pub mod nic;
 pub mod oracle;
 pub mod packet;

@@ -19,6 +19,7 @@ use super::host_port::HostPort;
 use super::net::Net;
 use super::port::{PolledPort, PortFaults};
 use super::rings::Fate;
+use super::witness::Witness;
 use crate::fault::{Decision, Event, FaultPlan};
 use crate::guest::{AttachRequest, GuestId};
 use crate::nic::{NicConfig, NicFaults, NicPort, SimNic};
@@ -204,6 +205,11 @@ impl<P: HostPort> PolledHost<P> {
         }
     }
 
+    /// Command: `witness` is told what its programs call and hear.
+    pub fn set_witness(&mut self, witness: Witness) {
+        self.engine.port_mut().polled_mut().set_witness(witness);
+    }
+
     /// Command: what may go wrong in its NICs.
     pub fn set_nic_faults(&mut self, interface: IfIndex, faults: NicFaults) {
         if let Some(nic) = self.engine.nic_mut(interface) {
@@ -335,6 +341,7 @@ impl<P: HostPort> PolledHost<P> {
 
 impl<P: HostPort> HostEngine for PolledHost<P> {
     fn step(&mut self, now: Instant) -> Option<Instant> {
+        self.engine.port_mut().polled_mut().set_now(now);
         let stalled = now < self.stalled_until;
         if let Some(bells) = self.engine.port().polled().bells() {
             bells.tick(now);
@@ -391,6 +398,9 @@ impl<P: HostPort> HostEngine for PolledHost<P> {
 
     fn restart(&mut self, now: Instant) {
         let mut port = self.engine.port().rebooted();
+        if let Some(witness) = &port.polled().witness {
+            witness.restarted(now);
+        }
         self.wakes.clear();
         for slot in &mut self.programs {
             let app = port.polled_mut().add_program();

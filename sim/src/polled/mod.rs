@@ -21,6 +21,7 @@ mod socket;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod witness;
 
 pub use host::{MakeStack, PolledConfig, PolledHost, Program};
 pub use host_port::HostPort;
@@ -29,6 +30,7 @@ pub use port::{PolledPort, PortFaults};
 pub use served::{ServedConfig, ServedPort, ServedStream};
 pub use socket::{Sock, State};
 pub use stream::PolledStream;
+pub use witness::Witness;
 
 use causeway_core::port::ChannelId;
 

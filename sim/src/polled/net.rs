@@ -9,6 +9,7 @@ use causeway_core::time::Instant;
 
 use super::port::PolledPort;
 use super::socket::{Sock, Socket, State};
+use crate::model::Call;
 
 /// Why a call did nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -58,13 +59,23 @@ impl Net<'_> {
 
     /// Output: the next socket with news since it was last returned here. Edge-triggered.
     pub fn take_ready(&mut self) -> Option<Sock> {
-        self.port.sockets.take_ready(self.app)
+        let result = self.port.sockets.take_ready(self.app);
+        self.saw(Call::TakeReady { result });
+        result
+    }
+
+    /// Whoever watches is told of a call and its result.
+    fn saw(&self, call: Call) {
+        if let Some(witness) = &self.port.witness {
+            witness.called(self.app, &call);
+        }
     }
 
     /// Command: listens on an address; [`Net::state`] tells whether it came to be.
     pub fn listen(&mut self, transport: Transport, local: SocketAddr, backlog: u32) -> Sock {
         let sock = self.port.sockets.insert(Socket::new(self.app, transport, true));
         self.port.command(self.app, tag(sock), Op::Listen { transport, local, backlog }, None);
+        self.saw(Call::Listen { sock, transport, local, backlog });
         sock
     }
 
@@ -79,6 +90,7 @@ impl Net<'_> {
         socket.remote = Some(remote);
         let sock = self.port.sockets.insert(socket);
         self.port.command(self.app, tag(sock), Op::Connect { transport, local, remote }, None);
+        self.saw(Call::Connect { sock, transport, local, remote });
         sock
     }
 
@@ -86,6 +98,7 @@ impl Net<'_> {
     pub fn bind_udp(&mut self, local: SocketAddr) -> Sock {
         let sock = self.port.sockets.insert(Socket::new(self.app, Transport::Udp, false));
         self.port.command(self.app, tag(sock), Op::BindUdp { local }, None);
+        self.saw(Call::Bind { sock, local });
         sock
     }
 
@@ -94,6 +107,12 @@ impl Net<'_> {
     /// # Errors
     /// [`NetError::BadSocket`]; [`NetError::WouldBlock`] before the stack has answered.
     pub fn set_option(&mut self, sock: Sock, option: SocketOption) -> Result<(), NetError> {
+        let result = self.change_option(sock, option);
+        self.saw(Call::SetOption { sock, option, result });
+        result
+    }
+
+    fn change_option(&mut self, sock: Sock, option: SocketOption) -> Result<(), NetError> {
         let socket = Some(self.stack_id(sock)?);
         let slot = self.socket(sock)?.stream;
         self.port.command(self.app, tag(sock), Op::SetOption { socket, option }, slot);
@@ -120,6 +139,12 @@ impl Net<'_> {
     /// # Errors
     /// [`NetError`].
     pub fn accept(&mut self, listener: Sock) -> Result<Sock, NetError> {
+        let result = self.take_waiting(listener);
+        self.saw(Call::Accept { sock: listener, result });
+        result
+    }
+
+    fn take_waiting(&mut self, listener: Sock) -> Result<Sock, NetError> {
         self.socket(listener)?;
         let Some(socket) = self.port.sockets.get_mut(listener) else {
             return Err(NetError::BadSocket);
@@ -171,6 +196,18 @@ impl Net<'_> {
         len: usize,
         fill: impl FnMut(u64, &mut [u8]),
     ) -> Result<usize, NetError> {
+        let result = self.write(sock, len, fill);
+        self.saw(Call::Send { sock, len, result });
+        result
+    }
+
+    fn write(
+        &mut self,
+        sock: Sock,
+        len: usize,
+        fill: impl FnMut(u64, &mut [u8]),
+    ) -> Result<usize, NetError> {
+        self.of_kind(sock, Socket::is_stream)?;
         let slot = self.writable(sock)?;
         self.port.write_with((self.app, slot), len, fill)
     }
@@ -199,7 +236,18 @@ impl Net<'_> {
         len: usize,
         take: impl FnMut(u64, &[u8]),
     ) -> Result<usize, NetError> {
-        let socket = self.socket(sock)?;
+        let result = self.read(sock, len, take);
+        self.saw(Call::Recv { sock, len, result });
+        result
+    }
+
+    fn read(
+        &mut self,
+        sock: Sock,
+        len: usize,
+        take: impl FnMut(u64, &[u8]),
+    ) -> Result<usize, NetError> {
+        let socket = self.of_kind(sock, Socket::is_stream)?;
         let end = if socket.peer_closed { Ok(0) } else { Err(stopped(socket.state)) };
         let Some(slot) = socket.stream else { return end };
         match self.port.read_with((self.app, slot), len, take)? {
@@ -230,12 +278,20 @@ impl Net<'_> {
         bytes: &[u8],
         to: Option<SocketAddr>,
     ) -> Result<(), NetError> {
+        let result = self.write_parcel(sock, bytes, to);
+        self.saw(Call::SendParcel { sock, len: bytes.len(), to, result });
+        result
+    }
+
+    fn write_parcel(
+        &mut self,
+        sock: Sock,
+        bytes: &[u8],
+        to: Option<SocketAddr>,
+    ) -> Result<(), NetError> {
+        let transport = self.of_kind(sock, Socket::has_parcels)?.transport;
         let slot = self.writable(sock)?;
         let id = self.stack_id(sock)?;
-        let transport = self.socket(sock)?.transport;
-        if transport == Transport::Tcp {
-            return Err(NetError::TooLong);
-        }
         let messages = transport == Transport::Machnet;
         let offset = self.port.put_parcel((self.app, slot), bytes, messages)?;
         let len = bytes.len() as u32;
@@ -257,7 +313,17 @@ impl Net<'_> {
         sock: Sock,
         bytes: &mut Vec<u8>,
     ) -> Result<Option<SocketAddr>, NetError> {
-        let state = self.socket(sock)?.state;
+        let result = self.read_parcel(sock, bytes);
+        self.saw(Call::RecvParcel { sock, result: result.map(|from| (bytes.len(), from)) });
+        result
+    }
+
+    fn read_parcel(
+        &mut self,
+        sock: Sock,
+        bytes: &mut Vec<u8>,
+    ) -> Result<Option<SocketAddr>, NetError> {
+        let state = self.of_kind(sock, Socket::has_parcels)?.state;
         let socket = self.port.sockets.get_mut(sock).ok_or(NetError::BadSocket)?;
         let (Some(parcel), Some(slot)) = (socket.parcels.pop_front(), socket.stream) else {
             return Err(stopped(state));
@@ -272,6 +338,13 @@ impl Net<'_> {
     /// # Errors
     /// [`NetError`].
     pub fn shutdown_write(&mut self, sock: Sock) -> Result<(), NetError> {
+        let result = self.finish_writing(sock);
+        self.saw(Call::ShutdownWrite { sock, result });
+        result
+    }
+
+    fn finish_writing(&mut self, sock: Sock) -> Result<(), NetError> {
+        self.of_kind(sock, Socket::is_stream)?;
         let slot = self.writable(sock)?;
         let socket = self.stack_id(sock)?;
         self.port.command(self.app, tag(sock), Op::ShutdownWrite { socket }, Some(slot));
@@ -286,6 +359,13 @@ impl Net<'_> {
     /// # Errors
     /// [`NetError`].
     pub fn shutdown_read(&mut self, sock: Sock) -> Result<(), NetError> {
+        let result = self.finish_reading(sock);
+        self.saw(Call::ShutdownRead { sock, result });
+        result
+    }
+
+    fn finish_reading(&mut self, sock: Sock) -> Result<(), NetError> {
+        self.of_kind(sock, Socket::is_stream)?;
         let socket = self.stack_id(sock)?;
         let slot = self.socket(sock)?.stream;
         self.port.command(self.app, tag(sock), Op::ShutdownRead { socket }, slot);
@@ -297,7 +377,9 @@ impl Net<'_> {
     /// # Errors
     /// [`NetError::BadSocket`].
     pub fn close(&mut self, sock: Sock) -> Result<(), NetError> {
-        self.end(sock, false)
+        let result = self.end(sock, false);
+        self.saw(Call::Close { sock, abort: false, result });
+        result
     }
 
     /// Command: as [`Net::close`], at once and with RST.
@@ -305,7 +387,9 @@ impl Net<'_> {
     /// # Errors
     /// [`NetError::BadSocket`].
     pub fn abort(&mut self, sock: Sock) -> Result<(), NetError> {
-        self.end(sock, true)
+        let result = self.end(sock, true);
+        self.saw(Call::Close { sock, abort: true, result });
+        result
     }
 
     fn end(&mut self, sock: Sock, abort: bool) -> Result<(), NetError> {
@@ -332,6 +416,11 @@ impl Net<'_> {
     fn socket(&self, sock: Sock) -> Result<&Socket, NetError> {
         let found = self.port.sockets.get(sock).filter(|socket| socket.app == self.app);
         found.ok_or(NetError::BadSocket)
+    }
+
+    fn of_kind(&self, sock: Sock, kind: fn(&Socket) -> bool) -> Result<&Socket, NetError> {
+        let socket = self.socket(sock)?;
+        if kind(socket) { Ok(socket) } else { Err(NetError::BadSocket) }
     }
 
     fn stack_id(&self, sock: Sock) -> Result<SocketId, NetError> {

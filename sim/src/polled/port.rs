@@ -12,6 +12,7 @@ use super::bells::ProgramBells;
 use super::lanes::Lanes;
 use super::socket::{State, Table};
 use super::stream::{PolledStream, Stream};
+use super::witness::Witness;
 use crate::fault::{Dice, IpcDice};
 
 /// Commands of all programs that one step takes.
@@ -46,6 +47,8 @@ pub struct PolledPort {
     /// Which occupant of each program's slot lives; `None` after its end.
     generations: Vec<Option<u32>>,
     pub(super) faults: PortFaults,
+    /// Is told what programs call and hear.
+    pub(super) witness: Option<Witness>,
 }
 
 impl PolledPort {
@@ -67,6 +70,7 @@ impl PolledPort {
             lanes: None,
             generations: Vec::new(),
             faults,
+            witness: None,
         }
     }
 
@@ -81,7 +85,8 @@ impl PolledPort {
     pub(super) fn after_restart(&self) -> Self {
         let faults =
             PortFaults { stream: self.faults.stream.clone(), memory: self.faults.memory.clone() };
-        let port = Self::new(self.ring_bytes, self.streams_max, faults);
+        let witness = self.witness.clone();
+        let port = Self { witness, ..Self::new(self.ring_bytes, self.streams_max, faults) };
         match &self.lanes {
             Some(lanes) => port.over_channels(lanes.bells.dice()),
             None => port,
@@ -97,6 +102,18 @@ impl PolledPort {
             port.sockets.cut_program(app, State::HungUp);
         }
         port
+    }
+
+    /// Command: `witness` is told what programs call and hear.
+    pub fn set_witness(&mut self, witness: Witness) {
+        self.witness = Some(witness);
+    }
+
+    /// Command: so late it is.
+    pub(super) fn set_now(&mut self, now: Instant) {
+        if let Some(witness) = &mut self.witness {
+            witness.set_now(now);
+        }
     }
 
     /// Command: nothing goes wrong any more.
@@ -210,7 +227,18 @@ impl AppPort for PolledPort {
 
     fn complete(&mut self, channel: ChannelId, completion: Completion) {
         if self.generations.get(channel.index as usize) == Some(&Some(channel.generation)) {
-            self.sockets.complete(channel.index, completion);
+            let app = channel.index;
+            let Some(witness) = &self.witness else {
+                self.sockets.complete(app, completion);
+                return;
+            };
+            // What comes to a listener has no handle before.
+            if let Completion::Incoming { .. } = completion {
+                let child = self.sockets.complete(app, completion.clone());
+                return witness.told(app, &completion, child);
+            }
+            witness.told(app, &completion, None);
+            self.sockets.complete(app, completion);
         }
     }
 

@@ -10,8 +10,8 @@ use causeway_core::port::{Completion, SocketId, SocketInfo, StreamId, Transport}
 /// A program's handle. Not used again after it was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sock {
-    pub(super) index: u32,
-    pub(super) generation: u32,
+    pub(crate) index: u32,
+    pub(crate) generation: u32,
 }
 
 /// How far a socket is.
@@ -78,6 +78,16 @@ impl Socket {
             info: None,
             ready: false,
         }
+    }
+
+    /// Getter: it is a stream of bytes.
+    pub(super) fn is_stream(&self) -> bool {
+        self.transport == Transport::Tcp && !self.listener
+    }
+
+    /// Getter: it has messages or datagrams.
+    pub(super) fn has_parcels(&self) -> bool {
+        self.transport != Transport::Tcp && !self.listener
     }
 }
 
@@ -255,8 +265,9 @@ impl Table {
         Some(socket)
     }
 
-    /// Input: an answer or news from the stack.
-    pub(super) fn complete(&mut self, app: u32, completion: Completion) {
+    /// Input: an answer or news from the stack. Returns the handle of what came to a listener.
+    pub(super) fn complete(&mut self, app: u32, completion: Completion) -> Option<Sock> {
+        let mut child = None;
         let sock = match completion {
             Completion::Failed { tag, error } => self.failed(tag, error),
             Completion::Listening { tag, socket, local } => {
@@ -269,7 +280,10 @@ impl Table {
                 self.opened(app, tag, (socket, Some(stream)), local, State::Open)
             }
             Completion::Incoming { listener, socket, stream, local, remote } => {
-                self.incoming(app, listener, (socket, stream), (local, remote))
+                let (at, taken) =
+                    self.incoming(app, listener, (socket, stream), (local, remote)).unzip();
+                child = taken;
+                at
             }
             Completion::Connected { socket } => self.note(socket, |s| s.state = State::Open),
             Completion::Ready { socket } => self.note(socket, |_| ()),
@@ -297,6 +311,7 @@ impl Table {
         if let Some(sock) = sock {
             self.tell(sock);
         }
+        child
     }
 
     fn note(&mut self, id: SocketId, change: impl FnOnce(&mut Socket)) -> Option<Sock> {
@@ -309,7 +324,7 @@ impl Table {
         let sock = Sock { index: tag as u32, generation: (tag >> 32) as u32 };
         let socket = self.get_mut(sock)?;
         // A command to a socket that has just ended is refused: its end is what counts.
-        if socket.id.is_none() {
+        if socket.id.is_none() && socket.state == State::Opening {
             socket.state = State::Failed(error);
         }
         Some(sock)
@@ -343,7 +358,7 @@ impl Table {
         listener: SocketId,
         (id, stream): (SocketId, StreamId),
         (local, remote): (SocketAddr, SocketAddr),
-    ) -> Option<Sock> {
+    ) -> Option<(Sock, Sock)> {
         let Some(at) = self.by_id(listener) else {
             self.unwanted.push((app, id, stream));
             return None;
@@ -357,7 +372,7 @@ impl Table {
         let tag = u64::from(sock.generation) << 32 | u64::from(sock.index);
         self.bind(tag, id, Some(stream));
         self.get_mut(at)?.waiting.push_back(sock);
-        Some(at)
+        Some((at, sock))
     }
 
     fn ended(&mut self, id: SocketId, reason: EndReason) -> Option<Sock> {

@@ -5,13 +5,15 @@ use causeway_server::config::{ConfigError, Prefixed, RouteConfig};
 
 use super::excuse::program_excuses;
 use super::foreign;
-use super::host::{Counted, add_host};
+use super::host::{Counted, SharedModel, add_host};
 use super::ipc;
 use super::pardon::Pardons;
 use super::programs::{Closures, add_programs};
 use super::roster::Roster;
 use super::strikes::Strikes;
+use super::witness::facts;
 use crate::fault::{FaultPlan, FaultSource, Live, PlanError};
+use crate::model::SocketModel;
 use crate::relay::{Route, Router, RouterPort, Switch};
 use crate::scenario::{LinkEnd, RouterSpec, Scenario};
 use crate::workload::{Ledger, SharedLedger};
@@ -68,6 +70,7 @@ pub(super) struct Built {
     pub(super) world: World,
     pub(super) ledger: SharedLedger,
     pub(super) roster: Roster,
+    pub(super) model: SharedModel,
 }
 
 /// Command: a world in which nothing has happened yet. `events`: hosts tell what happens inside of them. `live`: who decides about frames
@@ -98,6 +101,7 @@ pub(super) fn build(
         world.add_tap(Box::new(pardons));
     }
     foreign::tell(&mut ledger.borrow_mut(), scenario);
+    let model = SharedModel::new(SocketModel::new(facts(scenario, plan)).into());
     let counted = Counted {
         seed,
         faults: scenario.faults.host,
@@ -107,7 +111,7 @@ pub(super) fn build(
     };
     let mut nics = Vec::with_capacity(scenario.hosts.len());
     for (index, spec) in scenario.hosts.iter().enumerate() {
-        nics.push(add_host(&mut world, scenario, (index, spec), &counted, &ledger)?);
+        nics.push(add_host(&mut world, scenario, (index, spec), &counted, &ledger, &model)?);
     }
     let (switches, routers) = add_relays(&mut world, scenario);
     let source = if let Some(live) = live {
@@ -131,7 +135,7 @@ pub(super) fn build(
     world.heal_at(scenario.rules.heal_at);
     let roster = add_programs(&mut world, scenario, closures, program_excuses(scenario, plan))?;
     world.add_tap(Box::new(roster.clone()));
-    Ok(Built { world, ledger, roster })
+    Ok(Built { world, ledger, roster, model })
 }
 
 /// The switches and the routers, each with its ports in the order in which its links are connected.

@@ -1,5 +1,6 @@
 //! From the hosts of a scenario to hosts of its world.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,9 +16,11 @@ use super::foreign;
 use super::strikes::Strikes;
 use crate::fault::{Dice, Event, IpcDice};
 use crate::guest::Bells;
+use crate::model::SocketModel;
 use crate::nic::{NicFaults, NicPort};
 use crate::polled::{
-    HostPort, MakeStack, PolledConfig, PolledHost, PolledPort, PortFaults, ServedConfig, ServedPort,
+    HostPort, MakeStack, PolledConfig, PolledHost, PolledPort, PortFaults, ServedConfig,
+    ServedPort, Witness,
 };
 use crate::scenario::{HostFaults, HostSpec, PortKind, Scenario, StackKind};
 use crate::workload::{SharedLedger, programs};
@@ -68,6 +71,9 @@ impl Counted<'_> {
     }
 }
 
+/// The model of the run's sockets, which all of its hosts feed.
+pub(super) type SharedModel = Rc<RefCell<SocketModel>>;
+
 /// The link-facing halves of a host's NICs.
 pub(super) type Ports = Vec<Rc<NicPort>>;
 
@@ -78,6 +84,7 @@ pub(super) fn add_host(
     (index, spec): (usize, &HostSpec),
     counted: &Counted<'_>,
     ledger: &SharedLedger,
+    model: &SharedModel,
 ) -> Result<Ports, TrialError> {
     if spec.stack != StackKind::Causeway {
         return Ok(foreign::add_host(world, scenario, (index, spec), counted, ledger));
@@ -88,7 +95,10 @@ pub(super) fn add_host(
         stream: counted.dice(&spec.name, entity, Event::NoRings).telling(refused),
         memory: counted.dice(&spec.name, entity, Event::NoMemory).telling(refused),
     };
-    let polled = PolledPort::new(spec.ring_bytes, spec.streams_max, faults);
+    let mut polled = PolledPort::new(spec.ring_bytes, spec.streams_max, faults);
+    if spec.port == PortKind::Polled {
+        polled.set_witness(Witness::new(SharedModel::clone(model), index));
+    }
     let host = Furnished { scenario, index, spec, counted, ledger };
     let bells = Arc::<Bells>::default();
     let channels = spec.port == PortKind::Channel;

@@ -18,6 +18,7 @@ mod programs;
 mod roster;
 mod strikes;
 mod watch;
+mod witness;
 
 pub use build::TrialError;
 pub use case::{Case, CaseError};

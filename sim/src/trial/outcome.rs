@@ -9,6 +9,7 @@ use super::build::{Built, TrialError, build};
 use super::case::Case;
 use super::foreign;
 use super::forgotten;
+use super::host::SharedModel;
 use super::pace;
 use super::panic::{Caught, catch};
 use super::programs::Closures;
@@ -158,15 +159,17 @@ impl Trial {
         let (seed, closures) = (self.seed, &self.closures);
         let mut built = build(&self.scenario, &self.plan, seed, closures, events, live)?;
         taps.into_iter().for_each(|tap| built.world.add_tap(tap));
-        let Built { mut world, ledger, roster } = built;
+        let Built { mut world, ledger, roster, model } = built;
         let watch = Watch::new(&self.scenario, &self.plan, &world);
         world.add_tap(Box::new(watch.clone()));
         let bottleneck = Bottleneck::new(&self.scenario);
         bottleneck.iter().for_each(|judge| world.add_tap(Box::new(judge.clone())));
-        let ended = catch(|| self.execute(&mut world, &ledger, &roster));
+        let ended = catch(|| self.execute(&mut world, (&ledger, &roster, &model)));
         let violation = match ended {
             Ok(violation) => {
+                let modelled = || model.borrow().violation().cloned();
                 let told = ledger.borrow().violation().cloned().or_else(|| roster.violation());
+                let told = told.or_else(modelled);
                 let judged = || watch.finish(world.now(), &self.scenario.hosts);
                 let used = || bottleneck.as_ref().and_then(Bottleneck::finish);
                 let held = || self.beyond_bounds(&world);
@@ -222,14 +225,13 @@ impl Trial {
     fn execute(
         &self,
         world: &mut World,
-        ledger: &SharedLedger,
-        roster: &Roster,
+        (ledger, roster, model): (&SharedLedger, &Roster, &SharedModel),
     ) -> Option<Violation> {
         let rules = &self.scenario.rules;
         let spans = self.plan.spans().map(|(_, _, until, _)| until).max();
         let healed = spans.map_or(rules.heal_at, |until| until.max(rules.heal_at));
         let done_by = pace::done_by(&self.scenario, &self.plan, healed);
-        let work = Work { scenario: &self.scenario, healed, done_by, ledger, roster };
+        let work = Work { scenario: &self.scenario, healed, done_by, ledger, roster, model };
         let unfinished = work.run(world);
         roster.read(world.now());
         if unfinished.is_some() || work.is_violated() {
@@ -240,6 +242,7 @@ impl Trial {
             return slow;
         }
         // The programs end; what they leave behind goes.
+        model.borrow_mut().finish();
         roster.close();
         world.end_programs();
         world.end_guests();
@@ -271,11 +274,13 @@ struct Work<'a> {
     done_by: Instant,
     ledger: &'a SharedLedger,
     roster: &'a Roster,
+    model: &'a SharedModel,
 }
 
 impl Work<'_> {
     fn is_violated(&self) -> bool {
-        self.ledger.borrow().violation().is_some() || self.roster.is_violated()
+        let modelled = self.model.borrow().violation().is_some();
+        modelled || self.ledger.borrow().violation().is_some() || self.roster.is_violated()
     }
 
     fn is_over(&self) -> bool {
