@@ -322,7 +322,9 @@ impl SocketModel {
         // Machnet's packets are datagrams, and find whoever has the port.
         let there = self.bound.get(&(sender, from.port())).into_iter().flatten();
         let flow = |id: &EndId| self.ends[id.0].transport == Transport::Machnet;
-        sent || there.into_iter().any(flow)
+        let unheard = self.unheard.contains(&(sender, from.port()));
+        sent || unheard
+            || there.into_iter().any(flow)
             || self.facts.weather.is_forged
             || !self.facts.hosts[sender].is_seen
     }

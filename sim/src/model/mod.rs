@@ -67,6 +67,8 @@ pub struct SocketModel {
     called: HashMap<(usize, Transport, SocketAddr), usize>,
     /// The lengths of datagrams.
     datagrams: HashMap<Way, HashSet<u32>>,
+    /// Where calls began, by host and port, that were given up before their programs heard of it: a SYN leaves all the same.
+    unheard: HashSet<(usize, u16)>,
     step: u64,
     is_over: bool,
     violation: Option<Violation>,
@@ -89,6 +91,7 @@ impl SocketModel {
             callers: HashMap::new(),
             called: HashMap::new(),
             datagrams: HashMap::new(),
+            unheard: HashSet::new(),
             step: 0,
             is_over: false,
             violation: None,

@@ -37,11 +37,10 @@ impl SocketModel {
             }
             Completion::Listening { tag, socket, local }
             | Completion::Connecting { tag, socket, local, .. }
-            | Completion::Bound { tag, socket, local, .. } => {
-                if let Some(id) = self.asked(host, app, tag) {
-                    self.opened(at, id, (socket, local));
-                }
-            }
+            | Completion::Bound { tag, socket, local, .. } => match self.asked(host, app, tag) {
+                Some(id) => self.opened(at, id, (socket, local)),
+                None => _ = self.unheard.insert((host, local.port())),
+            },
             Completion::Connected { socket } => self.news(at, host, socket, Self::connected),
             Completion::Incoming { listener, socket, local, remote, .. } => {
                 if let Some(listener) = self.end_by_id(host, listener) {

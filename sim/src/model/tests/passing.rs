@@ -1,6 +1,7 @@
 //! What passes between two sockets, and how they end.
 
 use causeway_core::error::EndReason;
+use causeway_core::port::Transport;
 
 use super::Tale;
 use super::story::{A, B, CALLER, CHILD, LATER, LISTENER, RING, Story};
@@ -150,6 +151,27 @@ pub(super) const STORIES: &[(&str, Tale, Tale)] = &[
             story.send_parcel(A, 3, 10, 9);
             story.parcel_told(B, 3);
             story.recv_parcel(B, 3, 10, 9);
+        },
+    ),
+    (
+        "O3.socket.datagram",
+        |story| {
+            story.bind(B, 3);
+            story.transport = Transport::Machnet;
+            story.ask_connect(CALLER, 9);
+            story.connecting(CALLER, 40_000);
+            story.parcel_told(B, 3);
+            story.recv_parcel(B, 3, 54, 40_001);
+        },
+        |story| {
+            story.bind(B, 3);
+            story.transport = Transport::Machnet;
+            story.ask_connect(CALLER, 9);
+            // Its SYN leaves, whether its program waits for the answer or not.
+            story.close(A, CALLER, false, true);
+            story.connecting(CALLER, 40_001);
+            story.parcel_told(B, 3);
+            story.recv_parcel(B, 3, 54, 40_001);
         },
     ),
     (
