@@ -88,4 +88,11 @@ impl Stack {
         consider(self.reassembly.poll_timeout(), Reason::Reassembly);
         (next.0 != Instant::MAX).then_some(next)
     }
+
+    /// Getter: the next deadline of a socket or an echo request, whatever else is due before: nothing else that happens by itself brings an
+    /// application on.
+    pub fn poll_sockets_timeout(&self) -> Option<Instant> {
+        let sockets = self.wheel.next_deadline().filter(|at| *at != Instant::MAX);
+        sockets.into_iter().chain(self.pings.poll_timeout()).min()
+    }
 }

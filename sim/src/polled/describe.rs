@@ -15,15 +15,20 @@ use crate::world::Described;
 /// Neighbours are asked for and given up within seconds (RFC 4861 §10); what comes later is what is forgotten of them.
 const RESOLUTION: Duration = Duration::from_secs(10);
 
-/// Getter: nothing that a flow could wait for comes by `next`, the engine's own deadline.
-pub(super) fn brings_nothing(now: Instant, next: Option<(Instant, Reason)>) -> bool {
-    match next {
-        None => true,
-        Some((at, Reason::Neighbor)) => at > now + RESOLUTION,
-        // A datagram is given up of which parts are missing: it will not come, whoever waits for it.
-        Some((_, Reason::Reassembly)) => true,
-        Some((_, Reason::Busy | Reason::NicFull | Reason::Socket | Reason::Ping)) => false,
-    }
+/// Getter: nothing that a flow could wait for comes by `next`, the engine's own deadline, or by `sockets`, that of its sockets.
+pub(super) fn brings_nothing(
+    now: Instant,
+    next: Option<(Instant, Reason)>,
+    sockets: Option<Instant>,
+) -> bool {
+    sockets.is_none()
+        && match next {
+            None => true,
+            Some((at, Reason::Neighbor)) => at > now + RESOLUTION,
+            // A datagram is given up of which parts are missing: it will not come, whoever waits for it.
+            Some((_, Reason::Reassembly)) => true,
+            Some((_, Reason::Busy | Reason::NicFull | Reason::Socket | Reason::Ping)) => false,
+        }
 }
 
 /// A program's socket, and what it and the stack still have to do with its rings.
@@ -75,7 +80,7 @@ mod tests {
     fn only_what_a_flow_can_wait_for_keeps_a_host_from_rest() {
         let now = Instant::from_nanos(5_000_000_000);
         let soon = now + Duration::from_secs(1);
-        assert!(brings_nothing(now, None));
+        assert!(brings_nothing(now, None, None));
         for (reason, rests) in [
             (Reason::Busy, false),
             (Reason::NicFull, false),
@@ -84,9 +89,11 @@ mod tests {
             (Reason::Neighbor, false),
             (Reason::Reassembly, true),
         ] {
-            assert_eq!(brings_nothing(now, Some((soon, reason))), rests, "{reason:?}");
+            assert_eq!(brings_nothing(now, Some((soon, reason)), None), rests, "{reason:?}");
         }
         let later = now + Duration::from_secs(11);
-        assert!(brings_nothing(now, Some((later, Reason::Neighbor))), "one is forgotten then");
+        let forgets = Some((later, Reason::Neighbor));
+        assert!(brings_nothing(now, forgets, None), "one is forgotten then");
+        assert!(!brings_nothing(now, forgets, Some(later)), "a socket's deadline is behind it");
     }
 }

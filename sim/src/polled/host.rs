@@ -482,7 +482,8 @@ impl<P: HostPort> HostEngine for PolledHost<P> {
 
     fn is_at_rest(&self, now: Instant) -> bool {
         let asks = !self.wakes.is_empty() || self.engine.port().polled().has_commands();
-        !asks && brings_nothing(now, self.next)
+        let sockets = self.engine.stack().poll_sockets_timeout();
+        !asks && brings_nothing(now, self.next, sockets)
     }
 
     fn describe(&self) -> Vec<Described> {
