@@ -66,6 +66,8 @@ pub(super) struct Textbook {
     closes: bool,
     /// The peer's FIN was taken.
     pub(super) peer_closed: bool,
+    /// It sent the first SYN.
+    active: bool,
     /// Nobody reads any more.
     orphan: bool,
     timer: Option<Instant>,
@@ -99,6 +101,7 @@ impl Textbook {
             rx: VecDeque::new(),
             closes: false,
             peer_closed: false,
+            active: state == State::SynSent,
             orphan: false,
             timer: None,
             rto: RTO,
@@ -415,6 +418,9 @@ impl Textbook {
     }
 
     fn reset(&mut self) {
+        if self.state == State::SynReceived && self.active {
+            return self.end(EndReason::Refused);
+        }
         if self.state == State::SynReceived && !self.orphan {
             // It goes back to where it came from (3.10.7.4, second).
             *self = Self::listen(self.local, self.iss.wrapping_add(0x1_0000));

@@ -106,8 +106,12 @@ impl HostRules {
         self.asked.is_some_and(|asked| asked + RESOLUTION >= due && asked <= due + RESOLUTION)
     }
 
-    /// Getter: a packet that is for an address of the host is for another station: a switch does not know better, or somebody changed it.
-    pub(super) fn is_for_another(&self, packet: &Packet<'_>) -> bool {
+    /// Getter: the host does not listen to a frame that reached it. A packet for an address of the host is for another station, as a switch does not
+    /// know better or somebody changed it; or it comes from a group, which sends nothing (IEEE 802.3 3.2.3).
+    pub(super) fn is_unheard(&self, packet: &Packet<'_>) -> bool {
+        if packet.link.source[0] & 1 != 0 {
+            return true;
+        }
         let Network::Ip(ip, _) = &packet.network else { return false };
         let known = !self.stations.is_empty() && self.owns(ip.destination);
         known && !self.stations.contains(&packet.link.destination)

@@ -185,7 +185,7 @@ impl WireRules {
         checksums: &Checksums,
     ) {
         let Some(rules) = self.hosts.get(host) else { return };
-        if rules.is_for_another(packet) {
+        if rules.is_unheard(packet) {
             return;
         }
         if let Some(calm) = &mut self.calm {

@@ -101,7 +101,8 @@ fn queue_of(physics: &LinkConfig) -> u64 {
     match physics.queue {
         Queue::DropTail(QueueLimit::Frames(frames)) => frames as u64,
         Queue::DropTail(QueueLimit::Bytes(bytes)) => bytes / (PAYLOAD + OVERHEAD),
-        Queue::Red(red) => red.limit_frames as u64,
+        // On average there are no more.
+        Queue::Red(red) => (red.limit_frames as u64).min(red.max_frames.into()),
         Queue::CoDel(codel) => codel.limit_frames as u64,
         Queue::Ring => RING,
     }
@@ -246,6 +247,9 @@ mod tests {
         let link = "rate_kbit_s = 100000, delay_us = 1000, queue = \"drop-tail\", queue_frames = 4";
         let choked = bound(link, FLOW);
         assert!((105_000..120_000).contains(&choked), "{choked}: four frames a timeout");
+        let early = "queue = \"red\", red = { min_frames = 1, max_frames = 4 }";
+        let early = format!("rate_kbit_s = 100000, delay_us = 1000, {early}");
+        assert_eq!(bound(&early, FLOW), choked, "on average");
         let both = bound("rate_kbit_s = 1000, delay_us = 1000", &FLOW.repeat(2));
         assert!((64_000..67_000).contains(&both), "{both}: one after the other");
     }

@@ -74,21 +74,28 @@ fn quotes(s: &mut Story, quoted: usize) {
     s.pass_frame(true, &error_about(&about, quoted).frame());
 }
 
-/// Data reaches the host's NIC, for its own station or another, and is acknowledged.
-fn acknowledges(s: &mut Story, for_another: bool) {
+/// Data reaches the host's NIC, as it was sent or with a change to its header, and is acknowledged.
+fn acknowledges(s: &mut Story, change: fn(&mut Vec<u8>)) {
     s.stamped = false;
     s.rules.hosts[0].stations = vec![HOST_MAC];
     s.open();
     let data = peer(ACK, 1, 1, 100);
-    s.pass(if for_another { data.spoil(|frame| frame[5] ^= 4) } else { data });
+    s.pass(data.spoil(change));
     s.pass(host(ACK, 1, 101, 0));
 }
 
 pub(super) const CASES: &[Case] = &[
     Case {
         id: "O4.tcp.ack-unreceived",
-        bad: |s| acknowledges(s, true),
-        good: |s| acknowledges(s, false),
+        // For another station.
+        bad: |s| acknowledges(s, |frame| frame[5] ^= 4),
+        good: |s| acknowledges(s, |_| {}),
+    },
+    Case {
+        id: "O4.tcp.ack-unreceived",
+        // From a group.
+        bad: |s| acknowledges(s, |frame| frame[6] |= 1),
+        good: |s| acknowledges(s, |frame| frame[6] ^= 4),
     },
     Case {
         id: "O4.tcp.sequence",
