@@ -31,11 +31,6 @@ impl RxChunks {
         }
     }
 
-    /// Getter: how many are free.
-    pub(crate) fn free_count(&self) -> u32 {
-        self.free.len() as u32
-    }
-
     /// Getter: the chunk that holds the byte at `at`.
     pub(crate) fn chunk(&self, stream: u32, at: u64) -> Option<u32> {
         self.table[self.index(stream, at / self.chunk_bytes)].checked_sub(1)

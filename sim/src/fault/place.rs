@@ -39,6 +39,8 @@ impl Place {
     pub const SYN: u8 = 0x02;
     /// Reset.
     pub const RST: u8 = 0x04;
+    /// Push: the application is to be told.
+    pub const PSH: u8 = 0x08;
     /// Acknowledgement.
     pub const ACK: u8 = 0x10;
 
@@ -83,6 +85,13 @@ impl Place {
     pub const fn is_pure_ack(&self) -> bool {
         let others = Self::SYN | Self::FIN | Self::RST;
         self.payload_len() == 0 && self.flags & (others | Self::ACK) == Self::ACK
+    }
+
+    /// Getter: `other` is of the same direction of the same connection. Each of the two segments comes with its frame.
+    pub fn same_flow(&self, frame: &[u8], (other, bytes): (&Self, &[u8])) -> bool {
+        let addresses = if self.version == 4 { IP + 12..IP + 20 } else { IP + 8..IP + 40 };
+        (self.version, self.ports) == (other.version, other.ports)
+            && frame[addresses.clone()] == bytes[addresses]
     }
 
     /// Getter: the sequence number behind the segment.

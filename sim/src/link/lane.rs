@@ -355,6 +355,7 @@ impl Lane {
     /// Output: the next in-order flight that has arrived by `now`.
     pub fn poll_arrival(&mut self, now: Instant) -> Option<Flight> {
         let flight = self.in_order.pop_front_if(|flight| flight.at <= now);
+        // Whoever got one asks again: what is sent in between is found then.
         self.head_is_known &= !self.in_order.is_empty() || flight.is_some();
         flight
     }
@@ -538,7 +539,7 @@ fn split(frame: &mut SimFrame, at: u32) -> Option<SimFrame> {
     second.set_len(place.end - at);
     repair(second.bytes_mut());
     let first = frame.bytes_mut();
-    first[place.tcp + 13] &= !(Place::FIN | 0x08);
+    first[place.tcp + 13] &= !(Place::FIN | Place::PSH);
     set_len(first, place.payload + at);
     frame.set_len(place.payload + at);
     repair(frame.bytes_mut());

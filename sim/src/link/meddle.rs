@@ -6,23 +6,11 @@ use crate::frame::SimFrame;
 
 /// Bytes of an Ethernet header.
 const ETHERNET: usize = IP;
-const PSH: u8 = 0x08;
 const SACK: u8 = 5;
 
 /// The segment of a frame, if it is a sound one.
 fn sound(frame: &[u8]) -> Option<Place> {
     Place::of(frame).filter(|_| is_sound(frame))
-}
-
-/// Both are of one direction of one flow.
-fn same_flow(a: &[u8], b: &[u8], [first, second]: [&Place; 2]) -> bool {
-    let addresses = |frame: &[u8], place: &Place| {
-        let (from, until) = if place.version == 4 { (IP + 12, IP + 20) } else { (IP + 8, IP + 40) };
-        frame[from..until].to_vec()
-    };
-    first.version == second.version
-        && first.ports == second.ports
-        && addresses(a, first) == addresses(b, second)
 }
 
 /// Command: appends the payload of `second` to `first`, which becomes a packet of at most `within` bytes that says what both said. False,
@@ -34,10 +22,10 @@ pub fn join(first: &mut SimFrame, second: &[u8], within: u16) -> bool {
     // Type of service or traffic class, with the ECN field; the options, timestamps among them.
     let same = bytes[IP..IP + 2] == second[IP..IP + 2]
         && bytes[a.tcp + 20..a.payload] == second[b.tcp + 20..b.payload]
-        && a.flags & !PSH == b.flags & !(PSH | Place::FIN);
+        && a.flags & !Place::PSH == b.flags & !(Place::PSH | Place::FIN);
     let follows = a.payload_len() > 0 && b.payload_len() > 0 && a.next_seq() == b.seq;
     let end = a.end + b.payload_len();
-    if !(same && follows && a.flags & odd == 0 && same_flow(bytes, second, [&a, &b]))
+    if !(same && follows && a.flags & odd == 0 && a.same_flow(bytes, (&b, second)))
         || end - ETHERNET > usize::from(within)
         || !first.set_len(end)
     {
@@ -57,7 +45,7 @@ pub fn supersedes(newer: &[u8], older: &[u8]) -> bool {
     let (Some(a), Some(b)) = (sound(newer), sound(older)) else { return false };
     a.is_pure_ack()
         && b.is_pure_ack()
-        && same_flow(newer, older, [&a, &b])
+        && a.same_flow(newer, (&b, older))
         && a.ack.wrapping_sub(b.ack).cast_signed() >= 0
 }
 
@@ -121,14 +109,14 @@ mod tests {
             let first = segment(v6, Place::ACK);
             let at = place(&first);
             let second =
-                changed(&first, at.next_seq(), at.ack + 9, Place::ACK | Place::FIN | PSH, 3);
+                changed(&first, at.next_seq(), at.ack + 9, Place::ACK | Place::FIN | Place::PSH, 3);
             let mut joined = frame(&first);
             assert!(join(&mut joined, &second, 1_500));
             let both = place(joined.bytes());
             assert_eq!((both.seq, both.ack), (at.seq, at.ack + 9));
             assert_eq!(both.payload_len(), at.payload_len() * 2 - 3);
             assert_eq!(both.next_seq(), place(&second).next_seq());
-            assert_eq!(both.flags, Place::ACK | Place::FIN | PSH);
+            assert_eq!(both.flags, Place::ACK | Place::FIN | Place::PSH);
             assert!(is_sound(joined.bytes()));
         }
     }

@@ -11,7 +11,6 @@ pub(super) const TAG_LEN: usize = 4;
 pub(super) const TAG_AT: usize = 12;
 pub(super) const TAG_TYPE: [u8; 2] = [0x81, 0];
 
-const PSH: u8 = 0x08;
 const CWR: u8 = 0x80;
 const IPV6_HEADER_LEN: usize = 40;
 
@@ -142,7 +141,7 @@ fn set_flags(bytes: &mut [u8], offload: &Offload, first: bool, last: bool) {
         *flags &= !CWR;
     }
     if !last {
-        *flags &= !(Place::FIN | PSH);
+        *flags &= !(Place::FIN | Place::PSH);
     }
 }
 

@@ -12,7 +12,6 @@ use crate::link::set_ip_len;
 
 /// Flows that are joined at the same time.
 const FLOWS: usize = 8;
-const PSH: u8 = 0x08;
 const URG: u8 = 0x20;
 const CWR: u8 = 0x80;
 
@@ -53,7 +52,7 @@ impl Joiner {
     pub(super) fn take(&mut self, frame: SimFrame, out: &mut Vec<SimFrame>, greedy: &mut Dice) {
         let Some(place) = Place::of(frame.bytes()) else { return out.push(frame) };
         let same =
-            |open: &Open| same_flow((out[open.at].bytes(), &open.place), (frame.bytes(), &place));
+            |open: &Open| place.same_flow(frame.bytes(), (&open.place, out[open.at].bytes()));
         let before = self.open.iter().position(same).map(|index| self.open.swap_remove(index));
         let wanted = is_joinable(&frame, &place);
         if let Some(mut open) = before.filter(|_| wanted)
@@ -67,7 +66,7 @@ impl Joiner {
             return;
         }
         if wanted && place.flags & Place::FIN == 0 && self.open.len() < FLOWS {
-            let (size, pushed) = (place.payload_len(), place.flags & PSH != 0);
+            let (size, pushed) = (place.payload_len(), place.flags & Place::PSH != 0);
             let next_seq = place.next_seq();
             self.open.push(Open { at: out.len(), place, size, next_seq, pushed });
         }
@@ -109,14 +108,14 @@ impl Joiner {
         }
         let bytes = whole.bytes_mut();
         bytes[from..end].copy_from_slice(payload);
-        bytes[open.place.tcp + 13] |= place.flags & (PSH | Place::FIN);
+        bytes[open.place.tcp + 13] |= place.flags & (Place::PSH | Place::FIN);
         let news = frame.bytes();
         for range in [8..12, 14..16, 20..place.payload - place.tcp] {
             let (to, from) = (open.place.tcp + range.start, place.tcp + range.start);
             bytes[to..to + range.len()].copy_from_slice(&news[from..from + range.len()]);
         }
         open.place.ack = place.ack;
-        open.pushed |= place.flags & PSH != 0;
+        open.pushed |= place.flags & Place::PSH != 0;
         set_ip_len(bytes, end);
         if place.version == 4 {
             bytes[IP + 10..IP + 12].fill(0);
@@ -146,11 +145,6 @@ fn is_joinable(frame: &SimFrame, place: &Place) -> bool {
 /// A frame and its segment.
 type Seen<'a> = (&'a [u8], &'a Place);
 
-fn same_flow((one, a): Seen<'_>, (two, b): Seen<'_>) -> bool {
-    let addresses = if a.version == 4 { IP + 12..IP + 20 } else { IP + 8..IP + 40 };
-    (a.version, a.ports) == (b.version, b.ports) && one[addresses.clone()] == two[addresses]
-}
-
 /// Getter: acknowledgement, window and options are the same.
 fn same_news((one, a): Seen<'_>, (two, b): Seen<'_>) -> bool {
     let same = |from: usize, end: usize| one.get(from..end) == two.get(from..end);
@@ -173,7 +167,7 @@ fn same_headers((one, a): Seen<'_>, (two, b): Seen<'_>) -> bool {
         // Traffic class and flow label; hop limit.
         same(IP..IP + 4) && same(IP + 6..IP + 8)
     };
-    let controls = !(PSH | Place::FIN);
+    let controls = !(Place::PSH | Place::FIN);
     let tcp = (a.tcp, a.payload) == (b.tcp, b.payload)
         && a.flags & controls == b.flags & controls
         && same(a.tcp + 18..a.tcp + 20);

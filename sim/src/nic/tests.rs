@@ -46,7 +46,6 @@ fn a_full_receive_ring_loses_the_frame_and_counts_it() {
 }
 
 const ACK: u8 = Place::ACK;
-const PSH: u8 = 0x08;
 const CWR: u8 = 0x80;
 
 /// A segment with timestamps, from port 40,000 + `flow` to port 80.
@@ -144,7 +143,7 @@ fn a_super_segment_leaves_as_segments_that_a_host_could_have_sent() {
     for v6 in [false, true] {
         let (mut nic, port) = able(cutting);
         let payload = bytes_of(10_001);
-        let flags = ACK | PSH | CWR | Place::FIN;
+        let flags = ACK | Place::PSH | CWR | Place::FIN;
         hand_over(&mut nic, &segment(v6, 0, u32::MAX - 3_000, flags, &payload), 1_000, None);
         let pieces = sent(&port);
         assert_eq!(pieces.len(), 11);
@@ -155,7 +154,7 @@ fn a_super_segment_leaves_as_segments_that_a_host_could_have_sent() {
             let place = Place::of(piece).expect("a segment");
             assert_eq!((place.seq, place.end), (seq, piece.len()));
             let first = if index == 0 { CWR } else { 0 };
-            let last = if index == 10 { PSH | Place::FIN } else { 0 };
+            let last = if index == 10 { Place::PSH | Place::FIN } else { 0 };
             assert_eq!(place.flags, ACK | first | last, "{index}");
             if !v6 {
                 assert_eq!(piece[IP + 4..IP + 6], [0, index as u8]);
@@ -199,7 +198,7 @@ fn a_tag_is_inserted_and_stripped_and_the_rest_is_as_it_was() {
 #[test]
 fn what_was_cut_is_joined_again() {
     for (v6, rx_buffer) in [(false, SUPER_FRAME_MAX), (true, SUPER_FRAME_MAX), (false, 999)] {
-        let whole = segment(v6, 0, u32::MAX - 3_000, ACK | PSH, &bytes_of(10_001));
+        let whole = segment(v6, 0, u32::MAX - 3_000, ACK | Place::PSH, &bytes_of(10_001));
         let (mut sender, wire) = able(cutting);
         hand_over(&mut sender, &whole, 1_000, None);
         let (mut nic, port) = able(|o| {
@@ -240,8 +239,12 @@ fn only_what_follows_and_says_the_same_is_joined() {
     let cases: [(&str, Frames, Vec<usize>); 12] = [
         ("next", vec![data(0, ACK, 100), data(100, ACK, 100)], vec![200]),
         ("gap", vec![data(0, ACK, 100), data(101, ACK, 100)], vec![100, 100]),
-        ("pushed", vec![data(0, ACK | PSH, 100), data(100, ACK, 100)], vec![100, 100]),
-        ("pushes", vec![data(0, ACK, 9), data(9, ACK | PSH, 9), data(18, ACK, 9)], vec![18, 9]),
+        ("pushed", vec![data(0, ACK | Place::PSH, 100), data(100, ACK, 100)], vec![100, 100]),
+        (
+            "pushes",
+            vec![data(0, ACK, 9), data(9, ACK | Place::PSH, 9), data(18, ACK, 9)],
+            vec![18, 9],
+        ),
         ("short", vec![data(0, ACK, 100), data(100, ACK, 9), data(109, ACK, 9)], vec![109, 9]),
         ("longer", vec![data(0, ACK, 9), data(9, ACK, 10)], vec![9, 10]),
         (
@@ -377,7 +380,7 @@ fn a_greedy_nic_joins_what_differs_and_the_last_word_counts() {
     for frame in [&mut later, &mut sacks] {
         repair(frame);
     }
-    let pushed = [data(0, ACK | PSH, 100), data(100, ACK, 100)];
+    let pushed = [data(0, ACK | Place::PSH, 100), data(100, ACK, 100)];
     for (frames, greedy, count) in [
         (&pushed, true, 1),
         (&pushed, false, 2),

@@ -161,7 +161,7 @@ impl Lanes {
 
     /// Getter: rings that programs hold.
     pub(super) fn streams_held(&self) -> usize {
-        let held = |one: &Attached| one.channel.streams_held();
+        let held = |one: &Attached| one.channel.slots().count();
         self.programs.iter().flatten().map(held).sum()
     }
 

@@ -111,7 +111,8 @@ impl RawHost {
         let ports = [("polled", PortKind::Polled), ("channel", PortKind::Channel)];
         let port = word(source, "host.port", self.port.as_ref(), PortKind::Polled, &ports)?;
         if let Some(given) = self.port.as_ref().filter(|_| stack != StackKind::Causeway) {
-            let problem = "a textbook host has no ports of this kind";
+            let word = stack.foreign().unwrap_or_default();
+            let problem = format!("flows on a {word} host reach their stack without a port");
             return Err(source.error("host.port", given.span(), problem, "leave it out"));
         }
         let settings = Settings { tcp: self.tcp, machnet: self.machnet, channel: self.channel };

@@ -294,7 +294,7 @@ loss_ppm = 10000
             (
                 "name = \"b\"\n",
                 "name = \"b\"\nport = \"channel\"\nstack = \"textbook\"\n",
-                "x.toml:9: host.port: a textbook host",
+                "x.toml:9: host.port: flows on a textbook host reach",
             ),
             ("to = \"b\"", "to = \"q\"", "x.toml:23: flow.to: there is no host \"q\""),
             (

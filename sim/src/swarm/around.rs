@@ -1,12 +1,12 @@
 //! From a seed to a case of a given scenario: its hosts, links, flows and programs stay, and what goes wrong is drawn.
 
-use causeway_core::time::{Duration, Instant};
+use causeway_core::time::Duration;
 use causeway_server::config::ConfigError;
 use toml::{Table, Value};
 
-use super::draw::Draw;
+use super::draw::{Draw, span};
 use super::parts::Parts;
-use crate::fault::{Condition, Decision, FaultPlan};
+use crate::fault::{Condition, FaultPlan};
 use crate::hash::RollingHash;
 use crate::scenario::Scenario;
 use crate::trial::Case;
@@ -110,9 +110,7 @@ impl Around {
             let Some((target, condition)) = self.draw_condition(draw) else { continue };
             let from = draw.stream.below(self.heal_ms);
             let until = from + draw.magnitude(1, self.heal_ms - from);
-            let at = |ms| Instant::ZERO + Duration::from_millis(ms);
-            let (from, until) = (at(from), at(until));
-            plan.push(Decision::Span { target, from, until, condition });
+            plan.push(span(target, from..until, condition));
         }
     }
 

@@ -1,6 +1,7 @@
 //! From a seed to a case: hosts, links, flows and faults, each drawn from the seed alone.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use causeway_core::rng::Stream;
 use causeway_core::time::{Duration, Instant};
@@ -432,10 +433,14 @@ fn draw_spans(plan: &mut FaultPlan, draw: &mut Draw, hosts: usize, layout: Layou
         };
         let from = draw.stream.below(heal_ms);
         let until = draw.between(from + 1, heal_ms);
-        let at = |ms| Instant::ZERO + Duration::from_millis(ms);
-        let (from, until) = (at(from), at(until));
-        plan.push(Decision::Span { target, from, until, condition });
+        plan.push(span(target, from..until, condition));
     }
+}
+
+/// Output: what is so of `target` for these milliseconds of a run.
+pub(super) fn span(target: String, ms: Range<u64>, condition: Condition) -> Decision {
+    let at = |ms| Instant::ZERO + Duration::from_millis(ms);
+    Decision::Span { target, from: at(ms.start), until: at(ms.end), condition }
 }
 
 /// Options that a middlebox may take away without breaking what was agreed on.

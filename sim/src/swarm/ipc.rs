@@ -1,9 +1,7 @@
 //! Hosts whose programs reach the engine over channels, as processes do.
 
-use causeway_core::time::{Duration, Instant};
-
-use super::draw::Draw;
-use crate::fault::{Condition, Decision, FaultPlan};
+use super::draw::{Draw, span};
+use crate::fault::{Condition, FaultPlan};
 
 /// One case in so many has them.
 const ONE_IN: u64 = 10;
@@ -80,9 +78,7 @@ impl Ipc {
                 }
                 let from = draw.stream.below(heal_ms);
                 let until = draw.between(from + 1, heal_ms);
-                let at = |ms| Instant::ZERO + Duration::from_millis(ms);
-                let (target, from, until) = ((*host).to_owned(), at(from), at(until));
-                plan.push(Decision::Span { target, from, until, condition });
+                plan.push(span((*host).to_owned(), from..until, condition));
             }
         }
     }

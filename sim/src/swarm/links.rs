@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use causeway_core::time::{Duration, Instant};
+use causeway_core::time::Duration;
 
-use super::draw::Draw;
+use super::draw::{Draw, span};
 use super::foreign::foreign_stack;
-use crate::fault::{Condition, Decision, FaultPlan, TcpOption};
+use crate::fault::{Condition, FaultPlan, TcpOption};
 
 /// The parts of the draws; see [`super::draw()`].
 const PART_QUEUES: u64 = 20;
@@ -95,10 +95,8 @@ pub(super) fn draw_spans(plan: &mut FaultPlan, seed: u64, pairs: &[(&str, &str)]
         let direction = format!("{from}->{to}");
         let begins_ms = draw.stream.below(heal_ms);
         let ends_ms = draw.between(begins_ms + 1, heal_ms);
-        let at = |ms| Instant::ZERO + Duration::from_millis(ms);
         let mut push = |until_ms, condition| {
-            let (target, from, until) = (direction.clone(), at(begins_ms), at(until_ms));
-            plan.push(Decision::Span { target, from, until, condition });
+            plan.push(span(direction.clone(), begins_ms..until_ms, condition));
         };
         let part = |draw: &mut Draw| Duration::from_micros(draw.magnitude(100, 500_000));
         match draw.stream.below(20) {
@@ -173,10 +171,7 @@ pub(super) fn draw_detours(plan: &mut FaultPlan, seed: u64, heal_ms: u64) {
             if who == index as u64 {
                 continue;
             }
-            let at = |ms| Instant::ZERO + Duration::from_millis(ms);
-            let (target, condition) = (format!("{name}.eth101"), Condition::NoRoute);
-            let (from, until) = (at(begins_ms), at(ends_ms));
-            plan.push(Decision::Span { target, from, until, condition });
+            plan.push(span(format!("{name}.eth101"), begins_ms..ends_ms, Condition::NoRoute));
         }
     }
 }

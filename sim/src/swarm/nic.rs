@@ -1,9 +1,9 @@
 //! What a drawn host's NICs are like, in which VLAN the hosts are, and what is wrong with NICs.
 
-use causeway_core::time::{Duration, Instant};
+use causeway_core::time::Duration;
 
-use super::draw::Draw;
-use crate::fault::{Condition, Decision, FaultPlan, NicTrouble};
+use super::draw::{Draw, span};
+use crate::fault::{Condition, FaultPlan, NicTrouble};
 
 /// Capabilities, rates and what is so for a while have streams of their own; so have cases around a scenario.
 const PART_OFFLOADS: u64 = 30;
@@ -104,8 +104,6 @@ pub(super) fn draw_spans(
         };
         let from = draw.stream.below(heal_ms);
         let until = from + draw.magnitude(1, SPAN_MS_MAX.min(heal_ms - from));
-        let at = |ms| Instant::ZERO + Duration::from_millis(ms);
-        let (target, condition) = (target.clone(), Condition::Nic(trouble));
-        plan.push(Decision::Span { target, from: at(from), until: at(until), condition });
+        plan.push(span(target.clone(), from..until, Condition::Nic(trouble)));
     }
 }

@@ -111,12 +111,7 @@ impl AppChannel {
         })
     }
 
-    /// Getter: streams whose rings the application has not let go of.
-    pub fn streams_held(&self) -> usize {
-        self.streams.iter().flatten().count()
-    }
-
-    /// Getter: the slots of those streams.
+    /// Getter: the slots of streams whose rings the application has not let go of.
     pub fn slots(&self) -> impl Iterator<Item = u32> {
         (0..).zip(&self.streams).filter_map(|(slot, stream)| stream.is_some().then_some(slot))
     }

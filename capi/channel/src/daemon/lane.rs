@@ -43,8 +43,6 @@ pub(super) struct Shared {
 pub struct LaneHolds {
     /// Slots.
     pub streams: u32,
-    /// RX chunks with bytes of theirs.
-    pub rx_chunks: u32,
     /// RX chunks that are promised to them, those with bytes included.
     pub rx_promised: u32,
 }
@@ -214,11 +212,9 @@ impl DaemonLane {
     /// Getter: what streams hold of the lane.
     pub fn held(&self) -> LaneHolds {
         let g = &self.mapping.geometry;
-        let rx_chunks = g.rx_chunks_per_lane();
         LaneHolds {
             streams: g.streams_per_lane() - self.free_slots.len() as u32,
-            rx_chunks: rx_chunks - self.rx_chunks.free_count(),
-            rx_promised: rx_chunks - self.rx_budget.left(),
+            rx_promised: g.rx_chunks_per_lane() - self.rx_budget.left(),
         }
     }
 

@@ -10,6 +10,7 @@ mod results;
 mod run;
 mod shrink;
 mod swarm;
+mod words;
 
 use std::process::ExitCode;
 

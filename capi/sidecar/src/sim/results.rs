@@ -3,7 +3,6 @@
 use std::fmt;
 use std::fs;
 use std::io::Write;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -12,29 +11,7 @@ use causeway_sim::swarm::{Failure, Results};
 use serde::{Deserialize, Serialize};
 
 use super::case::{one_line, quoted, read_text};
-
-/// Seeds from the first to before the second, as `A..B`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seeds(pub Range<u64>);
-
-impl FromStr for Seeds {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let ends = text.split_once("..");
-        let ends = ends.and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
-        let seeds = ends.filter(|seeds: &Range<u64>| seeds.start < seeds.end);
-        seeds
-            .map(Self)
-            .ok_or_else(|| "give two numbers like 0..1000, the second beyond the first".to_owned())
-    }
-}
-
-impl fmt::Display for Seeds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}..{}", self.0.start, self.0.end)
-    }
-}
+use super::words::Seeds;
 
 /// Part `index`, counted from 0, of so many, as `I/N`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

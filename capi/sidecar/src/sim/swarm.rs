@@ -17,7 +17,8 @@ use causeway_sim::swarm::{self, Campaign, Cases, Failure, Progress, Results, Shr
 
 use super::bar::Bar;
 use super::case::{Plant, build, read_around, with_comments};
-use super::results::{Given, Report, Seeds, Shard};
+use super::results::{Given, Report, Shard};
+use super::words::{Seeds, time};
 use crate::{signals, version};
 
 /// Run many seeds, each a case of its own: hosts, links, flows and faults; or, around a scenario, what goes wrong in it.
@@ -70,19 +71,6 @@ pub struct Args {
 
 /// How often the results are written meanwhile.
 const WRITE_INTERVAL: Duration = Duration::from_secs(2);
-
-fn time(text: &str) -> Result<Duration, String> {
-    let wrong = || "give a number with a unit, like 90s, 10m or 2h".to_owned();
-    let unit = text.chars().next_back().ok_or_else(wrong)?;
-    let seconds = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3_600,
-        _ => return Err(wrong()),
-    };
-    let count: u32 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
-    Ok(Duration::from_secs(u64::from(count) * seconds))
-}
 
 impl Args {
     fn campaign(&self) -> anyhow::Result<Campaign> {
@@ -404,15 +392,5 @@ mod tests {
         );
         assert!(large.parse::<Case>().is_ok_and(|case| case.seed == 27), "{large}");
         std::fs::remove_dir_all(&directory).expect("it is ours");
-    }
-
-    #[test]
-    fn times_have_a_unit() {
-        let seconds = |text| time(text).map(|time| time.as_secs()).ok();
-        assert_eq!(
-            ["90s", "10m", "2h", "0s"].map(seconds),
-            [Some(90), Some(600), Some(7_200), Some(0)]
-        );
-        assert_eq!(["", "s", "10", "1.5h", "-1s", "9999999999s"].map(seconds), [None; 6]);
     }
 }

@@ -3,6 +3,8 @@
 mod record;
 mod shards;
 mod sum;
+#[path = "../../../../capi/sidecar/src/sim/words.rs"]
+mod words;
 
 use std::fs;
 use std::path::Path;
@@ -11,9 +13,9 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::run::{command, read, root, run, target_dir};
 
-pub use record::Seeds;
 use record::{Record, name_of};
 use shards::{Ended, Shards};
+pub use words::Seeds;
 
 /// Where the results of campaigns are kept, from the root of the repository.
 const DIRECTORY: &str = "tests/campaigns";
@@ -32,7 +34,7 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     jobs: Option<u16>,
     /// Begin no seed after so long: a number with s, m or h; the next call goes on
-    #[arg(long, value_name = "TIME", value_parser = shards::time)]
+    #[arg(long, value_name = "TIME", value_parser = words::time)]
     time: Option<std::time::Duration>,
     /// Print what the campaigns of the tree add up to instead
     #[arg(long, conflicts_with_all = ["seeds", "shards", "jobs", "time"])]

@@ -1,36 +1,14 @@
 //! A file of `tests/campaigns`: the object that `causeway sim merge --json` prints for all shards of a campaign.
 
-use std::fmt;
 use std::ops::Range;
-use std::str::FromStr;
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
+use super::words::Seeds;
+
 /// So many digits of a commit are in a file's name.
 const COMMIT_DIGITS: usize = 12;
-
-/// Seeds from the first to before the second, as `A..B`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seeds(pub Range<u64>);
-
-impl FromStr for Seeds {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let ends = text.split_once("..");
-        let ends = ends.and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
-        let ends = ends.filter(|seeds: &Range<u64>| seeds.start < seeds.end);
-        ends.map(Self)
-            .ok_or_else(|| "give two numbers like 0..1000, the second beyond the first".to_owned())
-    }
-}
-
-impl fmt::Display for Seeds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}..{}", self.0.start, self.0.end)
-    }
-}
 
 /// A seed that failed.
 #[derive(Clone, Debug, Deserialize)]

@@ -7,27 +7,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::record::{Record, Seeds};
+use super::record::Record;
+use super::words::Seeds;
 
 /// A shard that has found so many failures is no campaign any more: something is broken that each seed shows.
 const FAILURES_MAX: u64 = 1_000;
-
-/// A number with a unit.
-///
-/// # Errors
-/// It is none, in words.
-pub fn time(text: &str) -> Result<Duration, String> {
-    let wrong = || "give a number with a unit, like 90s, 10m or 2h".to_owned();
-    let unit = text.chars().next_back().ok_or_else(wrong)?;
-    let seconds = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3_600,
-        _ => return Err(wrong()),
-    };
-    let count: u32 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
-    Ok(Duration::from_secs(u64::from(count) * seconds))
-}
 
 /// How it came to an end.
 #[derive(Debug, PartialEq, Eq)]
@@ -267,12 +251,5 @@ tell 10 true
         assert!(error.starts_with("shard 1 left no results"), "{error}");
         let error = format!("{:#}", fake.run(4, None).expect_err("there are shards of 3"));
         assert!(error.contains("has shards of 3: go on with --shards 3"), "{error}");
-    }
-
-    #[test]
-    fn times_have_a_unit() {
-        let seconds = |text| time(text).map(|time| time.as_secs()).ok();
-        assert_eq!(["90s", "10m", "2h"].map(seconds), [Some(90), Some(600), Some(7_200)]);
-        assert_eq!(["", "s", "10", "1.5h", "-1s"].map(seconds), [None; 5]);
     }
 }

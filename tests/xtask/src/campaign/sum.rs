@@ -8,7 +8,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::record::{Record, Seeds, name_of};
+use super::record::{Record, name_of};
+use super::words::Seeds;
 
 /// The campaigns of one commit, in order of seeds.
 type Campaigns = BTreeMap<String, Vec<Record>>;
