@@ -56,6 +56,8 @@ pub struct Outputs {
     pub json: Option<Box<dyn Write>>,
     /// A line for each packet, and what explains it; the last one is the verdict.
     pub timeline: Option<Box<dyn Write>>,
+    /// Characters of a line of the timeline, at most, and at least 60. `None`: 160.
+    pub columns: Option<usize>,
     /// One HTML document that needs nothing else. It is made at the end, from what is kept of the run: a bounded part of it.
     pub html: Option<Box<dyn Write>>,
 }
@@ -73,7 +75,7 @@ impl Explain {
     /// # Errors
     /// The capture cannot be written.
     pub fn new(case: &Case, trial: &Trial, outputs: Outputs) -> io::Result<Self> {
-        let Outputs { pcapng, json, timeline, html } = outputs;
+        let Outputs { pcapng, json, timeline, columns, html } = outputs;
         let topology = Rc::new(Topology::new(trial.scenario()));
         let pcapng = pcapng.map(|out| {
             let about = format!("causeway simulator, seed {}", case.seed);
@@ -86,7 +88,8 @@ impl Explain {
             |out: Option<Box<dyn Write>>| out.map(|out| Sink::new(Box::new(BufWriter::new(out))));
         let html = html.map(|out| Html::new(out, case, &topology, trial.scenario()));
         let frames = html.as_ref().map(Html::frames);
-        let observer = Observer::new(topology, case, sink(json), sink(timeline), frames);
+        let lines = sink(timeline).map(|sink| (sink, columns.unwrap_or(timeline::WIDTH)));
+        let observer = Observer::new(topology, case, sink(json), lines, frames);
         Ok(Self { pcapng: pcapng.transpose()?, observer, html })
     }
 

@@ -41,13 +41,13 @@ impl Observer {
         topology: Rc<Topology>,
         case: &Case,
         json: Option<Sink>,
-        timeline: Option<Sink>,
+        timeline: Option<(Sink, usize)>,
         frames: Option<Rc<RefCell<FrameLog>>>,
     ) -> Self {
         let state = State {
             describer: Describer::new(Rc::clone(&topology)),
             events: json.map(|sink| Events::new(sink, Rc::clone(&topology), case)),
-            timeline: timeline.map(|sink| Timeline::new(sink, Rc::clone(&topology), case)),
+            timeline: timeline.map(|lines| Timeline::new(lines, Rc::clone(&topology), case)),
             frames,
             struck: BTreeSet::new(),
             topology,

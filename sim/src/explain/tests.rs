@@ -37,13 +37,18 @@ fn trial(case: &Case) -> Trial {
 }
 
 fn explained(case: &Case) -> Told {
+    explained_in(case, None)
+}
+
+/// With lines of so many characters.
+fn explained_in(case: &Case, columns: Option<usize>) -> Told {
     let files: [File; 4] = Default::default();
     let [pcapng, json, timeline, html] = files.each_ref().map(|file| {
         let file: Box<dyn Write> = Box::new(file.clone());
         Some(file)
     });
     let trial = trial(case);
-    let explain = Explain::new(case, &trial, Outputs { pcapng, json, timeline, html });
+    let explain = Explain::new(case, &trial, Outputs { pcapng, json, timeline, columns, html });
     let explain = explain.expect("memory");
     let outcome = trial.run(explain.taps()).expect("it can be run");
     explain.finish(&outcome).expect("memory");
@@ -194,6 +199,24 @@ fn the_timeline_names_what_is_sent_and_what_became_of_it() {
     let longest = lines.iter().map(|line| line.chars().count()).max().expect("there are lines");
     assert!(longest <= timeline::WIDTH, "{longest}");
     assert!(lines.iter().any(|line| line.contains('…')) || longest < timeline::WIDTH);
+}
+
+#[test]
+fn a_narrow_timeline_tells_what_became_of_a_frame_before_all_of_what_it_was() {
+    let lines_of = |columns| explained_in(&busy(), columns).timeline;
+    let longest = |text: &str| {
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        lines.map(|line| line.chars().count()).max()
+    };
+    let (narrow, wide) = (lines_of(Some(80)), lines_of(None));
+    assert!(longest(&wide) > Some(80) && longest(&wide) <= Some(timeline::WIDTH), "{wide}");
+    assert_eq!(longest(&narrow), Some(80), "{narrow}");
+    assert_eq!(narrow.lines().count(), wide.lines().count());
+    for fate in ["  LOST: drop", "  delay by 30ms"] {
+        let count = |text: &str| text.lines().filter(|line| line.ends_with(fate)).count();
+        assert_eq!(count(&narrow), 1, "{fate}:\n{narrow}");
+    }
+    assert_eq!(longest(&lines_of(Some(1))), Some(timeline::WIDTH_LEAST));
 }
 
 /// A run that breaks a rule: the stream needs more time than it has.

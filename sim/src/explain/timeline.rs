@@ -15,13 +15,15 @@ use crate::tap::DirectionId;
 use crate::trial::{Case, Outcome};
 use crate::world::HostId;
 
-/// No line is longer, in characters; but for the violation, which is told whole.
+/// No line is longer, in characters, unless somebody asks for other lines; but for the last lines, which are told whole.
 pub(super) const WIDTH: usize = 160;
-/// What became of a frame may take so much of a line.
-const FATE_WIDTH: usize = 64;
+/// No line is shorter than this may ask for: time, place and number leave something to be said.
+pub(super) const WIDTH_LEAST: usize = 60;
 
 pub(super) struct Timeline {
     sink: Sink,
+    /// Of a line.
+    width: usize,
     topology: Rc<Topology>,
     /// Of the widest direction or host.
     place_width: usize,
@@ -30,12 +32,18 @@ pub(super) struct Timeline {
 }
 
 impl Timeline {
-    pub(super) fn new(mut sink: Sink, topology: Rc<Topology>, case: &Case) -> Self {
+    /// A timeline with lines of at most `width` characters.
+    pub(super) fn new(
+        (mut sink, width): (Sink, usize),
+        topology: Rc<Topology>,
+        case: &Case,
+    ) -> Self {
+        let width = width.max(WIDTH_LEAST);
         let names = topology.directions.iter().map(|direction| direction.name.len() + 2);
         let hosts = topology.nodes.iter().map(String::len);
-        let place_width = names.chain(hosts).max().unwrap_or(0).min(WIDTH / 4);
+        let place_width = names.chain(hosts).max().unwrap_or(0).min(width / 4);
         sink.line(&format!("# seed {}, {}", case.seed, topology.nodes.join(", ")));
-        Self { sink, topology, place_width, sockets: BTreeMap::new() }
+        Self { sink, width, topology, place_width, sockets: BTreeMap::new() }
     }
 
     /// Input: a frame goes onto a link.
@@ -70,10 +78,11 @@ impl Timeline {
 
     fn write(&mut self, at: Instant, place: &str, number: &str, words: &str, fate: &str) {
         let place = cut(place, self.place_width);
-        let fate = cut(fate, FATE_WIDTH);
+        // What became of a frame is told before all of what it was.
+        let fate = cut(fate, self.width * 2 / 5);
         let at = at.to_string();
         let mut line = format!("{at:>12}  {place:<width$} {number:>6}  ", width = self.place_width);
-        let left = WIDTH.saturating_sub(line.chars().count());
+        let left = self.width.saturating_sub(line.chars().count());
         if fate.is_empty() {
             line.push_str(&cut(words, left));
         } else {

@@ -54,6 +54,8 @@ function hull() {
   return [Math.max(0, lo - pad), hi + pad];
 }
 
+/* A time of the run in seconds, as every other output has it. */
+const seconds = us => (Math.floor(us + 1e-4) / 1e6).toFixed(6);
 /* A text, cut where it would be wider. */
 function fit(g, text, width) {
   if (g.measureText(text).width <= width) return text;
@@ -115,7 +117,8 @@ class Plot {
     });
     else {
       const height = this.hi - this.lo, count = Math.max(2.5, this.height / 48);
-      const vstep = unit === "B" ? byteStep(height, count) : niceStep(height, count);
+      /* There is no half of a packet. */
+      const least = unit === "packets" ? 1 : 0, vstep = unit === "B" ? byteStep(height, count) : Math.max(least, niceStep(height, count));
       for (let v = Math.ceil(this.lo / vstep) * vstep; v <= this.hi; v += vstep) {
         const y = Math.round(this.y(v)) + .5;
         g.moveTo(LEFT, y); g.lineTo(LEFT + this.width, y);
@@ -171,6 +174,12 @@ function nothing(p) {
   p.g.fillStyle = css("soft"); p.g.textAlign = "center"; p.g.textBaseline = "middle";
   p.g.fillText("The sender told of no change.", LEFT + p.width / 2, p.height / 2);
 }
+/* The sender tells nothing of windows, its own or its peer's, as those of Machnet do not: what else there is stands in the first graph. */
+const isBare = () => !flow.windows.length && !flow.edges.length;
+function timeouts(p) {
+  p.g.fillStyle = css("lost");
+  for (const t of flow.timeouts) { const x = p.x(t); p.g.beginPath(); p.g.moveTo(x - 4, TOP); p.g.lineTo(x + 4, TOP); p.g.lineTo(x, TOP + 8); p.g.fill(); }
+}
 /* Directions, and behind them hosts and NICs of which something is so for a while. */
 const faultLanes = () => [...new Set([...leg.directions, ...leg.spans.map(span => span[0])])];
 /* Its port: addresses are too long. */
@@ -216,6 +225,7 @@ const plots = [
       g.moveTo(x, base); g.lineTo(x, base - 9);
     }
     g.stroke();
+    if (isBare()) timeouts(p);
     every(flow.segs, SEG, i => {
       if (flow.segs[i + 3] !== chosen) return;
       const x = p.x(flow.segs[i]), top = p.y(flow.segs[i + 2]), bottom = p.y(flow.segs[i + 1]);
@@ -233,14 +243,12 @@ const plots = [
     p.steps(w, 5, 2, css("ssthresh"), 1.3);
     p.steps(w, 5, 3, css("flight"), 1);
     p.steps(w, 5, 1, css("cwnd"), 1.9, true);
-    p.g.fillStyle = css("lost");
-    for (const t of flow.timeouts) { const x = p.x(t); p.g.beginPath(); p.g.moveTo(x - 4, TOP); p.g.lineTo(x + 4, TOP); p.g.lineTo(x, TOP + 8); p.g.fill(); }
+    timeouts(p);
   }),
   new Plot("rtt", p => {
     const [, hi] = range(flow.windows, 5, [4], 0, 1);
     p.lo = 0; p.hi = hi * 1.15;
     p.axes("µs");
-    if (!flow.windows.length) nothing(p);
     p.steps(flow.windows, 5, 4, css("rtt"), 1.7, true);
   }),
   new Plot("state", p => {
@@ -341,6 +349,17 @@ ladder.find = (x, y) => {
   return best;
 };
 plots.push(ladder);
+/* The frame at which something went wrong next to a place among the faults. */
+const faultPlot = plots.find(plot => plot.canvas.id === "fault");
+faultPlot.find = (x, y) => {
+  const lanes = faultLanes().length, f = leg.frames;
+  let best = -1, least = 8;
+  for (let i = 0; i < leg.words.length; i++) {
+    const k = i * FRAME, d = Math.abs(x - faultPlot.x(f[k]));
+    if (f[k + 4] && d < least && Math.abs(y - faultPlot.lane(f[k + 2], lanes)) <= 12) { least = d; best = i; }
+  }
+  return best;
+};
 const ROWS = 300;
 let rowsAt = "";
 function rows() {
@@ -354,7 +373,7 @@ function rows() {
   for (let i = from; i < Math.min(to, from + ROWS); i++) {
     const row = table.insertRow(), k = i * FRAME;
     row.className = KINDS[f[k + 4]]; row.dataset.frame = i; row.onclick = () => choose(i);
-    for (const text of [(f[k] / 1e6).toFixed(6), leg.directions[f[k + 2]].replace("->", " → "), f[k + 3] ? "#" + f[k + 3] : "", leg.words[i]]) row.insertCell().textContent = text;
+    for (const text of [seconds(f[k]), leg.directions[f[k + 2]].replace("->", " → "), f[k + 3] ? "#" + f[k + 3] : "", leg.words[i]]) row.insertCell().textContent = text;
     row.onmouseenter = () => { mouse = { t: f[k], x: -1, y: -1, frame: i }; render(); };
     row.onmouseleave = () => { mouse = null; render(); };
   }
@@ -381,10 +400,10 @@ function choose(i) {
   box.hidden = chosen < 0;
   if (chosen >= 0) {
     const at = leg.frames[k], place = leg.directions[leg.frames[k + 2]].replace("->", " → ");
-    box.children[0].textContent = (at / 1e6).toFixed(6) + " s  " + place + (leg.frames[k + 3] ? " #" + leg.frames[k + 3] : "") + "  " + leg.words[chosen];
+    box.children[0].textContent = seconds(at) + " s  " + place + (leg.frames[k + 3] ? " #" + leg.frames[k + 3] : "") + "  " + leg.words[chosen];
     const mine = f => { let is = false; every(f.segs, SEG, s => { is = is || f.segs[s + 3] === chosen; }); return is; };
     const other = mine(flow) ? -1 : leg.flows.findIndex(mine);
-    if (other >= 0) { flow = leg.flows[other]; $("flow").value = other; $("loss").hidden = !flow.lost.length; }
+    if (other >= 0) showFlow(other);
     if (at < view[0] || at > view[1]) { const half = (view[1] - view[0]) / 2; setView(at - half, at + half); }
   }
   render();
@@ -425,7 +444,7 @@ function tip() {
     lines.push("window         " + countText(f.windows[i + 1], "B"), "in flight      " + countText(f.windows[i + 3], "B"));
     lines.push("round trip     " + timeText(f.windows[i + 4]));
   }
-  if (mouse.frame >= 0) lines.splice(0, lines.length, (leg.frames[mouse.frame * FRAME] / 1e6).toFixed(6) + " s  " + leg.directions[leg.frames[mouse.frame * FRAME + 2]].replace("->", " → ") + " #" + leg.frames[mouse.frame * FRAME + 3], ...leg.words[mouse.frame].split("  "));
+  if (mouse.frame >= 0) lines.splice(0, lines.length, seconds(leg.frames[mouse.frame * FRAME]) + " s  " + leg.directions[leg.frames[mouse.frame * FRAME + 2]].replace("->", " → ") + " #" + leg.frames[mouse.frame * FRAME + 3], ...leg.words[mouse.frame].split("  "));
   const near = (view[1] - view[0]) / 150;
   f.lanes.forEach(lane => { const k = lane.at.findLastIndex(t => t <= mouse.t); if (k >= 0 && mouse.frame < 0) lines.push(laneName(lane).padEnd(15) + " " + lane.to[k]); });
   for (const [target, words, from, until] of leg.spans) if (from <= mouse.t && mouse.t < until) lines.push(target + ": " + words);
@@ -449,11 +468,16 @@ function render() {
   for (const p of plots) if (p.canvas.offsetParent) { p.begin(); p.draw(p); p.end(); }
   rows();
 }
-function chooseFlow(i) {
-  flow = leg.flows[i] || NO_FLOW; $("loss").hidden = !flow.lost.length;
+/* Graphs in which nothing of the flow would stand are left out. */
+function showFlow(i) {
+  flow = leg.flows[i] || NO_FLOW; $("flow").value = i; $("loss").hidden = !flow.lost.length;
   for (const plot of document.querySelectorAll(".ofFlow")) plot.hidden = flow === NO_FLOW;
-  setView(...fullSpan());
+  const bare = isBare();
+  $("win-plot").hidden = bare; $("rtt-plot").hidden = !flow.windows.length;
+  $("state-plot").hidden = flow.lanes.every(lane => lane.to.every(state => state === "Opened"));
+  $("edge-key").hidden = !flow.edges.length; $("timeout-key").hidden = !bare || !flow.timeouts.length;
 }
+function chooseFlow(i) { showFlow(i); setView(...fullSpan()); }
 function chooseLeg(i) {
   leg = D.legs[i];
   [...$("legs").children].forEach((b, k) => b.setAttribute("aria-selected", k === i));
@@ -465,8 +489,7 @@ function chooseLeg(i) {
   $("flow").replaceChildren(...leg.flows.map((f, k) => new Option(f.name + "  ·  " + f.segments.toLocaleString("en") + (f.unit === "B" ? " segments" : " packets") + (f.truncated ? ", cut short" : ""), k)));
   if (leg.flowsInAll > leg.flows.length) $("flow").append(Object.assign(new Option((leg.flowsInAll - leg.flows.length) + " smaller flows are not shown"), { disabled: true }));
   $("flow").hidden = !leg.flows.length; $("flowless").hidden = leg.flows.length > 0;
-  const faults = plots.find(plot => plot.canvas.id === "fault");
-  faults.canvas.setAttribute("height", faults.height = 44 + 26 * Math.max(2, faultLanes().length));
+  faultPlot.canvas.setAttribute("height", faultPlot.height = 44 + 26 * Math.max(2, faultLanes().length));
   $("ladder-plot").hidden = !leg.frames.length;
   ladder.height = 50 + 64 * Math.max(2, leg.nodes.length);
   rowsAt = ""; chosen = -1; $("chosen").hidden = true;
@@ -476,8 +499,9 @@ function showVerdict(v) {
   const box = $("verdict"), [title, when, button, words] = box.children, broken = v.at !== undefined;
   box.hidden = false; box.classList.add(broken ? "broken" : "kept");
   title.textContent = broken ? v.signature : "Every rule was kept";
-  when.textContent = broken ? "at " + (v.at / 1e6).toFixed(6) + " s" : "";
-  words.textContent = broken ? v.words : ""; words.hidden = button.hidden = !broken;
+  when.textContent = broken ? "at " + seconds(v.at) + " s" : "";
+  /* A line for each socket that it describes. */
+  words.textContent = broken ? v.words.replaceAll("; host ", "\nhost ") : ""; words.hidden = button.hidden = !broken;
   button.onclick = () => { const w = (hull()[1] - hull()[0]) * .02; setView(v.at - w, v.at + w / 3); $("all").scrollIntoView({ behavior: "smooth" }); };
   const texts = [v.case, v.executed || "None."];
   [...$("texts").children].forEach((part, i) => {

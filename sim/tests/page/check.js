@@ -33,6 +33,10 @@ leg.flows.forEach((flow, index) => {
   assert.ok(flow.lanes.every(lane => lane.at.length === lane.to.length && lane.at.length > 0), `${flow.name}: both ends tell their states`);
   assert.equal(flow.lanes.length, 2, flow.name);
   assert.ok(flow.lanes.every(lane => lane.to.some(name => /^(Established|Opened)/.test(name))), `${flow.name}: ${JSON.stringify(flow.lanes)}`);
+  /* A graph in which nothing would stand is not there. */
+  const machnet = flow.unit === "packets", shown = id => !page.ids[id].hidden;
+  assert.deepEqual(["win-plot", "rtt-plot", "edge-key"].map(shown), [!machnet, flow.windows.length > 0, !machnet], flow.name);
+  assert.ok(shown("state-plot"), `${flow.name} ends, and its states are told`);
   assert.ok(texts(state).some(text => flow.lanes[0].to.includes(text)), `${flow.name}: ${texts(state)}`);
   for (let i = 0; i < flow.segs.length / 4; i++) {
     const [at, from, to, frame] = flow.segs.slice(4 * i, 4 * i + 4);
@@ -80,6 +84,12 @@ const [x0, y0, x1, y1] = ask(`frameLine(ladder, ${other})`);
 const k = Math.min(1, Math.max(0, (450 - x0) / (x1 - x0 || 1)));
 click(ladder, x0 + k * (x1 - x0), y0 + k * (y1 - y0));
 assert.notEqual(ask("chosen"), -1);
+/* A frame that something happened to is chosen by a click on the mark of its fault. */
+press("Escape");
+const struck = ask("leg.words.findIndex((_, i) => leg.frames[i * FRAME + 4] === 2)");
+ask(`setView(leg.frames[${struck} * FRAME] - 3, leg.frames[${struck} * FRAME] + 3)`);
+click(fault, ...ask(`[faultPlot.x(leg.frames[${struck} * FRAME]), faultPlot.lane(leg.frames[${struck} * FRAME + 2], faultLanes().length)]`));
+assert.equal(ask("chosen"), struck);
 /* A drag chooses nothing. */
 press("Escape");
 ladder.fire("pointerdown", { clientX: 100, clientY: 50 });

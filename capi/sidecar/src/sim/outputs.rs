@@ -22,6 +22,10 @@ pub struct Wanted {
     /// Print a line for each packet
     #[arg(long)]
     timeline: bool,
+    /// Characters of a line of the timeline, at most; "$(tput cols)" is what a terminal shows
+    #[arg(long, value_name = "N", default_value_t = 160, requires = "timeline",
+          value_parser = clap::value_parser!(u16).range(60..))]
+    columns: u16,
 }
 
 /// Files that get their names once everything is in them.
@@ -47,6 +51,7 @@ impl Wanted {
             json: files.create(self.events.as_deref())?,
             html: files.create(self.html.as_deref())?,
             timeline: self.timeline.then(|| Box::new(io::stdout()) as Box<dyn Write>),
+            columns: Some(self.columns.into()),
         };
         Ok((outputs, files))
     }
