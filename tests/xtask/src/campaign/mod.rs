@@ -52,8 +52,9 @@ pub fn run_command(args: &Args) -> Result<()> {
     }
     let seeds = args.seeds.clone().context("clap demands seeds")?;
     let commit = clean_commit()?;
-    let kept = root().join(DIRECTORY).join(name_of(&commit, &seeds));
-    ensure!(!kept.exists(), "{} exists: the campaign was run to its end", kept.display());
+    let name = Path::new(DIRECTORY).join(name_of(&commit, &seeds));
+    let kept = root().join(&name);
+    ensure!(!kept.exists(), "{} exists: the campaign was run to its end", name.display());
     // Part of it may have been run: before hours are spent on what `--sum` would refuse.
     sum::would_fit(&root().join(DIRECTORY), &commit, &seeds)?;
     let work = target_dir().join("campaigns").join(format!("{commit}-{seeds}"));
@@ -68,7 +69,7 @@ pub fn run_command(args: &Args) -> Result<()> {
     ensure!(record.commit == commit, "built from {}, and HEAD is {commit}", record.commit);
     fs::create_dir_all(root().join(DIRECTORY))?;
     write(&kept, &merged)?;
-    println!("{}\n{}", record.summary(), kept.display());
+    println!("{}\n{}", record.summary(), name.display());
     let cases = work.join("cases");
     ensure!(record.failures.is_empty(), "seeds failed: their cases are in {}", cases.display());
     Ok(())

@@ -19,6 +19,16 @@ pub struct Failed {
     pub words: String,
 }
 
+impl Failed {
+    /// Output: for people, with the command that shows it again where its commit is checked out.
+    pub fn line(&self) -> String {
+        let Self { seed, signature, words } = self;
+        let words = words.replace('\n', "; ");
+        let again = format!("cargo run --profile sim --bin causeway -- sim run --seed {seed}");
+        format!("{signature}: seed {seed}, {words}; again: {again}")
+    }
+}
+
 /// What came of a campaign.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -79,11 +89,7 @@ impl Record {
 
     /// Output: for people; a line for each failure, and one for all.
     pub fn summary(&self) -> String {
-        let line = |failed: &Failed| {
-            let Failed { seed, signature, words } = failed;
-            format!("{signature}: seed {seed}, {}\n", words.replace('\n', "; "))
-        };
-        let failures: String = self.failures.iter().map(line).collect();
+        let failures: String = self.failures.iter().map(|failed| failed.line() + "\n").collect();
         let Self { seeds, frames, cpu_seconds, hash, .. } = self;
         let failed = self.failures.len();
         format!(

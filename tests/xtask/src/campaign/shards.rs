@@ -84,9 +84,10 @@ impl Shards<'_> {
     fn lock(&self) -> Result<File> {
         let path = self.work.join("lock");
         let lock = File::create(&path).with_context(|| path.display().to_string())?;
-        let taken = lock.try_lock();
-        taken
-            .with_context(|| format!("{}: a shard of this campaign is running", path.display()))?;
+        lock.try_lock().with_context(|| {
+            let path = path.display();
+            format!("{path}: a shard of this campaign is running: wait for it, or end it")
+        })?;
         Ok(lock)
     }
 

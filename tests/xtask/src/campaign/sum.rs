@@ -80,7 +80,7 @@ fn distinct(mut ranges: Vec<Range<u64>>) -> u64 {
     count
 }
 
-/// Output: a line a commit, and one for all.
+/// Output: a line a commit, and one for each seed that failed then; and one for all.
 ///
 /// # Errors
 /// Those of a file that is wrong.
@@ -98,6 +98,9 @@ pub fn read(directory: &Path) -> Result<String> {
         }
         let seeds = distinct(ranges.clone());
         writeln!(text, "{commit}: {seeds} seeds, {commit_failed} failed, {commit_frames} frames")?;
+        for failed in records.iter().flat_map(|record| &record.failures) {
+            writeln!(text, "  {}", failed.line())?;
+        }
         runs += seeds;
         failed += commit_failed;
         frames += commit_frames;
@@ -171,9 +174,12 @@ mod tests {
         let text = read(&directory.0).expect("they are right");
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], format!("{A}: 1500 seeds, 1 failed, 15000 frames"));
-        assert_eq!(lines[1], format!("{B}: 1500 seeds, 1 failed, 15000 frames"));
+        let again = "again: cargo run --profile sim --bin causeway -- sim run --seed 1";
+        assert_eq!(lines[1], format!("  O1.x: seed 1, w; {again}"));
+        assert_eq!(lines[2], format!("{B}: 1500 seeds, 1 failed, 15000 frames"));
+        assert!(lines[3].starts_with("  O1.x: seed 501, w; again: "), "{text}");
         let all = "in all: 3000 seeds of a commit, 2000 distinct numbers, 2 failed, 30000 frames, 0.3 CPU hours";
-        assert_eq!(lines[2..], [all]);
+        assert_eq!(lines[4..], [all]);
     }
 
     #[test]
