@@ -1,11 +1,14 @@
 //! `causeway sim` as its users have it: files, exit statuses, signals.
 #![allow(clippy::unwrap_used, reason = "a test file: its helpers fail the test")]
 
-use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+mod place;
+
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+
+use place::{Place, Told};
 
 /// Far more than anything here takes, even on a machine that does much else.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -23,77 +26,17 @@ flow = [
 ]
 "#;
 
-/// A directory of its own for each test.
-struct Place(PathBuf);
-
-impl Place {
-    fn new(name: &str) -> Self {
-        let directory = format!("causeway-sim-{}-{name}", std::process::id());
-        let directory = std::env::temp_dir().join(directory);
-        std::fs::create_dir(&directory).unwrap();
-        Self(directory)
-    }
-
-    fn write(&self, file: &str, text: &str) {
-        std::fs::write(self.0.join(file), text).unwrap();
-    }
-
-    fn read(&self, file: &str) -> String {
-        std::fs::read_to_string(self.0.join(file)).unwrap()
-    }
-
-    /// A case that fails, because it has a second for what takes eight: `plan` is what goes wrong besides.
-    fn write_failing(&self, file: &str, plan: &str) {
-        let scenario = format!("{SCENARIO}run = {{ heal_ms = 10, limit_s = 1 }}\n");
-        let scenario: String = scenario.lines().map(|line| format!("| {line}\n")).collect();
-        self.write(file, &format!("causeway fault plan 2\nseed 17\n{scenario}{plan}"));
-    }
-
-    fn command(&self, args: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_causeway"));
-        command.arg("sim").args(args.split_whitespace()).current_dir(&self.0);
-        command.env_remove("CAUSEWAY_LOG");
-        command
-    }
-
-    fn sim(&self, args: &str) -> Told {
-        Told::new(&self.command(args).output().unwrap())
-    }
+/// A case that fails, because it has a second for what takes eight: `plan` is what goes wrong besides.
+fn write_failing(place: &Place, file: &str, plan: &str) {
+    let scenario = format!("{SCENARIO}run = {{ heal_ms = 10, limit_s = 1 }}\n");
+    let scenario: String = scenario.lines().map(|line| format!("| {line}\n")).collect();
+    place.write(file, &format!("causeway fault plan 2\nseed 17\n{scenario}{plan}"));
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// Exit status, stdout, stderr.
-#[derive(Debug)]
-struct Told(i32, String, String);
-
-impl Told {
-    fn new(output: &Output) -> Self {
-        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        Self(output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
-    }
-
-    /// What it printed; it must have succeeded, and have nothing to complain about.
-    fn good(self) -> String {
-        assert_eq!((self.0, self.2.as_str()), (0, ""), "{}", self.1);
-        self.1
-    }
-
-    /// The one line that it complained with.
-    fn failed(self) -> String {
-        assert_eq!((self.0, self.1.as_str(), self.2.lines().count()), (1, "", 1), "{}", self.2);
-        self.2
-    }
-
-    /// The object on the last line.
-    fn json(&self) -> Value {
-        let last = self.1.lines().last().unwrap();
-        serde_json::from_str(last).unwrap_or_else(|error| panic!("{error}: {last}"))
-    }
+/// The object on the last line.
+fn json(told: &Told) -> Value {
+    let last = told.1.lines().last().unwrap();
+    serde_json::from_str(last).unwrap_or_else(|error| panic!("{error}: {last}"))
 }
 
 /// Without what differs from run to run.
@@ -127,7 +70,7 @@ fn a_case_a_scenario_and_a_seed_run_and_say_so_in_one_line() {
 #[test]
 fn a_run_is_explained_and_its_capture_is_a_case() {
     let place = Place::new("explained");
-    place.write_failing("found.case", "drop a->b 3\n");
+    write_failing(&place, "found.case", "drop a->b 3\n");
     let plain = place.sim("run found.case");
     let args = "run found.case --pcapng found.pcapng --events found.json --html found.html";
     assert_eq!(place.sim(args).1, plain.1, "the run is the same");
@@ -157,7 +100,7 @@ fn a_run_is_explained_and_its_capture_is_a_case() {
 #[test]
 fn a_failure_is_named_and_comes_with_the_command_that_shows_it_again() {
     let place = Place::new("fails");
-    place.write_failing("it fails.case", "drop a->b 9\n");
+    write_failing(&place, "it fails.case", "drop a->b 9\n");
     let mut command = place.command("run --seed 3");
     let told = Told::new(&command.arg("it fails.case").output().unwrap());
     assert_eq!((told.0, told.2.as_str()), (1, ""));
@@ -249,7 +192,7 @@ fn wrong_usage_is_told_as_such() {
 #[test]
 fn a_failing_case_becomes_small_and_fails_as_before() {
     let place = Place::new("shrink");
-    place.write_failing("x.case", "# seen today\ndrop a->b 9\nmark b->a 3\npause b 3ms..4ms\n");
+    write_failing(&place, "x.case", "# seen today\ndrop a->b 9\nmark b->a 3\npause b 3ms..4ms\n");
     let told = place.sim("shrink x.case --out small.case").good();
     assert!(told.starts_with("O7.unfinished: ") && told.ends_with(" runs\n"), "{told}");
     assert!(told.contains(" frames, 0 decisions, "), "{told}");
@@ -267,7 +210,7 @@ fn a_failing_case_becomes_small_and_fails_as_before() {
 fn shards_merge_to_what_one_run_gives() {
     let place = Place::new("merge");
     let whole = place.sim("swarm --seeds 100..130 --jobs 1 --json");
-    let (whole, words) = (settled(whole.json()), whole.1);
+    let (whole, words) = (settled(json(&whole)), whole.1);
     assert_eq!((&whole["seeds"], &whole["complete"]), (&30.into(), &true.into()), "{words}");
     assert_eq!((&whole["range"], &whole["shard"]), (&"100..130".into(), &"0/1".into()));
     let hash = whole["hash"].as_str().unwrap();
@@ -281,11 +224,11 @@ fn shards_merge_to_what_one_run_gives() {
         assert!(!place.0.join(format!("{shard}.json.new")).exists());
     }
     let merged = place.sim("merge 2.json 0.json 1.json --json");
-    assert_eq!((merged.0, settled(merged.json())), (0, whole));
+    assert_eq!((merged.0, settled(json(&merged))), (0, whole));
     let summary = place.sim("merge 2.json 0.json 1.json").good();
     assert!(summary.starts_with("30 seeds, 0 failed, ") && summary.ends_with(", complete\n"));
     // Two of three are not all.
-    let some = place.sim("merge 2.json 0.json --json").json();
+    let some = json(&place.sim("merge 2.json 0.json --json"));
     assert_eq!((&some["complete"], &some["shard"]), (&false.into(), &"0/3+2/3".into()));
 }
 
@@ -321,18 +264,18 @@ fn what_is_not_of_one_campaign_is_not_merged() {
 #[test]
 fn a_run_that_goes_on_gives_what_one_go_gives() {
     let place = Place::new("resume");
-    let whole = settled(place.sim("swarm --seeds 0..24 --jobs 2 --json").json());
+    let whole = settled(json(&place.sim("swarm --seeds 0..24 --jobs 2 --json")));
     // What a run of the first 9 seeds would have left behind, had it been one of 24.
     place.sim("swarm --seeds 0..9 --results r.json").good();
     let part = place.read("r.json").replace("0..9", "0..24");
     place.write("r.json", &part.replace("\"complete\":true", "\"complete\":false"));
-    let none = place.sim("swarm --seeds 0..24 --time 0s --results r.json --json").json();
+    let none = json(&place.sim("swarm --seeds 0..24 --time 0s --results r.json --json"));
     assert_eq!((&none["seeds"], &none["complete"]), (&9.into(), &false.into()), "nothing is lost");
     let rest = place.sim("swarm --seeds 0..24 --jobs 2 --results r.json --json");
-    assert_eq!((rest.0, settled(rest.json())), (0, whole.clone()));
+    assert_eq!((rest.0, settled(json(&rest))), (0, whole.clone()));
     // Nothing is left to run, and nothing is run again.
     let again = place.sim("swarm --seeds 0..24 --results r.json --json");
-    assert_eq!(again.json(), rest.json());
+    assert_eq!(json(&again), json(&rest));
     assert_eq!(place.read("r.json").trim(), rest.1.lines().last().unwrap());
     for args in ["--seeds 0..25", "--seeds 0..24 --shard 0/2"] {
         let error = place.sim(&format!("swarm {args} --results r.json")).failed();
@@ -350,7 +293,7 @@ fn failures_that_were_found_before_are_told_again_and_count() {
     let object = place.read("r.json").replace("\"failures\":[]", failure);
     place.write("r.json", &object);
     let told = place.sim("swarm --seeds 0..4 --results r.json --out found --json");
-    assert_eq!((told.0, &told.json()["failures"][0]["seed"]), (1, &3.into()));
+    assert_eq!((told.0, &json(&told)["failures"][0]["seed"]), (1, &3.into()));
     let line = "O1.content: seed 3, at 2 s: wrong; again: causeway sim run --seed 3";
     assert_eq!(told.1.lines().next(), Some(line));
     let case = place.read("found/3.case");
@@ -375,9 +318,9 @@ fn a_signal_ends_a_swarm_with_its_results_written() {
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     let told = Told::new(&child.wait_with_output().unwrap());
     assert_eq!((told.0, told.2.as_str()), (0, ""), "{}", told.1);
-    let last = told.json();
+    let last = json(&told);
     assert_eq!((&last, &last["complete"]), (&object(), &false.into()));
     // And it goes on from there.
     let more = place.sim("swarm --seeds 0..1000000000 --time 0s --results r.json --json");
-    assert_eq!(settled(more.json()), settled(last));
+    assert_eq!(settled(json(&more)), settled(last));
 }

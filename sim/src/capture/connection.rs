@@ -158,6 +158,13 @@ impl Connections {
         Some(Spot { connection, from, offset, ack, is_new: false })
     }
 
+    /// Getter: where `number` lies in the stream that `from` sends to `to`; `None` where no connection is between them.
+    pub(crate) fn place(&self, from: SocketAddr, to: SocketAddr, number: u32) -> Option<i64> {
+        let connection = self.all.get(*self.by_ends.get(&(from.min(to), from.max(to)))?)?;
+        let role = if from == connection.client { Role::Client } else { Role::Server };
+        connection.half(role).place(number)
+    }
+
     /// The connection of a segment; a new one where it has none.
     fn find(&mut self, segment: &Segment) -> usize {
         let key = ends(segment);
@@ -238,7 +245,7 @@ impl Half {
         self.seen += u64::from(segment.payload_len);
         self.finished |= fin;
         self.payload_max = self.payload_max.max(segment.payload_len);
-        self.packet_max = self.packet_max.max(segment.end() as u32);
+        self.packet_max = self.packet_max.max(segment.packet_len() as u32);
         (offset, is_new)
     }
 }

@@ -2,12 +2,13 @@
 
 use std::net::SocketAddr;
 
-use crate::packet::{Network, Packet, Tcp, Transport, Verdict};
+use super::{Datagram, Report};
+use crate::packet::{Ip, Network, Packet, Tcp, Transport, Verdict};
 
 /// Ethernet headers are put in front of what has none, so that everything is read by one reader.
 pub(super) const ETHERNET_LEN: usize = 14;
 
-/// An IP packet that has a TCP segment, or that cannot be read.
+/// An IP packet that has a TCP segment or a UDP datagram, or that cannot be read.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<'a> {
     /// Which packet of its file.
@@ -20,7 +21,7 @@ pub struct Frame<'a> {
     pub bytes: &'a [u8],
     /// Bytes behind the link header as they were on the wire.
     pub whole_len: usize,
-    /// The segment; `None` where the packet cannot be read.
+    /// The segment; `None` where the packet has none, or cannot be read.
     pub segment: Option<Segment>,
 }
 
@@ -53,6 +54,11 @@ impl Segment {
     pub const fn end(&self) -> usize {
         self.payload_at + self.payload_len as usize
     }
+
+    /// Getter: how long the packet is that carries it alone, were it a part of a longer one, too.
+    pub const fn packet_len(&self) -> usize {
+        self.tcp_at + self.tcp.header_len + self.payload_len as usize
+    }
 }
 
 impl<'a> Frame<'a> {
@@ -83,14 +89,18 @@ impl<'a> Frame<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Read {
     Segment(Segment),
+    Datagram(Datagram),
+    Report(Report),
     Fragment,
-    Udp,
+    /// ICMP that says nothing of a segment.
     Icmp,
     Other,
     Cut,
     Unreadable,
 }
 
+/// Bytes of a UDP header.
+const UDP_LEN: usize = 8;
 /// The longest IP packet that is looked at.
 const IP_BYTES_MAX: usize = 65_535 + 40;
 
@@ -110,8 +120,10 @@ pub(super) fn read(bytes: &[u8], whole_len: usize, scratch: &mut Vec<u8>) -> Rea
     }
     let tcp = match transport {
         Transport::Tcp(tcp) => tcp,
-        Transport::Udp(_) => return Read::Udp,
-        Transport::Icmp(_) => return Read::Icmp,
+        Transport::Udp(_) => return datagram(&packet, ip, bytes.len()),
+        Transport::Icmp(icmp) => {
+            return Report::of(icmp, ip.destination).map_or(Read::Icmp, Read::Report);
+        }
         Transport::LaterFragment => return Read::Fragment,
         Transport::Other => return Read::Other,
     };
@@ -135,5 +147,25 @@ pub(super) fn read(bytes: &[u8], whole_len: usize, scratch: &mut Vec<u8>) -> Rea
         payload_at,
         payload_len: (ip.end - ETHERNET_LEN - payload_at) as u32,
         checksum,
+    })
+}
+
+/// The UDP datagram of a packet, of which so many bytes were kept.
+fn datagram(packet: &Packet<'_>, ip: &Ip, kept: usize) -> Read {
+    let Some(udp) = packet.udp() else { return Read::Other };
+    let payload = packet.payload_range();
+    // All of the header of Machnet says what it is.
+    if payload.start - ETHERNET_LEN > kept {
+        return Read::Cut;
+    }
+    Read::Datagram(Datagram {
+        source: SocketAddr::new(ip.source, udp.source_port),
+        destination: SocketAddr::new(ip.destination, udp.destination_port),
+        machnet: udp.machnet,
+        ecn: ip.ecn(),
+        id: ip.identification,
+        body_at: ip.payload_at - ETHERNET_LEN + UDP_LEN,
+        payload_len: payload.end.saturating_sub(payload.start) as u32,
+        end: ip.end - ETHERNET_LEN,
     })
 }

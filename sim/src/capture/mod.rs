@@ -1,10 +1,13 @@
 //! Captures that somebody else wrote: pcap and pcapng, read as hostile input.
 //!
-//! [`Capture`] is the file: its packets with their times, whatever wrote it. [`Trace`] is what of it can be used: TCP segments over IPv4
-//! and IPv6. [`Connections`] are the connections that they belong to, with numbers that count from each one's begin.
+//! [`Capture`] is the file: its packets with their times, whatever wrote it. [`Trace`] is what of it can be used: TCP segments and UDP
+//! datagrams over IPv4 and IPv6, and what ICMP says of segments. [`Connections`] are the connections that segments belong to, with numbers that
+//! count from each one's begin.
 
 mod connection;
+mod datagram;
 mod error;
+mod exchange;
 mod file;
 mod frame;
 mod import;
@@ -20,6 +23,7 @@ mod trace;
 mod units;
 
 pub use connection::{Connection, Connections, Half, Opening, Role, Spot};
+pub use datagram::{Datagram, Notice, Parcel, Report};
 pub use error::ReadError;
 pub use file::{Capture, Interface, PACKETS_MAX, Record};
 pub use frame::{Frame, Segment};

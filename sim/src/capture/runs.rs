@@ -41,6 +41,9 @@ impl Tap for HostTap {
         self.put(direction.0, at, frame);
     }
 
+    /// The host does not see what a router sends.
+    fn injected(&mut self, _: Instant, _: DirectionId, _: &[u8], _: Fate<'_>) {}
+
     fn arrived(&mut self, at: Instant, direction: DirectionId, _: u64, frame: &[u8], _: Delivery) {
         self.put(1 - direction.0, at, frame);
     }

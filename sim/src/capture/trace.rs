@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::datagram::{Notice, Parcel};
 use super::file::Capture;
 use super::frame::{self, Frame, Read};
 use super::link::Carried;
@@ -12,9 +13,9 @@ use super::link::Carried;
 pub struct Skipped {
     /// ARP.
     pub arp: u64,
-    /// UDP datagrams.
+    /// UDP datagrams, where nothing is made of them.
     pub udp: u64,
-    /// ICMP and ICMPv6.
+    /// ICMP and ICMPv6, of which nothing is made.
     pub icmp: u64,
     /// IP fragments.
     pub fragments: u64,
@@ -58,11 +59,15 @@ impl fmt::Display for Skipped {
     }
 }
 
-/// The TCP segments of a capture, and what cannot be read, in order of time.
+/// What of a capture can be used. All lists are in order of time; of equal times in that of the file.
 #[derive(Clone, Debug, Default)]
 pub struct Trace<'a> {
-    /// In order of time; of equal times in that of the file.
+    /// TCP segments, and what cannot be read.
     pub frames: Vec<Frame<'a>>,
+    /// UDP datagrams.
+    pub parcels: Vec<Parcel<'a>>,
+    /// What ICMP says of TCP segments.
+    pub notices: Vec<Notice>,
     /// What else there was.
     pub skipped: Skipped,
 }
@@ -96,38 +101,28 @@ impl<'a> Trace<'a> {
             };
             let missing = record.original_len as usize - record.bytes.len();
             let whole_len = bytes.len() + missing;
-            let read = frame::read(bytes, whole_len, &mut scratch);
-            let segment = match read {
-                Read::Segment(segment) => Some(segment),
+            let (number, at, interface) = (record.number, record.at, record.interface);
+            let mut frame = Frame { number, at, interface, bytes, whole_len, segment: None };
+            match frame::read(bytes, whole_len, &mut scratch) {
+                Read::Segment(segment) => {
+                    frame.segment = Some(segment);
+                    trace.frames.push(frame);
+                }
+                Read::Datagram(datagram) => trace.parcels.push(Parcel { frame, datagram }),
+                Read::Report(report) => trace.notices.push(Notice { at, interface, report }),
                 Read::Unreadable => {
                     skipped.unreadable += 1;
-                    None
+                    trace.frames.push(frame);
                 }
-                Read::Fragment => {
-                    skipped.fragments += 1;
-                    continue;
-                }
-                Read::Udp => {
-                    skipped.udp += 1;
-                    continue;
-                }
-                Read::Icmp => {
-                    skipped.icmp += 1;
-                    continue;
-                }
-                Read::Other => {
-                    skipped.other += 1;
-                    continue;
-                }
-                Read::Cut => {
-                    skipped.cut += 1;
-                    continue;
-                }
-            };
-            let (number, at, interface) = (record.number, record.at, record.interface);
-            trace.frames.push(Frame { number, at, interface, bytes, whole_len, segment });
+                Read::Fragment => skipped.fragments += 1,
+                Read::Icmp => skipped.icmp += 1,
+                Read::Other => skipped.other += 1,
+                Read::Cut => skipped.cut += 1,
+            }
         }
         trace.frames.sort_by_key(|frame| frame.at);
+        trace.parcels.sort_by_key(|parcel| parcel.frame.at);
+        trace.notices.sort_by_key(|notice| notice.at);
         trace
     }
 }

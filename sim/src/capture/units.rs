@@ -46,7 +46,8 @@ fn units_within(frames: Vec<Frame<'_>>, most: usize) -> (Vec<Unit<'_>>, bool) {
             continue;
         };
         let mss = least.get(&(segment.source, segment.destination)).copied().unwrap_or(MSS);
-        if segment.payload_len <= mss {
+        // A SYN is never cut: each of its parts would open a connection.
+        if segment.payload_len <= mss || segment.tcp.flags.has(Flags::SYN) {
             units.push(Unit { frame, segment: Some(segment), part: None });
             continue;
         }
@@ -80,7 +81,7 @@ fn cut(whole: &Segment, from: u32, room: u32) -> Segment {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{ACK, Made, pcap};
+    use super::super::tests::{ACK, FIN, Made, SYN, pcap};
     use super::super::{Capture, Trace};
     use super::*;
 
@@ -97,7 +98,22 @@ mod tests {
         let lens: Vec<u32> = segments.iter().map(|segment| segment.payload_len).collect();
         assert_eq!(lens, [1_460, 1_460, 1_460, 1_460, 1_460, 1_460, 1_240]);
         assert_eq!(segments[6].tcp.seq, 100 + 6 * 1_460);
+        let packets: Vec<usize> = segments.iter().map(|segment| segment.packet_len()).collect();
+        assert_eq!((packets[1], packets[6]), (1_500, 1_280), "each is a packet of its own");
         let (some, _) = units_within(frames(), 10);
         assert_eq!(some.len(), 9, "seven parts of the first, the others whole");
+    }
+
+    #[test]
+    fn the_last_part_ends_the_connection_and_a_syn_has_no_parts() {
+        let made = |flags| Made::new((1, 4_000), (2, 80), (100, 7), flags).data(4_000).ip();
+        let [data, syn] = [ACK | FIN, SYN].map(made);
+        let file = pcap(101, false, false, &[(0, data, 4_040), (0, syn, 4_040)]);
+        let (all, _) = units(Trace::of(&Capture::read(&file).expect("it is a capture")).frames);
+        let parts: Vec<_> = all.iter().map(|unit| unit.part).collect();
+        assert_eq!(parts, [Some(0), Some(1), Some(2), None]);
+        let ends = all.iter().filter_map(|unit| unit.segment);
+        let ends: Vec<_> = ends.map(|segment| segment.tcp.flags.has(Flags::FIN)).collect();
+        assert_eq!(ends, [false, false, true, false]);
     }
 }

@@ -11,8 +11,8 @@ use super::case::{build, quoted, read_bytes, with_comments};
 
 /// Make a case of a capture that was taken at both ends of the same traffic: one file of each host, pcap or pcapng.
 ///
-/// What the network did to TCP segments between the two is done to those of our run that are the same by their place in the
-/// streams. Prints the case, or writes it to a file and prints what was found.
+/// What the network did to TCP segments and to UDP datagrams, Machnet's among them, between the two is done to those of our run that are the
+/// same by their place in the streams and conversations. Prints the case, or writes it to a file and prints what was found.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  causeway sim import client.pcap server.pcap --out found.case\n  \

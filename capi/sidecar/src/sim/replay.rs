@@ -12,7 +12,7 @@ use super::case::{build, quoted, read_bytes};
 
 /// Play a capture of one host to our stack in its place, and compare what the two answer.
 ///
-/// What arrived at the host arrives at our stack, at the same times; what the host's programs sent, our stack sends. Exit status 1
+/// TCP only: what arrived at the host arrives at our stack, at the same times; what the host's programs sent, our stack sends. Exit status 1
 /// if our stack breaks a rule or panics.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  causeway sim replay server.pcap --host 192.0.2.7")]

@@ -1,10 +1,11 @@
-//! Who captured where, and how the two clocks differ: from segments that both have.
+//! Who captured where, and how the two clocks differ: from segments and datagrams that both have.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
 use std::net::IpAddr;
 
 use super::ImportError;
-use super::matching::Key;
+use super::matching::{Key, ParcelKey};
 use super::points::Point;
 
 /// See the module.
@@ -28,10 +29,16 @@ impl Clock {
     ///
     /// For a packet from the first one's host the second one sees it later by the delay and by what its clock is ahead; for one of the other
     /// direction earlier by the delay. The least of the first and the greatest of the second are those of packets that waited nowhere.
-    pub(super) fn of(points: &[Point<'_>; 2]) -> Result<Self, ImportError> {
+    ///
+    /// # Errors
+    /// What `strangers` says, where they have nothing in common; [`ImportError::OneWay`].
+    pub(super) fn of(
+        points: &[Point<'_>; 2],
+        strangers: impl Fn() -> ImportError,
+    ) -> Result<Self, ImportError> {
         let lags = lags(points);
         if lags.is_empty() {
-            return Err(ImportError::Strangers);
+            return Err(strangers());
         }
         let mut votes: BTreeMap<IpAddr, i64> = BTreeMap::new();
         let mut best: Option<(usize, i128, i128)> = None;
@@ -52,12 +59,16 @@ impl Clock {
             }
         }
         let Some((_, least, greatest)) = best else {
-            let (from, to) = lags.keys().next().copied().ok_or(ImportError::Strangers)?;
+            let (from, to) = lags.keys().next().copied().ok_or_else(&strangers)?;
             return Err(ImportError::OneWay { from, to });
         };
         let ahead = (least + greatest) / 2;
         let delay = u64::try_from(((least - greatest) / 2).max(0)).unwrap_or(u64::MAX);
-        let at = |point: &Point<'_>| point.units.first().map(|unit| i128::from(unit.frame.at));
+        let at = |point: &Point<'_>| {
+            let units = point.units.first().map(|unit| unit.frame.at);
+            let parcels = point.parcels.first().map(|parcel| parcel.frame.at);
+            units.into_iter().chain(parcels).min().map(i128::from)
+        };
         let first = [at(&points[0]), at(&points[1]).map(|at| at - ahead)];
         let begin = first.into_iter().flatten().min().unwrap_or(0);
         let of = |first: bool| {
@@ -85,27 +96,45 @@ fn median(values: &[i128]) -> i128 {
     values.get(values.len() / 2).copied().unwrap_or(0)
 }
 
-/// Of segments that each point has exactly once.
+/// Of segments and datagrams that each point has exactly once.
 fn lags(points: &[Point<'_>; 2]) -> Lags {
     let with_id = !points.iter().any(|point| point.has_parts);
-    let once = |point: &Point<'_>| {
-        let mut seen: HashMap<Key, (u32, u64)> = HashMap::new();
-        for unit in &point.units {
-            if let Some(segment) = &unit.segment {
-                let key = Key::whole(segment, with_id);
-                seen.entry(key).or_insert((0, unit.frame.at)).0 += 1;
-            }
-        }
-        seen
+    let segments =
+        |point: &Point<'_>| {
+            once(point.units.iter().filter_map(|unit| {
+                Some((Key::whole(unit.segment.as_ref()?, with_id), unit.frame.at))
+            }))
+        };
+    let parcels = |point: &Point<'_>| {
+        once(point.parcels.iter().map(|parcel| (ParcelKey::of(parcel), parcel.frame.at)))
     };
-    let second = once(&points[1]);
     let mut lags = Lags::new();
-    for (key, (count, at)) in once(&points[0]) {
+    add(&mut lags, points.each_ref().map(segments), Key::addresses);
+    add(&mut lags, points.each_ref().map(parcels), ParcelKey::addresses);
+    lags
+}
+
+/// How often each was seen, and when first.
+type Times<K> = HashMap<K, (u32, u64)>;
+
+fn once<K: Eq + Hash>(seen: impl Iterator<Item = (K, u64)>) -> Times<K> {
+    let mut times = Times::new();
+    for (key, at) in seen {
+        times.entry(key).or_insert((0, at)).0 += 1;
+    }
+    times
+}
+
+fn add<K: Eq + Hash>(
+    lags: &mut Lags,
+    [first, second]: [Times<K>; 2],
+    addresses: fn(&K) -> (IpAddr, IpAddr),
+) {
+    for (key, (count, at)) in first {
         let Some((1, other)) = second.get(&key) else { continue };
-        let (from, to) = key.addresses();
+        let (from, to) = addresses(&key);
         if count == 1 && from != to {
             lags.entry((from, to)).or_default().push(i128::from(*other) - i128::from(at));
         }
     }
-    lags
 }

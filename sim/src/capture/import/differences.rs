@@ -41,6 +41,8 @@ pub(super) enum Change {
     Clamp(u16),
     /// It became two; the first has so many bytes.
     Split(u32),
+    /// Behind it came the news that the receiver's peer cannot be reached, about the segment at this place of the receiver's stream.
+    Unreachable(i64),
 }
 
 impl Change {
@@ -58,6 +60,7 @@ impl Change {
             Self::Strip(_) => "strip",
             Self::Clamp(_) => "mss-clamp",
             Self::Split(_) => "split",
+            Self::Unreachable(_) => "forge",
         }
     }
 }
@@ -94,12 +97,7 @@ pub(super) fn alike(sent: &Unit<'_>, received: &Unit<'_>) -> bool {
 pub(super) fn changes(sent: &Unit<'_>, received: &Unit<'_>) -> Vec<Change> {
     let mut all = Vec::new();
     if let (Some(before), Some(after)) = (&sent.segment, &received.segment) {
-        match (before.ecn, after.ecn) {
-            (a, b) if a == b => {}
-            (_, 3) => all.push(Change::Mark),
-            (_, 0) => all.push(Change::Bleach),
-            _ => {}
-        }
+        all.extend(ecn(before.ecn, after.ecn));
         options(&before.tcp.options, &after.tcp.options, &mut all);
     }
     let Some((whole, segment)) = packet(sent).filter(|_| received.part.is_none()) else {
@@ -116,6 +114,16 @@ pub(super) fn changes(sent: &Unit<'_>, received: &Unit<'_>) -> Vec<Change> {
         all.iter().any(|change| !matches!(change, Change::Pad(_) | Change::Truncate(_)));
     all.extend(damage((whole, &segment), received, rewritten));
     all
+}
+
+/// What became of the ECN field.
+pub(super) const fn ecn(before: u8, after: u8) -> Option<Change> {
+    match after {
+        _ if before == after => None,
+        3 => Some(Change::Mark),
+        0 => Some(Change::Bleach),
+        _ => None,
+    }
 }
 
 /// Options that are gone, or say something else.

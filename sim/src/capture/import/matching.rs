@@ -1,11 +1,11 @@
 //! Which frame that arrived is which one that was sent.
 
 use std::collections::HashMap;
-use std::hash::Hash;
+use std::hash::{Hash, Hasher as _};
 use std::net::{IpAddr, SocketAddr};
 
-use super::super::Segment;
 use super::super::units::Unit;
+use super::super::{Parcel, Segment};
 use super::clock::Clock;
 use super::differences::alike;
 use super::points::Point;
@@ -76,20 +76,46 @@ impl Key {
     }
 }
 
-/// A unit at one end, by the common clock.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Seen<'a> {
-    pub(super) at: i64,
-    pub(super) unit: Unit<'a>,
+/// What two captures of a datagram have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct ParcelKey {
+    source: SocketAddr,
+    destination: SocketAddr,
+    id: u32,
+    end: usize,
+    /// Of the bytes that every capture keeps.
+    bytes: u64,
 }
 
-/// What went from one host to the other.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Lane<'a> {
+impl ParcelKey {
+    pub(super) fn of(parcel: &Parcel<'_>) -> Self {
+        let datagram = &parcel.datagram;
+        let mut hash = std::hash::DefaultHasher::new();
+        hash.write(parcel.telling());
+        let (source, destination) = (datagram.source, datagram.destination);
+        Self { source, destination, id: datagram.id, end: datagram.end, bytes: hash.finish() }
+    }
+
+    /// Getter: from whom, and to whom.
+    pub(super) fn addresses(&self) -> (IpAddr, IpAddr) {
+        (self.source.ip(), self.destination.ip())
+    }
+}
+
+/// Something at one end, by the common clock.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen<U> {
+    pub(super) at: i64,
+    pub(super) unit: U,
+}
+
+/// What went from one host to the other: units of segments, or datagrams.
+#[derive(Clone, Debug)]
+pub(super) struct Lane<U> {
     /// As its host sent it.
-    pub(super) sent: Vec<Seen<'a>>,
+    pub(super) sent: Vec<Seen<U>>,
     /// As the other one received it.
-    pub(super) received: Vec<Seen<'a>>,
+    pub(super) received: Vec<Seen<U>>,
     /// For each that was sent: those that arrived, in order.
     pub(super) arrivals: Vec<Vec<usize>>,
     /// Of those that arrived: it is known what they are.
@@ -104,20 +130,52 @@ const SLACK: i64 = 50_000;
 const LOOSE: i64 = 2_000_000_000;
 
 /// Both directions: what the host at the first point sent, and what the other one did.
-pub(super) fn lanes<'a>(points: &[Point<'a>; 2], clock: &Clock) -> [Lane<'a>; 2] {
+pub(super) fn lanes<'a>(points: &[Point<'a>; 2], clock: &Clock) -> [Lane<Unit<'a>>; 2] {
     let with_id = !points.iter().any(|point| point.has_parts);
     [0, 1].map(|from| {
         let mut lane = split(points, clock, from);
-        let rounds = Rounds { delay: clock.delay.min(i64::MAX as u64 / 4) as i64 };
-        rounds.by_key(&mut lane, |segment| Key::whole(segment, with_id), true);
-        rounds.by_key(&mut lane, Key::acknowledging, false);
-        rounds.by_key(&mut lane, Key::place, false);
+        let rounds = Rounds::new(clock);
+        let by = |key: fn(&Segment) -> Key| move |unit: &Unit<'a>| unit.segment.as_ref().map(key);
+        let whole = |unit: &Unit<'a>| Some(Key::whole(unit.segment.as_ref()?, with_id));
+        rounds.by_key(&mut lane, whole, true);
+        rounds.by_key(&mut lane, by(Key::acknowledging), false);
+        rounds.by_key(&mut lane, by(Key::place), false);
         rounds.by_bytes(&mut lane);
         lane
     })
 }
 
-fn split<'a>(points: &[Point<'a>; 2], clock: &Clock, from: usize) -> Lane<'a> {
+/// The same of datagrams.
+pub(super) fn roads<'a>(points: &[Point<'a>; 2], clock: &Clock) -> [Lane<Parcel<'a>>; 2] {
+    [0, 1].map(|from| {
+        let to = 1 - from;
+        let is_its = |parcel: &&Parcel<'a>| {
+            let Parcel { datagram, .. } = parcel;
+            clock.host(datagram.source.ip()) == Some(from)
+                && clock.host(datagram.destination.ip()) == Some(to)
+        };
+        let seen = |point: usize| {
+            let at = move |parcel: &Parcel<'a>| Seen {
+                at: clock.at(point, parcel.frame.at),
+                unit: *parcel,
+            };
+            points[point].parcels.iter().filter(is_its).map(at).collect::<Vec<_>>()
+        };
+        let mut lane = Lane::new(seen(from), seen(to));
+        Rounds::new(clock).by_key(&mut lane, |parcel| Some(ParcelKey::of(parcel)), true);
+        lane
+    })
+}
+
+impl<U> Lane<U> {
+    /// Nothing is known yet of what arrived.
+    fn new(sent: Vec<Seen<U>>, received: Vec<Seen<U>>) -> Self {
+        let (arrivals, explained) = (vec![Vec::new(); sent.len()], vec![false; received.len()]);
+        Self { sent, received, arrivals, explained }
+    }
+}
+
+fn split<'a>(points: &[Point<'a>; 2], clock: &Clock, from: usize) -> Lane<Unit<'a>> {
     let to = 1 - from;
     let ends = |unit: &Unit<'a>| {
         let segment = unit.segment.as_ref()?;
@@ -132,10 +190,9 @@ fn split<'a>(points: &[Point<'a>; 2], clock: &Clock, from: usize) -> Lane<'a> {
         None => true,
         Some((source, destination)) => source != Some(to) && (source, destination) != (None, None),
     };
-    let sent: Vec<_> = points[from].units.iter().filter(is_sent).map(seen(from)).collect();
-    let received: Vec<_> = points[to].units.iter().filter(is_received).map(seen(to)).collect();
-    let (arrivals, explained) = (vec![Vec::new(); sent.len()], vec![false; received.len()]);
-    Lane { sent, received, arrivals, explained }
+    let sent = points[from].units.iter().filter(is_sent).map(seen(from)).collect();
+    let received = points[to].units.iter().filter(is_received).map(seen(to)).collect();
+    Lane::new(sent, received)
 }
 
 /// How one is found for the other.
@@ -147,7 +204,7 @@ struct Rounds {
 struct Usual(Vec<(i64, i64)>);
 
 impl Usual {
-    fn of(lane: &Lane<'_>, delay: i64) -> Self {
+    fn of<U>(lane: &Lane<U>, delay: i64) -> Self {
         let mut known: Vec<(i64, i64)> = Vec::new();
         for (sent, arrivals) in lane.sent.iter().zip(&lane.arrivals) {
             if let [only] = arrivals[..] {
@@ -168,19 +225,26 @@ impl Usual {
 }
 
 impl Rounds {
-    /// Those with equal keys. `copies`: more that arrive than were sent are copies.
-    fn by_key(&self, lane: &mut Lane<'_>, key: impl Fn(&Segment) -> Key, copies: bool) {
-        let mut groups: HashMap<Key, (Vec<usize>, Vec<usize>)> = HashMap::new();
+    fn new(clock: &Clock) -> Self {
+        Self { delay: clock.delay.min(i64::MAX as u64 / 4) as i64 }
+    }
+
+    /// Those with equal keys; what has none is left. `copies`: more that arrive than were sent are copies.
+    fn by_key<U, K: Eq + Hash>(
+        &self,
+        lane: &mut Lane<U>,
+        key: impl Fn(&U) -> Option<K>,
+        copies: bool,
+    ) {
+        let mut groups: HashMap<K, (Vec<usize>, Vec<usize>)> = HashMap::new();
         for (index, seen) in lane.sent.iter().enumerate() {
-            if let Some(segment) =
-                seen.unit.segment.as_ref().filter(|_| lane.arrivals[index].is_empty())
-            {
-                groups.entry(key(segment)).or_default().0.push(index);
+            if let Some(key) = key(&seen.unit).filter(|_| lane.arrivals[index].is_empty()) {
+                groups.entry(key).or_default().0.push(index);
             }
         }
         for (index, seen) in lane.received.iter().enumerate() {
-            if let Some(segment) = seen.unit.segment.as_ref().filter(|_| !lane.explained[index]) {
-                groups.entry(key(segment)).or_default().1.push(index);
+            if let Some(key) = key(&seen.unit).filter(|_| !lane.explained[index]) {
+                groups.entry(key).or_default().1.push(index);
             }
         }
         let mut groups: Vec<(Vec<usize>, Vec<usize>)> = groups.into_values().collect();
@@ -208,15 +272,15 @@ impl Rounds {
         }
     }
 
-    fn is_possible(&self, lane: &Lane<'_>, sent: usize, arrived: usize) -> bool {
+    fn is_possible<U>(&self, lane: &Lane<U>, sent: usize, arrived: usize) -> bool {
         let lasted = lane.received[arrived].at - lane.sent[sent].at;
         lasted >= self.delay - self.delay / 2 - SLACK
     }
 
     /// Of `sent` the one that left nearest to `wanted`; `again`: one that has arrived already.
-    fn nearest(
+    fn nearest<U>(
         &self,
-        lane: &Lane<'_>,
+        lane: &Lane<U>,
         sent: &[usize],
         arrived: usize,
         wanted: i64,
@@ -232,7 +296,7 @@ impl Rounds {
     }
 
     /// Those of which nothing but the bytes says what they are.
-    fn by_bytes(&self, lane: &mut Lane<'_>) {
+    fn by_bytes(&self, lane: &mut Lane<Unit<'_>>) {
         let left = |(index, arrivals): (usize, &Vec<usize>)| arrivals.is_empty().then_some(index);
         let sent: Vec<usize> = lane.arrivals.iter().enumerate().filter_map(left).collect();
         let usual = Usual::of(lane, self.delay);

@@ -9,6 +9,9 @@ mod differences;
 mod events;
 mod matching;
 mod names;
+#[cfg(test)]
+mod parcel_tests;
+mod parcels;
 mod points;
 mod resolve;
 mod scenario;
@@ -51,17 +54,20 @@ pub enum ImportError {
     Places {
         /// How many.
         found: usize,
-        /// Their names.
+        /// Their names; of none what was read.
         names: String,
     },
-    /// No segment is in both.
+    /// No segment or datagram is in both.
     #[error(
-        "no TCP segment is in both captures; they have to be of the same traffic, without address translation in between"
+        "no packet of TCP or UDP is in both captures; they have to be of the same traffic, without address translation in between ({read})"
     )]
-    Strangers,
+    Strangers {
+        /// What was read of each file.
+        read: String,
+    },
     /// Only one direction is in both.
     #[error(
-        "segments from {from} to {to} are in both captures, but none of the other direction: the clocks cannot be compared"
+        "packets from {from} to {to} are in both captures, but none of the other direction: the clocks cannot be compared"
     )]
     OneWay {
         /// Who sent them.
@@ -70,7 +76,7 @@ pub enum ImportError {
         to: std::net::IpAddr,
     },
     /// No connection is between the two hosts.
-    #[error("there is no connection between the two hosts that sent anything")]
+    #[error("there is no connection or conversation between the two hosts that sent anything")]
     Nothing,
     /// What was made of it cannot be run.
     #[error("the case cannot be run: {0}")]
@@ -93,8 +99,9 @@ pub fn import(inputs: &[Input<'_>]) -> Result<Imported, ImportError> {
         captures.push((input.name, read));
     }
     let (read, points) = points::points(&captures)?;
-    let clock = clock::Clock::of(&points)?;
-    let lanes = matching::lanes(&points, &clock);
+    let strangers = || ImportError::Strangers { read: points::told(&read) };
+    let clock = clock::Clock::of(&points, strangers)?;
+    let lanes = (matching::lanes(&points, &clock), matching::roads(&points, &clock));
     let observed = events::Observed::of(&points, &clock, &lanes);
     let scenario = scenario::Described::of(&clock, &lanes, &observed)?;
     let resolved = resolve::resolve(&scenario, &observed)?;

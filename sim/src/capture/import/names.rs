@@ -1,8 +1,10 @@
-//! What a frame is, in words that hold in another run of the same flows: the n-th segment with the byte at an offset, the n-th SYN.
+//! What a frame is, in words that hold in another run of the same flows: the n-th segment with the byte at an offset, the n-th SYN, the n-th
+//! datagram.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
+use super::super::exchange::Said;
 use super::super::{Role, Segment, Spot};
 use crate::packet::Flags;
 
@@ -16,6 +18,10 @@ pub(super) enum What {
     Syn,
     Fin,
     Rst,
+    /// It is a datagram.
+    Datagram,
+    /// It is the packet of a message of Machnet's, at this place.
+    Packet(i64),
 }
 
 /// One direction of one flow.
@@ -39,6 +45,8 @@ impl fmt::Display for Name {
             What::Syn => f.write_str("SYN")?,
             What::Fin => f.write_str("FIN")?,
             What::Rst => f.write_str("RST")?,
+            What::Datagram => f.write_str("datagram")?,
+            What::Packet(at) => write!(f, "packet {at}")?,
         }
         write!(f, " of the {from} of flow {}, number {}", flow + 1, self.nth)
     }
@@ -57,6 +65,18 @@ pub(super) fn what(spot: &Spot, segment: &Segment) -> What {
         What::Fin
     } else {
         What::Ack(spot.ack.unwrap_or(0))
+    }
+}
+
+impl From<Said> for What {
+    fn from(said: Said) -> Self {
+        match said {
+            Said::Datagram => Self::Datagram,
+            Said::Packet(place) => Self::Packet(place),
+            Said::Ack(place) => Self::Ack(place),
+            Said::Begin => Self::Syn,
+            Said::Reset => Self::Rst,
+        }
     }
 }
 
@@ -85,19 +105,21 @@ impl Counts {
             }
         }
         let kinds = [(Flags::SYN, What::Syn), (Flags::RST, What::Rst), (Flags::FIN, What::Fin)];
-        let mut other = |what| {
-            let count = self.others.entry((side, what)).or_default();
-            *count += 1;
-            names.push(Name { side, what, nth: *count });
-        };
         for (flag, kind) in kinds {
             if flags.has(flag) {
-                other(kind);
+                names.push(self.other(side, kind));
             }
         }
         if let pure @ What::Ack(_) = what(spot, segment) {
-            other(pure);
+            names.push(self.other(side, pure));
         }
         names
+    }
+
+    /// Input: something is sent that is no segment with data.
+    pub(super) fn other(&mut self, side: Side, what: What) -> Name {
+        let count = self.others.entry((side, what)).or_default();
+        *count += 1;
+        Name { side, what, nth: *count }
     }
 }

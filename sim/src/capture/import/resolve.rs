@@ -4,12 +4,13 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
-use super::super::{Connections, Role, Segment, frame};
+use super::super::exchange::Exchanges;
+use super::super::{Connections, Datagram, Role, Segment, Spot, frame};
 use super::differences::{Change, Part};
-use super::events::Observed;
+use super::events::{Event, Observed, Of};
 use super::names::{Counts, Name, Side, What, what};
 use super::scenario::Described;
-use crate::fault::{Decide, Decision, Fault, FaultPlan, Live};
+use crate::fault::{Decide, Decision, Fault, FaultPlan, Forgery, ForgeryKind, Live};
 use crate::trial::{Case, Outcome, Trial, TrialError};
 
 /// The names of the directions of a case, from the first host and from the second.
@@ -43,6 +44,7 @@ struct Resolver {
     waiting: Waiting,
     counts: Counts,
     connections: Connections,
+    exchanges: Exchanges,
     flows: usize,
     decided: Vec<(usize, u64, Fault, usize)>,
     scratch: Vec<u8>,
@@ -75,6 +77,7 @@ pub(super) fn resolve(described: &Described, observed: &Observed) -> Result<Reso
         waiting,
         counts,
         connections: Connections::new(),
+        exchanges: Exchanges::default(),
         flows: described.flows.len(),
         decided: Vec::new(),
         scratch: Vec::new(),
@@ -106,20 +109,21 @@ pub(super) fn resolve(described: &Described, observed: &Observed) -> Result<Reso
 
 /// What the frame of each event was; `None` where it belongs to no flow.
 fn names_of(described: &Described, observed: &Observed) -> Vec<Option<Name>> {
-    let affected: BTreeSet<(usize, usize)> =
-        observed.events.iter().map(|event| (event.lane, event.unit)).collect();
+    let affected: BTreeSet<(usize, Of)> =
+        observed.events.iter().map(|event| (event.lane, event.of)).collect();
     let side_of = |lane: usize, unit: usize| -> Option<Side> {
         let spot = observed.spots[lane].get(unit)?;
         Some(((*described.flow_of.get(spot.connection)?)?, spot.from))
     };
     let mut counts = Counts::default();
-    for (lane, unit) in &affected {
+    for (lane, of) in &affected {
+        let Of::Unit(unit) = of else { continue };
         let (spot, segment) = (&observed.spots[*lane][*unit], &described.segments[*lane][*unit]);
         if let (Some(side), What::Data(offset)) = (side_of(*lane, *unit), what(spot, segment)) {
             counts.want(side, offset);
         }
     }
-    let mut names: HashMap<(usize, usize), Name> = HashMap::new();
+    let mut names: HashMap<(usize, Of), Name> = HashMap::new();
     for (lane, segments) in described.segments.iter().enumerate() {
         for (unit, segment) in segments.iter().enumerate() {
             let (Some(side), spot) = (side_of(lane, unit), &observed.spots[lane][unit]) else {
@@ -127,13 +131,22 @@ fn names_of(described: &Described, observed: &Observed) -> Vec<Option<Name>> {
             };
             let wanted = what(spot, segment);
             let all = counts.take(side, spot, segment);
-            if affected.contains(&(lane, unit)) {
+            if affected.contains(&(lane, Of::Unit(unit))) {
                 let own = all.into_iter().find(|name| name.what == wanted);
-                names.extend(own.map(|name| ((lane, unit), name)));
+                names.extend(own.map(|name| ((lane, Of::Unit(unit)), name)));
             }
         }
     }
-    let own = |event: &super::events::Event| names.get(&(event.lane, event.unit)).copied();
+    for (lane, utterances) in observed.utterances.iter().enumerate() {
+        for (parcel, said) in utterances.iter().enumerate() {
+            let sides = described.sides.get(said.exchange);
+            if let Some(side) = sides.and_then(|sides| sides[said.from as usize]) {
+                let name = counts.other(side, said.said.into());
+                names.insert((lane, Of::Parcel(parcel)), name);
+            }
+        }
+    }
+    let own = |event: &Event| names.get(&(event.lane, event.of)).copied();
     observed.events.iter().map(own).collect()
 }
 
@@ -156,26 +169,54 @@ impl Resolver {
     }
 }
 
-impl Decide for Resolver {
-    fn decide(&mut self, direction: &str, number: u64, frame: &[u8], out: &mut Vec<Fault>) {
-        let Some(direction) = DIRECTIONS.iter().position(|name| *name == direction) else { return };
-        let Some(packet) = frame.get(frame::ETHERNET_LEN..) else { return };
-        let read = frame::read(packet, packet.len(), &mut self.scratch);
-        let frame::Read::Segment(segment) = read else { return };
-        let spot = self.connections.take(&segment);
+impl Resolver {
+    /// The flow that is called at this port.
+    fn flow(&self, port: u16) -> Option<usize> {
+        Some(usize::from(port.wrapping_sub(PORT_FIRST))).filter(|flow| *flow < self.flows)
+    }
+
+    /// What a segment suffers: each fault with its event.
+    fn segment(&mut self, segment: &Segment, frame_len: usize) -> Vec<(Fault, usize)> {
+        let spot = self.connections.take(segment);
         let server = match spot.from {
             Role::Client => segment.destination.port(),
             Role::Server => segment.source.port(),
         };
-        let flow = usize::from(server.wrapping_sub(PORT_FIRST));
-        if flow >= self.flows {
-            return;
-        }
+        let Some(flow) = self.flow(server) else { return Vec::new() };
         let side = (flow, spot.from);
-        let names = self.counts.take(side, &spot, &segment);
-        for event in self.due(side, &names) {
-            let fault = fault(&self.changes[event], &segment, frame.len());
-            if let Some(fault) = fault.filter(|fault| !out.contains(fault)) {
+        let names = self.counts.take(side, &spot, segment);
+        let due = self.due(side, &names).into_iter();
+        let fault =
+            |event: usize| Some((fault(&self.changes[event], (&spot, segment), frame_len)?, event));
+        due.filter_map(fault).collect()
+    }
+
+    /// What a datagram suffers.
+    fn datagram(&mut self, datagram: &Datagram) -> Vec<(Fault, usize)> {
+        let said = self.exchanges.take(datagram);
+        let server = match said.from {
+            Role::Client => datagram.destination.port(),
+            Role::Server => datagram.source.port(),
+        };
+        let Some(flow) = self.flow(server) else { return Vec::new() };
+        let side = (flow, said.from);
+        let name = self.counts.other(side, said.said.into());
+        let due = self.due(side, &[name]).into_iter();
+        due.filter_map(|event| Some((of_any(&self.changes[event])?, event))).collect()
+    }
+}
+
+impl Decide for Resolver {
+    fn decide(&mut self, direction: &str, number: u64, frame: &[u8], out: &mut Vec<Fault>) {
+        let Some(direction) = DIRECTIONS.iter().position(|name| *name == direction) else { return };
+        let Some(packet) = frame.get(frame::ETHERNET_LEN..) else { return };
+        let suffers = match frame::read(packet, packet.len(), &mut self.scratch) {
+            frame::Read::Segment(segment) => self.segment(&segment, frame.len()),
+            frame::Read::Datagram(datagram) => self.datagram(&datagram),
+            _ => return,
+        };
+        for (fault, event) in suffers {
+            if !out.contains(&fault) {
                 out.push(fault);
                 self.decided.push((direction, number, fault, event));
             }
@@ -183,8 +224,8 @@ impl Decide for Resolver {
     }
 }
 
-/// What is done to a frame of ours for what was done to another.
-fn fault(change: &Change, segment: &Segment, frame_len: usize) -> Option<Fault> {
+/// What is done to any frame for what was done to another; `None` where that depends on the frame.
+fn of_any(change: &Change) -> Option<Fault> {
     use causeway_core::time::Duration;
     let nanos = Duration::from_nanos;
     Some(match *change {
@@ -193,6 +234,16 @@ fn fault(change: &Change, segment: &Segment, frame_len: usize) -> Option<Fault> 
         Change::Delay(by) => Fault::Delay { by: nanos(by) },
         Change::Mark => Fault::Mark,
         Change::Bleach => Fault::Bleach,
+        _ => return None,
+    })
+}
+
+/// What is done to a frame of ours for what was done to another.
+fn fault(change: &Change, (spot, segment): (&Spot, &Segment), frame_len: usize) -> Option<Fault> {
+    Some(match *change {
+        Change::Drop | Change::Duplicate(_) | Change::Delay(_) | Change::Mark | Change::Bleach => {
+            of_any(change)?
+        }
         Change::Strip(option) => Fault::Strip(option),
         Change::Pad(bytes) => Fault::Pad { bytes },
         Change::Truncate(lost) => {
@@ -214,6 +265,11 @@ fn fault(change: &Change, segment: &Segment, frame_len: usize) -> Option<Fault> 
             };
             let offset = (frame::ETHERNET_LEN + at) as u32;
             Fault::Corrupt { offset, mask, repaired }
+        }
+        // About what lies so far beyond what this segment acknowledges.
+        Change::Unreachable(place) => {
+            let ahead = place.wrapping_sub(spot.ack.unwrap_or(0)) as u32;
+            Fault::Forge(Forgery { kind: ForgeryKind::Unreachable, ahead })
         }
         // A condition does that.
         Change::Clamp(_) => return None,

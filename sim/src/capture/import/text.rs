@@ -6,7 +6,7 @@ use std::fmt;
 use super::super::Skipped;
 use super::Kinds;
 use super::clock::Clock;
-use super::events::{Event, Observed};
+use super::events::{Event, Observed, Of};
 use super::points::Point;
 use super::resolve::{DIRECTIONS, Resolved};
 use super::scenario::{Described, HOSTS};
@@ -22,6 +22,10 @@ pub struct Read {
     pub packets: u64,
     /// Those that are TCP segments.
     pub segments: u64,
+    /// Those that are UDP datagrams.
+    pub datagrams: u64,
+    /// Those with which ICMP says something of a TCP segment.
+    pub reports: u64,
     /// Those that nothing is made of.
     pub skipped: Skipped,
     /// Where it ends inside of a packet.
@@ -43,6 +47,18 @@ pub struct Imported {
     pub outcome: Outcome,
     /// How the clocks differ, what the link is like, what is not in the case: a line each.
     pub notes: Vec<String>,
+}
+
+impl fmt::Display for Read {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, packets, segments, datagrams, reports, skipped, cut_at } = self;
+        write!(
+            f,
+            "{name}: {packets} packets, {segments} TCP segments, {datagrams} UDP datagrams, \
+             {reports} ICMP errors about TCP, without use: {skipped}"
+        )?;
+        cut_at.map_or(Ok(()), |at| write!(f, "; it is cut at byte {at}"))
+    }
 }
 
 /// Events without a frame in our run that are named in the case.
@@ -133,11 +149,20 @@ fn notes(
         "the clock of {} is {ahead:.6} s ahead; {} us from host to host, {} kbit/s",
         points[1].name, described.delay_us, described.rate_kbit_s
     ));
+    for (host, path) in observed.path.iter().enumerate() {
+        let told = path
+            .map(|bytes| format!("{} was told that its path carries {bytes} bytes", HOSTS[host]));
+        notes.extend(told);
+    }
     for (index, flow) in described.flows.iter().enumerate() {
         notes.push(format!("flow {} was {}", index + 1, flow.words));
     }
     let counts = [
-        (described.left_out, "connections are not in the case"),
+        (described.left_out, "connections and conversations are not in the case"),
+        (
+            observed.untold,
+            "ICMP errors are not in the case: nothing of their connection had arrived",
+        ),
         (observed.appeared, "packets arrived that nobody is seen to send"),
         (observed.beyond, "packets were sent when the other capture had not begun or was over"),
     ];
@@ -149,7 +174,11 @@ fn notes(
 /// Where in which file the frame of an event is, and when.
 fn place(points: &[Point<'_>; 2], clock: &Clock, observed: &Observed, event: &Event) -> String {
     let name = &points[event.lane].name;
-    match observed.packets[event.lane].get(event.unit) {
+    let packet = match event.of {
+        Of::Unit(unit) => observed.packets[event.lane].get(unit),
+        Of::Parcel(parcel) => observed.parcels[event.lane].get(parcel),
+    };
+    match packet {
         Some((number, at)) => {
             let at = clock.at(event.lane, *at) as f64 / 1e9;
             format!("packet {number} of {name}, {at:.6} s")
@@ -160,17 +189,7 @@ fn place(points: &[Point<'_>; 2], clock: &Clock, observed: &Observed, event: &Ev
 
 impl fmt::Display for Imported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for read in &self.read {
-            let Read { name, packets, segments, skipped, cut_at } = read;
-            write!(
-                f,
-                "{name}: {packets} packets, {segments} TCP segments, without use: {skipped}"
-            )?;
-            match cut_at {
-                Some(at) => writeln!(f, "; it is cut at byte {at}")?,
-                None => writeln!(f)?,
-            }
-        }
+        self.read.iter().try_for_each(|read| writeln!(f, "{read}"))?;
         self.notes.iter().try_for_each(|note| writeln!(f, "{note}"))?;
         let mut found = 0;
         let mut done = 0;

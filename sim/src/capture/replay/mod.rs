@@ -59,7 +59,11 @@ pub enum ReplayError {
 pub fn replay(name: &str, file: &[u8], addresses: &[IpAddr]) -> Result<Replayed, ReplayError> {
     let capture = Capture::read(file)?;
     let trace = Trace::of(&capture);
-    let skipped: Skipped = trace.skipped.clone();
+    let (udp, icmp) = (trace.parcels.len() as u64, trace.notices.len() as u64);
+    let mut skipped: Skipped = trace.skipped.clone();
+    // Only TCP is replayed.
+    skipped.udp += udp;
+    skipped.icmp += icmp;
     let (units, _) = units(trace.frames);
     let of = || addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let scripts = script::Scripts::of(&units, addresses);

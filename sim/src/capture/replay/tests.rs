@@ -109,7 +109,7 @@ fn what_cannot_be_replayed_is_told() {
         error(&files[0], "10.0.0.9").starts_with("no TCP segment of the capture goes to 10.0.0.9")
     );
     assert!(error(b"", "10.0.0.1").starts_with("this is neither"));
-    // Without its first ten packets the connection has no SYN.
+    // Without its first packets, address resolution among them, the connection has no SYN.
     let mut at = 24;
     for _ in 0..14 {
         let len = u32::from_le_bytes(files[0][at + 8..at + 12].try_into().expect("four bytes"));
