@@ -275,6 +275,11 @@ impl Flow {
         self.state == FlowState::Closed && self.rsts_due == 0 && self.events.is_empty()
     }
 
+    /// Getter: everything before this number is acknowledged.
+    pub(crate) const fn acked(&self) -> u32 {
+        self.tx.snd_una()
+    }
+
     /// Getter: the figures.
     pub fn info(&self) -> SocketInfo {
         let bytes = |packets: u8| u32::from(packets) * u32::from(PAYLOAD_MAX);

@@ -94,6 +94,15 @@ impl Socket {
         }
     }
 
+    /// Getter: how far the peer has acknowledged, in numbers that grow as it does; `None` for what is not acknowledged.
+    pub(super) fn acked(&self) -> Option<u32> {
+        match &self.kind {
+            Kind::Tcp { connection, .. } => Some(connection.acked().0),
+            Kind::Machnet { flow, .. } => Some(flow.acked()),
+            Kind::Listener(_) | Kind::Udp(_) => None,
+        }
+    }
+
     pub(super) const fn transport(&self) -> Transport {
         match &self.kind {
             Kind::Tcp { .. } => Transport::Tcp,

@@ -6,6 +6,7 @@ use super::composition::Stack;
 use super::config::StackConfig;
 use super::replies::{LinkTarget, Reply};
 use super::routing::Hop;
+use super::sock::Socket;
 use crate::event::DropReason;
 use crate::ip::neighbor::{Lookup, NeighborConfig, NeighborKey, NeighborTable, Solicit};
 use crate::nic::{IfIndex, MacAddr, Medium};
@@ -67,7 +68,12 @@ impl Stack {
         }
         let NeighborKey { interface, address } = key;
         match self.look_up(now, interface, address) {
-            Lookup::Resolved(station) => return Some(station),
+            Lookup::Resolved(station) => {
+                if let Some(acked) = self.sockets.get(id).and_then(Socket::acked) {
+                    self.neighbors.witness(now, &key, id, acked);
+                }
+                return Some(station);
+            }
             Lookup::Pending => {
                 if !self.neighbors.park(NeighborKey { interface, address }, id) {
                     self.retry_later(now, id);

@@ -27,6 +27,11 @@ impl Connection {
         anybody || (self.snd.snd_una <= seq && seq < self.snd.snd_max)
     }
 
+    /// Getter: everything before this number is acknowledged (SND.UNA).
+    pub const fn acked(&self) -> SeqNumber {
+        self.snd.snd_una
+    }
+
     /// Input: an ICMP error about the segment that began at `seq`. False when it is not believed.
     ///
     /// A connection that is being opened ends with either kind: nobody gains from waiting (RFC 5461 §4.1). A

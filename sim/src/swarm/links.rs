@@ -40,9 +40,11 @@ impl Queues {
     pub(super) fn draw(&mut self, frames: u64) -> Option<String> {
         let draw = &mut self.draw;
         let (kind, ecn) = (draw.stream.below(3), draw.chance(60));
-        let max = draw.magnitude(2, frames.max(3));
-        let (min, ppm) = (draw.stream.below(max), draw.magnitude(1_000, 1_000_000));
-        let shift = draw.between(1, 10);
+        // A queue that drops a good part of what it is there for makes a path of which no bound in time can be told: without SACK and timestamps
+        // each loss of what was sent again doubles the timer, and nothing that is delivered brings it down (RFC 6298 3, 5.5).
+        let max = draw.magnitude(8, frames.max(9));
+        let (min, ppm) = (draw.between(2, max - 1), draw.magnitude(1_000, 200_000));
+        let shift = draw.between(2, 10);
         let (target, interval) = (draw.magnitude(10, 20_000), draw.magnitude(1_000, 500_000));
         match kind {
             1 if self.managed => Some(format!(

@@ -105,6 +105,8 @@ struct Entry {
     /// Looked up since the hand of the clock came by.
     used: bool,
     asked_at: Option<Instant>,
+    /// Who has used it first since it was asked or is about to be, and how far its peer had acknowledged then.
+    witness: Option<(SocketId, u32)>,
     waiters: Vec<SocketId>,
 }
 
@@ -238,6 +240,21 @@ impl NeighborTable {
         let entry = self.entries.get(self.recent as usize)?.as_ref()?;
         let confirmed = matches!(entry.state, State::Reachable { .. } | State::Permanent { .. });
         (confirmed && entry.key == *key).then_some(self.recent)
+    }
+
+    /// Input: `socket` uses the neighbour, and its peer has acknowledged so far. When that is not what it was, what is sent to the neighbour
+    /// arrives: one that is being asked, or about to be, is confirmed by that (RFC 4861 §7.3.1, RFC 1122 §2.3.2.1).
+    pub fn witness(&mut self, now: Instant, key: &NeighborKey, socket: SocketId, acked: u32) {
+        let Some(slot) = self.find(key) else { return };
+        let entry = self.entry_mut(slot);
+        let (State::Delay { mac } | State::Probe { mac, .. }) = entry.state else { return };
+        match entry.witness {
+            None => entry.witness = Some((socket, acked)),
+            Some((first, before)) if first == socket && before != acked => {
+                self.enter(now, slot, State::Reachable { mac });
+            }
+            Some(_) => {}
+        }
     }
 
     /// Getter: as long as this stays the same, [`NeighborTable::lookup`] of a confirmed neighbour answers the same.
@@ -490,6 +507,7 @@ impl NeighborTable {
         let entry = self.entries[slot as usize].as_mut().expect(LIVE);
         let asked = matches!(entry.state, State::Incomplete { .. });
         entry.state = state;
+        entry.witness = None;
         let asks = matches!(state, State::Incomplete { .. });
         self.open = self.open - u32::from(asked) + u32::from(asks);
         if !asks {
@@ -536,7 +554,8 @@ impl NeighborTable {
             self.entries.push(None);
             (self.entries.len() - 1) as u32
         });
-        let entry = Entry { key, state, used: false, asked_at: None, waiters: Vec::new() };
+        let entry =
+            Entry { key, state, used: false, asked_at: None, witness: None, waiters: Vec::new() };
         self.entries[slot as usize] = Some(entry);
         self.open += u32::from(asks);
         let Self { index, entries, hash: keyed, .. } = self;
