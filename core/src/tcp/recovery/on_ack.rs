@@ -477,7 +477,7 @@ impl Connection {
             trouble.reordered(u64::from(DISTANCE) * u64::from(mss), mss);
         }
         flight.undo.undone();
-        flight.rack.forget();
+        flight.go_by_originals();
         flight.frto = false;
         flight.prefer_new = false;
         if unmark {

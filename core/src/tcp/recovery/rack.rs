@@ -79,11 +79,6 @@ impl Rack {
         }
     }
 
-    /// Command: what was taken for the delivery of retransmissions was the originals': nothing is known of when the newest left.
-    pub(in crate::tcp) fn forget(&mut self) {
-        self.newest = Stamp::default();
-    }
-
     /// Input: a DSACK reports a retransmission of recovery as spurious: wait longer, once a round trip (§6.2 step 4).
     pub(in crate::tcp) fn duplicate(&mut self, una: u64, max: u64) {
         if self.dsack_round.is_some_and(|round| una >= round) {
@@ -133,6 +128,14 @@ impl Rack {
 }
 
 impl Flight {
+    /// Command: what was taken for the delivery of retransmissions was the originals', of which nobody knows when they left. RACK goes by
+    /// what the peer holds and was sent once: the last of it in the stream left last.
+    pub(super) fn go_by_originals(&mut self) {
+        let held =
+            |record: &&Sent| record.marks.has(Marks::SACKED) && !record.marks.has(Marks::EVER);
+        self.rack.newest = self.sent.iter().rev().find(held).map(Sent::stamp).unwrap_or_default();
+    }
+
     /// Command: finds what is lost by now (RACK_detect_loss, §6.2 step 5). Returns when to look again: stragglers have until then.
     ///
     /// Originals left in the order of the stream and retransmissions in the order of `again`, so each is judged once, and the
