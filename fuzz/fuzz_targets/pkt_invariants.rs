@@ -355,7 +355,7 @@ impl World {
             Action::Read(len) => self.both(|subject, _| subject.rings.read(len.into())),
             Action::Shutdown | Action::Close => {
                 self.open = false;
-                self.both(|subject, now| subject.tcp.shutdown_write(now));
+                self.both(|subject, now| subject.tcp.shutdown_write(now, &subject.rings));
             }
             Action::Option(choice) if self.twin == Twin::Restarted => {
                 if let Some(option) = choice.option() {

@@ -256,7 +256,7 @@ impl Stack {
         self.with_connection(now, channel, socket, port, |connection, io| {
             if write {
                 connection.handle_app(now, io);
-                connection.shutdown_write(now);
+                connection.shutdown_write(now, io);
             } else {
                 connection.shutdown_read();
             }
@@ -297,7 +297,7 @@ impl Stack {
                 // What was written before the close is taken note of first: FIN comes after it.
                 connection.handle_app(now, &io);
                 let unread = connection.bytes_received() > io.rx_consumed();
-                connection.close(now, unread);
+                connection.close(now, unread, &io);
             }
             Kind::Udp(udp) => udp.close(),
             Kind::Machnet { flow, .. } => {

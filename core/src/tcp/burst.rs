@@ -122,7 +122,7 @@ impl Connection {
             || limits.gso_bytes_max > 0
             || !matches!(self.state, State::Established | State::CloseWait)
             || self.flags.rst_due
-            || self.snd.fin_queued
+            || self.snd.is_shut()
             || self.recovery.phase != Phase::Open
             || !flight.is_plain()
             || !flight.lost.is_empty()

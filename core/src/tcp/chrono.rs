@@ -70,7 +70,7 @@ impl Connection {
         let (in_flight, buffer) = (self.snd.outstanding(), self.config.snd_buffer);
         // Nothing waits, so that all which the buffer holds is in flight.
         let full = io.tx_is_full() || (buffer > 0 && in_flight >= buffer);
-        if full && !self.snd.fin_queued {
+        if full && !self.snd.is_shut() {
             self.limited_by_send_buffer(now, in_flight);
         }
     }

@@ -158,15 +158,18 @@ impl Connection {
         }
     }
 
-    /// Command: no more bytes will be written; FIN follows the last one (RFC 9293 §3.10.4, half close).
+    /// Command: no more bytes will be written; FIN follows the last one that is in the TX ring now (RFC 9293 §3.10.4, half close).
     /// Ignored where it was said before.
-    pub fn shutdown_write(&mut self, now: Instant) {
+    pub fn shutdown_write(&mut self, now: Instant, io: &impl StreamIo) {
+        if self.snd.is_shut() {
+            return;
+        }
         match self.state {
             // The handshake comes first; FIN follows it. RFC 9293 §3.10.4 queues the CLOSE of SYN-RECEIVED so; that of SYN-SENT is
             // `close` here, and half of it waits likewise: what was written is to arrive.
-            State::SynSent | State::SynReceived => self.snd.fin_queued = true,
+            State::SynSent | State::SynReceived => self.snd.shut(io),
             State::Established | State::CloseWait => {
-                self.snd.fin_queued = true;
+                self.snd.shut(io);
                 self.advance(now, Trigger::Close);
             }
             State::Closed
@@ -197,7 +200,7 @@ impl Connection {
     /// Command: the application is done with the connection. What is queued is delivered, then FIN.
     /// With `unread` bytes in the RX ring the peer is reset instead: it must not believe that they were
     /// read (RFC 2525 §2.17), not even after both sides have sent FIN, as long as ours is not acknowledged (tcp_close).
-    pub fn close(&mut self, now: Instant, unread: bool) {
+    pub fn close(&mut self, now: Instant, unread: bool, io: &impl StreamIo) {
         if self.state == State::SynSent {
             // RFC 9293 §3.10.4: nothing was promised to anybody.
             self.flags.rst_due = planted::is(Bug::ResetOfASyn);
@@ -217,7 +220,7 @@ impl Connection {
             return self.abort(now);
         }
         self.flags.reader = Reader::Gone;
-        self.shutdown_write(now);
+        self.shutdown_write(now, io);
         if self.state == State::FinWait2 {
             self.timers.set_no_later(TimerReason::Orphan, now + millis(self.config.fin_wait2_ms));
         }

@@ -218,7 +218,7 @@ impl Connection {
             && self.snd.snd_max == self.snd.iss
             && self.seldom.fast_open().is_some_and(waits)
             && io.tx_end() == 0
-            && !self.snd.fin_queued
+            && !self.snd.is_shut()
     }
 
     /// Getter: the segment size that a SYN which waits for data goes by.
@@ -238,7 +238,7 @@ impl Connection {
 
     /// Getter: of an open with Fast Open: more was written than the SYN carried.
     pub(in crate::tcp) fn has_more_than_syn_data(&self, io: &impl StreamIo) -> bool {
-        self.seldom.fast_open().is_some_and(|f| io.tx_end() > u64::from(f.syn_bytes))
+        self.seldom.fast_open().is_some_and(|f| self.snd.end(io) > u64::from(f.syn_bytes))
     }
 
     /// Input: the application came and has written nothing: a SYN that waits for data leaves without (a write of no bytes).
@@ -267,7 +267,7 @@ impl Connection {
         if self.state == State::SynSent && fast_open.with_data {
             let mss = mss_ip.min(fast_open.mss).min(own);
             let room = u32::from(mss).saturating_sub(TCP_OPTIONS_MAX as u32);
-            fast_open.syn_bytes = u32::try_from(io.tx_end()).unwrap_or(u32::MAX).min(room);
+            fast_open.syn_bytes = u32::try_from(self.snd.end(io)).unwrap_or(u32::MAX).min(room);
             return (fast_open.option, fast_open.syn_bytes);
         }
         (fast_open.option, 0)

@@ -60,7 +60,7 @@ impl Connection {
     /// Getter: all figures, as of `now`; the path MTU without the IP header.
     pub fn info_at(&self, now: Instant, io: &impl StreamIo) -> SocketInfo {
         let sent = self.snd.offset_of(self.snd.snd_max);
-        let notsent = io.tx_end().saturating_sub(sent);
+        let notsent = self.snd.end(io).saturating_sub(sent);
         let mut info = SocketInfo {
             last_data_sent: now.saturating_since(self.counters.last_tx),
             last_ack_recv: now.saturating_since(self.counters.last_rx),

@@ -159,7 +159,7 @@ impl Connection {
         let reordering = self.recovery.trouble.as_deref().map_or(3, |t| u32::from(t.reordering));
         let needed = len + (reordering + 1) * mss;
         let start = self.snd.offset_of(self.snd.snd_max);
-        let waiting = io.tx_end().saturating_sub(start);
+        let waiting = self.snd.end(io).saturating_sub(start);
         if len <= mss || waiting < u64::from(needed) || self.snd.snd_wnd < needed {
             return Resend::Nothing;
         }

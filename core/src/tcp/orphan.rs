@@ -52,7 +52,7 @@ impl Connection {
             | State::LastAck => {}
         }
         if !self.flags.reader.is_gone() {
-            self.close(now, self.rcv.anchor.offset > io.rx_consumed());
+            self.close(now, self.rcv.anchor.offset > io.rx_consumed(), io);
         }
         if self.state != State::Closed {
             self.timers.set_no_later(TimerReason::Orphan, deadline);

@@ -5,7 +5,7 @@ use super::ecn::Ecn;
 use super::more::More;
 use super::recovery::{Flight, Marks, Phase, Resend};
 use super::recv_buffer::AckDue;
-use super::seq::{SeqNumber, StreamEnd};
+use super::seq::SeqNumber;
 use super::state::State;
 use super::timer::TimerReason;
 use alloc::boxed::Box;
@@ -199,14 +199,14 @@ impl Connection {
             && !self.recovery.flight.as_deref().is_some_and(|flight| flight.tlp.due)
             && !(self.flags.rst_due
                 || self.flags.probe_due
-                || self.snd.fin_queued
+                || self.snd.is_shut()
                 || self.snd.cwnd_limited)
             && io.tx_end() <= self.snd.anchor.offset + u64::from(self.snd.outstanding())
     }
 
     /// Getter: bytes that the application has written and the peer has not acknowledged.
     pub fn unacknowledged(&self, io: &impl StreamIo) -> u64 {
-        io.tx_end().saturating_sub(self.snd.anchor.offset)
+        self.snd.end(io).saturating_sub(self.snd.anchor.offset)
     }
 
     #[inline(never)]
@@ -340,7 +340,7 @@ impl Connection {
         let waiting = u32::try_from(end.saturating_sub(offset)).unwrap_or(u32::MAX);
         // RFC 9293 §3.10.4: in SYN-RECEIVED what was sent before it has to be acknowledged first (Fast Open).
         let early = self.state == State::SynReceived && !planted::is(Bug::FinOfAChildEarly);
-        let fin_waits = self.snd.fin_queued && offset <= end && !early;
+        let fin_waits = self.snd.is_shut() && offset <= end && !early;
         if waiting == 0 && !fin_waits {
             self.snd.cwnd_limited = false;
             return None;
@@ -545,7 +545,6 @@ impl Connection {
         }
         if fin {
             header.flags = header.flags.union(TcpFlags::FIN);
-            self.snd.fin_offset = StreamEnd::at(end);
         }
         let mss = self.options.mss();
         if self.rcv.assembler.is_some() && !planted::is(Bug::NoSackOnData) {

@@ -18,7 +18,7 @@ impl Connection {
         if !self.state.may_send() {
             return Err(CommandError::WrongState);
         }
-        if offset > io.tx_end() {
+        if offset > self.snd.end(io) {
             return Err(CommandError::InvalidArgument);
         }
         let sent = self.snd.offset_of(self.snd.snd_max);

@@ -25,10 +25,8 @@ pub(in crate::tcp) struct SendBuffer {
     pub(in crate::tcp) snd_sml: SeqNumber,
     /// The first data byte that is not acknowledged.
     pub(in crate::tcp) anchor: Anchor,
-    /// Where the stream ends; known once FIN was sent.
+    /// Where the stream ends; known once the application has said that it will write no more.
     pub(in crate::tcp) fin_offset: StreamEnd,
-    /// The application will write no more.
-    pub(in crate::tcp) fin_queued: bool,
     /// Whether more was announced (MSG_MORE).
     pub(in crate::tcp) more: More,
     /// The congestion window, and nothing else, held back data when last asked (RFC 7661).
@@ -49,7 +47,6 @@ impl SendBuffer {
             snd_sml: iss,
             anchor: Anchor::after_syn(iss),
             fin_offset: StreamEnd::UNKNOWN,
-            fin_queued: false,
             more: More::No,
             cwnd_limited: false,
         }
@@ -60,7 +57,7 @@ impl SendBuffer {
         self.snd_max.0.wrapping_sub(self.snd_una.0)
     }
 
-    /// Getter: where the stream ends as far as is known: at the FIN, or at what the application wrote so far.
+    /// Getter: where the stream ends as far as is known: where the application shut it, or at what it wrote so far.
     pub(in crate::tcp) fn end(&self, io: &impl StreamIo) -> u64 {
         self.fin_offset.known().unwrap_or_else(|| io.tx_end().max(self.anchor.offset))
     }
@@ -70,14 +67,25 @@ impl SendBuffer {
         self.anchor.offset_of(seq).unwrap_or(self.anchor.offset)
     }
 
-    /// Getter: our FIN was sent at some time.
-    pub(in crate::tcp) const fn fin_sent(&self) -> bool {
+    /// Command: the stream ends with what was written until now, whatever is found in the ring later (RFC 9293 §3.10.4: the FIN
+    /// follows what was queued before the CLOSE).
+    pub(in crate::tcp) fn shut(&mut self, io: &impl StreamIo) {
+        self.fin_offset = StreamEnd::at(self.end(io));
+    }
+
+    /// Getter: the application will write no more.
+    pub(in crate::tcp) const fn is_shut(&self) -> bool {
         self.fin_offset.is_known()
+    }
+
+    /// Getter: our FIN was sent at some time.
+    pub(in crate::tcp) fn fin_sent(&self) -> bool {
+        self.fin_offset.known().is_some_and(|end| self.offset_of(self.snd_max) > end)
     }
 
     /// Getter: our FIN was sent and is acknowledged.
     pub(in crate::tcp) fn fin_acked(&self) -> bool {
-        self.fin_offset.known().is_some_and(|end| self.snd_una == self.anchor.seq_of(end) + 1)
+        self.fin_sent() && self.outstanding() == 0
     }
 
     /// Input: everything below `ack` (`snd_una < ack <= snd_max`) is acknowledged. Returns the data bytes among it.
@@ -127,7 +135,7 @@ impl SendBuffer {
             && self.snd_nxt <= self.snd_max
             && self.outstanding() <= 1 << 30;
         let fin_fits = self.fin_offset.known().is_none_or(|end| {
-            end >= self.anchor.offset && self.anchor.seq_of(end) + 1 == self.snd_max
+            end >= self.anchor.offset && end < 1 << 62 && self.offset_of(self.snd_max) <= end + 1
         });
         // The anchor is the first unacknowledged data byte: snd_una itself, but for SYN and FIN.
         let slack = self.anchor.seq.distance_from(self.snd_una);

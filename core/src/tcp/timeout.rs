@@ -194,7 +194,7 @@ impl Connection {
     /// Getter: bytes or a FIN that were never sent.
     pub(in crate::tcp) fn has_unsent(&self, io: &impl StreamIo) -> bool {
         let unsent = self.snd.offset_of(self.snd.snd_max) < self.snd.end(io);
-        self.state.may_send() && (unsent || (self.snd.fin_queued && !self.snd.fin_sent()))
+        self.state.may_send() && (unsent || (self.snd.is_shut() && !self.snd.fin_sent()))
     }
 
     pub(in crate::tcp) fn start_keepalive(&mut self, now: Instant) {

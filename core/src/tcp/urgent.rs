@@ -60,7 +60,7 @@ impl Connection {
         if !self.state.may_send() && !queues {
             return Err(CommandError::WrongState);
         }
-        if offset == 0 || offset > io.tx_end() {
+        if offset == 0 || offset > self.snd.end(io) {
             return Err(CommandError::InvalidArgument);
         }
         let urgent = self.seldom.attach_urgent();

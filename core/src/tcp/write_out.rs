@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::connection::Connection;
 
 /// Version of the layout. Changes whenever a field does.
-pub const STATE_VERSION: u16 = 22;
+pub const STATE_VERSION: u16 = 23;
 /// First bytes of a connection's state.
 const MAGIC: [u8; 4] = *b"CWTC";
 

@@ -157,8 +157,8 @@ impl End {
             Input::EndRecord => drop(tcp.end_record(rings.written(), rings)),
             Input::Reads(on) => *reads = on,
             Input::Option(option) => tcp.set_option(now, option).expect("a right value"),
-            Input::Shutdown => tcp.shutdown_write(now),
-            Input::Close => tcp.close(now, false),
+            Input::Shutdown => tcp.shutdown_write(now, rings),
+            Input::Close => tcp.close(now, false, rings),
             Input::Icmp(error) => drop(tcp.handle_icmp(way.first, error)),
             Input::TooBig(mss_ip) => drop(tcp.handle_packet_too_big(now, way.first, mss_ip)),
         }

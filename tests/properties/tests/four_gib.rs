@@ -237,7 +237,7 @@ impl End {
         self.tcp.write_state(&mut state);
         self.tcp = Connection::read_state(&state).expect("what was written out reads back");
         if mark == TOTAL[self.rings.side] {
-            self.tcp.shutdown_write(Instant::ZERO);
+            self.tcp.shutdown_write(Instant::ZERO, &self.rings);
         }
     }
 }

@@ -143,7 +143,7 @@ impl Connection {
         self.snd.snd_wl2 = header.ack;
         self.events.raise(Events::ESTABLISHED | Events::WRITABLE);
         self.start_keepalive(now);
-        if self.snd.fin_queued {
+        if self.snd.is_shut() {
             self.advance(now, Trigger::Close);
         }
     }

@@ -30,7 +30,7 @@ impl Connection {
         if segment.payload_len == 0 && !fin {
             return Disposition::Accept;
         }
-        let deaf = planted::is(Bug::DeafAfterShutdown) && self.snd.fin_queued;
+        let deaf = planted::is(Bug::DeafAfterShutdown) && self.snd.is_shut();
         if !self.state.may_receive() || deaf {
             return self.text_after_fin(now, fin, segment.payload_len);
         }

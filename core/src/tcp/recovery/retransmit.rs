@@ -167,7 +167,7 @@ impl Connection {
         let len = waiting.min(full).min(flight.record_left(flight.max));
         if len > 0 && len <= wnd && !self.snd.fin_sent() {
             reach!(ProbeWithNewData);
-            let fin = self.snd.fin_queued && len == waiting && len < wnd;
+            let fin = self.snd.is_shut() && len == waiting && len < wnd;
             let max = flight.max + u64::from(len) + u64::from(fin);
             flight.tlp.sent(max, false);
             return Resend::Segment(self.transmit_new(

@@ -1,4 +1,4 @@
-use super::pair::{CLIENT, Pair, SERVER};
+use super::pair::{CLIENT, End, Pair, SERVER};
 use crate::error::EndReason;
 use crate::tcp::{Config, ConnectionEvent, Disposition, State};
 use crate::time::Duration;
@@ -18,6 +18,37 @@ fn after_a_half_close_the_other_side_goes_on_sending() {
     pair.run_until(|p| p.states() == [State::TimeWait, State::Closed]);
     assert_eq!(pair.ends[CLIENT].ended(), Some(EndReason::Closed));
     assert_eq!(pair.ends[SERVER].ended(), Some(EndReason::Closed));
+}
+
+#[test]
+fn what_is_found_in_the_ring_behind_the_end_of_the_stream_is_not_sent() {
+    // The end is said before there is a connection, while bytes wait for the window, and when all is under way.
+    for (bytes, opens) in [(5_000, true), (300_000, false), (1_000, false)] {
+        for closes in [false, true] {
+            let mut pair = match opens {
+                true => Pair::new(Config::default()),
+                false => Pair::established(Config::default()),
+            };
+            if opens {
+                pair.connect();
+            }
+            pair.write(CLIENT, &std::vec![1; bytes]);
+            if closes && !opens {
+                pair.close(CLIENT);
+            } else {
+                pair.shutdown(CLIENT);
+            }
+            pair.write(CLIENT, &[2; 5_000]);
+            let End { tcp, io, .. } = &pair.ends[CLIENT];
+            let tcp = tcp.as_ref().expect("a connection");
+            assert!(tcp.unacknowledged(io) <= bytes as u64);
+            pair.run_until(|p| p.ends[SERVER].state() == State::CloseWait);
+            assert_eq!(pair.ends[SERVER].io.committed, bytes as u64);
+            pair.shutdown(SERVER);
+            pair.run_until(|p| p.states() == [State::TimeWait, State::Closed]);
+            assert_eq!(pair.ends[CLIENT].ended(), Some(EndReason::Closed));
+        }
+    }
 }
 
 #[test]
@@ -128,9 +159,11 @@ fn closing_with_unread_bytes_and_aborting_reset_the_peer() {
     for unread in [true, false] {
         let mut pair = Pair::established(Config::default());
         let now = pair.now;
+        let End { tcp, io, .. } = &mut pair.ends[CLIENT];
+        let tcp = tcp.as_mut().expect("a connection");
         match unread {
-            true => pair.ends[CLIENT].tcp().close(now, true),
-            false => pair.ends[CLIENT].tcp().abort(now),
+            true => tcp.close(now, true, io),
+            false => tcp.abort(now),
         }
         pair.run_until(|p| p.states() == [State::Closed; 2]);
         assert_eq!(pair.ends[CLIENT].ended(), Some(EndReason::Aborted));

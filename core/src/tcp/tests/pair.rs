@@ -125,13 +125,15 @@ impl Pair {
 
     pub fn shutdown(&mut self, who: usize) {
         let now = self.now;
-        self.ends[who].tcp().shutdown_write(now);
+        let End { tcp, io, .. } = &mut self.ends[who];
+        tcp.as_mut().expect("a connection").shutdown_write(now, io);
         self.flush();
     }
 
     pub fn close(&mut self, who: usize) {
         let now = self.now;
-        self.ends[who].tcp().close(now, false);
+        let End { tcp, io, .. } = &mut self.ends[who];
+        tcp.as_mut().expect("a connection").close(now, false, io);
         self.flush();
     }
 
