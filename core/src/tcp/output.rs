@@ -617,6 +617,13 @@ impl Connection {
     #[inline(never)]
     fn emit_reset(&mut self, now: Instant) -> SegmentOut {
         self.flags.rst_due = false;
+        if self.snd.snd_max == self.snd.iss {
+            // The answer to a SYN that never left, so that the peer was told no number of ours: as where there is no connection
+            // (RFC 9293 §3.10.7.1), <SEQ=0><ACK=SEG.SEQ+SEG.LEN><CTL=RST,ACK>.
+            let flags = TcpFlags::RST.union(TcpFlags::ACK);
+            let header = TcpHeader { ack: self.rcv.rcv_nxt, flags, ..TcpHeader::default() };
+            return SegmentOut::bare(header, Ecn::NotEct);
+        }
         let header = TcpHeader {
             seq: self.snd.snd_max,
             ack: self.rcv.rcv_nxt,

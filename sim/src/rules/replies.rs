@@ -90,7 +90,9 @@ impl Replies {
             Some(ack) => tcp.seq == ack,
             None => {
                 let end = recent.seq.wrapping_add(recent.len);
-                tcp.seq == 0 && tcp.flags.has(Flags::ACK) && tcp.ack == end
+                // A connection whose SYN,ACK was held up may have taken the SYN alone.
+                let taken = tcp.ack == end || held_up && tcp.ack == recent.seq.wrapping_add(1);
+                tcp.seq == 0 && tcp.flags.has(Flags::ACK) && taken
             }
         };
         let known = &self.recent[..self.count.min(RECENT_MAX)];
@@ -114,9 +116,7 @@ pub(super) fn reset_sent(
     let next = end.iss.wrapping_add(end.snd.max as u32);
     let ends_connection = end.open && tcp.seq == next;
     let held_up = host.held_up(scene.at);
-    // Its SYN,ACK was given up while the host looked for the peer's address: nobody knows its number.
-    let unsaid = !end.open && held_up;
-    if !ends_connection && !unsaid && !end.replies.answers(tcp, settled, held_up) {
+    if !ends_connection && !end.replies.answers(tcp, settled, held_up) {
         let words = format!("RST at {}, and nothing that came asks for it", tcp.seq);
         out.broken(TCP_RST_SEQ, scene, words);
     }

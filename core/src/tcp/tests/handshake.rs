@@ -5,7 +5,7 @@ use crate::tcp::{
     Config, Connection, ConnectionEvent, Disposition, Ecn, SegmentIn, SeqNumber, State, TxLimits,
 };
 use crate::time::{Duration, Instant};
-use crate::wire::tcp::{TcpFlags, TcpHeader};
+use crate::wire::tcp::{TcpFlags, TcpHeader, Timestamps};
 
 fn syn_sent() -> Pair {
     let mut pair = Pair::new(Config::default());
@@ -192,6 +192,32 @@ fn a_half_close_before_the_handshake_is_done_sends_the_fin_after_it() {
     pair.shutdown(CLIENT);
     pair.run_until(|p| p.ends[SERVER].state() == State::CloseWait);
     assert_eq!(pair.ends[SERVER].io.rx, b"all of it");
+}
+
+#[test]
+fn the_reset_of_a_syn_whose_answer_never_left_tells_no_number_of_ours() {
+    let mut syn = TcpHeader { seq: SeqNumber(7_000), flags: TcpFlags::SYN, ..TcpHeader::default() };
+    syn.options.window_scale = Some(7);
+    syn.options.timestamps = Some(Timestamps { value: 5, echo: 0 });
+    let now = Instant::from_nanos(1_000_000_000);
+    let limits = TxLimits { mss_ip: 1_460, mss_link: 1_460, gso_bytes_max: 0 };
+    let io = MemoryIo { gone: true, ..MemoryIo::default() };
+    for answered in [false, true] {
+        let mut tcp = Connection::accept(now, &Config::default(), 1_000, 0, &syn);
+        if answered {
+            assert!(tcp.poll_transmit(now, &limits, &io).is_some());
+        }
+        tcp.abort(now);
+        let reset = tcp.poll_transmit(now, &limits, &io).unwrap().header;
+        assert_eq!((reset.ack, reset.flags), (SeqNumber(7_001), TcpFlags(0x14)));
+        if answered {
+            assert_eq!(reset.seq, SeqNumber(1_001));
+        } else {
+            let nothing = TcpHeader { ack: reset.ack, flags: reset.flags, ..TcpHeader::default() };
+            assert_eq!(reset, nothing);
+        }
+        assert!(tcp.is_finished());
+    }
 }
 
 #[test]

@@ -136,14 +136,29 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         id: "O4.tcp.reset-sequence",
+        // Of a SYN,ACK that never left nobody knows the number.
         bad: |s| {
             s.pass(peer(SYN, 0, 0, 0));
+            looks_for_peer(s);
             s.pass(host(RST | ACK, 1, 1, 0));
         },
         good: |s| {
             s.pass(peer(SYN, 0, 0, 0));
             looks_for_peer(s);
-            s.pass(host(RST | ACK, 1, 1, 0));
+            s.pass(host(RST | ACK, 0, 1, 0).numbers(0x400, 0));
+        },
+    },
+    Case {
+        id: "O4.tcp.reset-sequence",
+        // A connection took the SYN and not its data; nobody else does.
+        bad: |s| {
+            s.pass(peer(SYN, 0, 0, 10));
+            s.pass(host(RST | ACK, 0, 1, 0).numbers(0x400, 0));
+        },
+        good: |s| {
+            s.pass(peer(SYN, 0, 0, 10));
+            looks_for_peer(s);
+            s.pass(host(RST | ACK, 0, 1, 0).numbers(0x400, 0));
         },
     },
     Case { id: "O4.icmp.quote", bad: |s| quotes(s, 35), good: |s| quotes(s, 36) },
