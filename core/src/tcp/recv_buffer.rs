@@ -391,8 +391,10 @@ impl RecvBuffer {
         // RFC 7323 §2.4 demands: a segment that was in the window once is in the window.
         let up = (promised + ((1 << scale) - 1)) >> scale;
         // Rings of a few units cannot say anything in between: there the promise is rounded up all the
-        // same, and what does not fit is refused and comes again.
-        let coarse = rings.capacity < 8 << scale;
+        // same, and what does not fit is refused and comes again. Rings that went when all had come say nothing more: in TIME-WAIT
+        // the edge stands where it was told (RFC 9293 §3.8.6.2.2).
+        let gone = rings.limit == 0 && self.fin_offset.is_known();
+        let coarse = rings.capacity < 8 << scale && !gone;
         let may_round_up = coarse || u64::from(up) << scale <= room;
         let rounds_up = may_round_up && !planted::is(Bug::WindowRoundedDown);
         let units = if rounds_up { up } else { promised >> scale };

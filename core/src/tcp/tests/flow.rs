@@ -10,6 +10,40 @@ fn payload_segments(pair: &Pair, from: usize) -> usize {
 }
 
 #[test]
+fn a_window_that_was_rounded_down_stands_when_the_rings_go_in_time_wait() {
+    let mut pair = Pair::new(Config::default());
+    pair.ends[SERVER].reads = false;
+    pair.ends[SERVER].io.rx_capacity = 8_192;
+    pair.connect();
+    pair.run_until(|p| p.states() == [State::Established; 2]);
+    let told = |pair: &mut Pair| {
+        let scale = pair.ends[SERVER].tcp().options.rcv_wscale;
+        u32::from(pair.ends[SERVER].sent.last().map_or(0, |header| header.window)) << scale
+    };
+    let mut writes = 0;
+    // Behind a FIN there is one byte less.
+    while told(&mut pair) + 1 >= pair.ends[SERVER].tcp().rcv.rcv_wnd() {
+        pair.write(CLIENT, &[1; 7]);
+        pair.run_for(Duration::from_millis(500));
+        writes += 1;
+        assert!(writes < 500, "the edge never stops");
+    }
+    pair.shutdown(CLIENT);
+    pair.shutdown(SERVER);
+    pair.run_until(|p| p.ends[SERVER].state() == State::Closing);
+    let before = told(&mut pair);
+    assert!(before < pair.ends[SERVER].tcp().rcv.rcv_wnd());
+    pair.run_until(|p| p.ends[SERVER].state() == State::TimeWait);
+    pair.ends[SERVER].io.gone = true;
+    let fin = *pair.ends[CLIENT].sent.iter().rfind(|h| h.flags.contains(TcpFlags::FIN)).unwrap();
+    let answers = pair.ends[SERVER].sent.len();
+    pair.deliver(SERVER, &fin, &[]);
+    pair.flush();
+    assert_eq!(pair.ends[SERVER].sent.len(), answers + 1);
+    assert_eq!(told(&mut pair), before);
+}
+
+#[test]
 fn a_reader_that_stops_closes_the_window_and_probes_find_it_open_again() {
     let mut pair = Pair::established(Config::default());
     pair.ends[SERVER].reads = false;
