@@ -31,7 +31,7 @@ impl Ipc {
         // Lanes that are full now and then.
         let chunk = 1 << draw.between(12, 14);
         let entries = 1 << draw.between(4, 9);
-        let (tx, rx) = (draw.magnitude(64 << 10, 1 << 20), draw.magnitude(256 << 10, 2 << 20));
+        let (tx, rx) = (draw.magnitude(64 << 10, 1 << 20), draw.magnitude(128 << 10, 2 << 20));
         let window = draw.magnitude(64 << 10, 1 << 20);
         let commands = draw.of(&[1, 2, 8, 64, 64]);
         let text = format!(
