@@ -158,6 +158,56 @@ fn pauses_and_clocks_of_a_host_are_those_of_its_programs() {
     assert!(ended < Instant::ZERO + Duration::from_secs(700), "{ended}");
 }
 
+/// Prints the milliseconds since its start by the wall clock and by the other one, before and in between two sleeps of 100 ms.
+const WALL: &str = r#"
+#include <stdio.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+static long ms(clockid_t id) { struct timespec t; clock_gettime(id, &t); return t.tv_sec * 1000 + t.tv_nsec / 1000000; }
+static long day(void) { struct timeval t; gettimeofday(&t, 0); return t.tv_sec * 1000 + t.tv_usec / 1000; }
+int main(void) {
+    long wall = ms(CLOCK_REALTIME), mono = ms(CLOCK_MONOTONIC), seconds = time(0);
+    for (int i = 0; i < 3; i++) {
+        usleep(100000);
+        printf("%ld %ld %ld %ld, ", ms(CLOCK_REALTIME) - wall, day() - wall, time(0) - seconds, ms(CLOCK_MONOTONIC) - mono);
+    }
+    puts("end");
+    return 0;
+}"#;
+
+#[test]
+fn the_wall_clock_of_programs_is_stepped_and_nothing_else() {
+    let program = lane::small("wall", WALL);
+    let written = |plan: &str| {
+        let outcome = run(&case(&[line("p", "a", &program, "")], "", plan));
+        assert_eq!(signature(&outcome), "none");
+        outcome.written[0].text.clone()
+    };
+    assert_eq!(written(""), "100 100 0 100, 200 200 0 200, 300 300 0 300, end\n");
+    assert_eq!(
+        written("wall-step a 150ms..250ms -5s\n"),
+        "100 100 0 100, -4800 -4800 -5 200, 300 300 0 300, end\n"
+    );
+    assert_eq!(
+        written("wall-step a 150ms..250ms +3600s\n"),
+        "100 100 0 100, 3600200 3600200 3600 200, 300 300 0 300, end\n"
+    );
+}
+
+#[test]
+fn programs_live_by_a_clock_that_is_fast_or_slow_and_do_not_see_it() {
+    let ended = |plan: &str| {
+        let outcome = clock("", plan);
+        let told = (signature(&outcome).to_owned(), outcome.written[0].text.clone());
+        assert_eq!(told, ("none".to_owned(), "100 200 300 end\n".to_owned()), "{plan}");
+        outcome.hash
+    };
+    let right = ended("");
+    assert_ne!(ended("clock-rate a 50ms..1s +10000ppm\n"), right);
+    assert_ne!(ended("clock-rate a 50ms..1s -10000ppm\n"), right);
+}
+
 #[test]
 fn a_crash_ends_programs_and_starts_again_those_that_shall() {
     let crash = "crash a 150ms..400ms\n";

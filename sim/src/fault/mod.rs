@@ -1,5 +1,6 @@
 //! Faults are data: explicit decisions, drawn from a seed or read from a text, then executed.
 
+mod clock;
 mod dice;
 mod draw;
 mod fields;
@@ -14,6 +15,7 @@ mod profile;
 mod text;
 
 pub use causeway_backends::adapt::fault::FaultProfile;
+pub use clock::ClockTrouble;
 pub use dice::Dice;
 pub use draw::{Drawer, FaultSource};
 pub use ipc::{AttachFault, IPC_EVENTS, IpcDice};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use causeway_core::time::{Duration, Instant};
 
+use super::clock::ClockTrouble;
 use super::meddling::Meddling;
 use super::nic::NicTrouble;
 
@@ -159,6 +160,8 @@ pub enum Condition {
     Pause,
     /// The clock that a host's programs see jumps ahead when it begins. It does not go back when it ends: clocks are monotonic.
     ClockAhead(Duration),
+    /// Something is wrong with the clocks of a host.
+    Clock(ClockTrouble),
     /// A host is off: its connections are gone, and it knows nothing of them afterwards.
     Crash,
     /// The programs of a host do nothing, and its engine goes on: nobody reads.
@@ -172,9 +175,12 @@ impl Condition {
     pub const fn target(self) -> TargetKind {
         match self {
             Self::NoCarrier | Self::NoRoute | Self::Nic(_) => TargetKind::Nic,
-            Self::Pause | Self::ClockAhead(_) | Self::Crash | Self::Stall | Self::DaemonRestart => {
-                TargetKind::Host
-            }
+            Self::Pause
+            | Self::ClockAhead(_)
+            | Self::Clock(_)
+            | Self::Crash
+            | Self::Stall
+            | Self::DaemonRestart => TargetKind::Host,
             _ => TargetKind::Direction,
         }
     }

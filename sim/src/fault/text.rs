@@ -18,6 +18,7 @@ use std::str::FromStr;
 
 use causeway_core::time::{Duration, Instant};
 
+use super::clock::ClockTrouble;
 use super::meddling::Meddling;
 use super::nic::NicTrouble;
 use super::plan::{
@@ -154,6 +155,10 @@ fn write_condition(f: &mut impl fmt::Write, span: &str, condition: Condition) ->
         Condition::NoRoute => write!(f, "no-route {span}"),
         Condition::NoCarrier => write!(f, "no-carrier {span}"),
         Condition::Nic(trouble) => {
+            let (verb, tail) = trouble.words();
+            write!(f, "{verb} {span}{tail}")
+        }
+        Condition::Clock(trouble) => {
             let (verb, tail) = trouble.words();
             write!(f, "{verb} {span}{tail}")
         }
@@ -385,6 +390,9 @@ fn condition(verb: &str, rest: &[&str]) -> Result<Condition, String> {
             if let Some(trouble) = NicTrouble::parse(other, rest) {
                 return trouble.map(Condition::Nic);
             }
+            if let Some(trouble) = ClockTrouble::parse(other, rest) {
+                return trouble.map(Condition::Clock);
+            }
             let line = std::iter::once(&other).chain(rest).copied().collect::<Vec<_>>().join(" ");
             return Err(format!("unknown condition `{line}`"));
         }
@@ -456,6 +464,9 @@ mod tests {
             ("tx-stalled a 1s..2s", "line 4: expected a NIC"),
             ("coalesced a.eth0 1s..2s 0us", "line 4: an interval is at least"),
             ("rx-ring a.eth0 1s..2s many", "line 4: expected a number in range"),
+            ("clock-rate a->b 1s..2s +5ppm", "line 4: expected a host"),
+            ("clock-rate a 1s..2s 5", "line 4: expected a rate like"),
+            ("wall-step a 1s..2s 5s", "line 4: expected a step like"),
             ("odd-cut a.eth0 3", "line 4: wrong arguments for `odd-cut`"),
             ("pause a 2s..1s", "line 4: `2s..1s` ends before it begins"),
             ("sleep a 1s..2s", "line 4: unknown condition `sleep`"),
@@ -574,6 +585,7 @@ mod tests {
             Just(Condition::NoRoute),
             Just(Condition::NoCarrier),
             super::super::nic::tests::any_trouble().prop_map(Condition::Nic),
+            super::super::clock::tests::any_trouble().prop_map(Condition::Clock),
             Just(Condition::Pause),
             any::<u64>().prop_map(|n| Condition::ClockAhead(Duration::from_nanos(n))),
             Just(Condition::Crash),

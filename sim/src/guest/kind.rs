@@ -59,6 +59,17 @@ pub struct TurnEnd {
     pub calls: u64,
 }
 
+/// What a guest knows of the time when it gets its turn, by the clocks of its host.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// The virtual time.
+    pub now: Instant,
+    /// Nothing else happens before this, unless the guest makes it happen.
+    pub quiet_until: Instant,
+    /// How far the wall clock is ahead of where it was, in nanoseconds.
+    pub wall_ahead: i64,
+}
+
 /// One guest.
 #[derive(Debug)]
 pub enum Guest {
@@ -100,12 +111,17 @@ impl Guest {
     /// Command: one turn. Asks for a channel are answered by `engine` within it.
     pub(crate) fn run(
         &mut self,
-        now: Instant,
-        quiet_until: Instant,
+        moment: Moment,
         engine: &mut dyn HostEngine,
         wall_limit: Duration,
     ) -> Result<TurnEnd, RunError> {
-        either!(self, one => one.run(now, quiet_until, engine, wall_limit))
+        either!(self, one => one.run(moment, engine, wall_limit))
+    }
+
+    /// Command: what it waits for comes at another time than was planned. The epoch to plan it under; `None` where it is planned already,
+    /// because its bell was rung.
+    pub(crate) fn renew(&mut self) -> Option<u64> {
+        either!(self, one => one.renew())
     }
 
     /// Command: its bell may have been rung. The epoch to run it under, if it waited for that.

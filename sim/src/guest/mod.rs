@@ -11,7 +11,7 @@ mod thread;
 pub use bells::{AppBell, Bells, HostBell};
 pub use context::{Context, current, now, sleep};
 pub use env::{SimEnv, copy_bytes_per_nano, name_and_cost};
-pub use kind::{AttachRequest, Guest, GuestId, GuestState, TurnEnd};
+pub use kind::{AttachRequest, Guest, GuestId, GuestState, Moment, TurnEnd};
 pub use program::{Outcome, Program, Release, set_release};
 pub use random::Random;
 pub use thread::ThreadGuest;

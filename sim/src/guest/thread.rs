@@ -8,7 +8,7 @@ use causeway_core::time::Instant;
 
 use super::bells::{AppBell, Bells};
 use super::context::Context;
-use super::kind::{AttachRequest, GuestId, GuestState, TurnEnd};
+use super::kind::{AttachRequest, GuestId, GuestState, Moment, TurnEnd};
 use super::program::{Outcome, Program};
 use crate::baton::{Turn, WorldEnd, baton};
 use crate::world::{HostEngine, HostId, RunError};
@@ -121,11 +121,11 @@ impl ThreadGuest {
     /// Command: one turn. Asks for a channel are answered by `engine` within it.
     pub(crate) fn run(
         &mut self,
-        now: Instant,
-        quiet_until: Instant,
+        moment: Moment,
         engine: &mut dyn HostEngine,
         wall_limit: std::time::Duration,
     ) -> Result<TurnEnd, RunError> {
+        let Moment { now, quiet_until, wall_ahead: _ } = moment;
         let mut answer = Answer { now, quiet_until, is_gone: false, attached: None };
         self.waits_on = None;
         loop {
@@ -210,6 +210,15 @@ impl ThreadGuest {
         }
         // The wait is over: its deadline's entry, and a second ring, are void.
         self.waits_on = None;
+        self.epoch += 1;
+        Some(self.epoch)
+    }
+
+    /// Command: see [`super::Guest::renew`]. The entry for the time that was planned is void.
+    pub(crate) fn renew(&mut self) -> Option<u64> {
+        if self.waits_on.is_none() && matches!(self.state, GuestState::Waiting { .. }) {
+            return None;
+        }
         self.epoch += 1;
         Some(self.epoch)
     }

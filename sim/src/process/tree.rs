@@ -19,7 +19,7 @@ use super::member::{Member, Stage};
 use super::names::call_name;
 use super::wire::{API_CALLS, Answer, Ask, HOST_NAME_BYTES, Start, ask, flag};
 use crate::guest::{
-    Bells, GuestId, GuestState, Outcome, TurnEnd, copy_bytes_per_nano, name_and_cost,
+    Bells, GuestId, GuestState, Moment, Outcome, TurnEnd, copy_bytes_per_nano, name_and_cost,
 };
 use crate::world::{HostEngine, HostId, RunError};
 
@@ -92,11 +92,11 @@ impl ProcessGuest {
     /// Command: one turn of the process that is due.
     pub(crate) fn run(
         &mut self,
-        now: Instant,
-        quiet_until: Instant,
+        moment: Moment,
         engine: &mut dyn HostEngine,
         wall_limit: Duration,
     ) -> Result<TurnEnd, RunError> {
+        let Moment { now, quiet_until, .. } = moment;
         self.epoch += 1;
         self.await_births(now, wall_limit)?;
         if self.channels.take_rung() {
@@ -111,7 +111,7 @@ impl ProcessGuest {
         let others = self.members.iter().enumerate().filter(|(other, _)| *other != index);
         let others = others.filter_map(|(_, member)| member.due()).min();
         let quiet_until = others.map_or(quiet_until, |at| at.min(quiet_until));
-        let ended = self.turn(index, now, quiet_until, wall_limit)?;
+        let ended = self.turn(index, Moment { quiet_until, ..moment }, wall_limit)?;
         let at = self.members[index].stopped_at.max(now);
         self.await_births(at, wall_limit)?;
         let later = Instant::from_nanos(at.as_nanos() + CHANGE_LATENCY_NANOS);
@@ -130,13 +130,14 @@ impl ProcessGuest {
     fn turn(
         &mut self,
         index: usize,
-        now: Instant,
-        quiet_until: Instant,
+        moment: Moment,
         wall_limit: Duration,
     ) -> Result<Ended, RunError> {
+        let now = moment.now;
         let turn = Answer {
             now: now.as_nanos(),
-            quiet_until: quiet_until.as_nanos(),
+            quiet_until: moment.quiet_until.as_nanos(),
+            wall_ahead: moment.wall_ahead.cast_unsigned(),
             ..Answer::default()
         };
         self.give_turn(index, turn);
@@ -380,6 +381,11 @@ impl ProcessGuest {
         let waits =
             |member: &Member| matches!(member.stage, Stage::Stopped { wants_changes: true, .. });
         self.members.iter().any(waits).then_some(self.epoch)
+    }
+
+    /// Command: see [`crate::guest::Guest::renew`]. A turn that comes too early is given back.
+    pub(crate) fn renew(&self) -> Option<u64> {
+        Some(self.epoch)
     }
 
     /// Getter: the number that the queue's entry for its next turn must carry.

@@ -113,6 +113,7 @@ pub fn draw(seed: u64) -> Case {
         let nics = nics.chain(homes.nics().map(str::to_owned));
         super::nic::draw_spans(&mut plan, seed, &nics.collect::<Vec<_>>(), heal_ms, false);
         homes.draw_spans(&mut plan, heal_ms);
+        super::clocks::draw_rates(&mut plan, seed, &NAMES[..hosts], heal_ms);
     }
     Case { seed, failed: None, scenario: text, plan }
 }

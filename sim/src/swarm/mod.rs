@@ -2,6 +2,7 @@
 
 mod around;
 mod campaign;
+mod clocks;
 mod draw;
 mod foreign;
 mod homes;

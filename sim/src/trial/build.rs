@@ -1,6 +1,6 @@
 //! From a scenario to a world.
 
-use causeway_core::time::Instant;
+use causeway_core::time::{Duration, Instant};
 use causeway_server::config::{ConfigError, Prefixed, RouteConfig};
 
 use super::excuse::program_excuses;
@@ -12,7 +12,7 @@ use super::programs::{Closures, add_programs};
 use super::roster::Roster;
 use super::strikes::Strikes;
 use super::witness::facts;
-use crate::fault::{FaultPlan, FaultSource, Live, PlanError};
+use crate::fault::{ClockTrouble, Condition, FaultPlan, FaultSource, Live, PlanError};
 use crate::model::SocketModel;
 use crate::relay::{Route, Router, RouterPort, Switch};
 use crate::scenario::{LinkEnd, RouterSpec, Scenario};
@@ -65,6 +65,21 @@ pub enum TrialError {
 /// Events that a host's log keeps between two iterations of its loop, where somebody wants them.
 const EVENTS_MAX: u32 = 4_096;
 
+/// Servers begin so much before their clients, where all clocks are right.
+const HEAD_START: Duration = Duration::from_millis(1);
+
+/// Getter: how far the clocks of two hosts may be apart.
+fn drift(plan: &FaultPlan) -> Duration {
+    let parts = plan.spans().filter_map(|(_, from, until, condition)| match condition {
+        Condition::Clock(ClockTrouble::Rate(ppm)) => {
+            let lasts = u128::from(until.saturating_since(from).as_nanos());
+            Some(lasts * u128::from(ppm.unsigned_abs()) / 1_000_000 + 1)
+        }
+        _ => None,
+    });
+    Duration::from_nanos(u64::try_from(parts.sum::<u128>()).unwrap_or(u64::MAX))
+}
+
 /// A world with its flows.
 pub(super) struct Built {
     pub(super) world: World,
@@ -107,6 +122,7 @@ pub(super) fn build(
         faults: scenario.faults.host,
         plan: (!draws).then(|| plan.counted()),
         events_max: if events { EVENTS_MAX } else { 0 },
+        head_start: HEAD_START + drift(plan),
         strikes: &strikes,
     };
     let mut nics = Vec::with_capacity(scenario.hosts.len());

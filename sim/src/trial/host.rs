@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use causeway_core::nic::IfIndex;
 use causeway_core::rng::Stream;
-use causeway_core::time::Instant;
+use causeway_core::time::{Duration, Instant};
 use causeway_server::port::PortConfig;
 use causeway_server::stack_builder;
 
@@ -38,6 +38,8 @@ pub(super) struct Counted<'a> {
     pub(super) plan: Option<BTreeMap<(&'a str, Event), crate::fault::Counted>>,
     /// Of each host's log.
     pub(super) events_max: u32,
+    /// Servers begin so much before their clients.
+    pub(super) head_start: Duration,
     /// Where what was decided is told.
     pub(super) strikes: &'a Strikes,
 }
@@ -182,7 +184,8 @@ impl Furnished<'_> {
             let [client, server] = programs(flow, about, ledger);
             if about.to == index {
                 // A client that finds nobody is refused, as on any network.
-                let before = about.starts_at.as_nanos().saturating_sub(1_000_000);
+                let before =
+                    about.starts_at.as_nanos().saturating_sub(counted.head_start.as_nanos());
                 host.add_program(server, Instant::from_nanos(before));
             }
             if about.from == index {

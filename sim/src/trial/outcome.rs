@@ -474,6 +474,23 @@ seed 3
     }
 
     #[test]
+    fn hosts_whose_clocks_differ_understand_each_other() {
+        let mut case = example();
+        let plan =
+            "causeway fault plan 2\nclock-rate a 1ms..2s +1000ppm\nclock-rate b 5ms..4s -1000ppm\n";
+        case.plan = plan.parse().expect("a plan");
+        let outcome = run(&case);
+        assert_eq!((&outcome.violation, &outcome.executed), (&None, &case.plan));
+        assert_ne!(outcome.hash, run(&Case { plan: FaultPlan::new(), ..case.clone() }).hash);
+        // A server whose clock is slow begins before a client whose clock is fast.
+        let later = case.scenario.replacen("bytes = 30000", "bytes = 30000, start_ms = 3000", 1);
+        let plan =
+            "causeway fault plan 2\nclock-rate a 0s..3s +10000ppm\nclock-rate b 0s..3s -10000ppm\n";
+        let plan = plan.parse().expect("a plan");
+        assert_eq!(run(&Case { scenario: later, plan, ..case }).violation, None);
+    }
+
+    #[test]
     fn what_is_wrong_with_a_case_is_told() {
         let mut case = example();
         case.plan = "causeway fault plan 2\npause q 1s..2s\n".parse().expect("a plan");

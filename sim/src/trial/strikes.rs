@@ -18,10 +18,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use causeway_core::time::Instant;
+use causeway_core::time::{Duration, Instant};
 
 use super::excuse::excuses;
-use crate::fault::{Condition, Decision, Event, Fault, FaultPlan, Forgery, ForgeryKind};
+use crate::fault::{
+    ClockTrouble, Condition, Decision, Event, Fault, FaultPlan, Forgery, ForgeryKind,
+};
 use crate::packet::{Network, Packet, Transport};
 use crate::scenario::{FlowSpec, LinkEnd, Scenario};
 use crate::tap::{Delivery, DirectionId, Fate, Tap};
@@ -68,6 +70,8 @@ struct Inner {
     /// By direction: the hosts at its ends.
     directions: Vec<Hosts>,
     spans: Vec<Span>,
+    /// Programs by whose clocks something is told may be so far behind.
+    behind: Duration,
     counts: Vec<Counts>,
 }
 
@@ -98,8 +102,21 @@ fn general(scenario: &Scenario, plan: &FaultPlan) -> Excuses {
     Excuses { unreachable: false, ..excuses(&scenario, &plan) }
 }
 
+const NOTHING: Excuses = Excuses {
+    end: false,
+    content: false,
+    numbers: false,
+    unreachable: false,
+    refused: false,
+    half_open: false,
+};
+
 /// What something that is so for a while excuses.
 const fn of_condition(condition: Condition) -> Excuses {
+    if matches!(condition, Condition::Clock(_)) {
+        // Nobody gives up a thousandth earlier.
+        return NOTHING;
+    }
     let ahead = matches!(condition, Condition::AckAhead(_));
     let end = ahead || matches!(condition, Condition::Crash | Condition::DaemonRestart);
     // What was acknowledged and did not arrive is nobody's any more.
@@ -119,6 +136,13 @@ impl Strikes {
             let (hosts, excuses) = (named(target), of_condition(condition));
             Span { from, hosts, excuses }
         });
+        let behind = plan.spans().filter_map(|(_, from, until, condition)| match condition {
+            Condition::Clock(ClockTrouble::Rate(ppm)) if ppm < 0 => {
+                let lasts = until.saturating_since(from).as_nanos();
+                Some(lasts / 1_000_000 * u64::from(ppm.unsigned_abs()) + 1_000_000)
+            }
+            _ => None,
+        });
         let flow = |(index, flow): (usize, &FlowSpec)| {
             (Excuses::default(), [flow.from, flow.to], flow.address(index).port())
         };
@@ -135,6 +159,7 @@ impl Strikes {
             flows: scenario.flows.iter().enumerate().map(flow).collect(),
             directions: at_ends.collect(),
             spans: spans.collect(),
+            behind: Duration::from_nanos(behind.sum()),
             counts: scenario.hosts.iter().map(|_| Counts::default()).collect(),
         })))
     }
@@ -162,6 +187,7 @@ impl Excuse for Strikes {
         let inner = self.0.borrow();
         let (struck, ends, _) = inner.flows[flow];
         let mut sum = both(inner.general, struck);
+        let at = at + inner.behind;
         for span in inner.spans.iter().filter(|span| span.from <= at && span.hosts.are_of(ends)) {
             sum = both(sum, span.excuses);
         }
@@ -228,14 +254,7 @@ fn resolves(packet: &Packet<'_>) -> bool {
 
 /// What a fault excuses, and the first byte of the frame that it changes; `None` for one that changes nothing that anybody believes.
 const fn of_fault(fault: Fault) -> Option<(Excuses, u32)> {
-    let none = Excuses {
-        end: false,
-        content: false,
-        numbers: false,
-        unreachable: false,
-        refused: false,
-        half_open: false,
-    };
+    let none = NOTHING;
     match fault {
         Fault::Corrupt { offset, repaired, .. } => {
             let excuses = Excuses { end: repaired, content: repaired, numbers: repaired, ..none };
@@ -310,14 +329,7 @@ mod tests {
         [0, 1, 2].map(|flow| strikes.excuses(flow, outcome.ended_at))
     }
 
-    const NONE: Excuses = Excuses {
-        end: false,
-        content: false,
-        numbers: false,
-        unreachable: false,
-        refused: false,
-        half_open: false,
-    };
+    const NONE: Excuses = NOTHING;
     const DEAF: Excuses = Excuses { unreachable: true, ..NONE };
 
     #[test]
@@ -340,12 +352,18 @@ mod tests {
     fn a_struck_host_excuses_its_flows_and_no_others() {
         assert_eq!(excused("drop c->s 1"), [NONE, DEAF, DEAF], "it asks for an address");
         assert_eq!(excused("pause c 1ms..2ms"), [NONE, DEAF, DEAF]);
+        assert_eq!(excused("clock-rate c 1ms..2s -1000ppm"), [NONE; 3]);
         let gone = Excuses { end: true, ..DEAF };
         let plan: FaultPlan =
             "causeway fault plan 2\ncrash c 100ms..200ms\n".parse().expect("a plan");
         let strikes = Strikes::new(&Scenario::parse("x", SCENARIO).expect("it is right"), &plan);
         let at = |ms: u64| strikes.excuses(2, Instant::from_nanos(ms * 1_000_000));
         assert_eq!((at(99), at(100)), (NONE, gone), "not before it begins");
+        let slow = "causeway fault plan 2\nclock-rate c 0s..1s -10000ppm\ncrash c 100ms..200ms\n";
+        let slow = slow.parse().expect("a plan");
+        let slow = Strikes::new(&Scenario::parse("x", SCENARIO).expect("it is right"), &slow);
+        let at = |ms: u64| slow.excuses(2, Instant::from_nanos(ms * 1_000_000));
+        assert_eq!((at(80), at(99)), (NONE, gone), "by a clock that is slow it was told before");
         assert_eq!(excused("crash c 1ms..200ms"), [NONE, gone, gone]);
         assert_eq!(excused("partition s->a 1ms..2ms"), [DEAF, NONE, DEAF]);
     }

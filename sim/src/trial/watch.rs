@@ -12,7 +12,7 @@ use causeway_core::tcp::congestion::Algorithm;
 use causeway_core::time::{Duration, Instant};
 
 use super::ipc;
-use crate::fault::{Condition, Decision, Event, Fault, FaultPlan, NicTrouble};
+use crate::fault::{ClockTrouble, Condition, Decision, Event, Fault, FaultPlan, NicTrouble};
 use crate::link::Queue;
 use crate::packet::{Checksums, Packet, Verdict};
 use crate::rules::{Calm, HostRules, WireRules};
@@ -198,7 +198,12 @@ fn slack(scenario: &Scenario, plan: &FaultPlan, index: usize) -> Duration {
         if !is_ours {
             continue;
         }
+        let lasts = until.saturating_since(from).as_nanos();
         nanos += match condition {
+            // What a timer is wrong by.
+            Condition::Clock(ClockTrouble::Rate(ppm)) => {
+                lasts * u64::from(ppm.unsigned_abs()) / 1_000_000 + 1
+            }
             // The host is told of frames later than they arrive.
             Condition::Nic(NicTrouble::Coalesced(interval)) => interval.as_nanos(),
             Condition::Pause
@@ -207,7 +212,7 @@ fn slack(scenario: &Scenario, plan: &FaultPlan, index: usize) -> Duration {
             | Condition::DaemonRestart
             | Condition::Nic(
                 NicTrouble::TxStalled | NicTrouble::NoBuffers | NicTrouble::LateCompletion(_),
-            ) => until.saturating_since(from).as_nanos(),
+            ) => lasts,
             _ => 0,
         };
     }

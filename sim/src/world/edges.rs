@@ -4,7 +4,7 @@ use causeway_core::time::Instant;
 
 use super::build::{HostId, RelayId};
 use super::state::{Happening, World};
-use crate::fault::{Condition, Decision, FaultPlan};
+use crate::fault::{ClockTrouble, Condition, Decision, FaultPlan};
 use crate::tap::DirectionId;
 
 /// Why a plan cannot be executed in this world.
@@ -143,7 +143,9 @@ impl World {
                 self.advance_guests(id, ahead);
                 self.wake_host(id, self.now);
             }
+            (Place::Host(id), Condition::Clock(trouble)) => self.disturb_clock(id, trouble, 1),
             (Place::Host(id), Condition::Stall) => {
+                let until = self.hosts[id.0].clock.shows(until);
                 self.hosts[id.0].engine.stall_programs(until);
             }
             (Place::Host(id), condition) => {
@@ -169,9 +171,11 @@ impl World {
             (Place::Port(relay, port), _) => self.relays[relay.0].relay.set_usable(port, true),
             // A monotonic clock does not go back.
             (Place::Host(_), Condition::ClockAhead(_)) => {}
+            (Place::Host(id), Condition::Clock(trouble)) => self.disturb_clock(id, trouble, -1),
             (Place::Host(id), Condition::Stall) => self.wake_host(id, self.now),
             (Place::Host(id), Condition::DaemonRestart) => {
-                self.hosts[id.0].engine.restart_daemon(self.now);
+                let shown = self.hosts[id.0].clock.shows(self.now);
+                self.hosts[id.0].engine.restart_daemon(shown);
                 for tap in &mut self.taps {
                     tap.restarted(self.now, id);
                 }
@@ -182,7 +186,8 @@ impl World {
                     (0..self.hosts[id.0].nics.len()).for_each(|nic| self.carrier(id, nic, true));
                     // Those of another crash that ended in the midst of this one.
                     self.crash_guests(id);
-                    self.hosts[id.0].engine.restart(self.now);
+                    let shown = self.hosts[id.0].clock.shows(self.now);
+                    self.hosts[id.0].engine.restart(shown);
                     self.restart_guests(id);
                     for tap in &mut self.taps {
                         tap.restarted(self.now, id);
@@ -191,6 +196,17 @@ impl World {
                 self.wake_host(id, self.now);
             }
         }
+    }
+
+    /// A host's clocks are wrong from here on (`sign` 1), or are so no more (-1). What they are waited for with comes at another time now.
+    fn disturb_clock(&mut self, id: HostId, trouble: ClockTrouble, sign: i8) {
+        let clock = &mut self.hosts[id.0].clock;
+        match trouble {
+            ClockTrouble::Rate(ppm) => clock.quicken(self.now, ppm * i32::from(sign)),
+            ClockTrouble::WallStep(by) => clock.step_wall(by * i64::from(sign)),
+        }
+        self.plan_turns(id);
+        self.wake_host(id, self.now);
     }
 
     fn carrier(&mut self, host: HostId, nic: usize, up: bool) {

@@ -3,16 +3,33 @@
 use causeway_core::time::{Duration, Instant};
 
 use super::build::HostId;
+use super::clock::HostClock;
 use super::error::{RunError, Waiting};
-use super::state::{Happening, World};
-use crate::guest::{Guest, GuestId, GuestState, Outcome, Program};
+use super::state::{Happening, Host, World};
+use crate::guest::{Guest, GuestId, GuestState, Moment, Outcome, Program};
 
 /// Makes a program again, for the next start of its host.
 pub type Again = Box<dyn Fn() -> Program>;
 
-/// The true time at which a clock that is so far ahead shows `shown`.
-fn truth(shown: Instant, ahead: Duration) -> Instant {
-    Instant::from_nanos(shown.as_nanos().saturating_sub(ahead.as_nanos()))
+/// The clock that the guests of a host see.
+#[derive(Clone, Copy)]
+struct GuestClock {
+    clock: HostClock,
+    /// So far is it ahead of that one.
+    ahead: Duration,
+}
+
+impl GuestClock {
+    fn shows(self, at: Instant) -> Instant {
+        let nanos = self.clock.shows(at).as_nanos().saturating_add(self.ahead.as_nanos());
+        Instant::from_nanos(nanos)
+    }
+
+    /// The true time at which it shows `shown`.
+    fn truth(self, shown: Instant) -> Instant {
+        let nanos = shown.as_nanos().saturating_sub(self.ahead.as_nanos());
+        self.clock.truth(Instant::from_nanos(nanos))
+    }
 }
 
 impl World {
@@ -75,12 +92,14 @@ impl World {
         self.hash.word(!(id.0 as u64));
         // Nothing else happens before the next event: until then the guest's calls need no turn.
         let quiet_until = self.queue.next_at().unwrap_or(self.config.end_at);
-        let ahead = self.hosts[host.0].clock_ahead;
-        let shown =
-            |at: Instant| Instant::from_nanos(at.as_nanos().saturating_add(ahead.as_nanos()));
-        let (now, quiet_until) = (shown(self.now), shown(quiet_until));
-        let engine = self.hosts[host.0].engine.as_mut();
-        let turn = match guest.run(now, quiet_until, engine, self.config.guest_wall_limit) {
+        let Host { clock, clock_ahead: ahead, engine, .. } = &mut self.hosts[host.0];
+        let clock = GuestClock { clock: *clock, ahead: *ahead };
+        let moment = Moment {
+            now: clock.shows(self.now),
+            quiet_until: clock.shows(quiet_until),
+            wall_ahead: clock.clock.wall_ahead(),
+        };
+        let turn = match guest.run(moment, engine.as_mut(), self.config.guest_wall_limit) {
             Ok(turn) => turn,
             Err(RunError::GuestStuck { call, .. }) if self.config.tells_ends => {
                 self.guests[id.0].kill();
@@ -89,7 +108,7 @@ impl World {
             Err(error) => return Err(error),
         };
         let epoch = guest.epoch();
-        let at = truth(turn.at, ahead);
+        let at = clock.truth(turn.at);
         self.now = self.now.max(at);
         self.hash.word(at.as_nanos());
         self.hash.word(turn.calls);
@@ -112,8 +131,9 @@ impl World {
             GuestState::Over(_) => None,
         };
         if let Some(shown) = shown {
-            let ahead = self.hosts[self.guests[id.0].host().0].clock_ahead;
-            let at = truth(shown, ahead).max(self.now);
+            let host = &self.hosts[self.guests[id.0].host().0];
+            let clock = GuestClock { clock: host.clock, ahead: host.clock_ahead };
+            let at = clock.truth(shown).max(self.now);
             self.queue.push(at, Happening::GuestRuns(id, epoch));
         }
     }
@@ -189,10 +209,19 @@ impl World {
     pub(super) fn advance_guests(&mut self, host: HostId, by: Duration) {
         let ahead = &mut self.hosts[host.0].clock_ahead;
         *ahead = Duration::from_nanos(ahead.as_nanos().saturating_add(by.as_nanos()));
+        self.plan_turns(host);
+    }
+
+    /// A host's clock runs otherwise, or has jumped: what its guests wait for comes at another time.
+    pub(super) fn plan_turns(&mut self, host: HostId) {
         for index in 0..self.guests.len() {
-            let guest = &self.guests[index];
-            if guest.host() == host && guest.epoch() > 0 && !guest.is_over() {
-                let (epoch, state) = (guest.epoch(), guest.state().clone());
+            let guest = &mut self.guests[index];
+            if guest.host() == host
+                && guest.epoch() > 0
+                && !guest.is_over()
+                && let Some(epoch) = guest.renew()
+            {
+                let state = guest.state().clone();
                 self.plan_turn(GuestId(index), epoch, &state);
             }
         }

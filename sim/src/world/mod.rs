@@ -1,6 +1,7 @@
 //! Discrete events: hosts, links and guests under one virtual clock that jumps and never ticks.
 
 mod build;
+mod clock;
 mod edges;
 mod error;
 mod guests;

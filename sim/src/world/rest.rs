@@ -22,7 +22,7 @@ impl World {
     /// Getter: no frame, fault or guest is under way, and every host has either no deadline at all or one that brings no flow on.
     pub fn is_at_rest(&self) -> bool {
         let rests = |(index, host): (usize, &super::state::Host)| {
-            self.queue.alarm(index).is_none() || host.engine.is_at_rest(self.now)
+            self.queue.alarm(index).is_none() || host.engine.is_at_rest(host.clock.shows(self.now))
         };
         !self.queue.has_events() && self.hosts.iter().enumerate().all(rests)
     }

@@ -142,14 +142,16 @@ impl World {
             self.waiting.push(self.lanes[lane.back().0].waiting());
         }
         self.hosts[id.0].nics.iter().for_each(|nic| nic.set_now(now));
-        let next = self.hosts[id.0].engine.step(now);
+        let clock = self.hosts[id.0].clock;
+        let next = self.hosts[id.0].engine.step(clock.shows(now)).map(|at| clock.truth(at));
         if self.stats.host_steps.is_multiple_of(STEPS_PER_LOOK) {
             self.look_at_bounds(id);
         }
         self.tell_taken(id);
         let host = &mut self.hosts[id.0];
         host.free_at = now + self.config.poll_interval.max(Duration::from_nanos(1));
-        while let Some(event) = host.engine.poll_event() {
+        while let Some(mut event) = host.engine.poll_event() {
+            event.at = clock.truth(event.at);
             for tap in &mut self.taps {
                 tap.event(id, &event);
             }

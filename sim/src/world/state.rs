@@ -7,6 +7,7 @@ use causeway_core::rng::Stream;
 use causeway_core::time::{Duration, Instant};
 
 use super::build::{End, HostEngine, HostId, Relay, RelayId, WorldConfig};
+use super::clock::HostClock;
 use super::edges::Edge;
 use super::guests::Again;
 use crate::fault::{Decision, Dice, Event, FaultPlan, FaultSource};
@@ -52,7 +53,9 @@ pub(super) struct Host {
     pub(super) paused_until: Instant,
     /// Iterations that come late.
     pub(super) late: Dice,
-    /// So far is the clock ahead that its guests see.
+    /// By which it lives.
+    pub(super) clock: HostClock,
+    /// So far is the clock that its guests see ahead of that one.
     pub(super) clock_ahead: Duration,
     /// Guests that a crash ended, until it is over.
     pub(super) crashed: Vec<GuestId>,
@@ -155,6 +158,7 @@ impl World {
             nics: Vec::new(),
             paused_until: Instant::ZERO,
             late: Dice::default(),
+            clock: HostClock::default(),
             clock_ahead: Duration::ZERO,
             crashed: Vec::new(),
         });

@@ -323,3 +323,63 @@ fn taps_hear_when_a_host_takes_what_lay_in_its_ring() {
     let end = Instant::ZERO + Duration::from_millis(2);
     assert!(log.iter().filter(|at| **at == end).count() > 64, "many waited for the pause's end");
 }
+
+/// Steps each millisecond by the clock that it is told, and notes what that shows.
+struct Ticker(Rc<RefCell<Vec<Instant>>>);
+
+impl HostEngine for Ticker {
+    fn step(&mut self, now: Instant) -> Option<Instant> {
+        self.0.borrow_mut().push(now);
+        Some(now + Duration::from_millis(1))
+    }
+}
+
+#[test]
+fn a_host_lives_by_its_own_clock() {
+    let mut world = World::new(WorldConfig::new(1));
+    let ticks = ["fast", "right", "slow"].map(|name| {
+        let shown = Rc::<RefCell<Vec<Instant>>>::default();
+        world.add_host(name, Box::new(Ticker(Rc::clone(&shown))), Arc::default());
+        shown
+    });
+    let plan = "causeway fault plan 2\nclock-rate fast 0s..1s +10000ppm\nclock-rate slow 0s..1s -10000ppm\n";
+    let plan: FaultPlan = plan.parse().expect("a plan");
+    world.add_spans(&plan).expect("they are there");
+    let until = |world: &mut World, ms| {
+        world.run_until(Instant::ZERO + Duration::from_millis(ms)).expect("no guest can fail");
+        ticks.each_ref().map(|shown| shown.borrow().last().map(|at| at.as_nanos() / 1_000_000))
+    };
+    assert_eq!(until(&mut world, 999), [Some(1_008), Some(999), Some(989)]);
+    // What was gained and lost stays.
+    assert_eq!(until(&mut world, 2_000), [Some(2_010), Some(2_000), Some(1_990)]);
+    assert!(ticks.iter().all(|shown| shown.borrow().is_sorted()));
+    assert_eq!(world.executed_plan(), plan);
+}
+
+#[test]
+fn a_guest_sleeps_by_the_clock_of_its_host_though_that_changes_meanwhile() {
+    let sleeper = |log: &Arc<Mutex<Vec<Duration>>>| {
+        let log = Arc::clone(log);
+        Program::from_fn(move || {
+            for _ in 0..4 {
+                let begun = now();
+                sleep(Duration::from_millis(100));
+                log.lock().expect("nobody panicked").push(now().saturating_since(begun));
+            }
+        })
+    };
+    for (rate, ended_ms) in [("", 400), ("-10000ppm", 402), ("+10000ppm", 397)] {
+        let (log, mut world) = (Arc::default(), World::new(WorldConfig::new(1)));
+        let engine = Box::new(Ticker(Rc::default()));
+        let host = world.add_host("a", engine, Arc::default());
+        world.add_guest(host, "sleeper", Instant::ZERO, sleeper(&log)).expect("a thread");
+        if !rate.is_empty() {
+            let plan = format!("causeway fault plan 2\nclock-rate a 150ms..400ms {rate}\n");
+            world.add_spans(&plan.parse().expect("a plan")).expect("a is there");
+        }
+        world.run().expect("it ends");
+        let slept = log.lock().expect("nobody panicked").clone();
+        assert_eq!(slept, [Duration::from_millis(100); 4], "{rate}");
+        assert_eq!(world.now().as_nanos() / 1_000_000, ended_ms, "{rate}");
+    }
+}

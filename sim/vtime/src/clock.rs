@@ -15,9 +15,7 @@ const LOOK_NANOS: u64 = 25;
 pub fn nanos_of(clock: clockid_t) -> Option<u64> {
     let now = process().now;
     match clock {
-        libc::CLOCK_REALTIME | libc::CLOCK_REALTIME_COARSE | libc::CLOCK_TAI => {
-            Some(EPOCH_SECONDS * 1_000_000_000 + now)
-        }
+        libc::CLOCK_REALTIME | libc::CLOCK_REALTIME_COARSE | libc::CLOCK_TAI => Some(wall_nanos()),
         libc::CLOCK_MONOTONIC
         | libc::CLOCK_MONOTONIC_RAW
         | libc::CLOCK_MONOTONIC_COARSE
@@ -27,6 +25,12 @@ pub fn nanos_of(clock: clockid_t) -> Option<u64> {
         ..0 => Some(now),
         _ => None,
     }
+}
+
+/// Getter: the wall clock, in nanoseconds since 1970. A step of it is less than what it shows.
+fn wall_nanos() -> u64 {
+    let right = EPOCH_SECONDS * 1_000_000_000 + process().now;
+    right.saturating_add_signed(process().wall_ahead)
 }
 
 /// Getter: the virtual time at which `clock` shows `at`; [`NEVER`] if it is beyond all times.
@@ -102,7 +106,7 @@ unsafe extern "C" fn clock_getres(clock: clockid_t, out: *mut timespec) -> c_int
 /// `out` is null or writable, `zone` is null or has room for two ints.
 unsafe extern "C" fn gettimeofday(out: *mut timeval, zone: *mut [c_int; 2]) -> c_int {
     look_outside();
-    let time = timespec_of(EPOCH_SECONDS * 1_000_000_000 + process().now);
+    let time = timespec_of(wall_nanos());
     // SAFETY: the caller's.
     unsafe {
         if !out.is_null() {
@@ -121,7 +125,7 @@ unsafe extern "C" fn gettimeofday(out: *mut timeval, zone: *mut [c_int; 2]) -> c
 /// `out` is null or writable.
 unsafe extern "C" fn time(out: *mut i64) -> i64 {
     look_outside();
-    let seconds = (EPOCH_SECONDS + process().now / 1_000_000_000) as i64;
+    let seconds = (wall_nanos() / 1_000_000_000) as i64;
     if !out.is_null() {
         // SAFETY: the caller's.
         unsafe { out.write(seconds) };

@@ -94,7 +94,7 @@ pub mod flag {
 }
 
 /// Words of an answer.
-pub const ANSWER_WORDS: usize = 5;
+pub const ANSWER_WORDS: usize = 6;
 /// Words of the answer to [`ask::HELLO`].
 pub const START_WORDS: usize = ANSWER_WORDS + 4 + API_CALLS + 1 + HOST_NAME_BYTES / 8;
 
@@ -145,18 +145,20 @@ pub struct Answer {
     pub value: u64,
     /// FORK: what the child's random numbers come from.
     pub seed: u64,
+    /// How far the wall clock is ahead of where it was, in nanoseconds: an `i64`.
+    pub wall_ahead: u64,
 }
 
 impl Answer {
     /// Getter: as words.
     pub const fn words(&self) -> [u64; ANSWER_WORDS] {
-        [self.now, self.quiet_until, self.flags, self.value, self.seed]
+        [self.now, self.quiet_until, self.flags, self.value, self.seed, self.wall_ahead]
     }
 
     /// Input: from the first words of a packet.
     pub const fn from_words(words: &[u64; ANSWER_WORDS]) -> Self {
-        let [now, quiet_until, flags, value, seed] = *words;
-        Self { now, quiet_until, flags, value, seed }
+        let [now, quiet_until, flags, value, seed, wall_ahead] = *words;
+        Self { now, quiet_until, flags, value, seed, wall_ahead }
     }
 }
 
@@ -220,7 +222,7 @@ mod tests {
     fn what_travels_arrives() {
         let ask = Ask { kind: 1, call: 2, at: 3, calls: 4, flags: 5, a: 6, b: 7, behind: 8 };
         assert_eq!(Ask::from_words(&ask.words()), ask);
-        let answer = Answer { now: 1, quiet_until: 2, flags: 3, value: 4, seed: 5 };
+        let answer = Answer { now: 1, quiet_until: 2, flags: 3, value: 4, seed: 5, wall_ahead: 6 };
         assert_eq!(Answer::from_words(&answer.words()), answer);
         let mut host_name = [0; HOST_NAME_BYTES];
         host_name[..5].copy_from_slice(b"hosts");

@@ -11,6 +11,8 @@ pub struct Process {
     pub now: u64,
     /// Nothing else happens before this.
     pub quiet_until: u64,
+    /// How far the wall clock is ahead of where it was, in nanoseconds.
+    pub wall_ahead: i64,
     /// Something was rung or written that the world should look at.
     pub rang: bool,
     /// Scheduling points since the last answer.
@@ -51,6 +53,7 @@ unsafe impl Sync for Cell {}
 static PROCESS: Cell = Cell(UnsafeCell::new(Process {
     now: 0,
     quiet_until: 0,
+    wall_ahead: 0,
     rang: false,
     calls: 0,
     active: false,
@@ -94,6 +97,7 @@ impl Process {
     pub fn take_turn(&mut self, answer: &Answer) {
         self.now = answer.now;
         self.quiet_until = answer.quiet_until;
+        self.wall_ahead = answer.wall_ahead.cast_signed();
         self.rang = false;
         self.calls = 0;
         self.active = false;
