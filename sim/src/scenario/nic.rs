@@ -114,3 +114,95 @@ impl RawNic {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::scenario::Scenario;
+
+    /// Host b has the NIC that is asked for, on the third line.
+    fn text(nic: &str) -> String {
+        format!(
+            "host = [\n\
+             {{ name = \"a\", interface = [{{ name = \"eth0\", addresses = [\"10.0.0.1/24\"] }}] }},\n\
+             {{ name = \"b\", interface = [{{ name = \"eth0\", addresses = [\"10.0.0.2/24\"] }}], nic = {{ {nic} }} }},\n\
+             ]\nlink = [{{ between = [\"a\", \"b\"] }}]\n\
+             flow = [{{ kind = \"stream\", from = \"a\", to = \"b\" }}]\n"
+        )
+    }
+
+    fn error(text: &str) -> String {
+        Scenario::parse("x.toml", text).expect_err(text).to_string()
+    }
+
+    #[test]
+    fn what_no_nic_is_like_is_told_with_its_line_and_key() {
+        let able = "tx_checksum = true, rx_checksum = true";
+        for (nic, expected) in [
+            ("rx_ring = 0", "rx_ring: 0 is out of range"),
+            ("rx_ring = 65537", "rx_ring: 65537 is out of range"),
+            ("tx_ring = 0", "tx_ring: 0 is out of range"),
+            ("tx_ring = 70000", "tx_ring: 70000 is out of range"),
+            ("burst = 0", "burst: 0 is out of range"),
+            ("burst = 65", "burst: 65 is out of range"),
+            ("frames = 15", "frames: 15 is out of range"),
+            ("frames = 1048577", "frames: 1048577 is out of range"),
+            ("tx_segments = 0", "tx_segments: 0 is out of range"),
+            ("tx_segments = 21", "tx_segments: 21 is out of range"),
+            ("rx_buffer = 127", "rx_buffer: 127 is out of range"),
+            ("rx_buffer = 65554", "rx_buffer: 65554 is out of range"),
+            ("tso_bytes_max = -1", "tso_bytes_max: -1 is out of range"),
+            ("tso_bytes_max = 65554, tx_checksum = true", "tso_bytes_max: 65554 is out of range"),
+            ("tso_bytes_max = 9000", "tso_bytes_max: who cuts segments completes their checksums"),
+            ("lro = true", "lro: who joins segments knows that their checksums are right"),
+            ("lro = true, tx_checksum = true", "lro: who joins segments knows"),
+        ] {
+            let told = error(&text(nic));
+            assert!(told.starts_with(&format!("x.toml:3: host.nic.{expected}")), "{nic}: {told}");
+        }
+        for fine in ["tso_bytes_max = 0", "lro = false", able] {
+            assert!(Scenario::parse("x.toml", &text(fine)).is_ok(), "{fine}");
+        }
+        let most = format!(
+            "rx_ring = 65536, tx_ring = 1, burst = 64, frames = 16, tso_bytes_max = 65553, lro = true, \
+             tx_segments = 20, rx_buffer = 128, vlan = true, {able}"
+        );
+        assert!(Scenario::parse("x.toml", &text(&most)).is_ok());
+    }
+
+    #[test]
+    fn a_key_or_a_value_of_another_kind_is_told_with_its_line() {
+        for (nic, expected) in [
+            ("rx_rings = 5", "rx_rings: unknown key"),
+            ("vlan = 5", "invalid type: integer `5`, expected a boolean"),
+            ("tx_checksum = \"yes\"", "invalid type: string \"yes\", expected a boolean"),
+            ("burst = \"many\"", "invalid type: string \"many\", expected an integer"),
+            ("rx_buffer = 1.5", "invalid type: floating point `1.5`, expected an integer"),
+        ] {
+            let told = error(&text(nic));
+            assert!(told.starts_with("x.toml:3: ") && told.contains(expected), "{nic}: {told}");
+        }
+    }
+
+    #[test]
+    fn another_stack_knows_of_nothing_that_a_nic_does() {
+        for (nic, key) in [
+            ("tx_checksum = true", "tx_checksum"),
+            ("rx_checksum = true", "rx_checksum"),
+            ("vlan = true", "vlan"),
+            ("tx_segments = 2", "tx_segments"),
+            ("rx_buffer = 2048", "rx_buffer"),
+        ] {
+            for stack in ["textbook", "smoltcp"] {
+                let other =
+                    text(nic).replacen("\"b\",", &format!("\"b\", stack = \"{stack}\","), 1);
+                let expected =
+                    format!("x.toml:3: host.nic.{key}: only Causeway knows of what NICs do");
+                let told = error(&other);
+                assert!(told.starts_with(&expected), "{nic}: {told}");
+            }
+        }
+        let rings = text("rx_ring = 64, tx_ring = 64, burst = 8");
+        let other = rings.replacen("\"b\",", "\"b\", stack = \"textbook\",", 1);
+        assert!(Scenario::parse("x.toml", &other).is_ok(), "its rings are the NIC's alone");
+    }
+}
