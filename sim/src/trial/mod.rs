@@ -6,6 +6,8 @@ mod case;
 mod excuse;
 mod foreign;
 mod forgotten;
+#[cfg(test)]
+mod half_open_tests;
 mod host;
 mod ipc;
 #[cfg(test)]
