@@ -59,6 +59,8 @@ enum Draw {
     ForgeWhat,
     ForgeAhead,
     ForgeValue,
+    Neighbor,
+    NeighborWhere,
 }
 
 /// Draws the decisions about the frames of one direction, in order.
@@ -146,6 +148,10 @@ impl Drawer {
         self.damage(number, bytes, out);
         if let Some(place) = place {
             self.middleboxes(number, &place, out);
+        }
+        if self.hits(number, Draw::Neighbor, self.profile.neighbor_ppm) && carries_ip(bytes) {
+            let ahead = (self.value(number, Draw::NeighborWhere) >> 32) as u32;
+            out.push(Fault::Forge(Forgery { kind: ForgeryKind::Neighbor, ahead }));
         }
     }
 
@@ -390,6 +396,7 @@ mod tests {
             strip_ppm: 100_000,
             split_ppm: 100_000,
             forge_ppm: 100_000,
+            neighbor_ppm: 100_000,
             ..LinkProfile::default()
         };
         let draw = |profile| {
@@ -402,20 +409,24 @@ mod tests {
         let everything = draw(all);
         let count = |wanted: fn(&Fault) -> bool| everything.iter().filter(|f| wanted(f)).count();
         assert_eq!(count(|f| matches!(f, Fault::Drop)), 1_999 / 7);
-        let kinds: [fn(&Fault) -> bool; 7] = [
+        let claims: fn(&Fault) -> bool =
+            |f| matches!(f, Fault::Forge(Forgery { kind: ForgeryKind::Neighbor, .. }));
+        let kinds: [fn(&Fault) -> bool; 8] = [
             |f| matches!(f, Fault::Corrupt { repaired: true, .. }),
             |f| matches!(f, Fault::Truncate { len: 14..94 }),
             |f| matches!(f, Fault::Pad { bytes: 1..=40 }),
             |f| matches!(f, Fault::Mark),
             |f| matches!(f, Fault::Strip(_)),
             |f| matches!(f, Fault::Split { at: 1..40 }),
-            |f| matches!(f, Fault::Forge(_)),
+            |f| matches!(f, Fault::Forge(forgery) if forgery.kind != ForgeryKind::Neighbor),
+            claims,
         ];
         for (index, kind) in kinds.into_iter().enumerate() {
             assert!((140..260).contains(&count(kind)), "{index}: {}", count(kind));
         }
         let without = draw(LinkProfile { forge_ppm: 0, nth: 0, ..all });
-        let rest = everything.iter().filter(|f| !matches!(f, Fault::Forge(_) | Fault::Drop));
+        let rest =
+            everything.iter().filter(|f| claims(f) || !matches!(f, Fault::Forge(_) | Fault::Drop));
         assert_eq!(without.iter().collect::<Vec<_>>(), rest.collect::<Vec<_>>());
     }
 }

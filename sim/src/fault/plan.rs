@@ -6,6 +6,7 @@ use causeway_core::time::{Duration, Instant};
 
 use super::clock::ClockTrouble;
 use super::meddling::Meddling;
+use super::neighbor::NeighborTrouble;
 use super::nic::NicTrouble;
 
 /// What happens to one frame on the wire, after its serialisation.
@@ -113,6 +114,8 @@ pub enum ForgeryKind {
     TooBig(u16),
     /// ICMP to the receiver: its peer cannot be reached.
     Unreachable,
+    /// An answer to the receiver that it did not ask for: the frame's sender is at another station, which `ahead` names.
+    Neighbor,
 }
 
 /// What is so for a while.
@@ -150,6 +153,8 @@ pub enum Condition {
     },
     /// Every packet of a direction comes without ECN.
     Bleached,
+    /// Something is wrong with the address resolution of a direction.
+    Neighbor(NeighborTrouble),
     /// A router uses no route through this interface: the next best one carries what it passes on.
     NoRoute,
     /// A NIC has no carrier.

@@ -55,6 +55,8 @@ pub struct LinkProfile {
     pub split_ppm: u32,
     /// Frames that a forged one follows.
     pub forge_ppm: u32,
+    /// Frames behind which somebody claims that their sender is at another station.
+    pub neighbor_ppm: u32,
     /// Holding, damage to headers, and what middleboxes do to flows.
     pub path: PathProfile,
 }

@@ -20,6 +20,7 @@ use causeway_core::time::{Duration, Instant};
 
 use super::clock::ClockTrouble;
 use super::meddling::Meddling;
+use super::neighbor::NeighborTrouble;
 use super::nic::NicTrouble;
 use super::plan::{
     Condition, Decision, Event, Fault, FaultPlan, Forgery, ForgeryKind, Line, TargetKind, TcpOption,
@@ -109,6 +110,7 @@ pub fn write_fault(
                 }
                 ForgeryKind::TooBig(mtu) => write!(f, "forge {head} too-big {ahead} mtu {mtu}"),
                 ForgeryKind::Unreachable => write!(f, "forge {head} unreachable {ahead}"),
+                ForgeryKind::Neighbor => write!(f, "forge {head} neighbor {ahead}"),
             }
         }
         Fault::Delay { by } => write!(f, "delay {head} by {}", exact(by)),
@@ -159,6 +161,10 @@ fn write_condition(f: &mut impl fmt::Write, span: &str, condition: Condition) ->
             write!(f, "{verb} {span}{tail}")
         }
         Condition::Clock(trouble) => {
+            let (verb, tail) = trouble.words();
+            write!(f, "{verb} {span}{tail}")
+        }
+        Condition::Neighbor(trouble) => {
             let (verb, tail) = trouble.words();
             write!(f, "{verb} {span}{tail}")
         }
@@ -353,6 +359,7 @@ fn forgery(kind: &str, rest: &[&str]) -> Result<ForgeryKind, String> {
         ("ack-storm", ["of", count]) => ForgeryKind::AckStorm(number(count)?),
         ("too-big", ["mtu", mtu]) => ForgeryKind::TooBig(number(mtu)?),
         ("unreachable", []) => ForgeryKind::Unreachable,
+        ("neighbor", []) => ForgeryKind::Neighbor,
         _ => return Err(format!("unknown forgery `{kind} {}`", rest.join(" "))),
     })
 }
@@ -392,6 +399,9 @@ fn condition(verb: &str, rest: &[&str]) -> Result<Condition, String> {
             }
             if let Some(trouble) = ClockTrouble::parse(other, rest) {
                 return trouble.map(Condition::Clock);
+            }
+            if let Some(trouble) = NeighborTrouble::parse(other, rest) {
+                return trouble.map(Condition::Neighbor);
             }
             let line = std::iter::once(&other).chain(rest).copied().collect::<Vec<_>>().join(" ");
             return Err(format!("unknown condition `{line}`"));
@@ -464,6 +474,8 @@ mod tests {
             ("tx-stalled a 1s..2s", "line 4: expected a NIC"),
             ("coalesced a.eth0 1s..2s 0us", "line 4: an interval is at least"),
             ("rx-ring a.eth0 1s..2s many", "line 4: expected a number in range"),
+            ("silent-neighbor a 1s..2s", "line 4: expected a direction"),
+            ("false-neighbor a->b 1s..2s 02:00", "line 4: expected a station like"),
             ("clock-rate a->b 1s..2s +5ppm", "line 4: expected a host"),
             ("clock-rate a 1s..2s 5", "line 4: expected a rate like"),
             ("wall-step a 1s..2s 5s", "line 4: expected a step like"),
@@ -533,6 +545,7 @@ mod tests {
             any::<u16>().prop_map(ForgeryKind::AckStorm),
             any::<u16>().prop_map(ForgeryKind::TooBig),
             Just(ForgeryKind::Unreachable),
+            Just(ForgeryKind::Neighbor),
         ];
         (kind, any::<u32>()).prop_map(|(kind, ahead)| Forgery { kind, ahead })
     }
@@ -586,6 +599,7 @@ mod tests {
             Just(Condition::NoCarrier),
             super::super::nic::tests::any_trouble().prop_map(Condition::Nic),
             super::super::clock::tests::any_trouble().prop_map(Condition::Clock),
+            super::super::neighbor::tests::any_trouble().prop_map(Condition::Neighbor),
             Just(Condition::Pause),
             any::<u64>().prop_map(|n| Condition::ClockAhead(Duration::from_nanos(n))),
             Just(Condition::Crash),

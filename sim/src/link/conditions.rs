@@ -3,8 +3,9 @@
 use causeway_core::time::{Duration, Instant};
 
 use super::meddle::sack_ahead;
+use super::neighbor::{falsify, is_resolution};
 use super::rewrite::{ack_ahead, clamp_mss, set_ecn, set_window, strip};
-use crate::fault::{Condition, IP};
+use crate::fault::{Condition, IP, NeighborTrouble};
 
 /// The conditions under which a direction carries its frames. Of two of a kind the one that began last counts.
 #[derive(Clone, Debug, Default)]
@@ -56,6 +57,15 @@ impl Conditions {
         })
     }
 
+    /// Getter: how much later a frame arrives than others do.
+    pub fn late(&self, frame: &[u8]) -> Option<Duration> {
+        let by = self.active.iter().rev().find_map(|(_, one)| match one {
+            Condition::Neighbor(NeighborTrouble::Late(by)) => Some(*by),
+            _ => None,
+        });
+        by.filter(|_| is_resolution(frame))
+    }
+
     /// Command: does to a frame what the conditions say.
     pub fn apply(&self, now: Instant, frame: &mut [u8]) -> Passage {
         for &(since, condition) in &self.active {
@@ -67,6 +77,10 @@ impl Conditions {
                 Condition::Mtu { bytes, .. } if packet_len(frame) > usize::from(bytes) => {
                     return Passage::Swallowed(condition);
                 }
+                Condition::Neighbor(NeighborTrouble::Silent) if is_resolution(frame) => {
+                    return Passage::Swallowed(condition);
+                }
+                Condition::Neighbor(NeighborTrouble::False(station)) => falsify(frame, station),
                 Condition::Stripped(option) => strip(frame, option),
                 Condition::MssClamp(mss) => clamp_mss(frame, mss),
                 Condition::Window(window) => set_window(frame, window),

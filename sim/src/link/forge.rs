@@ -1,5 +1,6 @@
 //! Packets of somebody who is not on the path: made of what can be guessed of a flow.
 
+use super::neighbor::claim;
 use super::rewrite::{repair, set_len};
 use crate::fault::{Forgery, ForgeryKind, IP, Place};
 
@@ -8,6 +9,9 @@ const QUOTED: usize = 8;
 
 /// Output: the `index`-th frame of a forgery that follows `frame`; `None` after the last, and where `frame` is no segment.
 pub fn forged(frame: &[u8], forgery: Forgery, index: u16) -> Option<Vec<u8>> {
+    if forgery.kind == ForgeryKind::Neighbor {
+        return claim(frame, forgery.ahead).filter(|_| index == 0);
+    }
     let place = Place::of(frame)?;
     let seq = place.next_seq().wrapping_add(forgery.ahead);
     match forgery.kind {
@@ -22,7 +26,7 @@ pub fn forged(frame: &[u8], forgery: Forgery, index: u16) -> Option<Vec<u8>> {
             Some(segment(frame, &place, seq, Place::ACK, 0))
         }
         _ if index > 0 => None,
-        ForgeryKind::SynStorm(_) | ForgeryKind::AckStorm(_) => None,
+        ForgeryKind::SynStorm(_) | ForgeryKind::AckStorm(_) | ForgeryKind::Neighbor => None,
         ForgeryKind::Rst => Some(segment(frame, &place, seq, Place::RST, 0)),
         ForgeryKind::Syn => Some(segment(frame, &place, seq, Place::SYN, 0)),
         ForgeryKind::Ack => Some(segment(frame, &place, seq, Place::ACK, 0)),

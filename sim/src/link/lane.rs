@@ -223,6 +223,10 @@ impl Lane {
             let before = self.scratch.partition_point(|fault| *fault < Fault::Mark);
             self.scratch.insert(before, Fault::Mark);
         }
+        if let Some(by) = self.conditions.late(flight.frame.bytes()) {
+            self.scratch.push(Fault::Delay { by });
+            self.scratch.sort_unstable();
+        }
         let seen = if changes { self.original.as_slice() } else { flight.frame.bytes() };
         let fate = Fate::OnWire { number, faults: &self.scratch };
         tell(taps, (now, self.id), injected, seen, fate);

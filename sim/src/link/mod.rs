@@ -9,6 +9,7 @@ mod forge;
 mod held;
 mod lane;
 mod meddle;
+mod neighbor;
 mod red;
 mod rewrite;
 #[cfg(test)]

@@ -12,11 +12,22 @@ const WAITING_MAX: usize = 16;
 /// Between two questions for the same address (RFC 1122 §2.3.2.1).
 const PACE: Duration = Duration::from_secs(1);
 
+/// What a neighbour said is believed for so long, then used while it is asked again (RFC 1122 §2.3.2.1 asks for a minute at most).
+const BELIEF: Duration = Duration::from_secs(10);
+
 /// Where the stations of the links are.
 #[derive(Debug, Default)]
 pub(super) struct Neighbors {
-    known: BTreeMap<(usize, IpAddr), [u8; 6]>,
+    known: BTreeMap<(usize, IpAddr), Known>,
     asked: BTreeMap<(usize, IpAddr), Asked>,
+}
+
+/// A neighbour that said where it is.
+#[derive(Debug)]
+struct Known {
+    station: [u8; 6],
+    /// When it said so, or was asked whether that is so still.
+    at: Instant,
 }
 
 #[derive(Debug)]
@@ -29,19 +40,27 @@ struct Asked {
 impl Neighbors {
     /// Getter: the station of an address on the link of `port`.
     pub(super) fn station(&self, port: usize, address: IpAddr) -> Option<[u8; 6]> {
-        self.known.get(&(port, address)).copied()
+        self.known.get(&(port, address)).map(|known| known.station)
+    }
+
+    /// Output: true when it is time to ask a neighbour that is known where it is: what it said may be wrong by now.
+    pub(super) fn is_due(&mut self, now: Instant, port: usize, address: IpAddr) -> bool {
+        let known = self.known.get_mut(&(port, address));
+        let Some(known) = known.filter(|known| now >= known.at + BELIEF) else { return false };
+        known.at = now;
+        true
     }
 
     /// Input: a neighbour said where it is. Returns what waited for it.
     pub(super) fn learn(
         &mut self,
-        port: usize,
-        address: IpAddr,
+        now: Instant,
+        (port, address): (usize, IpAddr),
         station: [u8; 6],
     ) -> VecDeque<Vec<u8>> {
         let key = (port, address);
         if self.known.len() < NEIGHBORS_MAX || self.known.contains_key(&key) {
-            self.known.insert(key, station);
+            self.known.insert(key, Known { station, at: now });
         }
         self.asked.remove(&key).map(|asked| asked.waiting).unwrap_or_default()
     }

@@ -44,7 +44,7 @@ pub struct Route {
     pub port: usize,
 }
 
-/// A router. It takes no time, has no queues of its own (those are its links') and forgets no neighbour.
+/// A router. It takes no time, has no queues of its own (those are its links'), and forgets no neighbour, but asks again.
 #[derive(Debug)]
 pub struct Router {
     ports: Vec<RouterPort>,
@@ -96,11 +96,11 @@ impl Router {
     }
 
     /// ARP: answers for its own addresses, and learns from whoever speaks to it (RFC 826).
-    fn arp(&mut self, port: usize, arp: &Arp, frame: &SimFrame, out: &mut Out) {
+    fn arp(&mut self, now: Instant, port: usize, arp: &Arp, frame: &SimFrame, out: &mut Out) {
         let mine = self.owns(port, IpAddr::V4(arp.target));
         let sender = IpAddr::V4(arp.sender);
         if !arp.is_probe() && (mine || self.neighbors.station(port, sender).is_some()) {
-            self.learned(port, sender, arp.sender_mac, frame, out);
+            self.learned(now, (port, sender), arp.sender_mac, frame, out);
         }
         if mine && arp.operation == Arp::REQUEST {
             let mac = self.ports[port].mac;
@@ -116,6 +116,7 @@ impl Router {
     /// Neighbour discovery: the same for IPv6 (RFC 4861 §7.2).
     fn discovery(
         &mut self,
+        now: Instant,
         port: usize,
         (ip, icmp): (&Ip, &Icmp),
         frame: &SimFrame,
@@ -132,7 +133,7 @@ impl Router {
         let station = station.map(|o| [o[2], o[3], o[4], o[5], o[6], o[7]]);
         if icmp.kind == Icmp::ADVERTISEMENT {
             if let Some(station) = station {
-                self.learned(port, IpAddr::V6(target), station, frame, out);
+                self.learned(now, (port, IpAddr::V6(target)), station, frame, out);
             }
             return;
         }
@@ -140,7 +141,7 @@ impl Router {
             return;
         }
         if let Some(station) = station.filter(|_| !source.is_unspecified()) {
-            self.learned(port, ip.source, station, frame, out);
+            self.learned(now, (port, ip.source), station, frame, out);
         }
         let Some(to) = self.neighbors.station(port, ip.source) else { return };
         let mac = self.ports[port].mac;
@@ -152,13 +153,13 @@ impl Router {
     /// A neighbour is known: what waited for it leaves.
     fn learned(
         &mut self,
-        port: usize,
-        address: IpAddr,
+        now: Instant,
+        (port, address): (usize, IpAddr),
         station: [u8; 6],
         frame: &SimFrame,
         out: &mut Out,
     ) {
-        for mut packet in self.neighbors.learn(port, address, station) {
+        for mut packet in self.neighbors.learn(now, (port, address), station) {
             set_stations(&mut packet, station, self.ports[port].mac);
             out.extend(frame.sibling(&packet).map(|frame| (port, frame)));
         }
@@ -174,30 +175,38 @@ impl Router {
     ) {
         let mac = self.ports[port].mac;
         if let Some(station) = self.neighbors.station(port, next) {
+            if self.neighbors.is_due(now, port, next) {
+                self.ask(port, next, &frame, out);
+            }
             set_stations(frame.bytes_mut(), station, mac);
             out.push((port, frame));
         } else if self.neighbors.wait(now, port, next, frame.bytes()) {
-            let Some(own) = self.own_address(port, next) else { return };
-            let bytes = match (own, next) {
-                (IpAddr::V4(own), IpAddr::V4(next)) => {
-                    let mut bytes = arp_packet(1, mac, EVERYBODY);
-                    bytes.extend(mac);
-                    bytes.extend(own.octets());
-                    bytes.extend([0; 6]);
-                    bytes.extend(next.octets());
-                    bytes
-                }
-                (IpAddr::V6(own), IpAddr::V6(next)) => {
-                    let [.., a, b, c] = next.octets();
-                    let group =
-                        Ipv6Addr::from([0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, a, b, c]);
-                    let station = [0x33, 0x33, 0xff, a, b, c];
-                    discovery_packet((mac, station), (own, group), (135, 0), next, 1)
-                }
-                (_, _) => return,
-            };
-            out.extend(frame.sibling(&bytes).map(|frame| (port, frame)));
+            self.ask(port, next, &frame, out);
         }
+    }
+
+    /// Asks everybody on the link of `port` for the station of `next`.
+    fn ask(&self, port: usize, next: IpAddr, frame: &SimFrame, out: &mut Out) {
+        let mac = self.ports[port].mac;
+        let Some(own) = self.own_address(port, next) else { return };
+        let bytes = match (own, next) {
+            (IpAddr::V4(own), IpAddr::V4(next)) => {
+                let mut bytes = arp_packet(1, mac, EVERYBODY);
+                bytes.extend(mac);
+                bytes.extend(own.octets());
+                bytes.extend([0; 6]);
+                bytes.extend(next.octets());
+                bytes
+            }
+            (IpAddr::V6(own), IpAddr::V6(next)) => {
+                let [.., a, b, c] = next.octets();
+                let group = Ipv6Addr::from([0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, a, b, c]);
+                let station = [0x33, 0x33, 0xff, a, b, c];
+                discovery_packet((mac, station), (own, group), (135, 0), next, 1)
+            }
+            (_, _) => return,
+        };
+        out.extend(frame.sibling(&bytes).map(|frame| (port, frame)));
     }
 
     /// Tells the sender of a packet that came in by `port`.
@@ -247,12 +256,12 @@ impl Relay for Router {
         match &packet.network {
             Network::Arp(arp) => {
                 let arp = *arp;
-                self.arp(port, &arp, &frame, out);
+                self.arp(now, port, &arp, &frame, out);
             }
             Network::Ip(ip, Transport::Icmp(icmp)) if icmp.is_discovery() => {
                 let (ip, icmp) = (*ip, *icmp);
                 if packet.checksums().right() {
-                    self.discovery(port, (&ip, &icmp), &frame, out);
+                    self.discovery(now, port, (&ip, &icmp), &frame, out);
                 }
             }
             Network::Ip(ip, _) => {

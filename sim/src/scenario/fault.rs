@@ -33,6 +33,7 @@ pub(super) struct RawFault {
     strip_ppm: Option<Spanned<i128>>,
     split_ppm: Option<Spanned<i128>>,
     forge_ppm: Option<Spanned<i128>>,
+    neighbor_ppm: Option<Spanned<i128>>,
     hold_ppm: Option<Spanned<i128>>,
     hold_frames_max: Option<Spanned<i128>>,
     hold_us_max: Option<Spanned<i128>>,
@@ -184,6 +185,7 @@ impl RawFault {
             strip_ppm: rate("fault.strip_ppm", &self.strip_ppm)?,
             split_ppm: rate("fault.split_ppm", &self.split_ppm)?,
             forge_ppm: rate("fault.forge_ppm", &self.forge_ppm)?,
+            neighbor_ppm: rate("fault.neighbor_ppm", &self.neighbor_ppm)?,
             path: self.path(source)?,
         };
         let host = HostFaults {

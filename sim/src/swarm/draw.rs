@@ -11,6 +11,7 @@ use super::homes::Homes;
 use super::ipc::Ipc;
 use super::links::{self, Queues};
 use super::long::draw_long;
+use super::neighbors::Neighbors;
 use super::nic::Nics;
 use crate::fault::{Condition, Decision, FaultPlan, TcpOption};
 use crate::trial::Case;
@@ -93,8 +94,9 @@ pub fn draw(seed: u64) -> Case {
     let clean = shape.chance(20);
     // Datagram protocols give up after a while; nothing lasts that long.
     let heal_ms = shape.between(200, 6_000);
+    let mut neighbors = Neighbors::new(seed, foreign.is_some());
     if !clean {
-        let more = [links::faults(seed), ipc.faults()].concat();
+        let more = [links::faults(seed), ipc.faults(), neighbors.faults()].concat();
         write_faults(&mut text, &mut Draw::new(seed, 4), more);
     }
     let poll_ns = shape.of(&[500, 500, 1_000, 5_000, 50_000]);
@@ -105,6 +107,7 @@ pub fn draw(seed: u64) -> Case {
         let pairs = (0..hosts).map(|host| (NAMES[host], layout.other_end(host)));
         let pairs: Vec<_> = pairs.chain(homes.links()).collect();
         links::draw_spans(&mut plan, seed, &pairs, heal_ms);
+        neighbors.draw_spans(&mut plan, &pairs, heal_ms);
         if layout == Layout::Detour {
             links::draw_detours(&mut plan, seed, heal_ms);
         }

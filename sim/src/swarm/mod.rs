@@ -9,6 +9,7 @@ mod homes;
 mod ipc;
 mod links;
 mod long;
+mod neighbors;
 mod nic;
 mod parts;
 mod reach;

@@ -21,6 +21,10 @@ pub fn excuses(scenario: &Scenario, plan: &FaultPlan) -> Excuses {
     };
     for decision in plan.decisions() {
         match decision {
+            Decision::Frame {
+                fault: Fault::Forge(Forgery { kind: ForgeryKind::Neighbor, .. }),
+                ..
+            } => {}
             Decision::Frame { fault: Fault::Forge(Forgery { kind, .. }), .. } => {
                 // A reset may guess right, and so may a byte.
                 excuses.end = true;

@@ -11,6 +11,8 @@ mod half_open_tests;
 mod host;
 mod ipc;
 #[cfg(test)]
+mod neighbor_tests;
+#[cfg(test)]
 mod nic_tests;
 mod outcome;
 mod pace;

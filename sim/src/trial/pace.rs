@@ -16,7 +16,9 @@
 
 use causeway_core::time::{Duration, Instant};
 
-use crate::fault::{Condition, Decision, Fault, FaultPlan, TcpOption};
+use crate::fault::{
+    Condition, Decision, Fault, FaultPlan, ForgeryKind, NeighborTrouble, TcpOption,
+};
 use crate::link::{LinkConfig, Queue, QueueLimit};
 use crate::scenario::{FlowKind, FlowSpec, LinkEnd, Scenario, StackKind};
 
@@ -197,12 +199,31 @@ fn given_up(scenario: &Scenario, plan: &FaultPlan) -> Duration {
     hosts.max().unwrap_or_default()
 }
 
+/// What was told of a neighbour is believed for so long, is confirmed or given up after it, and asked for again (RFC 4861 10: 30 s, 5 s, and
+/// three attempts a second apart twice).
+const BELIEF: Duration = Duration::from_secs(41);
+
+/// Getter: somebody may have been told of a station where its neighbour is not.
+fn misleads(scenario: &Scenario, plan: &FaultPlan) -> bool {
+    let told = |decision: &Decision| match decision {
+        Decision::Frame { fault: Fault::Forge(forgery), .. } => {
+            forgery.kind == ForgeryKind::Neighbor
+        }
+        Decision::Span { condition, .. } => {
+            matches!(condition, Condition::Neighbor(NeighborTrouble::False(_)))
+        }
+        _ => false,
+    };
+    scenario.faults.link.neighbor_ppm > 0 || plan.decisions().any(told)
+}
+
 /// Getter: when every flow is done where nothing goes wrong any more from `healed` on: at the latest when the scenario says.
 pub(super) fn done_by(scenario: &Scenario, plan: &FaultPlan, healed: Instant) -> Instant {
     let limit = healed + scenario.rules.limit;
     if cripples(scenario, plan) {
         return limit;
     }
+    let healed = if misleads(scenario, plan) { healed + BELIEF } else { healed };
     let faults = healed.saturating_since(Instant::ZERO);
     let waits = scenario.hosts.iter().map(|host| {
         let [initial, _, most] = host.config.tcp().rto();

@@ -9,6 +9,7 @@
 //! | the last | an end of a flow of that host may wait for ever, when the other is forgotten |
 //! | acknowledgements ahead of what was received | the flows of the hosts of that direction |
 //! | address resolution lost, or without a buffer; anything that is so for a while | the flows of those hosts may find their peer unreachable |
+//! | a claim that a neighbour is at another station | the flows of the hosts at that link may find their peer unreachable |
 //! | a byte of a station's address changed, or of address resolution | every flow may |
 //!
 //! A host that is not named excuses every flow. What is not in the table excuses by what the scenario permits ([`excuses`]).
@@ -228,6 +229,10 @@ impl Inner {
             if excuses == Excuses::default() {
                 continue;
             }
+            if is_claim(*fault) {
+                self.strike(&hosts, excuses);
+                continue;
+            }
             let segment = packet.as_ref().and_then(|packet| Some((packet.ip()?, packet.tcp()?)));
             let flow = segment.and_then(|(ip, tcp)| {
                 let ports = [tcp.source_port, tcp.destination_port];
@@ -252,6 +257,11 @@ fn resolves(packet: &Packet<'_>) -> bool {
     }
 }
 
+/// Getter: somebody claims that a neighbour is elsewhere.
+const fn is_claim(fault: Fault) -> bool {
+    matches!(fault, Fault::Forge(Forgery { kind: ForgeryKind::Neighbor, .. }))
+}
+
 /// What a fault excuses, and the first byte of the frame that it changes; `None` for one that changes nothing that anybody believes.
 const fn of_fault(fault: Fault) -> Option<(Excuses, u32)> {
     let none = NOTHING;
@@ -259,6 +269,9 @@ const fn of_fault(fault: Fault) -> Option<(Excuses, u32)> {
         Fault::Corrupt { offset, repaired, .. } => {
             let excuses = Excuses { end: repaired, content: repaired, numbers: repaired, ..none };
             Some((excuses, offset))
+        }
+        Fault::Forge(_) if is_claim(fault) => {
+            Some((Excuses { unreachable: true, ..none }, u32::MAX))
         }
         // A reset may guess right, and so may a byte; of one that did, the number is what later windows are measured by (SND.WL1, RFC 9293
         // 3.10.7.4). It is of the flow of the frame that it follows.
