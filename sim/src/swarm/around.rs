@@ -4,6 +4,7 @@ use causeway_core::time::Duration;
 use causeway_server::config::ConfigError;
 use toml::{Table, Value};
 
+use super::around_path;
 use super::draw::{Draw, span};
 use super::parts::Parts;
 use crate::fault::{Condition, FaultPlan};
@@ -40,6 +41,8 @@ pub struct Around {
     hosts: Vec<(String, bool)>,
     /// NICs that are on a link.
     nics: Vec<String>,
+    /// Interfaces of routers that can do without one.
+    detours: Vec<String>,
     heal_ms: u64,
 }
 
@@ -71,6 +74,7 @@ impl Around {
             directions: scenario.links.iter().flat_map(|link| link.names.clone()).collect(),
             hosts: hosts.collect(),
             nics: nics.collect(),
+            detours: around_path::detours(&scenario),
             heal_ms,
         })
     }
@@ -93,12 +97,16 @@ impl Around {
         let mut parts = self.parts.clone();
         let mut plan = FaultPlan::new();
         if !shape.chance(20) {
-            let faults = faults(&mut Draw::new(seed, PART_FAULTS));
+            let mut faults = faults(&mut Draw::new(seed, PART_FAULTS));
+            around_path::add_rates(&mut faults, seed);
             if !faults.is_empty() {
                 parts.set_table("fault", faults);
             }
             self.draw_spans(&mut plan, &mut Draw::new(seed, PART_SPANS));
             super::nic::draw_spans(&mut plan, seed, &self.nics, self.heal_ms, true);
+            let paths = (self.directions.as_slice(), self.detours.as_slice());
+            around_path::draw_spans(&mut plan, seed, paths, self.heal_ms);
+            super::clocks::draw_around(&mut plan, seed, &self.hosts, self.heal_ms);
         }
         Case { seed, failed: None, scenario: parts.to_string(), plan }
     }
@@ -181,6 +189,8 @@ fn faults(draw: &mut Draw) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::condition_words;
+    use crate::trial::{ProgramExcuses, program_excuses};
 
     const TEXT: &str = "run = { heal_ms = 500 }\nhost = [\n\
         { name = \"a\", interface = [{ name = \"eth0\", addresses = [\"10.0.0.1/24\"] }] },\n\
@@ -216,6 +226,48 @@ mod tests {
         }
         assert!((60..110).contains(&clean), "{clean} of 400, and a fifth was to be");
         assert!(spans > 400, "{spans}");
+    }
+
+    #[test]
+    fn whatever_a_transport_hides_is_drawn_and_nothing_that_excuses_a_program() {
+        let around = around(&program(", restart = true"));
+        let mut seen = std::collections::BTreeSet::new();
+        for seed in 0..1_500 {
+            let case = around.case(seed);
+            let scenario = Scenario::parse("x", &case.scenario).expect("it is right");
+            let excuses = program_excuses(&scenario, &case.plan);
+            assert_eq!(excuses, ProgramExcuses::default(), "{seed}");
+            let words = case.plan.spans().map(|(.., condition)| condition_words(condition));
+            seen.extend(words.map(|words| words.split(' ').next().unwrap_or("").to_owned()));
+            let parts = Parts::read(&case.scenario).expect("it is TOML");
+            seen.extend(parts.keys_of("fault"));
+        }
+        for wanted in [
+            "flap",
+            "sack-ahead",
+            "stripped",
+            "clock-rate",
+            "wall-step",
+            "coalesced",
+            "tx-stalled",
+            "crash",
+            "no-carrier",
+            "hold_ppm",
+            "hold_us_max",
+            "header_ppm",
+            "join_ppm",
+            "thin_ppm",
+            "divide_ppm",
+            "split_ppm",
+            "sum_unknown_ppm",
+            "sum_bad_ppm",
+            "odd_cut_ppm",
+            "greedy_join_ppm",
+            "loss_ppm",
+        ] {
+            assert!(seen.contains(wanted), "{wanted} is never drawn: {seen:?}");
+        }
+        assert!(!seen.contains("no-route"), "there is no router");
     }
 
     #[test]

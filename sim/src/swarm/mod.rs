@@ -1,6 +1,7 @@
 //! Campaigns of many seeds: drawn, run, and what fails made small.
 
 mod around;
+mod around_path;
 mod campaign;
 mod clocks;
 mod draw;

@@ -50,6 +50,13 @@ impl Parts {
         self.0.insert(key.to_owned(), Value::Table(table));
     }
 
+    /// Getter: the keys of a table of its own.
+    #[cfg(test)]
+    pub(super) fn keys_of(&self, table: &str) -> Vec<String> {
+        let table = self.0.get(table).and_then(Value::as_table);
+        table.into_iter().flat_map(|table| table.keys().cloned()).collect()
+    }
+
     /// Getter: it has somebody's own programs.
     pub(super) fn has_programs(&self) -> bool {
         self.0.contains_key("program")

@@ -26,6 +26,8 @@ mod witness;
 
 pub use build::TrialError;
 pub use case::{Case, CaseError};
+#[cfg(test)]
+pub(crate) use excuse::{ProgramExcuses, program_excuses};
 pub use outcome::{Outcome, Trial};
 pub(crate) use panic::catch;
 pub use roster::{VIOLATION_LINE, Written};
