@@ -85,7 +85,24 @@ pub fn mismatch(flow: u64, index: u64, offset: u64, bytes: &[u8]) -> Option<usiz
     if let Some(number) = different {
         return suspect(head + number * BLOCK, &blocks[number]);
     }
-    suspect(bytes.len() - tail.len(), tail)
+    let end = bytes.len() - tail.len();
+    let passed = (blocks.len() * (BLOCK / 8)) as u64;
+    let after = first.wrapping_add(passed.wrapping_mul(STEP));
+    if is_of_words(after, tail) { None } else { suspect(end, tail) }
+}
+
+/// Getter: `bytes` are words from `first` on, the last of them perhaps in part.
+#[inline]
+fn is_of_words(first: u64, bytes: &[u8]) -> bool {
+    let mut next = first;
+    let (words, rest) = bytes.as_chunks::<8>();
+    for seen in words {
+        if u64::from_le_bytes(*seen) != word(next) {
+            return false;
+        }
+        next = next.wrapping_add(STEP);
+    }
+    rest.iter().zip(word(next).to_le_bytes()).all(|(seen, byte)| *seen == byte)
 }
 
 /// The first block that is not made of the words from `first` on.

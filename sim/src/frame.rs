@@ -42,7 +42,7 @@ impl FramePool {
         inner.in_use.set(inner.in_use.get() + 1);
         let bytes = inner.free.borrow_mut().pop().unwrap_or_else(|| vec![0; inner.frame_bytes]);
         let meta = FrameMeta::default();
-        Some(SimFrame { bytes, len, piece: usize::MAX, meta, pool: Rc::clone(inner) })
+        Some(SimFrame { bytes, len, piece: usize::MAX, seal: 0, meta, pool: Rc::clone(inner) })
     }
 
     /// Getter: frames that exist at this moment.
@@ -58,6 +58,8 @@ pub struct SimFrame {
     len: usize,
     /// Bytes of each segment but the last.
     piece: usize,
+    /// What [`SimFrame::seal`] was told, and 0 once a byte may have changed.
+    seal: u64,
     meta: FrameMeta,
     pool: Rc<Inner>,
 }
@@ -70,7 +72,18 @@ impl SimFrame {
 
     /// Command: change the frame's bytes.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
+        self.seal = 0;
         &mut self.bytes[..self.len]
+    }
+
+    /// Command: from here on [`SimFrame::is_sealed`] says whether its bytes are those of now.
+    pub const fn seal(&mut self, number: u64) {
+        self.seal = number;
+    }
+
+    /// Getter: it was sealed with `number`, which is not 0, and no byte has changed since.
+    pub const fn is_sealed(&self, number: u64) -> bool {
+        self.seal == number && number != 0
     }
 
     /// Command: from here on a chain of segments of `piece` bytes, which is at least 1, but for the last; shorter frames are one segment.
@@ -86,6 +99,7 @@ impl SimFrame {
         if len > self.len {
             self.bytes[self.len..len].fill(0);
         }
+        self.seal = 0;
         self.len = len;
         true
     }
@@ -146,10 +160,12 @@ impl Frame for SimFrame {
     #[inline]
     fn segment_mut(&mut self, index: usize) -> &mut [u8] {
         let (from, end) = self.segment_bounds(index);
+        self.seal = 0;
         &mut self.bytes[from..end]
     }
 
     fn truncate(&mut self, len: usize) {
+        self.seal = 0;
         self.len = self.len.min(len);
     }
 
@@ -171,6 +187,26 @@ mod tests {
         let second = pool.alloc(1_514).expect("the first one came back");
         assert_eq!(second.bytes().as_ptr(), buffer);
         assert_eq!(pool.in_use(), 1);
+    }
+
+    #[test]
+    fn whoever_may_change_a_byte_breaks_the_seal() {
+        let pool = FramePool::new(1_514, 8);
+        let changes: [fn(&mut SimFrame); 4] = [
+            |frame| frame.bytes_mut()[0] = 1,
+            |frame| frame.segment_mut(0)[0] = 1,
+            |frame| frame.truncate(59),
+            |frame| assert!(frame.set_len(61)),
+        ];
+        for change in changes {
+            let mut frame = pool.alloc(60).expect("one of eight");
+            assert!(!frame.is_sealed(0) && !frame.is_sealed(7));
+            frame.seal(7);
+            let copy = frame.duplicate().expect("two of eight");
+            assert!(frame.is_sealed(7) && !frame.is_sealed(8) && !copy.is_sealed(7));
+            change(&mut frame);
+            assert!(!frame.is_sealed(7));
+        }
     }
 
     #[test]

@@ -73,9 +73,8 @@ impl<K> EventQueue<K> {
 
     /// Command: one more alarm, that is not set. Its number, counted from 0.
     pub fn add_alarm(&mut self) -> usize {
-        self.alarms.keys.push(None);
-        self.alarms.places.push(0);
-        self.alarms.keys.len() - 1
+        self.alarms.places.push(NOWHERE);
+        self.alarms.places.len() - 1
     }
 
     /// Command: the alarm goes off at `at`, whatever it was set to.
@@ -91,7 +90,7 @@ impl<K> EventQueue<K> {
 
     /// Getter: what the alarm is set to.
     pub fn alarm(&self, alarm: usize) -> Option<Instant> {
-        self.alarms.keys[alarm].map(|(at, _)| at)
+        self.alarms.key(alarm).map(|(at, _)| at)
     }
 
     /// Output: what is due first, with its time.
@@ -123,76 +122,91 @@ impl<K> EventQueue<K> {
     }
 }
 
+/// The place of an alarm that is not set.
+const NOWHERE: usize = usize::MAX;
+
 /// A binary heap of alarms that knows where each is.
 #[derive(Debug, Default)]
 struct Alarms {
-    /// By number.
-    keys: Vec<Option<Key>>,
-    /// By number: where it is in `heap`, if it is set.
+    /// By number: where it is in `heap`, or [`NOWHERE`].
     places: Vec<usize>,
-    /// Numbers of those that are set; none is due before the one at half its place.
-    heap: Vec<usize>,
+    /// Those that are set, each with its number; none is due before the one at half its place.
+    heap: Vec<(Key, usize)>,
 }
 
 impl Alarms {
     fn first(&self) -> Option<(Key, usize)> {
-        let number = *self.heap.first()?;
-        self.keys[number].map(|key| (key, number))
+        self.heap.first().copied()
+    }
+
+    fn key(&self, number: usize) -> Option<Key> {
+        self.heap.get(self.places[number]).map(|(key, _)| *key)
     }
 
     fn set(&mut self, number: usize, key: Key) {
-        if self.keys[number].replace(key).is_none() {
-            self.places[number] = self.heap.len();
-            self.heap.push(number);
-        }
         let place = self.places[number];
-        self.rise(place);
-        self.sink(self.places[number]);
+        if place == NOWHERE {
+            self.heap.push((key, number));
+            self.rise(self.heap.len() - 1);
+        } else {
+            self.heap[place].0 = key;
+            self.settle(place);
+        }
     }
 
     fn clear(&mut self, number: usize) {
-        if self.keys[number].take().is_none() {
+        let place = std::mem::replace(&mut self.places[number], NOWHERE);
+        if place == NOWHERE {
             return;
         }
-        let place = self.places[number];
         self.heap.swap_remove(place);
-        if let Some(&moved) = self.heap.get(place) {
-            self.places[moved] = place;
-            self.rise(place);
-            self.sink(self.places[moved]);
+        if place < self.heap.len() {
+            self.settle(place);
         }
     }
 
-    fn before(&self, a: usize, b: usize) -> bool {
-        self.keys[self.heap[a]] < self.keys[self.heap[b]]
+    /// What is at `place` goes where it belongs.
+    fn settle(&mut self, place: usize) {
+        if place > 0 && self.heap[place].0 < self.heap[(place - 1) / 2].0 {
+            self.rise(place);
+        } else {
+            self.sink(place);
+        }
     }
 
-    fn swap(&mut self, a: usize, b: usize) {
-        self.heap.swap(a, b);
-        self.places[self.heap[a]] = a;
-        self.places[self.heap[b]] = b;
+    fn put(&mut self, place: usize, entry: (Key, usize)) {
+        self.heap[place] = entry;
+        self.places[entry.1] = place;
     }
 
     fn rise(&mut self, mut place: usize) {
-        while place > 0 && self.before(place, (place - 1) / 2) {
-            self.swap(place, (place - 1) / 2);
-            place = (place - 1) / 2;
+        let entry = self.heap[place];
+        while place > 0 {
+            let above = (place - 1) / 2;
+            if self.heap[above].0 <= entry.0 {
+                break;
+            }
+            self.put(place, self.heap[above]);
+            place = above;
         }
+        self.put(place, entry);
     }
 
     fn sink(&mut self, mut place: usize) {
-        loop {
-            let children = [2 * place + 1, 2 * place + 2];
-            let there = children.into_iter().filter(|child| *child < self.heap.len());
-            let Some(least) = there.min_by_key(|child| self.keys[self.heap[*child]]) else {
-                return;
+        let entry = self.heap[place];
+        while let Some(&left) = self.heap.get(2 * place + 1) {
+            let right = self.heap.get(2 * place + 2).filter(|right| right.0 < left.0);
+            let (below, least) = match right {
+                Some(&right) => (2 * place + 2, right),
+                None => (2 * place + 1, left),
             };
-            if !self.before(least, place) {
-                return;
+            if entry.0 <= least.0 {
+                break;
             }
-            self.swap(least, place);
-            place = least;
+            self.put(place, least);
+            place = below;
         }
+        self.put(place, entry);
     }
 }
 

@@ -95,6 +95,17 @@ pub trait Tap {
         frame: &[u8],
         delivery: Delivery,
     );
+    /// Input: as [`Tap::arrived`], and `frame` is byte for byte what was told to be sent as `number`.
+    fn arrived_as_sent(
+        &mut self,
+        at: Instant,
+        direction: DirectionId,
+        number: u64,
+        frame: &[u8],
+        delivery: Delivery,
+    ) {
+        self.arrived(at, direction, number, frame, delivery);
+    }
     /// Input: the host at the end of the direction took the next `frames` of those that lie in its receive ring. What it sends
     /// because of them comes behind this.
     fn taken(&mut self, at: Instant, direction: DirectionId, frames: usize) {

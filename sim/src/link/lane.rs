@@ -207,6 +207,7 @@ impl Lane {
         self.frames_numbered += 1;
         let number = self.frames_numbered;
         let mut flight = Flight { at, number, frame };
+        flight.frame.seal(number);
         // What taps see is what was sent, before any condition changes it.
         let changes = !self.conditions.is_empty();
         if changes {
@@ -399,8 +400,13 @@ impl Lane {
             Sink::Nic(nic) => nic.inspect(now, &mut flight.frame),
             Sink::Relay => Delivery::Received,
         };
+        let (number, bytes) = (flight.number, flight.frame.bytes());
         for tap in taps.iter_mut() {
-            tap.arrived(now, self.id, flight.number, flight.frame.bytes(), delivery);
+            if flight.frame.is_sealed(number) {
+                tap.arrived_as_sent(now, self.id, number, bytes, delivery);
+            } else {
+                tap.arrived(now, self.id, number, bytes, delivery);
+            }
         }
         match &self.to {
             Sink::Relay => return Some(flight.frame),

@@ -50,6 +50,9 @@ impl PayloadSum {
     /// The sum of `bytes`.
     #[inline]
     pub fn of(bytes: &[u8]) -> Self {
+        if bytes.is_empty() {
+            return Self::default();
+        }
         Self(Implementation::detect().vectorised(
             #[inline(always)]
             || sum(bytes),
@@ -101,13 +104,22 @@ fn sum(bytes: &[u8]) -> u32 {
         }
     }
     let mut all: u64 = lanes.iter().sum();
-    let (words, rest) = tail.as_chunks::<4>();
-    for word in words {
-        all = all.wrapping_add(u64::from(u32::from_le_bytes(*word)));
-    }
-    let mut last = [0; 4];
-    last[..rest.len()].copy_from_slice(rest);
-    fold(all + u64::from(u32::from_le_bytes(last)))
+    all = all.wrapping_add(short(tail));
+    fold(all)
+}
+
+/// As [`sum`], not folded, of few bytes: headers and ends.
+#[inline(always)]
+fn short(bytes: &[u8]) -> u64 {
+    let (words, rest) = bytes.as_chunks::<4>();
+    let all = words.iter().fold(0_u64, |all, word| all + u64::from(u32::from_le_bytes(*word)));
+    let last = match *rest {
+        [] => return all,
+        [a] => [a, 0, 0, 0],
+        [a, b] => [a, b, 0, 0],
+        [a, b, c, ..] => [a, b, c, 0],
+    };
+    all + u64::from(u32::from_le_bytes(last))
 }
 
 /// Modulo 2^16 - 1, as the little-endian reading of the 16-bit one's complement sum.
@@ -125,7 +137,7 @@ fn pseudo(ip: &super::Ip, len: usize) -> u64 {
         u64::from((len as u32).swap_bytes()) + u64::from(u32::from(ip.protocol).swap_bytes());
     let one = |address: &IpAddr| match address {
         IpAddr::V4(address) => u64::from(u32::from_le_bytes(address.octets())),
-        IpAddr::V6(address) => u64::from(sum(&address.octets())),
+        IpAddr::V6(address) => short(&address.octets()),
     };
     fixed + one(&ip.source) + one(&ip.destination)
 }
@@ -148,7 +160,7 @@ impl Packet<'_> {
         let frame = self.frame();
         if ip.is_v4() {
             let header = frame.get(ip.at..ip.payload_at).unwrap_or_default();
-            checksums.ip = judge(u64::from(sum(header)));
+            checksums.ip = judge(short(header));
         }
         // A whole packet in one piece is what IPv6 calls an atomic fragment.
         if ip.fragment.is_some_and(|fragment| fragment.offset > 0 || fragment.more) {
@@ -159,7 +171,7 @@ impl Packet<'_> {
             Transport::Tcp(tcp) => {
                 let (header, payload) = bytes.split_at(tcp.header_len.min(bytes.len()));
                 checksums.payload = PayloadSum::of(payload);
-                let all = u64::from(sum(header)) + u64::from(checksums.payload.0);
+                let all = short(header) + u64::from(checksums.payload.0);
                 checksums.transport = judge(all + pseudo(ip, bytes.len()));
             }
             Transport::Udp(udp) => {

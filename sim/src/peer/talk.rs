@@ -51,11 +51,13 @@ pub(super) struct Talk {
     received: u64,
     shut: bool,
     pub(super) over: bool,
+    /// What is being moved.
+    piece: Vec<u8>,
 }
 
 impl Talk {
     pub(super) const fn new(part: Part, side: Side) -> Self {
-        Self { part, side, sent: 0, received: 0, shut: false, over: false }
+        Self { part, side, sent: 0, received: 0, shut: false, over: false, piece: Vec::new() }
     }
 
     /// Bytes that this end sends in all, or receives.
@@ -123,14 +125,14 @@ impl Talk {
 
     /// True at the end of what comes.
     fn receive(&mut self, now: Instant, connection: &mut dyn Connection) -> bool {
-        let mut bytes = [0; PIECE];
+        self.piece.resize(PIECE, 0);
         loop {
-            let count = match connection.read(&mut bytes) {
+            let count = match connection.read(&mut self.piece) {
                 Read::Bytes(count) => count,
                 Read::Later => return false,
                 Read::End => return true,
             };
-            let wrong = self.check(&bytes[..count]);
+            let wrong = self.check(&self.piece[..count]);
             self.received += count as u64;
             let mut ledger = self.part.ledger.borrow_mut();
             ledger.received(now, self.part.flow, self.side, count as u64, wrong);
@@ -153,13 +155,13 @@ impl Talk {
     }
 
     fn send(&mut self, connection: &mut dyn Connection) {
-        let mut bytes = [0; PIECE];
+        self.piece.resize(PIECE, 0);
         while self.sent < self.may_send() {
             let (flow, message, offset) = self.content(true, self.sent);
             let left = (self.round(true) - offset).min(self.may_send() - self.sent);
             let len = usize::try_from(left).unwrap_or(usize::MAX).min(PIECE);
-            content::fill(flow, message, offset, &mut bytes[..len]);
-            let count = connection.write(&bytes[..len]);
+            content::fill(flow, message, offset, &mut self.piece[..len]);
+            let count = connection.write(&self.piece[..len]);
             self.sent += count as u64;
             if count < len {
                 return;

@@ -1,44 +1,90 @@
 //! A byte ring by stream offset in ordinary memory, attached at the first byte.
+//!
+//! Memory is zeroed where it is first written, and a ring in which nothing is stored begins at its beginning again: what little is under
+//! way stays in the caches, however large the ring is.
 
 use causeway_checksum::{Implementation, combine};
+
+/// Bytes that are zeroed at a time.
+const GRAIN: usize = 4_096;
 
 /// See the module. Its size is a power of two.
 #[derive(Debug, Default)]
 pub(super) struct Ring {
+    /// What was ever written to: what lies behind it reads as zeros.
     bytes: Vec<u8>,
+    /// 0: there is no memory.
+    size: usize,
+    /// The offset that lies at the beginning of the memory.
+    base: u64,
+    /// One past the last byte that was stored.
+    end: u64,
 }
 
 impl Ring {
     /// Command: memory from `spare`, or fresh, if there is none yet.
     pub(super) fn attach(&mut self, size: usize, spare: &mut Vec<Vec<u8>>) {
-        if self.bytes.is_empty() {
-            self.bytes = spare.pop().unwrap_or_else(|| vec![0; size]);
+        if self.size == 0 {
+            self.bytes = spare.pop().unwrap_or_else(|| Vec::with_capacity(size));
+            self.size = size;
         }
     }
 
     /// Command: gives the memory back.
     pub(super) fn detach(&mut self, spare: &mut Vec<Vec<u8>>) {
-        if !self.bytes.is_empty() {
-            spare.push(std::mem::take(&mut self.bytes));
+        if self.size > 0 {
+            spare.push(std::mem::take(self).bytes);
         }
     }
 
     /// The position of `offset`, and how many of `len` bytes lie before the memory's end.
+    #[inline]
     fn split(&self, offset: u64, len: usize) -> (usize, usize) {
-        let at = (offset as usize) & (self.bytes.len() - 1);
-        (at, len.min(self.bytes.len() - at))
+        let at = (offset.wrapping_sub(self.base) as usize) & (self.size - 1);
+        (at, len.min(self.size - at))
     }
 
-    /// Getter: the longest piece from `offset` on, at most `len` bytes, that lies in a row.
-    pub(super) fn piece(&self, offset: u64, len: usize) -> &[u8] {
+    /// There is memory up to the position `end`.
+    #[inline]
+    fn cover(&mut self, end: usize) {
+        if self.bytes.len() < end {
+            self.grow(end);
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self, end: usize) {
+        self.bytes.resize(end.next_multiple_of(GRAIN).min(self.size), 0);
+    }
+
+    /// Command: what lies before `offset` is not asked for any more. If nothing lies behind it, that is where the memory begins.
+    #[inline]
+    pub(super) fn forget_before(&mut self, offset: u64) {
+        if self.end <= offset {
+            self.base = offset;
+        }
+    }
+
+    /// Output: the longest piece from `offset` on, at most `len` bytes, that lies in a row.
+    pub(super) fn piece(&mut self, offset: u64, len: usize) -> &[u8] {
         let (at, first) = self.split(offset, len);
+        self.cover(at + first);
         &self.bytes[at..at + first]
     }
 
-    /// Command: as [`Ring::piece`], to write to.
+    /// Input: as [`Ring::piece`], to be written to.
     pub(super) fn piece_mut(&mut self, offset: u64, len: usize) -> &mut [u8] {
-        let (at, first) = self.split(offset, len);
+        let (at, first) = self.store(offset, len);
         &mut self.bytes[at..at + first]
+    }
+
+    /// `len` bytes are about to be stored at `offset`, or the first of them: as [`Ring::split`].
+    #[inline]
+    fn store(&mut self, offset: u64, len: usize) -> (usize, usize) {
+        let (at, first) = self.split(offset, len);
+        self.cover(at + first);
+        self.end = self.end.max(offset + len as u64);
+        (at, first)
     }
 
     /// Input: stores `src` at `offset`.
@@ -46,7 +92,7 @@ impl Ring {
         if src.is_empty() {
             return;
         }
-        let (at, first) = self.split(offset, src.len());
+        let (at, first) = self.store(offset, src.len());
         self.bytes[at..at + first].copy_from_slice(&src[..first]);
         self.bytes[..src.len() - first].copy_from_slice(&src[first..]);
     }
@@ -56,7 +102,7 @@ impl Ring {
         if src.is_empty() {
             return 0;
         }
-        let (at, first) = self.split(offset, src.len());
+        let (at, first) = self.store(offset, src.len());
         let sum = checksum.copy_sum(&src[..first], &mut self.bytes[at..at + first]);
         if first == src.len() {
             return sum;
@@ -71,9 +117,13 @@ impl Ring {
             return;
         }
         let (at, first) = self.split(offset, dst.len());
-        dst[..first].copy_from_slice(&self.bytes[at..at + first]);
-        let rest = dst.len() - first;
-        dst[first..].copy_from_slice(&self.bytes[..rest]);
+        let (head, rest) = dst.split_at_mut(first);
+        for (from, dst) in [(at, head), (0, rest)] {
+            let there = self.bytes.get(from..).unwrap_or_default();
+            let (known, unwritten) = dst.split_at_mut(there.len().min(dst.len()));
+            known.copy_from_slice(&there[..known.len()]);
+            unwritten.fill(0);
+        }
     }
 
     /// Output: as [`Ring::take`], and the partial checksum of what was copied.
@@ -82,12 +132,11 @@ impl Ring {
             return 0;
         }
         let (at, first) = self.split(offset, dst.len());
-        let sum = checksum.copy_sum(&self.bytes[at..at + first], &mut dst[..first]);
-        if first == dst.len() {
-            return sum;
+        if first < dst.len() || at + first > self.bytes.len() {
+            self.take(offset, dst);
+            return checksum.sum(dst);
         }
-        let rest = dst.len() - first;
-        combine(sum, checksum.copy_sum(&self.bytes[..rest], &mut dst[first..]), first % 2 == 1)
+        checksum.copy_sum(&self.bytes[at..at + first], dst)
     }
 }
 
@@ -109,10 +158,43 @@ mod tests {
             assert_eq!(dst[..], src);
             ring.take(offset, &mut dst);
             assert_eq!(dst[..], src);
-            let first = ring.piece(offset, 11).len();
-            let rest = ring.piece(offset + first as u64, 11 - first);
-            assert_eq!([ring.piece(offset, 11), rest].concat(), src);
+            let mut pieces = ring.piece(offset, 11).to_vec();
+            pieces.extend_from_slice(ring.piece(offset + pieces.len() as u64, 11 - pieces.len()));
+            assert_eq!(pieces, src);
         }
+    }
+
+    #[test]
+    fn what_nobody_wrote_reads_as_zeros() {
+        let checksum = Implementation::detect();
+        let mut ring = Ring::default();
+        ring.attach(4 * GRAIN, &mut Vec::new());
+        ring.put(3, &[7; 2]);
+        let mut dst = vec![0xee; 2 * GRAIN];
+        ring.take(3, &mut dst);
+        assert!(dst[..2] == [7; 2] && dst[2..].iter().all(|byte| *byte == 0));
+        dst.fill(0xee);
+        assert_eq!(ring.take_sum(3, &mut dst, checksum), checksum.sum(&[7; 2]));
+        assert!(ring.piece(2 * GRAIN as u64, GRAIN).iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    fn an_empty_ring_begins_again_and_one_with_something_in_it_does_not() {
+        let mut ring = Ring::default();
+        ring.attach(16, &mut Vec::new());
+        ring.put(0, &[1; 10]);
+        ring.put(12, &[2; 2]);
+        ring.forget_before(10);
+        assert_eq!(ring.piece(12, 2), [2; 2], "what lies beyond a gap stays");
+        ring.put(10, &[3; 2]);
+        ring.forget_before(14);
+        assert_eq!(
+            ring.piece(14, 16).len(),
+            16,
+            "nothing is stored, so that all of it lies in a row"
+        );
+        ring.put(14, &[4; 16]);
+        assert_eq!(ring.piece(14, 16), [4; 16]);
     }
 
     #[test]

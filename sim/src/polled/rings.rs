@@ -72,6 +72,9 @@ impl PolledPort {
         if count == 0 {
             return if len == 0 { Ok(0) } else { Err(NetError::WouldBlock) };
         }
+        if rings.tx_released == rings.tx_written {
+            rings.tx.forget_before(rings.tx_written);
+        }
         let mut done = 0;
         while done < count {
             let offset = rings.tx_written + done as u64;
@@ -107,6 +110,7 @@ impl PolledPort {
             done += piece.len();
         }
         rings.rx_consumed += count as u64;
+        rings.rx.forget_before(rings.rx_consumed);
         self.kick(app, slot);
         Ok(count)
     }

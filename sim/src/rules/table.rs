@@ -21,9 +21,20 @@ pub(super) struct Key {
 }
 
 impl Key {
+    #[inline]
     pub(super) fn new(host: usize, local: (IpAddr, u16), remote: (IpAddr, u16)) -> Self {
         let ports = u32::from(local.1) << 16 | u32::from(remote.1);
         Self { local: number(local.0), remote: number(remote.0), ports, host: host as u32 }
+    }
+
+    /// Both ends in an order that does not depend on who speaks, and whether the first one is the source.
+    #[inline]
+    pub(super) fn between(source: (IpAddr, u16), destination: (IpAddr, u16)) -> (Self, bool) {
+        let (from, to) = (number(source.0), number(destination.0));
+        let first = (from, source.1) <= (to, destination.1);
+        let ends = [(from, source.1), (to, destination.1)];
+        let [(local, low), (remote, high)] = if first { ends } else { [ends[1], ends[0]] };
+        (Self { local, remote, ports: u32::from(low) << 16 | u32::from(high), host: 0 }, first)
     }
 }
 

@@ -57,8 +57,8 @@ impl Connections {
     ) -> Option<&mut End> {
         let key = Key::new(host, local, remote);
         let foreign = self.ends.overflowed;
-        let ends = (SocketAddr::from(local), SocketAddr::from(remote));
-        self.ends.entry_or_insert(&key, || End::new(ends, foreign, at), |end| end.is_over(at))
+        let make = || End::new((SocketAddr::from(local), SocketAddr::from(remote)), foreign, at);
+        self.ends.entry_or_insert(&key, make, |end| end.is_over(at))
     }
 
     /// Input: a host sends a segment.

@@ -25,6 +25,8 @@ use crate::world::{HostId, World};
 const ENGINE_FRAMES: u64 = 4 * BURST_MAX as u64;
 /// Bits of a full frame and what is around it on the wire, jumbo frames included.
 const FRAME_BITS: u64 = 9_038 * 8;
+/// Most frames of a direction that are remembered as they were sent; those beyond are read again when they arrive.
+const REMEMBERED_MAX: usize = 4_096;
 
 /// Feeds the judge. Clones share it: one goes to the world, the other is asked.
 #[derive(Clone)]
@@ -36,8 +38,17 @@ struct Inner {
     rules: WireRules,
     /// By direction: the host that sends, and the host that receives.
     ends: Vec<[Option<usize>; 2]>,
+    /// By direction: what is under way as it was sent, where a host of ours receives it, in the order of numbers.
+    under_way: Vec<VecDeque<UnderWay>>,
     /// By direction: what lies in the receive ring at its end.
     rings: Vec<VecDeque<Waiting>>,
+}
+
+/// What was read of a frame when it was sent: whoever receives the same bytes need not read them again.
+struct UnderWay {
+    number: u64,
+    packet: Packet<'static>,
+    sums: Checksums,
 }
 
 /// A frame in a receive ring.
@@ -61,8 +72,8 @@ impl Waiting {
     }
 
     /// One whose NIC says that its checksum is right, which it is not.
-    fn believed(frame: &[u8]) -> Self {
-        match Self::new(frame) {
+    fn believed(self) -> Self {
+        match self {
             Self::Read(packet, sums) => {
                 Self::Read(packet, Checksums { transport: Verdict::Right, ..sums })
             }
@@ -81,6 +92,7 @@ impl Watch {
         let ends = ends.map(|id| [number(world.sender_of(id)), number(world.receiver_of(id))]);
         let ends: Vec<_> = ends.collect();
         let rings = ends.iter().map(|_| VecDeque::new()).collect();
+        let under_way = ends.iter().map(|_| VecDeque::new()).collect();
         let mut rules = WireRules::new(hosts.collect());
         if may_lack_memory(scenario, plan) {
             // What finds no memory is dropped, and comes again.
@@ -97,7 +109,7 @@ impl Watch {
         if is_watched_for_calm(scenario, plan) {
             rules.expect_calm(Calm { narrow: is_narrow(scenario) });
         }
-        Self { inner: Rc::new(RefCell::new(Inner { rules, ends, rings })) }
+        Self { inner: Rc::new(RefCell::new(Inner { rules, ends, under_way, rings })) }
     }
 
     /// Output: the first rule that was broken in a run that is over at `at`.
@@ -235,14 +247,64 @@ fn disturb(rules: &mut WireRules, at: Instant, frame: &[u8], fate: Fate<'_>) {
     rules.disturbed(at, Packet::parse(frame).ok().as_ref(), by_fault);
 }
 
+impl Inner {
+    /// What was read of frame `number` when it was sent, if that is remembered. Forgets those before it.
+    fn as_sent(&mut self, direction: DirectionId, number: u64) -> Option<UnderWay> {
+        let under_way = &mut self.under_way[direction.0];
+        while under_way.pop_front_if(|sent| sent.number < number).is_some() {}
+        under_way.pop_front_if(|sent| sent.number == number)
+    }
+
+    /// A frame that reaches a host of ours. `waiting` reads it.
+    #[inline]
+    fn arrived(
+        &mut self,
+        at: Instant,
+        direction: DirectionId,
+        frame: &[u8],
+        delivery: Delivery,
+        waiting: impl FnOnce() -> Waiting,
+    ) {
+        let ring = &mut self.rings[direction.0];
+        match delivery {
+            Delivery::Received => ring.push_back(waiting()),
+            Delivery::Believed => {
+                // The host takes it for what somebody sent.
+                self.rules.end_calm();
+                ring.push_back(waiting().believed());
+            }
+            Delivery::Refused => {
+                self.rules.disturbed(at, Packet::parse(frame).ok().as_ref(), true);
+                ring.push_back(Waiting::Unreadable);
+            }
+            Delivery::RingFull => {
+                self.rules.disturbed(at, Packet::parse(frame).ok().as_ref(), false);
+            }
+        }
+    }
+}
+
 impl Tap for Watch {
     fn sent(&mut self, at: Instant, direction: DirectionId, frame: &[u8], fate: Fate<'_>) {
         let inner = &mut *self.inner.borrow_mut();
         disturb(&mut inner.rules, at, frame, fate);
-        let Some(host) = inner.ends[direction.0][0] else { return };
-        match Packet::parse(frame) {
-            Ok(packet) => inner.rules.sent(at, host, &packet),
-            Err(error) => inner.rules.malformed(at, host, error),
+        let [Some(host), receiver] = inner.ends[direction.0] else { return };
+        let packet = match Packet::parse(frame) {
+            Ok(packet) => packet,
+            Err(error) => return inner.rules.malformed(at, host, error),
+        };
+        let sums = packet.checksums();
+        inner.rules.sent_with(at, host, &packet, &sums);
+        // The payload of ICMP is looked at.
+        let headers_do = receiver.is_some() && packet.icmp().is_none();
+        if let Fate::OnWire { number, faults: [] } = fate
+            && headers_do
+        {
+            let under_way = &mut inner.under_way[direction.0];
+            if under_way.len() >= REMEMBERED_MAX {
+                under_way.pop_front();
+            }
+            under_way.push_back(UnderWay { number, packet: packet.headers(), sums });
         }
     }
 
@@ -259,40 +321,48 @@ impl Tap for Watch {
         delivery: Delivery,
     ) {
         let inner = &mut *self.inner.borrow_mut();
+        if inner.ends[direction.0][1].is_some() {
+            inner.arrived(at, direction, frame, delivery, || Waiting::new(frame));
+        }
+    }
+
+    fn arrived_as_sent(
+        &mut self,
+        at: Instant,
+        direction: DirectionId,
+        number: u64,
+        frame: &[u8],
+        delivery: Delivery,
+    ) {
+        let inner = &mut *self.inner.borrow_mut();
         if inner.ends[direction.0][1].is_none() {
             return;
         }
-        match delivery {
-            Delivery::Received => inner.rings[direction.0].push_back(Waiting::new(frame)),
-            Delivery::Believed => {
-                // The host takes it for what somebody sent.
-                inner.rules.end_calm();
-                inner.rings[direction.0].push_back(Waiting::believed(frame));
+        match inner.as_sent(direction, number) {
+            Some(UnderWay { packet, sums, .. }) => {
+                let read = || Waiting::Read(packet, sums);
+                inner.arrived(at, direction, frame, delivery, read);
             }
-            Delivery::Refused => {
-                inner.rules.disturbed(at, Packet::parse(frame).ok().as_ref(), true);
-                inner.rings[direction.0].push_back(Waiting::Unreadable);
-            }
-            Delivery::RingFull => {
-                inner.rules.disturbed(at, Packet::parse(frame).ok().as_ref(), false);
-            }
+            None => inner.arrived(at, direction, frame, delivery, || Waiting::new(frame)),
         }
     }
 
     fn taken(&mut self, at: Instant, direction: DirectionId, frames: usize) {
-        let inner = &mut *self.inner.borrow_mut();
-        let Some(host) = inner.ends[direction.0][1] else { return };
-        for frame in inner.rings[direction.0].drain(..frames) {
+        let Inner { rules, ends, rings, .. } = &mut *self.inner.borrow_mut();
+        let Some(host) = ends[direction.0][1] else { return };
+        let ring = &mut rings[direction.0];
+        for frame in ring.range(..frames) {
             match frame {
                 Waiting::Unreadable => {}
-                Waiting::Read(packet, sums) => inner.rules.received_with(at, host, &packet, &sums),
+                Waiting::Read(packet, sums) => rules.received_with(at, host, packet, sums),
                 Waiting::Whole(frame) => {
-                    if let Ok(packet) = Packet::parse(&frame) {
-                        inner.rules.received(at, host, &packet);
+                    if let Ok(packet) = Packet::parse(frame) {
+                        rules.received(at, host, &packet);
                     }
                 }
             }
         }
+        ring.drain(..frames);
     }
 
     fn restarted(&mut self, _: Instant, host: HostId) {

@@ -7,8 +7,6 @@
 mod machnet;
 mod tcp;
 
-use std::net::IpAddr;
-
 use causeway_core::time::{Duration, Instant};
 
 use super::host::{HostRules, RESOLUTION};
@@ -52,13 +50,6 @@ pub(super) struct Judge {
     flows: Table<machnet::Pair>,
 }
 
-/// Both ends in an order that does not depend on who speaks, and whether the first one is the source.
-fn between(source: (IpAddr, u16), destination: (IpAddr, u16)) -> (Key, bool) {
-    let first = source <= destination;
-    let (low, high) = if first { (source, destination) } else { (destination, source) };
-    (Key::new(0, low, high), first)
-}
-
 impl Judge {
     pub(super) fn new(network: Calm) -> Self {
         Self {
@@ -91,13 +82,13 @@ impl Judge {
         match transport {
             Some((ip, Transport::Tcp(tcp))) => {
                 let source = (ip.source, tcp.source_port);
-                let (key, _) = between(source, (ip.destination, tcp.destination_port));
+                let (key, _) = Key::between(source, (ip.destination, tcp.destination_port));
                 let pair = self.connections.entry_or_insert(&key, Default::default, |_| false);
                 pair.into_iter().for_each(|pair| pair.disturbed(at));
             }
             Some((ip, Transport::Udp(udp))) if udp.machnet.is_some() => {
                 let source = (ip.source, udp.source_port);
-                let (key, _) = between(source, (ip.destination, udp.destination_port));
+                let (key, _) = Key::between(source, (ip.destination, udp.destination_port));
                 let pair = self.flows.entry_or_insert(&key, Default::default, |_| false);
                 pair.into_iter().for_each(machnet::Pair::disturbed);
             }
@@ -121,7 +112,7 @@ impl Judge {
         match transport {
             Transport::Tcp(tcp) if !is_part(ip) => {
                 let source = (ip.source, tcp.source_port);
-                let (key, first) = between(source, (ip.destination, tcp.destination_port));
+                let (key, first) = Key::between(source, (ip.destination, tcp.destination_port));
                 let over = |pair: &tcp::Pair| pair.is_over(at);
                 let pair = self.connections.entry_or_insert(&key, Default::default, over);
                 let payload = (ip.end - ip.payload_at - tcp.header_len) as i64;
@@ -132,7 +123,7 @@ impl Judge {
                 let Some(machnet) = udp.machnet.filter(|_| !is_part(ip)) else { return };
                 let source = (ip.source, udp.source_port);
                 let destination = (ip.destination, udp.destination_port);
-                let (key, first) = between(source, destination);
+                let (key, first) = Key::between(source, destination);
                 let pair = self.flows.entry_or_insert(&key, Default::default, |_| false);
                 let ends = (source.into(), destination.into());
                 let scene = Scene { host: number, at, ends: Some(ends) };
@@ -164,7 +155,7 @@ impl Judge {
         match transport {
             Transport::Tcp(tcp) if !is_part(ip) => {
                 let source = (ip.source, tcp.source_port);
-                let (key, first) = between(source, (ip.destination, tcp.destination_port));
+                let (key, first) = Key::between(source, (ip.destination, tcp.destination_port));
                 let payload = (ip.end - ip.payload_at - tcp.header_len) as i64;
                 if let Some(pair) = self.connections.get(&key) {
                     pair.received(first, &seen, tcp, payload);
@@ -173,7 +164,7 @@ impl Judge {
             Transport::Udp(udp) => {
                 let Some(machnet) = udp.machnet.filter(|_| !is_part(ip)) else { return };
                 let source = (ip.source, udp.source_port);
-                let (key, first) = between(source, (ip.destination, udp.destination_port));
+                let (key, first) = Key::between(source, (ip.destination, udp.destination_port));
                 if let Some(pair) = self.flows.get(&key) {
                     pair.received(first, at, &machnet);
                 }
@@ -190,7 +181,7 @@ impl Judge {
         }
         if let Some(Quote { ip, ports: Some((local, remote)), seq: Some(_), .. }) = &icmp.quote {
             // What it is about did not arrive.
-            let (key, _) = between((ip.source, *local), (ip.destination, *remote));
+            let (key, _) = Key::between((ip.source, *local), (ip.destination, *remote));
             self.connections.get(&key).into_iter().for_each(|pair| pair.disturbed(at));
         }
         if !self.is_excused(icmp) {

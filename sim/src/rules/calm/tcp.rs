@@ -45,6 +45,8 @@ struct Way {
     /// Up to where it reached the peer.
     arrived: i64,
     pieces: VecDeque<Piece>,
+    /// So many of the pieces, the first ones, have reached the peer.
+    pieces_arrived: usize,
     least_rtt: Option<Duration>,
     /// What this end has received twice, and when the second copy came: it has to say so.
     twice: Option<(i64, i64, Instant)>,
@@ -79,7 +81,9 @@ impl Pair {
     /// Input: something happened to one of its frames.
     pub(super) fn disturbed(&mut self, at: Instant) {
         (self.mood, self.heard) = (Mood::Disturbed, at);
-        self.ways.iter_mut().for_each(|way| way.pieces = VecDeque::new());
+        for way in &mut self.ways {
+            (way.pieces, way.pieces_arrived) = (VecDeque::new(), 0);
+        }
     }
 
     /// Getter: nothing more is expected of it.
@@ -227,6 +231,7 @@ impl Way {
         if end > self.max {
             let piece = Piece { end, sent_at: at, again: from < self.max, arrived_at: None };
             self.pieces.push_back(piece);
+            self.pieces_arrived += usize::from(end <= self.arrived);
             self.max = end;
         }
     }
@@ -235,9 +240,11 @@ impl Way {
         if end <= self.arrived {
             return;
         }
-        let begin = self.pieces.partition_point(|piece| piece.end <= self.arrived);
-        for piece in self.pieces.range_mut(begin..).take_while(|piece| piece.end <= end) {
+        while let Some(piece) = self.pieces.get_mut(self.pieces_arrived)
+            && piece.end <= end
+        {
             piece.arrived_at = Some(at);
+            self.pieces_arrived += 1;
         }
         self.arrived = end;
     }
@@ -246,6 +253,7 @@ impl Way {
         self.una = self.una.max(ack);
         while let Some(piece) = self.pieces.front().filter(|piece| piece.end <= ack).copied() {
             self.pieces.pop_front();
+            self.pieces_arrived = self.pieces_arrived.saturating_sub(1);
             if !piece.again {
                 let rtt = at.saturating_since(piece.sent_at);
                 self.least_rtt = Some(self.least_rtt.map_or(rtt, |least| least.min(rtt)));

@@ -103,19 +103,20 @@ pub fn streams(load: Load) -> u64 {
     frames_of(&world)
 }
 
-/// One stream that every oracle watches.
-pub fn judged() -> Round {
-    let scenario = "\
+/// One stream of `bytes` that every oracle watches.
+pub fn judged(bytes: u64) -> Round {
+    let scenario = format!(
+        "\
 host = [
-  { name = \"a\", interface = [{ name = \"eth0\", addresses = [\"10.0.0.1/24\"] }] },
-  { name = \"b\", interface = [{ name = \"eth0\", addresses = [\"10.0.0.2/24\"] }] },
+  {{ name = \"a\", interface = [{{ name = \"eth0\", addresses = [\"10.0.0.1/24\"] }}] }},
+  {{ name = \"b\", interface = [{{ name = \"eth0\", addresses = [\"10.0.0.2/24\"] }}] }},
 ]
-link = [{ between = [\"a\", \"b\"], rate_kbit_s = 100000000, delay_us = 5 }]
-flow = [{ kind = \"stream\", from = \"a\", to = \"b\", bytes = 300000000 }]
-run = { poll_ns = 5000 }
-";
-    let case =
-        Case { seed: 1, failed: None, scenario: scenario.to_owned(), plan: FaultPlan::new() };
+link = [{{ between = [\"a\", \"b\"], rate_kbit_s = 100000000, delay_us = 5 }}]
+flow = [{{ kind = \"stream\", from = \"a\", to = \"b\", bytes = {bytes} }}]
+run = {{ poll_ns = 5000 }}
+"
+    );
+    let case = Case { seed: 1, failed: None, scenario, plan: FaultPlan::new() };
     let trial = Trial::new("bench", &case).expect("the scenario is right");
     timed(|| {
         let outcome = trial.run(Vec::new()).expect("the case can be run");
