@@ -32,10 +32,12 @@ pub(super) fn is_resolution(frame: &[u8]) -> bool {
 /// VLAN tag stays as it is.
 pub(super) fn falsify(frame: &mut [u8], station: [u8; 6]) {
     match frame.get(12..14) {
-        Some(kind) if kind == ARP && frame.len() >= ARP_END => {
-            if frame[ARP_SENDER + 6..ARP_SENDER + 10] != [0; 4] {
-                frame[ARP_SENDER..ARP_SENDER + 6].copy_from_slice(&station);
-            }
+        Some(kind)
+            if kind == ARP
+                && frame.len() >= ARP_END
+                && frame[ARP_SENDER + 6..ARP_SENDER + 10] != [0; 4] =>
+        {
+            frame[ARP_SENDER..ARP_SENDER + 6].copy_from_slice(&station);
         }
         Some(kind) if kind == IPV6 && frame.get(IP + 6) == Some(&58) => {
             // The source of a solicitation, the target of an advertisement (RFC 4861 §4.6.1).
