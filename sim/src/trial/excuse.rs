@@ -18,6 +18,7 @@ pub fn excuses(scenario: &Scenario, plan: &FaultPlan) -> Excuses {
         unreachable: scenario.draws || !plan.is_empty(),
         refused: ipc::may_begin_late(scenario, plan),
         half_open: false,
+        misled: false,
     };
     for decision in plan.decisions() {
         match decision {

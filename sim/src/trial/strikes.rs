@@ -6,7 +6,8 @@
 //! | a byte changed under checksums that fit, behind the ports of a segment; a forged packet | the flow of that segment |
 //! | the same in another place or another packet; a wrong checksum that a NIC called right | the flows of the hosts at that link |
 //! | no rings, no memory; a crash or a restart of the daemon that has begun | the flows of that host |
-//! | the last | an end of a flow of that host may wait for ever, when the other is forgotten |
+//! | a restart of the daemon | an end of a flow of that host may wait for ever, when the other is forgotten |
+//! | a false answer of a neighbour | the flows of those hosts may time out |
 //! | acknowledgements ahead of what was received | the flows of the hosts of that direction |
 //! | address resolution lost, or without a buffer; anything that is so for a while | the flows of those hosts may find their peer unreachable |
 //! | a claim that a neighbour is at another station | the flows of the hosts at that link may find their peer unreachable |
@@ -24,6 +25,7 @@ use causeway_core::time::{Duration, Instant};
 use super::excuse::excuses;
 use crate::fault::{
     ClockTrouble, Condition, Decision, Event, Fault, FaultPlan, Forgery, ForgeryKind,
+    NeighborTrouble,
 };
 use crate::packet::{Network, Packet, Transport};
 use crate::scenario::{FlowSpec, LinkEnd, Scenario};
@@ -110,6 +112,7 @@ const NOTHING: Excuses = Excuses {
     unreachable: false,
     refused: false,
     half_open: false,
+    misled: false,
 };
 
 /// What something that is so for a while excuses.
@@ -122,7 +125,10 @@ const fn of_condition(condition: Condition) -> Excuses {
     let end = ahead || matches!(condition, Condition::Crash | Condition::DaemonRestart);
     // What was acknowledged and did not arrive is nobody's any more.
     let half_open = matches!(condition, Condition::DaemonRestart);
-    Excuses { end, content: ahead, numbers: ahead, unreachable: true, refused: false, half_open }
+    // A call is given up after two minutes, in which the doubling waits that a false answer began may reach nobody.
+    let misled = matches!(condition, Condition::Neighbor(NeighborTrouble::False(_)));
+    let (content, numbers) = (ahead, ahead);
+    Excuses { end, content, numbers, unreachable: true, refused: false, half_open, misled }
 }
 
 impl Strikes {
@@ -180,6 +186,7 @@ const fn both(a: Excuses, b: Excuses) -> Excuses {
         unreachable: a.unreachable || b.unreachable,
         refused: a.refused || b.refused,
         half_open: a.half_open || b.half_open,
+        misled: a.misled || b.misled,
     }
 }
 
@@ -379,6 +386,9 @@ mod tests {
         assert_eq!((at(80), at(99)), (NONE, gone), "by a clock that is slow it was told before");
         assert_eq!(excused("crash c 1ms..200ms"), [NONE, gone, gone]);
         assert_eq!(excused("partition s->a 1ms..2ms"), [DEAF, NONE, DEAF]);
+        let misled = Excuses { misled: true, ..DEAF };
+        let lie = "false-neighbor s->a 1ms..2ms 02:66:00:00:00:01";
+        assert_eq!(excused(lie), [misled, NONE, misled]);
     }
 
     #[test]

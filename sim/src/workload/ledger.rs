@@ -55,6 +55,8 @@ pub struct Excuses {
     pub refused: bool,
     /// One of their ends may have been forgotten, of which another that only waits is never told (RFC 9293 3.5.1).
     pub half_open: bool,
+    /// What they send may have gone to a station that is not their peer's, for as long as a false answer is believed and longer.
+    pub misled: bool,
 }
 
 /// Knows what a flow need not do.
@@ -222,9 +224,10 @@ impl Ledger {
         let (record, other) = (&self.flows[flow], 1 - side as usize);
         let silent = record.states[other] == FlowState::Done || record.received[other] == 0;
         let gone = silent && error == NetError::Ended(EndReason::Reset);
-        let Excuses { end, unreachable, refused, .. } = self.excuses(flow, at);
+        let Excuses { end, unreachable, refused, misled, .. } = self.excuses(flow, at);
         let refused = refused && error == NetError::Ended(EndReason::Refused);
-        if end || refused || unreachable && (error == resolution || gone) {
+        let misled = misled && error == NetError::Ended(EndReason::TimedOut);
+        if end || refused || misled || unreachable && (error == resolution || gone) {
             let reason =
                 if let NetError::Ended(reason) = error { reason } else { EndReason::NoMemory };
             self.settle(flow, side, FlowState::Excused(reason));
