@@ -275,9 +275,9 @@ impl Flow {
         self.state == FlowState::Closed && self.rsts_due == 0 && self.events.is_empty()
     }
 
-    /// Getter: everything before this number is acknowledged.
-    pub(crate) const fn acked(&self) -> u32 {
-        self.tx.snd_una()
+    /// Getter: where what is acknowledged ends, and what was sent.
+    pub(crate) const fn progress(&self) -> (u32, u32) {
+        (self.tx.snd_una(), self.tx.snd_nxt())
     }
 
     /// Getter: the figures.

@@ -94,11 +94,11 @@ impl Socket {
         }
     }
 
-    /// Getter: how far the peer has acknowledged, in numbers that grow as it does; `None` for what is not acknowledged.
-    pub(super) fn acked(&self) -> Option<u32> {
+    /// Getter: where what the peer has acknowledged ends, and what was sent; `None` for what is not acknowledged.
+    pub(super) fn progress(&self) -> Option<(u32, u32)> {
         match &self.kind {
-            Kind::Tcp { connection, .. } => Some(connection.acked().0),
-            Kind::Machnet { flow, .. } => Some(flow.acked()),
+            Kind::Tcp { connection, .. } => Some(connection.progress()),
+            Kind::Machnet { flow, .. } => Some(flow.progress()),
             Kind::Listener(_) | Kind::Udp(_) => None,
         }
     }

@@ -69,8 +69,8 @@ impl Stack {
         let NeighborKey { interface, address } = key;
         match self.look_up(now, interface, address) {
             Lookup::Resolved(station) => {
-                if let Some(acked) = self.sockets.get(id).and_then(Socket::acked) {
-                    self.neighbors.witness(now, &key, id, acked);
+                if let Some(progress) = self.sockets.get(id).and_then(Socket::progress) {
+                    self.neighbors.witness(now, &key, id, progress);
                 }
                 return Some(station);
             }

@@ -27,9 +27,9 @@ impl Connection {
         anybody || (self.snd.snd_una <= seq && seq < self.snd.snd_max)
     }
 
-    /// Getter: everything before this number is acknowledged (SND.UNA).
-    pub const fn acked(&self) -> SeqNumber {
-        self.snd.snd_una
+    /// Getter: where what is acknowledged ends (SND.UNA), and what was sent.
+    pub(crate) const fn progress(&self) -> (u32, u32) {
+        (self.snd.snd_una.0, self.snd.snd_max.0)
     }
 
     /// Input: an ICMP error about the segment that began at `seq`. False when it is not believed.

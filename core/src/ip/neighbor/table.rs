@@ -105,7 +105,7 @@ struct Entry {
     /// Looked up since the hand of the clock came by.
     used: bool,
     asked_at: Option<Instant>,
-    /// Who has used it first since it was asked or is about to be, and how far its peer had acknowledged then.
+    /// Who has used it first since it was asked or is about to be, and where what it had sent by then ended.
     witness: Option<(SocketId, u32)>,
     waiters: Vec<SocketId>,
 }
@@ -242,15 +242,24 @@ impl NeighborTable {
         (confirmed && entry.key == *key).then_some(self.recent)
     }
 
-    /// Input: `socket` uses the neighbour, and its peer has acknowledged so far. When that is not what it was, what is sent to the neighbour
-    /// arrives: one that is being asked, or about to be, is confirmed by that (RFC 4861 §7.3.1, RFC 1122 §2.3.2.1).
-    pub fn witness(&mut self, now: Instant, key: &NeighborKey, socket: SocketId, acked: u32) {
+    /// Input: `socket` uses the neighbour; what it has sent ends at `sent`, of which its peer has acknowledged what ends at `acked`. When that is
+    /// beyond what was sent when the question began, what is sent to this station arrives: a neighbour that is being asked, or about to be,
+    /// is confirmed by that (RFC 4861 §7.3.1, RFC 1122 §2.3.2.1).
+    pub fn witness(
+        &mut self,
+        now: Instant,
+        key: &NeighborKey,
+        socket: SocketId,
+        (acked, sent): (u32, u32),
+    ) {
         let Some(slot) = self.find(key) else { return };
         let entry = self.entry_mut(slot);
         let (State::Delay { mac } | State::Probe { mac, .. }) = entry.state else { return };
         match entry.witness {
-            None => entry.witness = Some((socket, acked)),
-            Some((first, before)) if first == socket && before != acked => {
+            None => entry.witness = Some((socket, sent)),
+            Some((first, before))
+                if first == socket && acked.wrapping_sub(before).cast_signed() > 0 =>
+            {
                 self.enter(now, slot, State::Reachable { mac });
             }
             Some(_) => {}

@@ -111,31 +111,24 @@ fn an_expired_entry_is_used_while_its_station_alone_is_asked() {
 #[test]
 fn what_is_sent_to_a_neighbour_and_arrives_confirms_it_while_it_is_asked() {
     let mut table = resolved();
-    table.witness(secs(1), &key(THEIRS), socket(7), 1);
-    table.witness(secs(1), &key(THEIRS), socket(7), 2);
+    table.witness(secs(1), &key(THEIRS), socket(7), (1, 2));
+    table.witness(secs(1), &key(THEIRS), socket(7), (3, 4));
     table.handle_timeout(secs(30));
-    table.witness(secs(30), &key(THEIRS), socket(7), 3);
-    table.witness(secs(30), &key(THEIRS), socket(7), 4);
-    assert_eq!(
-        table.confirmed(&key(THEIRS)),
-        None,
-        "it was not in question, and nobody used it since"
-    );
+    table.witness(secs(30), &key(THEIRS), socket(7), (4, 5));
+    table.witness(secs(30), &key(THEIRS), socket(7), (6, 7));
+    assert_eq!(table.confirmed(&key(THEIRS)), None, "nobody used it since it is old");
     table.lookup(secs(31), key(THEIRS));
     assert_eq!(asked(&mut table), [Some(THEIR_MAC)]);
-    for (index, acked) in [(7, 5), (7, 5), (8, 1), (8, 2)] {
-        table.witness(secs(31), &key(THEIRS), socket(index), acked);
-        assert_eq!(
-            table.confirmed(&key(THEIRS)),
-            None,
-            "7 was first, and nothing has changed for it"
-        );
+    // What was sent before may have gone to another station. 7 is the first to use it.
+    for (index, progress) in [(7, (7, 9)), (7, (9, 20)), (8, (1, 2)), (8, (4, 5))] {
+        table.witness(secs(31), &key(THEIRS), socket(index), progress);
+        assert_eq!(table.confirmed(&key(THEIRS)), None, "{index} {progress:?}");
     }
     // The question begins anew, and with it the search for a witness.
     table.handle_timeout(secs(32));
     assert_eq!(asked(&mut table), [Some(THEIR_MAC)]);
-    table.witness(secs(32), &key(THEIRS), socket(8), 3);
-    table.witness(secs(32), &key(THEIRS), socket(8), 4);
+    table.witness(secs(32), &key(THEIRS), socket(8), (u32::MAX - 1, u32::MAX));
+    table.witness(secs(32), &key(THEIRS), socket(8), (0, 4));
     assert!(table.confirmed(&key(THEIRS)).is_some());
     table.handle_timeout(secs(61));
     assert_eq!(asked(&mut table), [], "nothing is asked that is known");
