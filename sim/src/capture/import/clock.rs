@@ -21,6 +21,9 @@ pub(super) struct Clock {
     pub(super) delay: u64,
 }
 
+/// No time is further from the begin, 36 years, so that three of them have a sum.
+const FAR: i64 = 1 << 60;
+
 /// How much later the second point saw what it has in common with the first, from one address to another.
 type Lags = BTreeMap<(IpAddr, IpAddr), Vec<i128>>;
 
@@ -79,9 +82,10 @@ impl Clock {
         Ok(Self { hosts: [of(true), of(false)], shift, ahead, delay })
     }
 
-    /// Getter: a time of a point, in nanoseconds from the begin.
+    /// Getter: a time of a point, in nanoseconds from the begin: within [`FAR`], whatever the capture says.
     pub(super) fn at(&self, point: usize, at: u64) -> i64 {
-        i64::try_from(i128::from(at) + self.shift[point]).unwrap_or(i64::MAX)
+        let at = i128::from(at).saturating_add(self.shift[point]);
+        at.clamp(-i128::from(FAR), i128::from(FAR)) as i64
     }
 
     /// Getter: at which point the host with this address is.
@@ -136,5 +140,17 @@ fn add<K: Eq + Hash>(
         if count == 1 && from != to {
             lags.entry((from, to)).or_default().push(i128::from(*other) - i128::from(at));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_never_so_far_apart_that_their_differences_overflow() {
+        let hosts = [Vec::new(), Vec::new()];
+        let clock = Clock { hosts, shift: [0, -(1 << 100)], ahead: 0, delay: 0 };
+        assert_eq!([clock.at(0, 7), clock.at(0, u64::MAX), clock.at(1, 0)], [7, FAR, -FAR]);
     }
 }
