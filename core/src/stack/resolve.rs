@@ -69,7 +69,10 @@ impl Stack {
         let NeighborKey { interface, address } = key;
         match self.look_up(now, interface, address) {
             Lookup::Resolved(station) => {
-                if let Some(progress) = self.sockets.get(id).and_then(Socket::progress) {
+                // On links without neighbours everybody is known, and nobody in question.
+                if self.links[interface.index()].medium == Medium::Ethernet
+                    && let Some(progress) = self.sockets.get(id).and_then(Socket::progress)
+                {
                     self.neighbors.witness(now, &key, id, progress);
                 }
                 return Some(station);

@@ -401,10 +401,10 @@ impl DaemonLane {
         let Some(state) = self.state_mut(slot) else { return };
         state.open = false;
         let (told, released, socket) = (state.told, state.released, state.socket);
-        if !told {
-            self.release(Some(slot), socket);
-        } else if released {
+        if released {
             self.stream_free(slot);
+        } else if !told {
+            self.release(Some(slot), socket);
         } else {
             self.rx_promise(slot);
         }

@@ -252,7 +252,7 @@ impl NeighborTable {
         socket: SocketId,
         (acked, sent): (u32, u32),
     ) {
-        let Some(slot) = self.find(key) else { return };
+        let Some(slot) = self.recall(key) else { return };
         let entry = self.entry_mut(slot);
         let (State::Delay { mac } | State::Probe { mac, .. }) = entry.state else { return };
         match entry.witness {

@@ -257,6 +257,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_held_and_was_sent_once_still_tells_of_losses_when_retransmissions_tell_nothing() {
+        let mut flight = flight();
+        sack(&mut flight, 22, 300, 400);
+        flight.mark_lost(0);
+        flight.retransmitted(at(200), 0);
+        flight.rack.newest = flight.sent.get(0).map(Sent::stamp).unwrap_or_default();
+        flight.unmark_lost();
+        flight.go_by_originals();
+        assert_eq!(flight.rack.newest, flight.sent.get(3).map(Sent::stamp).unwrap_or_default());
+        assert_eq!(flight.detect_loss(&path(250, true)), None);
+        assert_eq!(
+            flight.lost_bytes, 200,
+            "1 and 2 left before it; 0 after it, again, and what is behind it too"
+        );
+    }
+
+    #[test]
     fn without_known_reordering_three_segments_beyond_are_enough() {
         let mut flight = flight();
         sack(&mut flight, 22, 100, 300);
