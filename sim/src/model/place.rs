@@ -86,6 +86,11 @@ impl SocketModel {
                 let ports = usize::from(facts.ports.end() - facts.ports.start()) + 1;
                 let to = end.remote.map(|remote| (host, end.transport, remote));
                 let used = to.map_or(usize::MAX, |to| self.called.get(&to).copied().unwrap_or(0));
+                // What is UDP on the wire shares its ports, whatever the peer.
+                let shared = end.transport != Transport::Tcp;
+                let others = || self.ends.iter().filter(|end| end.transport != Transport::Tcp);
+                let others = if shared { others().count() } else { 0 };
+                let used = used.saturating_add(others);
                 (used <= ports).then_some((&rule::LIMIT, "there are more ports"))
             }
             CommandError::LimitReached => {

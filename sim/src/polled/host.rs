@@ -10,6 +10,7 @@ use causeway_core::event::Stamped;
 use causeway_core::nic::{IfIndex, Nic as _};
 use causeway_core::port::ChannelId;
 use causeway_core::rng::Stream;
+use causeway_core::socket::EphemeralPorts;
 use causeway_core::stack::{ConfigError, StackConfigBuilder};
 use causeway_core::time::{Duration, Instant};
 
@@ -99,6 +100,7 @@ pub struct PolledHost<P: HostPort = PolledPort> {
     next: Option<(Instant, Reason)>,
     /// Programs do nothing before.
     stalled_until: Instant,
+    ports: EphemeralPorts,
 }
 
 /// What programs of the host believe the time to be.
@@ -178,6 +180,7 @@ impl<P: HostPort> PolledHost<P> {
             clock: Clock::default(),
             next: None,
             stalled_until: Instant::ZERO,
+            ports: EphemeralPorts::default(),
         };
         Ok((host, ports))
     }
@@ -210,6 +213,12 @@ impl<P: HostPort> PolledHost<P> {
         self.engine.port_mut().polled_mut().set_witness(witness);
     }
 
+    /// Command: the ports of sockets that name none, from now on and after each restart.
+    pub fn set_ephemeral_ports(&mut self, ports: EphemeralPorts) {
+        self.ports = ports;
+        self.engine.stack_mut().set_ephemeral_ports(ports);
+    }
+
     /// Command: what may go wrong in its NICs.
     pub fn set_nic_faults(&mut self, interface: IfIndex, faults: NicFaults) {
         if let Some(nic) = self.engine.nic_mut(interface) {
@@ -239,6 +248,7 @@ impl<P: HostPort> PolledHost<P> {
         let stack = (self.make)(seed, secret).build();
         let engine = stack.and_then(|stack| Engine::new(stack, nics, port));
         self.engine = engine.expect("what was right at the first start is right again");
+        self.engine.stack_mut().set_ephemeral_ports(self.ports);
     }
 
     fn run(&mut self, app: u32, now: Instant) {

@@ -36,6 +36,8 @@ pub enum FlowKind {
     Message,
     /// UDP: `count` datagrams of `bytes`; what arrives is what was sent.
     Datagram,
+    /// Each end makes `count` calls, legal and illegal, of at most `bytes`.
+    Calls,
 }
 
 /// A flow.
@@ -49,6 +51,8 @@ pub struct FlowSpec {
     pub to: usize,
     /// The address that is called; its port is the flow's own.
     pub server: SocketAddr,
+    /// The address of who begins, of the same version, if it has one that its file names.
+    pub client: Option<IpAddr>,
     /// See [`FlowKind`].
     pub bytes: u64,
     /// See [`FlowKind`].
@@ -93,6 +97,7 @@ impl RawFlow {
             ("request", FlowKind::Request),
             ("message", FlowKind::Message),
             ("datagram", FlowKind::Datagram),
+            ("calls", FlowKind::Calls),
         ];
         let kind = word(source, "flow.kind", Some(&self.kind), FlowKind::Stream, &kinds)?;
         let find = |key: &str, name: &Spanned<String>| {
@@ -112,6 +117,8 @@ impl RawFlow {
             return Err(source.error("flow.kind", self.kind.span(), problem.to_owned(), advice));
         }
         let address = self.address(source, &hosts[to])?;
+        let own = hosts[from].config.interfaces().iter().flat_map(|i| i.addresses());
+        let client = own.map(|own| own.addr()).find(|own| own.is_ipv6() == wanted);
         let bytes = BYTES.check_u64(source, self.bytes.as_ref())?;
         let reply_bytes = REPLY_BYTES.check_u64(source, self.reply_bytes.as_ref())?;
         let empty = |key, problem: &str| {
@@ -123,9 +130,13 @@ impl RawFlow {
         if reply_bytes == 0 && kind == FlowKind::Request {
             return empty("flow.reply_bytes", "a request needs an answer");
         }
-        let is_parcel = matches!(kind, FlowKind::Message | FlowKind::Datagram);
-        if is_parcel && bytes.max(reply_bytes) > PARCEL_BYTES_MAX {
-            let problem = format!("a message of {} bytes is too long", bytes.max(reply_bytes));
+        let longest = match kind {
+            FlowKind::Message | FlowKind::Datagram => bytes.max(reply_bytes),
+            FlowKind::Calls => reply_bytes,
+            FlowKind::Stream | FlowKind::Request => 0,
+        };
+        if longest > PARCEL_BYTES_MAX {
+            let problem = format!("a message of {longest} bytes is too long");
             let advice = format!("give at most {PARCEL_BYTES_MAX} bytes");
             return Err(source.error("flow.bytes", self.kind.span(), problem, advice));
         }
@@ -135,6 +146,7 @@ impl RawFlow {
             from,
             to,
             server: SocketAddr::new(address, PORT_FIRST),
+            client,
             bytes,
             reply_bytes,
             count: COUNT.check_u64(source, self.count.as_ref())?,

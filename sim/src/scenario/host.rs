@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use causeway_core::socket::EphemeralPorts;
 use causeway_core::time::Duration;
 use causeway_server::config::document::{
     self, Channel, Integer, Interfaces, Machnet, Routes, Settings, Source, Tcp, word,
@@ -35,6 +36,7 @@ pub(super) struct RawHost {
     ring_bytes: Option<Spanned<i128>>,
     streams_max: Option<Spanned<i128>>,
     granularity_us: Option<Spanned<i128>>,
+    ports_max: Option<Spanned<i128>>,
 }
 
 /// What a host runs.
@@ -88,11 +90,23 @@ pub struct HostSpec {
     pub streams_max: usize,
     /// Its timers are seen late by up to this.
     pub granularity: Duration,
+    /// Ephemeral ports that it has; the first is Linux's.
+    pub ports_max: u16,
+}
+
+impl HostSpec {
+    /// Getter: the ports of sockets that name none.
+    pub fn ports(&self) -> EphemeralPorts {
+        let first = *EphemeralPorts::default().range().start();
+        // The setting's bounds keep it within Linux's range.
+        EphemeralPorts::new(first..=first + (self.ports_max - 1)).unwrap_or_default()
+    }
 }
 
 /// A SYN promises up to 65,535 bytes, whatever the rings are.
 const RING_BYTES: Integer = Integer::new("host.ring_bytes", 256 << 10, 64 << 10, 64 << 20, "bytes");
 const STREAMS_MAX: Integer = Integer::new("host.streams_max", 1_024, 1, 1 << 20, "streams");
+const PORTS_MAX: Integer = Integer::new("host.ports_max", 28_232, 1, 28_232, "ports");
 const GRANULARITY_US: Integer = Integer::new("host.granularity_us", 0, 0, 100_000, "microseconds");
 
 impl RawHost {
@@ -150,6 +164,7 @@ impl RawHost {
             config,
             ring_bytes,
             streams_max: number(&STREAMS_MAX, &self.streams_max)?,
+            ports_max: number(&PORTS_MAX, &self.ports_max)? as u16,
             granularity: Duration::from_micros(
                 GRANULARITY_US.check_u64(source, self.granularity_us.as_ref())?,
             ),

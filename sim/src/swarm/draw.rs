@@ -6,6 +6,7 @@ use std::ops::Range;
 use causeway_core::rng::Stream;
 use causeway_core::time::{Duration, Instant};
 
+use super::calls::Calls;
 use super::foreign::{Foreign, foreign_stack};
 use super::homes::Homes;
 use super::ipc::Ipc;
@@ -82,15 +83,15 @@ pub fn draw(seed: u64) -> Case {
     let mut text = String::new();
     // The last host is not Causeway.
     let foreign = foreign_stack(seed).map(|stack| (hosts - 1, stack));
-    let mut ipc = Ipc::new(seed);
+    let (mut ipc, calls) = (Ipc::new(seed), Calls::new(seed));
     let mut homes = Homes::new(seed, hosts, foreign, layout == Layout::Star);
     let who = (hosts, foreign, &homes);
-    write_hosts(&mut text, &mut Draw::new(seed, 1), layout, who, mtu, &mut ipc);
+    write_hosts(&mut text, &mut Draw::new(seed, 1), layout, who, mtu, (&mut ipc, &calls));
     let links = (hosts, homes.links());
     write_switches(&mut text, layout, &homes);
     write_links(&mut text, (&mut Draw::new(seed, 2), &mut Queues::new(seed)), layout, links);
     let path = write_router(&mut text, &mut Draw::new(seed, 7), layout, hosts, mtu);
-    write_flows(&mut text, &mut Draw::new(seed, 3), (hosts, foreign, &mut homes), path);
+    write_flows(&mut text, &mut Draw::new(seed, 3), (hosts, foreign, &mut homes), path, calls);
     let clean = shape.chance(20);
     // Datagram protocols give up after a while; nothing lasts that long.
     let heal_ms = shape.between(200, 6_000);
@@ -176,7 +177,7 @@ fn write_hosts(
     layout: Layout,
     (hosts, foreign, homes): (usize, Option<Foreign>, &Homes),
     mtu: u64,
-    ipc: &mut Ipc,
+    (ipc, calls): (&mut Ipc, &Calls),
 ) {
     text.push_str("host = [\n");
     let routed = matches!(layout, Layout::Routed { .. } | Layout::Detour);
@@ -216,6 +217,7 @@ fn write_hosts(
         let messages = if has_channels { ", msg_max = 16384" } else { "" };
         let _ = write!(text, ", machnet = {{ syn_attempts_max = 16, retries_max = 64{messages} }}");
         text.push_str(&channel);
+        text.push_str(&calls.host());
         if draw.chance(30) {
             let ring = 1 << draw.between(16, 19);
             let _ = write!(text, ", ring_bytes = {ring}");
@@ -312,6 +314,7 @@ fn write_flows(
     draw: &mut Draw,
     (hosts, foreign, homes): (usize, Option<Foreign>, &mut Homes),
     mtu: u64,
+    calls: Calls,
 ) {
     text.push_str("flow = [\n");
     for _ in 0..draw.between(1, 6) {
@@ -323,12 +326,13 @@ fn write_flows(
         let to = (from + hop) % hosts;
         let tcp_v4 = is_foreign(from) || is_foreign(to);
         let interface = homes.flow(from, to);
+        let tcp_only = tcp_v4 || calls.are_narrow();
         let (from, to) = (NAMES[from], NAMES[to]);
         let kind = draw.of(&["stream", "stream", "stream", "request", "message", "datagram"]);
         // Machnet needs a link of 1,500 bytes.
         let kind = if kind == "message" && mtu < 1_500 { "datagram" } else { kind };
         let parcels = matches!(kind, "message" | "datagram");
-        let kind = if parcels && tcp_v4 { "request" } else { kind };
+        let kind = if parcels && tcp_only { "request" } else { kind };
         let _ = write!(text, "  {{ kind = \"{kind}\", from = \"{from}\", to = \"{to}\"{interface}");
         let (bytes, reply) = match kind {
             "stream" => {
@@ -354,6 +358,7 @@ fn write_flows(
         }
         text.push_str(" },\n");
     }
+    calls.write(text, &NAMES[..hosts], foreign.is_some(), mtu);
     text.push_str("]\n");
 }
 

@@ -2,6 +2,7 @@
 
 mod around;
 mod around_path;
+mod calls;
 mod campaign;
 mod clocks;
 mod draw;

@@ -160,6 +160,7 @@ impl Furnished<'_> {
         let built = PolledHost::with_port(&polled, make, host_seed, port);
         let (mut host, ports) =
             built.map_err(|cause| TrialError::Stack { host: spec.name.clone(), cause })?;
+        host.set_ephemeral_ports(spec.ports());
         self.furnish(&mut host);
         Ok((world.add_host(&spec.name, Box::new(host), bells), ports))
     }
@@ -181,7 +182,7 @@ impl Furnished<'_> {
             host.set_nic_faults(IfIndex(nic as u8 + 1), faults);
         }
         for (flow, about) in scenario.flows.iter().enumerate() {
-            let [client, server] = programs(flow, about, ledger);
+            let [client, server] = programs(flow, about, counted.seed, ledger);
             if about.to == index {
                 // A client that finds nobody is refused, as on any network.
                 let before =

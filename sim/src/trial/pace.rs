@@ -5,7 +5,7 @@
 //! > start + 2 transfer + 2 rtt rounds + 2 (rtt + rto) frames / queue + grace
 //!
 //! where `start` is when the last flow begins; `transfer` the time that every byte of all flows with its headers takes on the slowest link of
-//! its path, one after the other, and what timers that are seen late add for each frame; `rtt` the longest round trip, with a full frame on each link; `rounds` what the flow with most of them needs:
+//! its path, one after the other, what programs that call anything wait, and what timers that are seen late add for each frame; `rtt` the longest round trip, with a full frame on each link; `rounds` what the flow with most of them needs:
 //! the handshake, one for each request, and the doublings of slow start up to its longest transfer (RFC 5681 3.1, an initial window of ten
 //! segments); `frames / queue` the round trips of a sender that a queue of so many frames lets through that many at a time, each ended by the
 //! least retransmission timeout, `rto`, which is the worst that congestion control may make of it; and `grace` what timers cost before a round trip is known, and delayed acknowledgements.
@@ -31,6 +31,8 @@ const INITIAL: u64 = 10;
 const GRACE: Duration = Duration::from_secs(10);
 /// A flow that went through faults has so many times what a clean one has.
 const PATIENCE: u64 = 4;
+/// What a program that calls anything waits before a call on average ([`crate::workload`] draws it).
+const CALL_PAUSE: Duration = Duration::from_millis(10);
 /// A host's ring, where frames wait for a cable.
 const RING: u64 = 1_024;
 
@@ -136,6 +138,11 @@ fn load(scenario: &Scenario, flow: &FlowSpec) -> Option<Load> {
     // What is paced leaves when its timer is seen.
     let [from, to] = [flow.from, flow.to].map(|host| &scenario.hosts[host]);
     let paced = from.granularity.max(to.granularity).saturating_mul(frames);
+    let paced = paced
+        + match flow.kind {
+            FlowKind::Calls => CALL_PAUSE.saturating_mul(rounds),
+            _ => Duration::ZERO,
+        };
     let ring = [from, to].into_iter().flat_map(|host| &host.nics).map(|nic| nic.rx_ring as u64);
     let queues = both().map(|physics| queue_of(physics)).chain(ring);
     let rto = [from, to].into_iter().map(|host| match host.stack {

@@ -16,7 +16,7 @@ use crate::fault::{ClockTrouble, Condition, Decision, Event, Fault, FaultPlan, N
 use crate::link::Queue;
 use crate::packet::{Checksums, Packet, Verdict};
 use crate::rules::{Calm, HostRules, WireRules};
-use crate::scenario::{HostFaults, HostSpec, LinkEnd, Scenario, StackKind};
+use crate::scenario::{FlowKind, HostFaults, HostSpec, LinkEnd, Scenario, StackKind};
 use crate::tap::{Delivery, DirectionId, Fate, Tap};
 use crate::workload::{Violation, foreign_signature};
 use crate::world::{HostId, World};
@@ -138,7 +138,9 @@ fn is_watched_for_calm(scenario: &Scenario, plan: &FaultPlan) -> bool {
     let ours = scenario.hosts.iter().all(|host| host.stack == StackKind::Causeway);
     let on_frames = |decision: &Decision| matches!(decision, Decision::Frame { .. });
     let silent = scenario.faults.host.nic.is_clean() && !ipc.is_any();
-    ours && silent && hosts.iter().all(|ppm| *ppm == 0) && plan.decisions().all(on_frames)
+    // Who calls anything asks for refusals and resets.
+    let calls = scenario.flows.iter().any(|flow| flow.kind == FlowKind::Calls);
+    ours && silent && !calls && hosts.iter().all(|ppm| *ppm == 0) && plan.decisions().all(on_frames)
 }
 
 /// Getter: some host may find no memory for what it receives.

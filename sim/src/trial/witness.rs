@@ -1,6 +1,5 @@
 //! What the model of the socket interface is told of a run before it begins.
 
-use causeway_core::socket::EphemeralPorts;
 use causeway_core::time::Duration;
 
 use crate::fault::{Condition, Decision, Event, Fault, FaultPlan};
@@ -27,7 +26,7 @@ pub(super) fn facts(scenario: &Scenario, plan: &FaultPlan) -> Facts {
             addresses: addresses.map(|address| address.addr()).collect(),
             ring_bytes: spec.ring_bytes as u64,
             streams_max: spec.streams_max,
-            ports: EphemeralPorts::default().range(),
+            ports: spec.ports().range(),
             connect_patience: thrice(rto_initial),
             patience,
             linger: orphan.min(FIN_WAIT2),

@@ -1,5 +1,6 @@
 //! What polled hosts do in a campaign: flows whose every byte is known, and what became of them.
 
+mod caller;
 mod ledger;
 mod parcel;
 mod request;
@@ -28,8 +29,13 @@ pub(crate) struct Part {
     pub(crate) ledger: SharedLedger,
 }
 
-/// Getter: the programs of the `index`-th flow: who begins, and who answers.
-pub fn programs(index: usize, spec: &FlowSpec, ledger: &SharedLedger) -> [Box<dyn Program>; 2] {
+/// Getter: the programs of the `index`-th flow of a run with `seed`: who begins, and who answers.
+pub fn programs(
+    index: usize,
+    spec: &FlowSpec,
+    seed: u64,
+    ledger: &SharedLedger,
+) -> [Box<dyn Program>; 2] {
     let part = || Part::new(index, spec, ledger);
     match spec.kind {
         FlowKind::Stream => [
@@ -42,6 +48,10 @@ pub fn programs(index: usize, spec: &FlowSpec, ledger: &SharedLedger) -> [Box<dy
         FlowKind::Message | FlowKind::Datagram => {
             [Box::new(parcel::Asker::new(part())), Box::new(parcel::Answerer::new(part()))]
         }
+        FlowKind::Calls => [
+            Box::new(caller::Caller::new(part(), Side::Client, seed)),
+            Box::new(caller::Caller::new(part(), Side::Server, seed)),
+        ],
     }
 }
 
