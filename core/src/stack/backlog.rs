@@ -69,7 +69,7 @@ impl Stack {
     ) -> Result<Claimant, DropReason> {
         let Some(socket) = self.sockets.get(id) else { return Ok(Claimant::Here) };
         let Kind::Tcp { connection, .. } = &socket.kind else { return Ok(Claimant::Here) };
-        if socket.stream.is_some() || socket.ended {
+        if socket.announced || socket.ended || !connection.is_half_open() {
             return Ok(Claimant::Here);
         }
         if self.is_abandoned(id) {
@@ -82,12 +82,17 @@ impl Stack {
             // It counts for nothing yet, and needs no rings.
             return Ok(Claimant::Here);
         }
+        // A segment that was not acceptable in the end left it half-open, with rings; the queue may have filled up since.
+        let has_rings = socket.stream.is_some();
         let (channel, listener) = (socket.channel, socket.listener.get());
         if let Some(listener) = listener.and_then(|id| self.listener_mut(id))
             && !listener.may_hand_over()
         {
             self.stats.accept_overflows += 1;
             return Err(DropReason::Limit);
+        }
+        if has_rings {
+            return Ok(Claimant::Here);
         }
         let stream = port.stream_open(channel, id, Transport::Tcp).ok_or(DropReason::Limit)?;
         if let Some(socket) = self.sockets.get_mut(id) {

@@ -44,6 +44,13 @@ impl SocketModel {
     }
 
     fn may_have_reset(&self, now: Instant, peer: &End, end: &End) -> bool {
+        if peer.role == Role::Child
+            && (!self.has_listened_until(end, peer.opened.0) || self.may_have_cookie(end))
+        {
+            // Its SYN,ACK was a cookie: what came back with it first found nobody, or was not the first of its segments; and what
+            // followed found the next listener, or was.
+            return true;
+        }
         match peer.holder {
             Holder::Aborted { .. } | Holder::Crashed { .. } => true,
             Holder::Program | Holder::Listener => match peer.told {
@@ -57,7 +64,9 @@ impl SocketModel {
                 // the neighbour is silent.
                 // A flow that is closed ends with RST behind its last message.
                 let flow = end.transport == Transport::Machnet;
+                // One that came only when its caller was gone was refused at first, for want of rings, say.
                 self.facts.weather.is_rough
+                    || end.role == Role::Child && end.opened.0 >= at
                     || flow && peer.messages.len() == end.parcels_told
                     || peer.has_options
                     || end.has_sent_beyond(peer)
@@ -65,6 +74,19 @@ impl SocketModel {
                     || now >= at + self.facts.hosts[peer.host].linger
             }
         }
+    }
+
+    /// Getter: the caller's port was another's before, who gave up: its SYN may be answered still, and one in the window of that answer
+    /// is refused (RFC 9293 3.10.7.4).
+    pub(super) fn has_predecessor(&self, caller: &End) -> bool {
+        let Some((local, remote)) = caller.local.zip(caller.remote) else { return false };
+        // Of one that was closed before the stack answered, nobody knows whom it called.
+        if self.unheard.contains(&(caller.host, local.port())) {
+            return true;
+        }
+        let before = self.callers.get(&(caller.transport, local, remote)).into_iter().flatten();
+        let gave_up = |end: &End| end.open_at.is_none() && end.opened.1 < caller.opened.1;
+        before.map(|id| &self.ends[id.0]).any(gave_up)
     }
 
     /// Getter: a listener for the caller's connection may have been there at some time since it was asked for.
@@ -82,6 +104,22 @@ impl SocketModel {
                 let before = listener.open_at.is_some_and(|at| at <= caller.opened.0);
                 before && listener.holder == Holder::Program && listener.told == Told::Open
             })
+    }
+
+    /// Getter: more have called than may wait, and what they sent may have changed its order.
+    fn may_have_cookie(&self, caller: &End) -> bool {
+        let remote = caller.remote.unwrap_or((std::net::Ipv4Addr::UNSPECIFIED, 0).into());
+        let called = self.called.get(&(caller.host, caller.transport, remote)).copied();
+        let few = |listener: &End| called.unwrap_or(0) > listener.backlog as usize;
+        self.facts.weather.is_rough && self.listeners(caller).any(few)
+    }
+
+    /// Getter: one listener for the caller's connection was there from when it was asked for to then.
+    fn has_listened_until(&self, caller: &End, until: Instant) -> bool {
+        self.listeners(caller).any(|listener| {
+            let before = listener.open_at.is_some_and(|at| at <= caller.opened.0);
+            before && listener.holder.gone().is_none_or(|(at, _)| at >= until)
+        })
     }
 
     fn listeners(&self, caller: &End) -> impl Iterator<Item = &End> {

@@ -58,7 +58,8 @@ impl SocketModel {
         if end.told != Told::Opening {
             return Some((&rule::ORDER, "it was open"));
         }
-        self.has_listened(end).then_some((&rule::REFUSED, "somebody listens there"))
+        let wrong = self.has_listened(end) && !self.has_predecessor(end);
+        wrong.then_some((&rule::REFUSED, "somebody listens there"))
     }
 
     fn timed_out_wrongly(&self, at: Instant, end: &End) -> Option<(&'static Rule, &'static str)> {

@@ -188,7 +188,7 @@ impl Textbook {
             tx.len(),
             rx.len()
         );
-        Described { ports, words }
+        Described { ports, is_waiting: tx.is_empty(), words }
     }
 
     /// Getter: when its timer is over.

@@ -53,7 +53,9 @@ fn describe(socket: &Socket, rings: Option<&Stream>, waits: &str) -> Described {
         }
     }
     let port = |end: &Option<SocketAddr>| end.map_or(0, |end| end.port());
-    Described { ports: [port(local), port(remote)], words: format!("{words}; {waits}") }
+    let is_waiting = rings.is_none_or(|rings| rings.tx_written == rings.tx_released);
+    let ports = [port(local), port(remote)];
+    Described { ports, is_waiting, words: format!("{words}; {waits}") }
 }
 
 impl<P: HostPort> PolledHost<P> {

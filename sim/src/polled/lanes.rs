@@ -83,6 +83,17 @@ impl Attached {
                 _ => {}
             }
             sockets.complete(app, decoded.completion);
+            self.leave_unwanted(sockets)?;
+        }
+        Ok(())
+    }
+
+    /// Command: what was opened for a handle that is closed meanwhile goes, before its end is heard.
+    fn leave_unwanted(&mut self, sockets: &mut Table) -> Result<(), ChannelFault> {
+        while let Some((_, socket, stream)) = sockets.unwanted.pop() {
+            let slot = (stream.channel != super::NO_CHANNEL).then_some(stream.slot);
+            self.channel.push_command(0, 0, &Op::Abort { socket }, slot)?;
+            self.leaving.extend(slot.map(|slot| (socket, slot)));
         }
         Ok(())
     }

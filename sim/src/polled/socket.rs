@@ -1,6 +1,6 @@
 //! The sockets of a polled host's programs.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
 use causeway_channel::ChannelFault;
@@ -102,8 +102,8 @@ struct Slot {
 pub(super) struct Table {
     slots: Vec<Slot>,
     free: Vec<u32>,
-    /// By the index of the stack's id.
-    by_id: Vec<Option<(SocketId, Sock)>>,
+    /// By the stack's id. It may have given an index again before one program hears of the old id's end, and another of the new one.
+    by_id: BTreeMap<SocketId, Sock>,
     /// By the slot of the rings.
     by_stream: Vec<Option<Sock>>,
     /// Of each program: sockets with news.
@@ -156,7 +156,7 @@ impl Table {
         self.free.push(sock.index);
         if let Some(Socket { id, stream, .. }) = &socket {
             if let Some(id) = id {
-                self.by_id[id.index as usize].take_if(|(known, _)| known == id);
+                self.by_id.remove(id);
             }
             if let Some(stream) = stream {
                 self.by_stream[*stream as usize].take_if(|owner| *owner == sock);
@@ -186,7 +186,7 @@ impl Table {
             (socket.stream, socket.state) = (None, state);
             socket.parcels.clear();
             if let Some(id) = id {
-                self.by_id[id.index as usize].take_if(|(known, _)| *known == id);
+                self.by_id.remove(&id);
             }
             self.tell(sock);
         }
@@ -247,15 +247,14 @@ impl Table {
     }
 
     fn by_id(&self, id: SocketId) -> Option<Sock> {
-        let (known, sock) = (*self.by_id.get(id.index as usize)?)?;
-        (known == id).then_some(sock)
+        self.by_id.get(&id).copied()
     }
 
     /// Connects a handle to the stack's socket. False where the program has closed it meanwhile.
     fn bind(&mut self, tag: u64, id: SocketId, stream: Option<StreamId>) -> Option<&mut Socket> {
         let sock = Sock { index: tag as u32, generation: (tag >> 32) as u32 };
         self.get(sock)?;
-        place(&mut self.by_id, id.index, (id, sock));
+        self.by_id.insert(id, sock);
         if let Some(stream) = stream {
             place(&mut self.by_stream, stream.slot, sock);
         }
@@ -380,8 +379,7 @@ impl Table {
             socket.state = State::Ended(reason);
             socket.id = None;
         })?;
-        // The stack may use the index again.
-        self.by_id[id.index as usize] = None;
+        self.by_id.remove(&id);
         Some(sock)
     }
 }

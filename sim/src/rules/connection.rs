@@ -102,6 +102,8 @@ pub(super) struct Sender {
     pub(super) fin: Option<i64>,
     /// The host ended the connection by RST.
     pub(super) aborted: bool,
+    /// A RST left behind all that was sent, and nothing since.
+    pub(super) has_reset: bool,
     /// The last acknowledgement that was sent.
     pub(super) ack: Option<i64>,
     /// Something else than SYN was sent.

@@ -1,6 +1,6 @@
 //! SYN and SYN,ACK: which numbers and options a connection begins with.
 
-use super::connection::{Agreed, Candidate, End, Offered, Tri, unwrap};
+use super::connection::{Agreed, Candidate, End, Offered, Segment, Tri, unwrap};
 use super::host::HostRules;
 use super::ranges::Received;
 use super::registry::{
@@ -182,10 +182,26 @@ impl End {
     }
 
     fn judge_again(&mut self, tcp: &Tcp, scene: &Scene, out: &mut Report) {
-        let (before, mut now) = (self.offered, offered(tcp));
+        let (mut before, mut now) = (self.offered, offered(tcp));
         if self.snd.fast_open && now.mss <= before.mss {
             // One whose data may have been too big says what the path is known to carry.
             now.mss = before.mss;
+        }
+        if let Some(candidate) = self.irs.and_then(|irs| self.candidate(irs)) {
+            // A host that writes nothing down answers each SYN as that one asks (RFC 4987 3.6).
+            let asks = *candidate;
+            let either = |asked, now: &mut bool, before: &mut bool| {
+                if asked == Tri::Maybe {
+                    (*now, *before) = (*now || *before, *now || *before);
+                }
+            };
+            either(asks.sack, &mut now.sack, &mut before.sack);
+            either(asks.timestamps, &mut now.timestamps, &mut before.timestamps);
+            if asks.scaled == Tri::Maybe {
+                let scale = before.scale.or(now.scale);
+                (now.scale, before.scale) = (scale, scale);
+            }
+            self.offered = before;
         }
         if now != before {
             out.broken(TCP_SYN_AGAIN, scene, format!("first {before:?}, now {now:?}"));
@@ -230,6 +246,30 @@ impl End {
             let words =
                 format!("SYN,ACK with ECN bits {bits:#x}, the SYN asking: {:?}", candidate.ecn);
             out.broken(ECN_SYN_ACK, scene, words);
+        }
+    }
+
+    /// Input: a segment reached the host. What completes a handshake that the host has not written down tells of the options by its
+    /// timestamp (RFC 4987 3.6): without one, nothing was agreed on as far as the host knows.
+    #[inline]
+    pub(super) fn cookie_received(&mut self, segment: &Segment<'_>) {
+        let plain = segment.ack == Some(1) && !segment.has(Flags::SYN) && !segment.has(Flags::RST);
+        if self.active || !plain {
+            return;
+        }
+        if self.snd.has_reset && segment.seq == 1 {
+            // The cookie is good for as long as it was, whatever has become of the connection that it began.
+            let (offered, irs) = (self.offered, self.irs);
+            self.reopen(self.iss, false, segment.at);
+            self.offered = offered;
+            irs.into_iter().for_each(|irs| self.adopt(irs));
+            (self.settled, self.snd.max) = (true, 1);
+        }
+        if !self.snd.spoken && segment.tcp.options.timestamps.is_none() {
+            let agreed = &mut self.agreed;
+            for option in [&mut agreed.timestamps, &mut agreed.sack, &mut agreed.scaled] {
+                *option = option.joined(false);
+            }
         }
     }
 

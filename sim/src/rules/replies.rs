@@ -124,6 +124,7 @@ pub(super) fn reset_sent(
         out.broken(TCP_RST_UNASKED, scene, "a RST for nothing, or for a RST".to_owned());
     }
     end.replies.resets = end.replies.resets.saturating_sub(1);
+    end.snd.has_reset |= ends_connection;
     // Before it has spoken, a connection may answer with RST and stay.
     end.snd.aborted |= end.open && end.snd.data && end.snd.una > 0 && !end.snd.fast_open;
 }

@@ -80,6 +80,7 @@ impl Connections {
             ecn::sent(end, &segment, host, &scene, out);
             return replies::reset_sent(end, tcp, host, &scene, out);
         }
+        end.snd.has_reset = false;
         if !end.open {
             if !end.foreign {
                 let words = format!("flags {:#04x}, no SYN was sent", tcp.flags.0);
@@ -204,6 +205,7 @@ fn judge(end: &mut End, segment: &Segment<'_>, host: &HostRules, scene: &Scene, 
 #[inline]
 fn take(end: &mut End, segment: &Segment<'_>, host: &HostRules) {
     let before = end.snd.una;
+    end.cookie_received(segment);
     if end.agreed.timestamps != Tri::No || segment.has(Flags::SYN) {
         end.stamps.received(segment.tcp, segment.seq);
     }

@@ -15,8 +15,8 @@ pub(super) struct Edges {
     pub(super) told: Option<i64>,
     /// What the window field of the host's SYN promised.
     promised: i64,
-    /// The acknowledgement and the edge of the last segment.
-    last: Option<(i64, i64)>,
+    /// The acknowledgement of the last segment.
+    last: Option<i64>,
     /// The greatest window that the host told.
     largest: i64,
     /// The greatest that the peer told.
@@ -50,20 +50,17 @@ pub(super) fn sent(end: &mut End, segment: &Segment<'_>, scene: &Scene, out: &mu
         out.broken(TCP_RIGHT_EDGE, scene, words);
     }
     edges.told = Some(before.max(edge));
-    if let Some((last_ack, last_edge)) = edges.last
-        && last_ack == ack
-        && edge > last_edge
-        && edge > before
-    {
+    if edges.last == Some(ack) {
         let least = MSS_LEAST.min(edges.largest / 2);
-        if edge - last_edge.max(before) + unit < least {
-            let words =
-                format!("the edge moves by {} bytes, {least} are worth it", edge - last_edge);
+        let moves = edge - before;
+        // An edge between two that the field can tell is told as either.
+        if moves >= unit && moves + unit < least {
+            let words = format!("the edge moves by {moves} bytes, {least} are worth it");
             out.broken(TCP_SILLY_WINDOW, scene, words);
         }
     }
     if !segment.has(Flags::SYN) {
-        edges.last = Some((ack, edge));
+        edges.last = Some(ack);
     }
     edges.largest = edges.largest.max(window);
 }

@@ -301,7 +301,8 @@ fn write_links(
         );
         if draw.chance(50) {
             let frames = draw.magnitude(4, 500);
-            let queue = queues.draw(frames).unwrap_or_else(|| "queue = \"drop-tail\"".to_owned());
+            let queue =
+                queues.draw(frames, rate).unwrap_or_else(|| "queue = \"drop-tail\"".to_owned());
             let _ = write!(text, ", {queue}, queue_frames = {frames}");
         }
         text.push_str(" },\n");

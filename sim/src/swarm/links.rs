@@ -27,6 +27,9 @@ pub(super) struct Queues {
     managed: bool,
 }
 
+/// Of a full frame of Ethernet.
+const FRAME_BITS: u64 = 1_514 * 8;
+
 impl Queues {
     /// The queues of the case of `seed`: in two of five some are managed. None is where smoltcp sends: it has no congestion window, so that
     /// after each timeout it sends all that the peer's window takes, of which such a queue drops most, and its timeout doubles.
@@ -36,8 +39,8 @@ impl Queues {
         Self { draw, managed }
     }
 
-    /// Output: the next link's queue of at most `frames`, as the scenario has it; `None`: one that drops what does not fit.
-    pub(super) fn draw(&mut self, frames: u64) -> Option<String> {
+    /// Output: the next link's queue of at most `frames`, at `rate` kbit/s, as the scenario has it; `None`: one that drops what does not fit.
+    pub(super) fn draw(&mut self, frames: u64, rate: u64) -> Option<String> {
         let draw = &mut self.draw;
         let (kind, ecn) = (draw.stream.below(3), draw.chance(60));
         // A queue that drops a good part of what it is there for makes a path of which no bound in time can be told: without SACK and timestamps
@@ -46,6 +49,10 @@ impl Queues {
         let (min, ppm) = (draw.between(2, max - 1), draw.magnitude(1_000, 200_000));
         let shift = draw.between(2, 10);
         let (target, interval) = (draw.magnitude(10, 20_000), draw.magnitude(1_000, 500_000));
+        // A frame alone is no standing queue (RFC 8289 3.2): whatever waits behind one would be dropped in the end.
+        let target = target.max(2 * FRAME_BITS * 1_000 / rate.max(1));
+        // Where every frame that waits is late at once nothing but single frames gets through (RFC 8289 3.2: target is a small part of interval).
+        let interval = interval.max(4 * target);
         match kind {
             1 if self.managed => Some(format!(
                 "queue = \"red\", red = {{ min_frames = {min}, max_frames = {max}, \

@@ -3,8 +3,8 @@
 use crate::scenario::Scenario;
 use crate::world::{Described, HostId};
 
-/// Getter: a flow has a connection at one of its hosts only. The end that is left learns of that when it sends something, and not before
-/// (RFC 9293 §3.5.1).
+/// Getter: a flow has a connection at one of its hosts only, which waits for its peer. The end that is left learns of that when it sends
+/// something, and not before (RFC 9293 §3.5.1).
 pub(super) fn is_half_open(
     scenario: &Scenario,
     flow: usize,
@@ -12,15 +12,18 @@ pub(super) fn is_half_open(
 ) -> bool {
     let spec = &scenario.flows[flow];
     let server = spec.address(flow).port();
-    let client = sockets.iter().any(|(host, socket)| {
+    let client = sockets.iter().find(|(host, socket)| {
         let [local, remote] = socket.ports;
         host.0 == spec.from && local != 0 && remote == server
     });
-    let served = sockets.iter().any(|(host, socket)| {
+    let served = sockets.iter().find(|(host, socket)| {
         let [local, remote] = socket.ports;
         host.0 == spec.to && local == server && remote != 0
     });
-    client != served
+    match (client, served) {
+        (Some((_, left)), None) | (None, Some((_, left))) => left.is_waiting,
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -28,7 +31,7 @@ mod tests {
     use super::*;
 
     fn socket(host: usize, ports: [u16; 2]) -> (HostId, Described) {
-        (HostId(host), Described { ports, words: String::new() })
+        (HostId(host), Described { ports, is_waiting: true, words: String::new() })
     }
 
     #[test]
@@ -45,6 +48,9 @@ mod tests {
         assert!(!is_half_open(std::slice::from_ref(&listener)), "there is no connection");
         assert!(is_half_open(&[listener.clone(), client.clone()]));
         assert!(is_half_open(&[listener.clone(), server.clone()]));
+        let mut sends = client.clone();
+        sends.1.is_waiting = false;
+        assert!(!is_half_open(&[listener.clone(), sends]), "it is about to hear");
         assert!(!is_half_open(&[listener, client, server]));
         assert!(!is_half_open(&[socket(0, [3_333, 10_001])]), "another flow's");
     }

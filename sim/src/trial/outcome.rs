@@ -362,7 +362,7 @@ impl Work<'_> {
             ledger.is_expected(*flow)
                 && ledger.flows()[*flow].pardon.is_none()
                 && !excuses.numbers
-                && !(excuses.half_open && world.is_at_rest() && forgotten(*flow))
+                && !((excuses.half_open || excuses.misled) && forgotten(*flow))
         };
         (0..ledger.flows().len()).filter(owes).collect()
     }

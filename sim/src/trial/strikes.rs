@@ -278,7 +278,7 @@ const fn of_fault(fault: Fault) -> Option<(Excuses, u32)> {
             Some((excuses, offset))
         }
         Fault::Forge(_) if is_claim(fault) => {
-            Some((Excuses { unreachable: true, ..none }, u32::MAX))
+            Some((Excuses { unreachable: true, misled: true, ..none }, u32::MAX))
         }
         // A reset may guess right, and so may a byte; of one that did, the number is what later windows are measured by (SND.WL1, RFC 9293
         // 3.10.7.4). It is of the flow of the frame that it follows.

@@ -14,6 +14,8 @@ const LEAP: Duration = Duration::from_secs(1);
 pub struct Described {
     /// Its own port and its peer's.
     pub ports: [u16; 2],
+    /// Everything that its program wrote is acknowledged: only what the peer says brings it on.
+    pub is_waiting: bool,
     /// What it is, its state, and what it waits for.
     pub words: String,
 }

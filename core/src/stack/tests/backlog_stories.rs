@@ -74,6 +74,45 @@ fn a_syn_beyond_the_queue_is_answered_with_a_cookie_that_keeps_the_options() {
     assert_eq!(plain.0 & 0b111, 0b111);
 }
 
+/// The handshake's last segment, one number before the window: a probe whether somebody is there.
+fn probe(acknowledgement: &[u8]) -> std::vec::Vec<u8> {
+    let mut bytes = acknowledgement.to_vec();
+    for (at, less) in [(40, true), (50, false)] {
+        let word = u16::from_be_bytes([bytes[at], bytes[at + 1]]);
+        let word = if less { word.checked_sub(1) } else { word.checked_add(1) };
+        bytes[at..at + 2].copy_from_slice(&word.expect("nothing to carry").to_be_bytes());
+    }
+    bytes
+}
+
+#[test]
+fn a_segment_that_is_not_acceptable_takes_no_place_in_the_queue_beforehand() {
+    let mut duo = Duo::new(65_536);
+    let remote = SocketAddr::new(Host::address(2), PORT);
+    let connect = Op::Connect { transport: Transport::Tcp, local: None, remote };
+    duo.b.ask(Op::Listen { transport: Transport::Tcp, local: remote, backlog: 0 });
+    duo.a.ask(connect.clone());
+    assert!(duo.run(100, |duo| connected(duo) == 1));
+    // Behind what says where the caller is.
+    let last = duo.b.nic().inbound.pop_back().expect("the handshake's last segment");
+    let last = last.bytes().to_vec();
+    duo.b.nic().inject(&probe(&last));
+    duo.settle();
+    assert!(incoming(&mut duo).is_empty(), "it completes nothing");
+    duo.a.ask(connect);
+    duo.settle();
+    let second = incoming(&mut duo);
+    assert_eq!(second.len(), 1, "the place is the second's");
+    duo.b.nic().inject(&last);
+    duo.settle();
+    assert!(incoming(&mut duo).is_empty(), "the queue is full");
+    assert_eq!(duo.b.engine.stack().stats().accept_overflows, 1);
+    duo.b.ask(Op::Accepted { listener: second[0].0, count: 1 });
+    duo.b.nic().inject(&last);
+    duo.settle();
+    assert_eq!(incoming(&mut duo).len(), 1);
+}
+
 #[test]
 fn a_flood_of_syns_takes_no_more_memory_than_the_backlog_allows() {
     let mut duo = Duo::new(4_096);

@@ -207,6 +207,28 @@ pub(super) const STORIES: &[(&str, Tale, Tale)] = &[
         },
     ),
     (
+        "O3.socket.refused",
+        |story| {
+            story.listen(4);
+            story.ask_connect(1, 7);
+            story.connecting(1, 40_001);
+            story.close(A, 1, true, true);
+            story.ask_connect(CALLER, 7);
+            story.connecting(CALLER, 40_000);
+            story.ended(A, CALLER, EndReason::Refused);
+        },
+        |story| {
+            story.listen(4);
+            story.ask_connect(1, 7);
+            story.connecting(1, 40_000);
+            // Its SYN may be answered still.
+            story.close(A, 1, true, true);
+            story.ask_connect(CALLER, 7);
+            story.connecting(CALLER, 40_000);
+            story.ended(A, CALLER, EndReason::Refused);
+        },
+    ),
+    (
         "O3.socket.unreachable",
         |story| {
             story.ask_connect(CALLER, 7);

@@ -89,7 +89,7 @@ fn describe(socket: &Socket<'_>) -> Described {
         socket.send_queue(),
         socket.recv_queue()
     );
-    Described { ports, words }
+    Described { ports, is_waiting: socket.send_queue() == 0, words }
 }
 
 impl SmolHost {

@@ -395,6 +395,21 @@ pub(super) const CASES: &[Case] = &[
         },
     },
     Case {
+        id: "O4.tcp.silly-window",
+        bad: |s| {
+            s.open();
+            s.pass(peer(ACK, 1, 1, 100));
+            s.pass(host(ACK, 1, 101, 0).window(499));
+            s.pass(host(ACK, 1, 101, 10).window(502));
+        },
+        good: |s| {
+            s.open();
+            s.pass(peer(ACK, 1, 1, 100));
+            s.pass(host(ACK, 1, 101, 0).window(499));
+            s.pass(host(ACK, 1, 101, 10).window(500));
+        },
+    },
+    Case {
         id: "O4.tcp.sack-truth",
         bad: |s| {
             s.open();

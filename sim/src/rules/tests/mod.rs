@@ -3,6 +3,7 @@
 mod calm;
 mod circumstances;
 mod connection;
+mod cookies;
 mod frame;
 mod machnet;
 mod network;
@@ -21,8 +22,8 @@ struct Case {
     good: fn(&mut Story),
 }
 
-const TABLES: [&[Case]; 5] =
-    [network::CASES, connection::CASES, timing::CASES, machnet::CASES, calm::CASES];
+const TABLES: [&[Case]; 6] =
+    [network::CASES, connection::CASES, cookies::CASES, timing::CASES, machnet::CASES, calm::CASES];
 
 fn broken_by(capture: fn(&mut Story)) -> Vec<(&'static str, String)> {
     let mut story = Story::new();
@@ -55,6 +56,11 @@ fn rules_of_packets_are_broken_by_their_captures_alone() {
 #[test]
 fn rules_of_connections_are_broken_by_their_captures_alone() {
     check(connection::CASES);
+}
+
+#[test]
+fn rules_of_handshakes_that_nobody_wrote_down_are_broken_by_their_captures_alone() {
+    check(cookies::CASES);
 }
 
 #[test]
