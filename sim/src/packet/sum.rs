@@ -50,13 +50,15 @@ impl PayloadSum {
     /// The sum of `bytes`.
     #[inline]
     pub fn of(bytes: &[u8]) -> Self {
-        if bytes.is_empty() {
-            return Self::default();
+        let (blocks, tail) = bytes.as_chunks::<32>();
+        if blocks.is_empty() {
+            return Self(fold(short(tail)));
         }
-        Self(Implementation::detect().vectorised(
+        let body = Implementation::detect().vectorised(
             #[inline(always)]
-            || sum(bytes),
-        ))
+            || long(blocks),
+        );
+        Self(fold(body.wrapping_add(short(tail))))
     }
 
     /// Getter: the same bytes at a place that is `places` bytes further in a stream.
@@ -95,6 +97,12 @@ const fn fold(sum: u64) -> u32 {
 #[inline(always)]
 fn sum(bytes: &[u8]) -> u32 {
     let (blocks, tail) = bytes.as_chunks::<32>();
+    fold(long(blocks).wrapping_add(short(tail)))
+}
+
+/// As [`sum`], not folded, of whole blocks. Nothing else stands in it: so the loop is one of vectors.
+#[inline(always)]
+fn long(blocks: &[[u8; 32]]) -> u64 {
     let mut lanes = [0_u64; 8];
     for block in blocks {
         let (words, _) = block.as_chunks::<4>();
@@ -103,9 +111,7 @@ fn sum(bytes: &[u8]) -> u32 {
             *lane = lane.wrapping_add(u64::from(u32::from_le_bytes(*word)));
         }
     }
-    let mut all: u64 = lanes.iter().sum();
-    all = all.wrapping_add(short(tail));
-    fold(all)
+    lanes.iter().sum()
 }
 
 /// As [`sum`], not folded, of few bytes: headers and ends.
