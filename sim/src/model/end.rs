@@ -97,8 +97,8 @@ pub(super) struct End {
     pub(super) is_known: bool,
     /// When it was asked for, and as which step of the run.
     pub(super) opened: (Instant, u64),
-    /// When it came to be.
-    pub(super) open_at: Option<Instant>,
+    /// When it came to be, and as which step of the run.
+    pub(super) open_at: Option<(Instant, u64)>,
     /// When something was told of it last.
     pub(super) told_at: Instant,
     /// What was asked for; then what it is.

@@ -45,7 +45,7 @@ impl SocketModel {
 
     fn may_have_reset(&self, now: Instant, peer: &End, end: &End) -> bool {
         if peer.role == Role::Child
-            && (!self.has_listened_until(end, peer.opened.0) || self.may_have_cookie(end))
+            && (!self.has_listened_until(end, peer.opened.1) || self.may_have_cookie(end))
         {
             // Its SYN,ACK was a cookie: what came back with it first found nobody, or was not the first of its segments; and what
             // followed found the next listener, or was.
@@ -59,14 +59,15 @@ impl SocketModel {
                 Told::Opening => true,
                 Told::Open => peer.is_read_shut && peer.is_write_shut,
             },
-            Holder::Closed { at, .. } => {
+            Holder::Closed { .. } if matches!(peer.told, Told::Ended(_)) => true,
+            Holder::Closed { at, step, .. } => {
                 // What comes for nobody is answered so, and what stays without an answer is given up after a while: at once, where
                 // the neighbour is silent.
                 // A flow that is closed ends with RST behind its last message.
                 let flow = end.transport == Transport::Machnet;
                 // One that came only when its caller was gone was refused at first, for want of rings, say.
                 self.facts.weather.is_rough
-                    || end.role == Role::Child && end.opened.0 >= at
+                    || end.role == Role::Child && end.opened.1 >= step
                     || flow && peer.messages.len() == end.parcels_told
                     || peer.has_options
                     || end.has_sent_beyond(peer)
@@ -76,7 +77,7 @@ impl SocketModel {
         }
     }
 
-    /// Getter: the caller's port was another's before, who gave up: its SYN may be answered still, and one in the window of that answer
+    /// Getter: the caller's port was another's before, which may be answered still, and a SYN in the window of that answer
     /// is refused (RFC 9293 3.10.7.4).
     pub(super) fn has_predecessor(&self, caller: &End) -> bool {
         let Some((local, remote)) = caller.local.zip(caller.remote) else { return false };
@@ -85,23 +86,22 @@ impl SocketModel {
             return true;
         }
         let before = self.callers.get(&(caller.transport, local, remote)).into_iter().flatten();
-        let gave_up = |end: &End| end.open_at.is_none() && end.opened.1 < caller.opened.1;
-        before.map(|id| &self.ends[id.0]).any(gave_up)
+        before.map(|id| &self.ends[id.0]).any(|end| end.opened.1 < caller.opened.1)
     }
 
     /// Getter: a listener for the caller's connection may have been there at some time since it was asked for.
     pub(super) fn may_have_listened(&self, caller: &End) -> bool {
         !self.is_paired(caller)
-            || self
-                .listeners(caller)
-                .any(|listener| listener.holder.gone().is_none_or(|(at, _)| at >= caller.opened.0))
+            || self.listeners(caller).any(|listener| {
+                listener.holder.gone().is_none_or(|(_, step)| step >= caller.opened.1)
+            })
     }
 
     /// Getter: a listener for the caller's connection was there all the time since it was asked for.
     pub(super) fn has_listened(&self, caller: &End) -> bool {
         self.is_paired(caller)
             && self.listeners(caller).any(|listener| {
-                let before = listener.open_at.is_some_and(|at| at <= caller.opened.0);
+                let before = listener.open_at.is_some_and(|(_, step)| step <= caller.opened.1);
                 before && listener.holder == Holder::Program && listener.told == Told::Open
             })
     }
@@ -115,10 +115,10 @@ impl SocketModel {
     }
 
     /// Getter: one listener for the caller's connection was there from when it was asked for to then.
-    fn has_listened_until(&self, caller: &End, until: Instant) -> bool {
+    fn has_listened_until(&self, caller: &End, until: u64) -> bool {
         self.listeners(caller).any(|listener| {
-            let before = listener.open_at.is_some_and(|at| at <= caller.opened.0);
-            before && listener.holder.gone().is_none_or(|(at, _)| at >= until)
+            let before = listener.open_at.is_some_and(|(_, step)| step <= caller.opened.1);
+            before && listener.holder.gone().is_none_or(|(_, step)| step >= until)
         })
     }
 

@@ -37,8 +37,8 @@ impl SocketModel {
         match role {
             Role::Caller => self.is_calling(at, id, local),
             Role::Listener | Role::Datagrams => {
-                let end = &mut self.ends[id.0];
-                (end.told, end.open_at) = (Told::Open, Some(at));
+                let (end, step) = (&mut self.ends[id.0], self.step);
+                (end.told, end.open_at) = (Told::Open, Some((at, step)));
                 // Those that named no port are found by the one that they have.
                 if asked.is_some_and(|asked| asked.port() == 0) {
                     self.bound.entry((host, local.port())).or_default().push(id);

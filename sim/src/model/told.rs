@@ -104,8 +104,8 @@ impl SocketModel {
             let words = format!("{sock:?} is connected to {:?}, where nobody listened", end.remote);
             self.broken(at, host, &rule::CONNECTED, words);
         }
-        let end = &mut self.ends[id.0];
-        (end.told, end.open_at) = (Told::Open, Some(at));
+        let (end, step) = (&mut self.ends[id.0], self.step);
+        (end.told, end.open_at) = (Told::Open, Some((at, step)));
     }
 
     fn incoming(
@@ -123,7 +123,7 @@ impl SocketModel {
         let opened = (at, self.step);
         let mut child = End::new((host, app, sock), (transport, Role::Child), opened);
         (child.local, child.remote) = (Some(local), Some(remote));
-        (child.told, child.open_at) = (Told::Open, Some(at));
+        (child.told, child.open_at) = (Told::Open, Some(opened));
         child.holder = Holder::Listener;
         child.has_options = self.ends[listener.0].has_options;
         child.peers = self.callers_of(transport, local, remote);

@@ -19,6 +19,9 @@ const SCALE_MAX: u8 = 14;
 /// What a peer that announces nothing takes (RFC 9293 3.7.1).
 const MSS_DEFAULT: [u16; 2] = [536, 1_220];
 
+/// So far from a cookie are others that are good.
+const NEAR_COOKIES: i64 = 8;
+
 const ASKS: Flags = Flags(Flags::ECE.0 | Flags::CWR.0);
 
 fn offered(tcp: &Tcp) -> Offered {
@@ -253,11 +256,19 @@ impl End {
     /// timestamp (RFC 4987 3.6): without one, nothing was agreed on as far as the host knows.
     #[inline]
     pub(super) fn cookie_received(&mut self, segment: &Segment<'_>) {
-        let plain = segment.ack == Some(1) && !segment.has(Flags::SYN) && !segment.has(Flags::RST);
-        if self.active || !plain {
+        let plain = !segment.has(Flags::SYN) && !segment.has(Flags::RST);
+        let Some(ack) = segment.ack.filter(|_| plain && !self.active) else { return };
+        let over = (self.snd.has_reset || self.snd.aborted) && segment.seq == 1;
+        let unsent = !self.snd.spoken && ack > self.snd.max;
+        if (2..=NEAR_COOKIES).contains(&ack) && (over || unsent) {
+            // The number before what is acknowledged may be a cookie, too, which tells another MSS: the host's numbers may be others.
+            (self.open, self.foreign) = (false, true);
+            self.stranger.prove();
+        }
+        if ack != 1 {
             return;
         }
-        if self.snd.has_reset && segment.seq == 1 {
+        if over {
             // The cookie is good for as long as it was, whatever has become of the connection that it began.
             let (offered, irs) = (self.offered, self.irs);
             self.reopen(self.iss, false, segment.at);

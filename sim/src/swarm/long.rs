@@ -17,8 +17,8 @@ pub(super) fn draw_long(seed: u64, draw: &mut Draw) -> Case {
     let shares = algorithm == "reno" && draw.chance(60);
     let flows = if shares { 2 } else { 1 };
     let delay_us = draw.between(2_000, 15_000);
-    // Frames of the path, and of the queue. Who shares has some fifty epochs, of half a window of round trips each.
-    let path = draw.between(16, if shares { 28 } else { 40 });
+    // Frames of the path, and of the queue. Who shares has some hundred epochs, of half a window of round trips each.
+    let path = draw.between(16, if shares { 24 } else { 40 });
     let rate = path * FRAME_BYTES * 8 * 1_000 / (2 * delay_us);
     // A queue that drops what comes when it is full strikes, of two flows of one rhythm, the same one again and again (phase effects: Floyd and
     // Jacobson, On Traffic Phase Effects in Packet-Switched Gateways, 1992). One that drops early and at random does not.
@@ -32,7 +32,7 @@ pub(super) fn draw_long(seed: u64, draw: &mut Draw) -> Case {
     } else {
         format!("queue = \"drop-tail\", queue_frames = {path}")
     };
-    let each = if shares { 8_000_000 } else { 3_500_000 };
+    let each = if shares { 14_000_000 } else { 3_500_000 };
     let mut tcp = format!("congestion = \"{algorithm}\"");
     for (percent, setting) in [(20, "timestamps = false"), (20, "pacing = true")] {
         if draw.chance(percent) {

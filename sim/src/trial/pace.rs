@@ -230,7 +230,8 @@ pub(super) fn done_by(scenario: &Scenario, plan: &FaultPlan, healed: Instant) ->
     if cripples(scenario, plan) {
         return limit;
     }
-    let healed = if misleads(scenario, plan) { healed + BELIEF } else { healed };
+    let misleads = misleads(scenario, plan);
+    let healed = if misleads { healed + BELIEF } else { healed };
     let faults = healed.saturating_since(Instant::ZERO);
     let waits = scenario.hosts.iter().map(|host| {
         let [initial, _, most] = host.config.tcp().rto();
@@ -239,6 +240,10 @@ pub(super) fn done_by(scenario: &Scenario, plan: &FaultPlan, healed: Instant) ->
             .min(most.max(Duration::from_secs(60)))
     });
     let waits = waits.max().unwrap_or_default() + given_up(scenario, plan);
+    let most = scenario.hosts.iter().map(|host| host.config.tcp().rto()[2]).max();
+    // What is acknowledged when the lie is over echoes the timestamp of its first copy (RFC 7323 5.3: R2 comes before R3), so that the round
+    // trip seems to have taken that long: the timeout is the greatest once more.
+    let waits = waits + most.filter(|_| misleads).unwrap_or_default();
     limit.min(healed.max(begun(scenario)) + waits + clean(scenario).saturating_mul(PATIENCE))
 }
 
