@@ -23,11 +23,11 @@ pub use call::Call;
 pub use facts::{Facts, HostFacts, Weather};
 pub use rule::{RULES, Rule};
 
-use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 
 use causeway_core::port::{SocketId, Transport};
 use causeway_core::time::Instant;
+use foldhash::fast::FixedState;
 
 use crate::polled::Sock;
 use crate::workload::Violation;
@@ -45,6 +45,9 @@ struct HostState {
     /// Connections and flows that were ever asked for or came.
     streams: usize,
 }
+
+type HashMap<K, V> = hashbrown::HashMap<K, V, FixedState>;
+type HashSet<T> = hashbrown::HashSet<T, FixedState>;
 
 /// Two ends, as the one who calls sees them.
 type Ends = (Transport, SocketAddr, SocketAddr);
@@ -87,11 +90,11 @@ impl SocketModel {
             owners,
             ends: Vec::new(),
             hosts,
-            bound: HashMap::new(),
-            callers: HashMap::new(),
-            called: HashMap::new(),
-            datagrams: HashMap::new(),
-            unheard: HashSet::new(),
+            bound: HashMap::default(),
+            callers: HashMap::default(),
+            called: HashMap::default(),
+            datagrams: HashMap::default(),
+            unheard: HashSet::default(),
             step: 0,
             is_over: false,
             violation: None,

@@ -114,12 +114,18 @@ impl SocketModel {
         self.facts.weather.is_rough && self.listeners(caller).any(few)
     }
 
-    /// Getter: one listener for the caller's connection was there from when it was asked for to then.
+    /// Getter: one listener for the caller's connection was there from when it was asked for to then, and none went: another at that port has
+    /// sent no cookies.
     fn has_listened_until(&self, caller: &End, until: u64) -> bool {
-        self.listeners(caller).any(|listener| {
-            let before = listener.open_at.is_some_and(|(_, step)| step <= caller.opened.1);
-            before && listener.holder.gone().is_none_or(|(_, step)| step >= until)
-        })
+        let asked = caller.opened.1;
+        let went = self.listeners(caller).any(|listener| {
+            listener.holder.gone().is_some_and(|(_, at)| (asked..until).contains(&at))
+        });
+        let stayed = self.listeners(caller).any(|listener| {
+            let before = listener.open_at.is_some_and(|(_, step)| step <= asked);
+            before && listener.holder.gone().is_none_or(|(_, at)| at >= until)
+        });
+        stayed && !went
     }
 
     fn listeners(&self, caller: &End) -> impl Iterator<Item = &End> {

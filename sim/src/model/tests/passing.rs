@@ -279,6 +279,25 @@ pub(super) const STORIES: &[(&str, Tale, Tale)] = &[
         },
     ),
     (
+        "O3.socket.reset",
+        |story| {
+            story.listen(4);
+            story.connect(CALLER);
+            story.incoming(CHILD, 40_000);
+            story.ended(A, CALLER, EndReason::Reset);
+        },
+        |story| {
+            story.listen(4);
+            story.connect(CALLER);
+            story.close(B, LISTENER, false, true);
+            // What came back found nobody, and what followed the next listener.
+            story.ask_listen(5, 7, 4);
+            story.listening(5, 7);
+            story.incoming_at(5, CHILD, 40_000);
+            story.ended(A, CALLER, EndReason::Reset);
+        },
+    ),
+    (
         "O3.socket.closed",
         |story| {
             story.pair();

@@ -126,12 +126,16 @@ impl Story {
     }
 
     pub(super) fn incoming(&mut self, number: u32, port: u16) {
+        self.incoming_at(LISTENER, number, port);
+    }
+
+    pub(super) fn incoming_at(&mut self, listener: u32, number: u32, port: u16) {
         self.wait(1);
-        let (listener, socket) = (id(LISTENER), id(number));
+        let (handle, listener, socket) = (listener, id(listener), id(number));
         let (local, remote) = (at(B, 7), at(A, port));
         let told = Completion::Incoming { listener, socket, stream: STREAM, local, remote };
         self.model.told(self.now, B, 0, &told, Some(sock(number)));
-        let result = Some(sock(LISTENER));
+        let result = Some(sock(handle));
         self.call(B, &Call::TakeReady { result });
     }
 
