@@ -187,6 +187,7 @@ pub(super) fn draw_detours(plan: &mut FaultPlan, seed: u64, heal_ms: u64) {
 
 #[cfg(test)]
 mod tests {
+    use super::FRAME_BITS;
     use crate::fault::{Condition, PathProfile};
     use crate::link::Queue;
     use crate::scenario::Scenario;
@@ -198,9 +199,15 @@ mod tests {
         for seed in 0..400 {
             let scenario = Scenario::parse("case", &draw(seed).scenario).expect("it is right");
             for link in &scenario.links {
-                match link.physics[0].queue {
+                let physics = &link.physics[0];
+                match physics.queue {
                     Queue::Red(red) => seen[usize::from(red.ecn)] += 1,
-                    Queue::CoDel(codel) => seen[2 + usize::from(codel.ecn)] += 1,
+                    Queue::CoDel(codel) => {
+                        seen[2 + usize::from(codel.ecn)] += 1;
+                        let frame = FRAME_BITS * 1_000_000_000 / physics.rate_bps;
+                        assert!(codel.target.as_nanos() > frame, "a frame alone is no queue");
+                        assert!(codel.interval >= codel.target.saturating_mul(4));
+                    }
                     Queue::Ring | Queue::DropTail(_) => {}
                 }
             }

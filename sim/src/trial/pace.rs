@@ -320,6 +320,19 @@ mod tests {
     }
 
     #[test]
+    fn whoever_was_misled_about_a_neighbour_has_as_long_as_it_is_believed_and_the_greatest_timeout()
+    {
+        let by = |plan: &str| {
+            let plan = format!("causeway fault plan 2\n{plan}").parse().expect("a plan");
+            done_by(&scenario("delay_us = 1000", FLOW, ""), &plan, Instant::ZERO)
+        };
+        let calm = by("drop s->a 3\n");
+        // 41 s from 0 on in place of 0.5 s; and twice the greatest timeout in place of two seconds.
+        let more = by("forge s->a 3 neighbor 5\n").saturating_since(calm);
+        assert_eq!(more, Duration::from_millis(40_500 + 238_000));
+    }
+
+    #[test]
     fn nothing_is_said_of_flows_that_nothing_connects() {
         let text = "host = [\n\
             { name = \"a\", interface = [{ name = \"eth0\", addresses = [\"10.0.0.1/24\"] }] },\n\

@@ -389,6 +389,9 @@ mod tests {
         let misled = Excuses { misled: true, ..DEAF };
         let lie = "false-neighbor s->a 1ms..2ms 02:66:00:00:00:01";
         assert_eq!(excused(lie), [misled, NONE, misled]);
+        let claim = Forgery { kind: ForgeryKind::Neighbor, ahead: 5 };
+        let told = of_fault(Fault::Forge(claim)).map(|(excuses, _)| excuses.misled);
+        assert_eq!(told, Some(true), "one frame is enough");
     }
 
     #[test]

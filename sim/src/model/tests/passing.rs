@@ -282,8 +282,12 @@ pub(super) const STORIES: &[(&str, Tale, Tale)] = &[
         "O3.socket.reset",
         |story| {
             story.listen(4);
+            story.close(B, LISTENER, false, true);
+            // It was there before anybody called.
+            story.ask_listen(5, 7, 4);
+            story.listening(5, 7);
             story.connect(CALLER);
-            story.incoming(CHILD, 40_000);
+            story.incoming_at(5, CHILD, 40_000);
             story.ended(A, CALLER, EndReason::Reset);
         },
         |story| {
