@@ -99,8 +99,8 @@ pub(super) struct End {
     pub(super) opened: (Instant, u64),
     /// When it came to be, and as which step of the run.
     pub(super) open_at: Option<(Instant, u64)>,
-    /// When something was told of it last.
-    pub(super) told_at: Instant,
+    /// When something was told of it last, and when before that moment: what is over has its news of that moment first.
+    pub(super) told_at: [Instant; 2],
     /// What was asked for; then what it is.
     pub(super) local: Option<SocketAddr>,
     pub(super) remote: Option<SocketAddr>,
@@ -144,7 +144,7 @@ impl End {
             is_known: false,
             opened,
             open_at: None,
-            told_at: opened.0,
+            told_at: [opened.0; 2],
             local: None,
             remote: None,
             peers: Vec::new(),
@@ -162,6 +162,19 @@ impl End {
             parcels_told: 0,
             parcels_read: 0,
         }
+    }
+
+    /// Input: something is told of it.
+    pub(super) const fn tell_at(&mut self, at: Instant) {
+        if at.as_nanos() != self.told_at[0].as_nanos() {
+            self.told_at = [at, self.told_at[0]];
+        }
+    }
+
+    /// Getter: when something was told of it last, before `at`.
+    pub(super) const fn told_before(&self, at: Instant) -> Instant {
+        let [last, before] = self.told_at;
+        if last.as_nanos() == at.as_nanos() { before } else { last }
     }
 
     /// Getter: it was closed in order, or its direction was shut: FIN is behind what was written.

@@ -106,12 +106,13 @@ impl SocketModel {
             })
     }
 
-    /// Getter: more have called than may wait, and what they sent may have changed its order.
+    /// Getter: more have called than may wait: what completes a handshake that was not written down may find no room, and what comes behind it
+    /// nobody, however calm the weather is.
     fn may_have_cookie(&self, caller: &End) -> bool {
         let remote = caller.remote.unwrap_or((std::net::Ipv4Addr::UNSPECIFIED, 0).into());
         let called = self.called.get(&(caller.host, caller.transport, remote)).copied();
         let few = |listener: &End| called.unwrap_or(0) > listener.backlog as usize;
-        self.facts.weather.is_rough && self.listeners(caller).any(few)
+        self.listeners(caller).any(few)
     }
 
     /// Getter: one listener for the caller's connection was there from when it was asked for to then, and none went: another at that port has

@@ -90,7 +90,7 @@ impl SocketModel {
             return self.broken(at, host, &rule::ORDER, words);
         }
         learn(self, at, id);
-        self.ends[id.0].told_at = at;
+        self.ends[id.0].tell_at(at);
         self.tell(id);
     }
 
@@ -149,7 +149,7 @@ impl SocketModel {
             let words = format!("{waiting} wait at {at_sock:?}, whose backlog is {backlog}");
             self.broken(at, host, &rule::BACKLOG, words);
         }
-        self.ends[listener.0].told_at = at;
+        self.ends[listener.0].tell_at(at);
         self.tell(listener);
     }
 

@@ -66,7 +66,7 @@ impl SocketModel {
         let facts = &self.facts.hosts[end.host];
         let (since, patience) = match end.told {
             Told::Opening => (end.opened.0, facts.connect_patience),
-            _ => (end.told_at, facts.patience),
+            _ => (end.told_before(at), facts.patience),
         };
         // Of Machnet's timers nothing is known here.
         let early = end.transport == Transport::Tcp && at < since + patience && !end.has_options;

@@ -21,6 +21,9 @@ use super::timeout::Tries;
 use super::window::Edges;
 use crate::packet::{Flags, Ip, PayloadSum, Tcp};
 
+/// Most earlier answers to SYNs that are remembered.
+const ANSWERS_MAX: usize = 8;
+
 /// Whether something holds, as far as can be told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Tri {
@@ -132,6 +135,8 @@ pub(super) struct End {
     pub(super) blind: bool,
     pub(super) iss: u32,
     pub(super) irs: Option<u32>,
+    /// What SYN,ACKs began with before: cookies, maybe, which stay good.
+    pub(super) answers: Vec<u32>,
     pub(super) candidates: Vec<Candidate>,
     /// What reached the host before its SYN,ACK left: first number, and how many. Of somebody who guesses.
     pub(super) early: Vec<(u32, i64)>,
@@ -216,6 +221,7 @@ impl End {
             blind: false,
             iss: 0,
             irs: None,
+            answers: Vec::new(),
             candidates: Vec::new(),
             early: Vec::new(),
             settled: false,
@@ -249,7 +255,15 @@ impl End {
         let early = std::mem::take(&mut self.early);
         let replies = std::mem::take(&mut self.replies);
         let stranger = self.stranger;
+        let mut answers = std::mem::take(&mut self.answers);
+        if self.open && !self.active && self.iss != iss {
+            if answers.len() == ANSWERS_MAX {
+                answers.remove(0);
+            }
+            answers.push(self.iss);
+        }
         *self = Self::new(self.ends, false, at);
+        self.answers = answers;
         (self.candidates, self.early, self.replies) = (candidates, early, replies);
         (self.open, self.active, self.iss) = (true, active, iss);
         self.stranger = stranger;

@@ -11,7 +11,7 @@ use super::stamps::Stamps;
 use crate::packet::{Flags, Tcp};
 
 /// Most SYNs with different numbers that are remembered.
-const CANDIDATES_MAX: usize = 4;
+const CANDIDATES_MAX: usize = 16;
 /// Most segments before the SYN,ACK that are remembered.
 const EARLY_MAX: usize = 16;
 /// Window scales above are taken for it (RFC 7323 2.3).
@@ -258,9 +258,14 @@ impl End {
     pub(super) fn cookie_received(&mut self, segment: &Segment<'_>) {
         let plain = !segment.has(Flags::SYN) && !segment.has(Flags::RST);
         let Some(ack) = segment.ack.filter(|_| plain && !self.active) else { return };
-        let over = (self.snd.has_reset || self.snd.aborted) && segment.seq == 1;
+        let is_over = self.snd.has_reset || self.snd.aborted;
+        let over = is_over && segment.seq == 1;
         let unsent = !self.snd.spoken && ack > self.snd.max;
-        if (2..=NEAR_COOKIES).contains(&ack) && (over || unsent) {
+        let near = (2..=NEAR_COOKIES).contains(&ack) && (over || unsent);
+        let earlier =
+            |iss: &u32| (1..=NEAR_COOKIES as u32).contains(&segment.tcp.ack.wrapping_sub(*iss));
+        let earlier = (is_over || !self.snd.spoken) && self.answers.iter().any(earlier);
+        if near || earlier {
             // The number before what is acknowledged may be a cookie, too, which tells another MSS: the host's numbers may be others.
             (self.open, self.foreign) = (false, true);
             self.stranger.prove();

@@ -238,7 +238,10 @@ impl Flow {
     }
 
     fn syn_ack_sent(&mut self, seen: &Seen<'_>, scene: &Scene, out: &mut Report) {
-        let asked = self.candidate.filter(|isn| isn.wrapping_add(1) == seen.machnet.ack);
+        // A host that has answered one SYN answers another one from there as it did.
+        let known = [self.candidate, self.irs.filter(|_| self.open && !self.gone)];
+        let mut known = known.into_iter().flatten();
+        let asked = known.find(|isn| isn.wrapping_add(1) == seen.machnet.ack);
         let Some(isn) = asked else {
             let words = format!("SYN-ACK of {}, SYN was {:?}", seen.machnet.ack, self.candidate);
             return out.broken(MACHNET_SYN, scene, words);

@@ -31,6 +31,20 @@ pub(super) struct Tries {
     asked: bool,
     probe: Option<Instant>,
     probes: u32,
+    /// What was sent last may have waited for a neighbour's address.
+    held_up: bool,
+}
+
+impl Tries {
+    /// The number `lowest` is sent at `at`.
+    fn first(lowest: i64, at: Instant, host: &HostRules) -> Self {
+        Self { lowest, last: Some(at), held_up: host.held_up(at), ..Self::default() }
+    }
+
+    /// Getter: what left at `last` may have waited for a neighbour's address since it was due.
+    fn is_held_up(&self, last: Instant, host: &HostRules) -> bool {
+        self.held_up || host.held_up(last)
+    }
 }
 
 fn doubled(least: Duration, times: u32, most: Duration) -> Duration {
@@ -64,7 +78,7 @@ pub(super) fn sent(
     if segment.end > end.snd.max {
         // New, and the lowest only where nothing else is outstanding.
         if segment.seq <= end.snd.una {
-            end.tries = Tries { lowest: end.snd.una, last: Some(segment.at), ..Tries::default() };
+            end.tries = Tries::first(end.snd.una, segment.at, host);
         }
         return;
     }
@@ -87,7 +101,7 @@ fn again(end: &mut End, segment: &Segment<'_>, host: &HostRules, scene: &Scene, 
         return;
     }
     let Some(last) = silent else {
-        end.tries = Tries { lowest: una, last: Some(segment.at), ..Tries::default() };
+        end.tries = Tries::first(una, segment.at, host);
         return;
     };
     let interval = segment.at.saturating_since(last);
@@ -98,20 +112,19 @@ fn again(end: &mut End, segment: &Segment<'_>, host: &HostRules, scene: &Scene, 
         let late = tries.interval.as_nanos() / 8 + 2 * host.slack.as_nanos() + 20_000_000;
         let twice = Duration::from_nanos((2 * tries.interval.as_nanos()).saturating_sub(late));
         let least = if count >= 3 { least.max(twice.min(host.rto_max)) } else { least };
-        if interval + TICK + host.slack < least && !host.held_up(last) {
+        if interval + TICK + host.slack < least && !tries.is_held_up(last, host) {
             let words =
                 format!("offset {una} again after {interval}, try {count}, at least {least}");
             out.broken(TCP_RTO, scene, words);
         }
     }
-    end.tries =
-        Tries { lowest: una, last: Some(segment.at), silent: count, interval, ..Tries::default() };
+    end.tries = Tries { silent: count, interval, ..Tries::first(una, segment.at, host) };
 }
 
 fn syn_sent(end: &mut End, at: Instant, host: &HostRules, scene: &Scene, out: &mut Report) {
     let tries = &mut end.tries;
     let Some(last) = tries.last else {
-        tries.last = Some(at);
+        *tries = Tries { last: Some(at), held_up: host.held_up(at), ..*tries };
         return;
     };
     tries.asked |= end.spoken_to.is_some();
@@ -119,13 +132,13 @@ fn syn_sent(end: &mut End, at: Instant, host: &HostRules, scene: &Scene, out: &m
         let interval = at.saturating_since(last);
         let least = doubled(host.rto_initial, tries.silent, host.rto_max);
         // What a full transmit ring holds up is late by that much more.
-        if interval + TICK + host.slack + host.slack < least && !host.held_up(last) {
+        if interval + TICK + host.slack + host.slack < least && !tries.is_held_up(last, host) {
             let words = format!("again after {interval}, at least {least}");
             out.broken(TCP_SYN_RTO, scene, words);
         }
         tries.silent += 1;
     }
-    tries.last = Some(at);
+    *tries = Tries { last: Some(at), held_up: host.held_up(at), ..*tries };
 }
 
 fn probe_sent(end: &mut End, at: Instant, host: &HostRules, scene: &Scene, out: &mut Report) {
@@ -133,12 +146,12 @@ fn probe_sent(end: &mut End, at: Instant, host: &HostRules, scene: &Scene, out: 
     if let Some(last) = tries.probe.filter(|_| tries.probes > 0) {
         let interval = at.saturating_since(last);
         let least = doubled(host.rto_min, tries.probes - 1, host.rto_max);
-        if interval + TICK + host.slack < least && !host.held_up(last) {
+        if interval + TICK + host.slack < least && !tries.is_held_up(last, host) {
             let words = format!("probe {} after {interval}, at least {least}", tries.probes + 1);
             out.broken(TCP_PROBE_PACE, scene, words);
         }
     }
-    tries.probe = Some(at);
+    (tries.probe, tries.held_up) = (Some(at), host.held_up(at));
     tries.probes += 1;
 }
 

@@ -4,6 +4,7 @@
 //! | what was executed | whom it excuses |
 //! |---|---|
 //! | a byte changed under checksums that fit, behind the ports of a segment; a forged packet | the flow of that segment |
+//! | a forged reset | an end of that flow may wait for ever, where the other is another stack's |
 //! | the same in another place or another packet; a wrong checksum that a NIC called right | the flows of the hosts at that link |
 //! | no rings, no memory; a crash or a restart of the daemon that has begun | the flows of that host |
 //! | a restart of the daemon | an end of a flow of that host may wait for ever, when the other is forgotten |
@@ -64,12 +65,24 @@ impl Hosts {
     }
 }
 
+/// A flow.
+#[derive(Clone, Copy, Debug)]
+struct Struck {
+    /// What struck it.
+    excuses: Excuses,
+    /// Its hosts.
+    ends: [usize; 2],
+    /// The port of its server.
+    port: u16,
+    /// A stack has an end of it that is not Causeway's.
+    is_foreign: bool,
+}
+
 #[derive(Debug)]
 struct Inner {
     /// Whatever is not in the table.
     general: Excuses,
-    /// By flow: what struck it, its hosts, and the port of its server.
-    flows: Vec<(Excuses, [usize; 2], u16)>,
+    flows: Vec<Struck>,
     /// By direction: the hosts at its ends.
     directions: Vec<Hosts>,
     spans: Vec<Span>,
@@ -151,7 +164,10 @@ impl Strikes {
             _ => None,
         });
         let flow = |(index, flow): (usize, &FlowSpec)| {
-            (Excuses::default(), [flow.from, flow.to], flow.address(index).port())
+            let ends = [flow.from, flow.to];
+            let is_foreign = ends.iter().any(|end| scenario.hosts[*end].stack.foreign().is_some());
+            let port = flow.address(index).port();
+            Struck { excuses: Excuses::default(), ends, port, is_foreign }
         };
         let at_ends = scenario.links.iter().flat_map(|link| {
             let host = |end: &LinkEnd| match end {
@@ -193,7 +209,7 @@ const fn both(a: Excuses, b: Excuses) -> Excuses {
 impl Excuse for Strikes {
     fn excuses(&self, flow: usize, at: Instant) -> Excuses {
         let inner = self.0.borrow();
-        let (struck, ends, _) = inner.flows[flow];
+        let Struck { excuses: struck, ends, .. } = inner.flows[flow];
         let mut sum = both(inner.general, struck);
         let at = at + inner.behind;
         for span in inner.spans.iter().filter(|span| span.from <= at && span.hosts.are_of(ends)) {
@@ -212,9 +228,9 @@ impl Excuse for Strikes {
 impl Inner {
     /// A decision about a frame excuses the flows of `hosts`.
     fn strike(&mut self, hosts: &Hosts, excuses: Excuses) {
-        for (struck, ends, _) in &mut self.flows {
-            if hosts.are_of(*ends) {
-                *struck = both(*struck, excuses);
+        for flow in &mut self.flows {
+            if hosts.are_of(flow.ends) {
+                flow.excuses = both(flow.excuses, excuses);
             }
         }
     }
@@ -243,15 +259,24 @@ impl Inner {
             let segment = packet.as_ref().and_then(|packet| Some((packet.ip()?, packet.tcp()?)));
             let flow = segment.and_then(|(ip, tcp)| {
                 let ports = [tcp.source_port, tcp.destination_port];
-                let flow = self.flows.iter().position(|(_, _, port)| ports.contains(port))?;
+                let flow = self.flows.iter().position(|flow| ports.contains(&flow.port))?;
                 // What stands before the end of the ports says whose segment it is.
                 (from as usize >= ip.payload_at + 4).then_some(flow)
             });
             match flow {
-                Some(flow) => self.flows[flow].0 = both(self.flows[flow].0, excuses),
+                Some(flow) => self.flows[flow].strike(*fault, excuses),
                 None => self.strike(&hosts, excuses),
             }
         }
+    }
+}
+
+impl Struck {
+    fn strike(&mut self, fault: Fault, excuses: Excuses) {
+        self.excuses = both(self.excuses, excuses);
+        // Others believe a reset anywhere in their windows (RFC 5961 3 is Causeway's), and their peer hears of it when it sends.
+        let resets = matches!(fault, Fault::Forge(Forgery { kind: ForgeryKind::Rst, .. }));
+        self.excuses.half_open |= resets && self.is_foreign;
     }
 }
 
@@ -281,10 +306,11 @@ const fn of_fault(fault: Fault) -> Option<(Excuses, u32)> {
             Some((Excuses { unreachable: true, misled: true, ..none }, u32::MAX))
         }
         // A reset may guess right, and so may a byte; of one that did, the number is what later windows are measured by (SND.WL1, RFC 9293
-        // 3.10.7.4). It is of the flow of the frame that it follows.
-        Fault::Forge(Forgery { kind, .. }) => {
+        // 3.10.7.4), as is that of an acknowledgement ahead of them. It is of the flow of the frame that it follows.
+        Fault::Forge(Forgery { kind, ahead }) => {
             let data = matches!(kind, ForgeryKind::Data);
-            Some((Excuses { end: true, content: data, numbers: data, ..none }, u32::MAX))
+            let acks = matches!(kind, ForgeryKind::Ack | ForgeryKind::AckStorm(_)) && ahead != 0;
+            Some((Excuses { end: true, content: data, numbers: data || acks, ..none }, u32::MAX))
         }
         _ => None,
     }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use causeway_core::error::EndReason;
+use causeway_core::error::{CommandError, EndReason};
 use causeway_core::time::Instant;
 
 use crate::polled::NetError;
@@ -220,14 +220,18 @@ impl Ledger {
     pub fn failed(&mut self, at: Instant, flow: usize, side: Side, error: NetError) {
         let resolution = NetError::Ended(EndReason::HostUnreachable);
         // A peer that is done and gone may have given up in silence what it had left to deliver, and one that heard nothing the
-        // connection that was being opened.
+        // connection that was being opened; a message for a flow that nobody has is not answered at all.
         let (record, other) = (&self.flows[flow], 1 - side as usize);
         let silent = record.states[other] == FlowState::Done || record.received[other] == 0;
-        let gone = silent && error == NetError::Ended(EndReason::Reset);
+        let over = [EndReason::Reset, EndReason::TimedOut].map(NetError::Ended);
+        let gone = silent && over.contains(&error);
         let Excuses { end, unreachable, refused, misled, .. } = self.excuses(flow, at);
         let refused = refused && error == NetError::Ended(EndReason::Refused);
         let misled = misled && error == NetError::Ended(EndReason::TimedOut);
-        if end || refused || misled || unreachable && (error == resolution || gone) {
+        // An address that is still being asked about is not sent from (RFC 4862 5.4).
+        let tentative = error == NetError::Refused(CommandError::AddressNotAvailable);
+        let cut = error == resolution || gone || tentative;
+        if end || refused || misled || unreachable && cut {
             let reason =
                 if let NetError::Ended(reason) = error { reason } else { EndReason::NoMemory };
             self.settle(flow, side, FlowState::Excused(reason));

@@ -165,9 +165,10 @@ impl Ipv6Interface {
         self.routers.first()
     }
 
-    /// Getter: networks that are reached without a router: prefix and length.
+    /// Getter: networks that are reached without a router: prefix and length. Those of our own addresses are on the link whether or not we may
+    /// send from them yet: what is for them goes to no router.
     pub fn on_link(&self) -> impl Iterator<Item = (Ipv6Addr, u8)> + '_ {
-        let own = self.addresses.iter().filter(|own| own.is_assigned() && !own.is_from_router());
+        let own = self.addresses.iter().filter(|own| !own.is_from_router());
         let own = own.map(|own| (prefix_of(own.address, own.prefix_len), own.prefix_len));
         own.chain(self.routers.prefixes())
     }
