@@ -195,9 +195,12 @@ impl Assembler {
         let end = self.intervals.last().map(|i| i.end);
         let lone = fin.filter(|fin| end != Some(*fin)).map(|fin| Interval { start: fin, end: fin });
         let holding = |offset: u64| {
+            if fin == Some(offset) {
+                // FIN lies behind the last interval, or within it as its last number.
+                return lone.or(self.intervals.last().copied());
+            }
             let at = self.intervals.partition_point(|i| i.end <= offset);
-            let lone = lone.filter(|fin| fin.start == offset);
-            lone.or(self.intervals.get(at).copied().filter(|i| i.start <= offset))
+            self.intervals.get(at).copied().filter(|i| i.start <= offset)
         };
         let recent = self.recent.iter().filter_map(|offset| holding(*offset));
         for interval in recent.chain(self.intervals.iter().copied()).chain(lone) {
@@ -261,6 +264,21 @@ mod tests {
         let mut blocks = Vec::new();
         set.sack_blocks(4, None, |i| blocks.push((i.start, i.end)));
         assert_eq!(blocks, [(30, 36), (90, 95), (70, 75), (50, 55)]);
+    }
+
+    #[test]
+    fn the_end_of_the_stream_is_told_first_when_it_arrives_last() {
+        let told = |fin: u64| {
+            let mut set = Assembler::new();
+            set.insert(30, 40).unwrap();
+            set.insert(10, 20).unwrap();
+            set.touch(fin);
+            let mut blocks = Vec::new();
+            set.sack_blocks(3, Some(fin), |i| blocks.push((i.start, i.end)));
+            blocks
+        };
+        assert_eq!(told(40), [(30, 40), (10, 20)], "it touches the last interval");
+        assert_eq!(told(50), [(50, 50), (10, 20), (30, 40)], "it lies alone");
     }
 
     #[test]

@@ -44,9 +44,7 @@ impl SocketModel {
     }
 
     fn may_have_reset(&self, now: Instant, peer: &End, end: &End) -> bool {
-        if peer.role == Role::Child
-            && (!self.has_listened_until(end, peer.opened.1) || self.may_have_cookie(end))
-        {
+        if peer.role == Role::Child && self.may_have_begun_late(end, peer) {
             // Its SYN,ACK was a cookie: what came back with it first found nobody, or was not the first of its segments; and what
             // followed found the next listener, or was.
             return true;
@@ -68,6 +66,8 @@ impl SocketModel {
                 // One that came only when its caller was gone was refused at first, for want of rings, say.
                 self.facts.weather.is_rough
                     || end.role == Role::Child && end.opened.1 >= step
+                    // What refused it at first has reset it after it was closed.
+                    || end.role == Role::Child && self.may_have_begun_late(peer, end)
                     || flow && peer.messages.len() == end.parcels_told
                     || peer.has_options
                     || end.has_sent_beyond(peer)
@@ -75,6 +75,11 @@ impl SocketModel {
                     || now >= at + self.facts.hosts[peer.host].linger
             }
         }
+    }
+
+    /// Getter: what the caller sent may have found nobody before `child` began.
+    fn may_have_begun_late(&self, caller: &End, child: &End) -> bool {
+        !self.has_listened_until(caller, child.opened.1) || self.may_have_cookie(caller)
     }
 
     /// Getter: the caller's port was another's before, which may be answered still, and a SYN in the window of that answer

@@ -258,14 +258,9 @@ impl End {
     pub(super) fn cookie_received(&mut self, segment: &Segment<'_>) {
         let plain = !segment.has(Flags::SYN) && !segment.has(Flags::RST);
         let Some(ack) = segment.ack.filter(|_| plain && !self.active) else { return };
-        let is_over = self.snd.has_reset || self.snd.aborted;
-        let over = is_over && segment.seq == 1;
+        let over = (self.snd.has_reset || self.snd.aborted) && segment.seq == 1;
         let unsent = !self.snd.spoken && ack > self.snd.max;
-        let near = (2..=NEAR_COOKIES).contains(&ack) && (over || unsent);
-        let earlier =
-            |iss: &u32| (1..=NEAR_COOKIES as u32).contains(&segment.tcp.ack.wrapping_sub(*iss));
-        let earlier = (is_over || !self.snd.spoken) && self.answers.iter().any(earlier);
-        if near || earlier {
+        if (2..=NEAR_COOKIES).contains(&ack) && (over || unsent) {
             // The number before what is acknowledged may be a cookie, too, which tells another MSS: the host's numbers may be others.
             (self.open, self.foreign) = (false, true);
             self.stranger.prove();
@@ -275,10 +270,13 @@ impl End {
         }
         if over {
             // The cookie is good for as long as it was, whatever has become of the connection that it began.
-            let (offered, irs) = (self.offered, self.irs);
+            let (offered, irs, heard) = (self.offered, self.irs, self.stamps);
             self.reopen(self.iss, false, segment.at);
             self.offered = offered;
             irs.into_iter().for_each(|irs| self.adopt(irs));
+            // Several may have come that bring it back, of which the host takes the first.
+            self.stamps.begin(&heard);
+            self.blind = true;
             (self.settled, self.snd.max) = (true, 1);
         }
         if !self.snd.spoken && segment.tcp.options.timestamps.is_none() {
@@ -286,6 +284,21 @@ impl End {
             for option in [&mut agreed.timestamps, &mut agreed.sack, &mut agreed.scaled] {
                 *option = option.joined(false);
             }
+        }
+    }
+
+    /// Input: the host sends something that is not SYN. With the numbers of an earlier answer, which was a cookie, it speaks on a connection
+    /// that this answer began, and not the last one.
+    pub(super) fn cookie_used(&mut self, tcp: &Tcp) {
+        let is_over = self.snd.has_reset || self.snd.aborted;
+        if self.answers.is_empty() || self.active || self.snd.spoken && !is_over {
+            return;
+        }
+        let begins =
+            |iss: &u32| (1..=NEAR_COOKIES).contains(&i64::from(tcp.seq.wrapping_sub(*iss)));
+        if self.answers.iter().any(begins) {
+            (self.open, self.foreign) = (false, true);
+            self.stranger.prove();
         }
     }
 

@@ -116,7 +116,9 @@ pub(super) fn reset_sent(
     let next = end.iss.wrapping_add(end.snd.max as u32);
     let ends_connection = end.open && tcp.seq == next;
     let held_up = host.held_up(scene.at);
-    if !ends_connection && !end.replies.answers(tcp, settled, held_up) {
+    // Of a connection that is not known, nobody knows the next number.
+    let unknown = end.foreign && !end.open;
+    if !ends_connection && !unknown && !end.replies.answers(tcp, settled, held_up) {
         let words = format!("RST at {}, and nothing that came asks for it", tcp.seq);
         out.broken(TCP_RST_SEQ, scene, words);
     }

@@ -80,6 +80,9 @@ impl Connections {
             ecn::sent(end, &segment, host, &scene, out);
             return replies::reset_sent(end, tcp, host, &scene, out);
         }
+        if !tcp.flags.has(Flags::SYN) {
+            end.cookie_used(tcp);
+        }
         end.snd.has_reset = false;
         if !end.open {
             if !end.foreign {

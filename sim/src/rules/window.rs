@@ -45,7 +45,9 @@ pub(super) fn sent(end: &mut End, segment: &Segment<'_>, scene: &Scene, out: &mu
     let edge = ack + window;
     let edges = &mut end.edges;
     let before = edges.told.unwrap_or(1 + edges.promised);
-    if edge + unit <= before {
+    // What is sent again of a SYN tells of no more than its field can.
+    let full = segment.has(Flags::SYN) && segment.tcp.window == u16::MAX;
+    if edge + unit <= before && !full {
         let words = format!("right edge {edge} after {before}, {} bytes less", before - edge);
         out.broken(TCP_RIGHT_EDGE, scene, words);
     }

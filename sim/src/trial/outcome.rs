@@ -164,7 +164,7 @@ impl Trial {
         world.add_tap(Box::new(watch.clone()));
         let bottleneck = Bottleneck::new(&self.scenario);
         bottleneck.iter().for_each(|judge| world.add_tap(Box::new(judge.clone())));
-        let ended = catch(|| self.execute(&mut world, (&ledger, &roster, &model)));
+        let ended = catch(|| self.execute(&mut world, (&ledger, &roster, &model), &watch));
         let violation = match ended {
             Ok(violation) => {
                 let modelled = || model.borrow().violation().cloned();
@@ -226,6 +226,7 @@ impl Trial {
         &self,
         world: &mut World,
         (ledger, roster, model): (&SharedLedger, &Roster, &SharedModel),
+        watch: &Watch,
     ) -> Option<Violation> {
         let rules = &self.scenario.rules;
         let spans = self.plan.spans().map(|(_, _, until, _)| until).max();
@@ -243,6 +244,7 @@ impl Trial {
         }
         // The programs end; what they leave behind goes.
         model.borrow_mut().finish();
+        watch.programs_end();
         roster.close();
         world.end_programs();
         world.end_guests();

@@ -317,9 +317,19 @@ mod tests {
         assert_eq!(after(4, ""), seconds(14) + patient, "three times four seconds, and two");
         assert_eq!(after(100, ""), seconds(120) + patient, "the greatest timeout");
         assert_eq!(after(4, "run = { limit_s = 20 }\n"), seconds(20));
-        assert_eq!(after(4, "fault = { strip_ppm = 1 }\n"), seconds(600), "a window is not scaled");
         let plan = "causeway fault plan 2\nstrip s->a 3 window-scale\n".parse().expect("a plan");
-        assert_eq!(done_by(&of(""), &plan, Instant::ZERO), Instant::ZERO + seconds(600));
+        let short = "{ kind = \"stream\", from = \"a\", to = \"b\", bytes = 1000 }, ";
+        let unscaled = |rest: &str, plan: &FaultPlan| {
+            let by = done_by(&scenario(link, short, rest), plan, Instant::ZERO);
+            by.saturating_since(Instant::ZERO)
+        };
+        assert_eq!(unscaled("", &plan), seconds(600), "a window is not scaled");
+        let drawn = unscaled("fault = { strip_ppm = 1 }\n", &FaultPlan::new());
+        assert_eq!(drawn, seconds(600));
+        let long = of("run = { limit_s = 20 }\n");
+        let slow = done_by(&long, &plan, Instant::ZERO).saturating_since(begun(&long));
+        // 1.2 MB by 255 bytes, for each of which 2.4 ms go by twice, and a timeout.
+        assert!((960_000..1_400_000).contains(&slow.as_millis()), "{}", slow.as_millis());
         assert_eq!(clean_by(&of("")), Instant::ZERO + clean(&of("")) + Duration::from_millis(500));
     }
 

@@ -383,6 +383,9 @@ mod tests {
         assert_eq!(excused("drop a->s 9"), [NONE; 3], "a lost segment excuses nothing");
         let end = Excuses { end: true, ..NONE };
         assert_eq!(excused("forge a->s 9 rst 0"), [end, NONE, NONE]);
+        assert_eq!(excused("forge a->s 9 ack 0"), [end, NONE, NONE], "with the flow's own number");
+        let ahead = Excuses { numbers: true, ..end };
+        assert_eq!(excused("forge a->s 9 ack 7"), [ahead, NONE, NONE]);
         let all = Excuses { end: true, content: true, numbers: true, ..NONE };
         assert_eq!(excused("forge a->s 9 data 900000"), [all, NONE, NONE]);
         assert_eq!(excused("corrupt a->s 9 byte 300 xor 0x40 repaired"), [all, NONE, NONE]);
@@ -392,6 +395,21 @@ mod tests {
         assert_eq!(excused("corrupt a->s 9 byte 11 xor 0x40"), [DEAF; 3], "a switch believes it");
         // Frame 5000 was never sent.
         assert_eq!(excused("forge a->s 5000 rst 0"), [NONE; 3]);
+    }
+
+    #[test]
+    fn a_forged_reset_may_leave_half_a_connection_where_another_stack_has_an_end() {
+        let struck = |is_foreign| {
+            let flow = Struck { excuses: NONE, ends: [0, 1], port: 1, is_foreign };
+            let of = |kind| {
+                let mut flow = flow;
+                flow.strike(Fault::Forge(Forgery { kind, ahead: 5 }), NONE);
+                flow.excuses.half_open
+            };
+            [of(ForgeryKind::Rst), of(ForgeryKind::Data)]
+        };
+        assert_eq!(struck(true), [true, false]);
+        assert_eq!(struck(false), [false; 2], "ours asks first");
     }
 
     #[test]

@@ -112,6 +112,11 @@ impl Watch {
         Self { inner: Rc::new(RefCell::new(Inner { rules, ends, under_way, rings })) }
     }
 
+    /// Input: programs end now, which may reset what still waits for an acknowledgement.
+    pub(super) fn programs_end(&self) {
+        self.inner.borrow_mut().rules.disable("O10.tcp.reset");
+    }
+
     /// Output: the first rule that was broken in a run that is over at `at`.
     pub(super) fn finish(&self, at: Instant, hosts: &[HostSpec]) -> Option<Violation> {
         let rules = &mut self.inner.borrow_mut().rules;

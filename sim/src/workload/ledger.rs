@@ -284,3 +284,28 @@ impl Ledger {
         self.flows[flow].states[side as usize] == FlowState::Working
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_failures_are_excused_depends_on_what_the_other_end_had() {
+        let told = |excuses: Excuses, other_received: u64, error: NetError| {
+            let ledger = Ledger::shared(1, Box::new(excuses));
+            let mut ledger = ledger.borrow_mut();
+            ledger.flows[0].received[Side::Server as usize] = other_received;
+            ledger.failed(Instant::ZERO, 0, Side::Client, error);
+            ledger.violation.take().map(|violation| violation.signature)
+        };
+        let rough = Excuses { unreachable: true, ..Excuses::default() };
+        let late = NetError::Ended(EndReason::TimedOut);
+        assert_eq!(told(rough, 0, late), None, "nobody may have been there");
+        assert_eq!(told(rough, 1, late).as_deref(), Some("O3.ended.TimedOut"));
+        assert_eq!(told(Excuses::default(), 0, late).as_deref(), Some("O3.ended.TimedOut"));
+        let tentative = NetError::Refused(CommandError::AddressNotAvailable);
+        assert_eq!(told(rough, 1, tentative), None);
+        let calm = told(Excuses::default(), 1, tentative);
+        assert_eq!(calm.as_deref(), Some("O3.refused.AddressNotAvailable"));
+    }
+}

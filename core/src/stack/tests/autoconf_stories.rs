@@ -5,7 +5,7 @@ use std::vec::Vec;
 
 use crate::event::Event;
 use crate::ip::{
-    ALL_NODES, AddressState, InterfaceAddress, Ipv6Mode, group_station, solicited_node,
+    ALL_NODES, AddressState, InterfaceAddress, Ipv6Mode, Route, group_station, solicited_node,
 };
 use crate::nic::{IfIndex, MacAddr};
 use crate::port::{Completion, Op, Transport};
@@ -187,6 +187,28 @@ fn a_tentative_address_is_neither_sent_from_nor_answered_for_and_may_be_listened
     assert!(host.take(listening).is_some());
     let failed = |news: &Completion| matches!(news, Completion::Failed { .. }).then_some(());
     assert!(host.take(failed).is_some());
+}
+
+#[test]
+fn what_is_on_the_link_of_a_tentative_address_goes_to_no_router() {
+    let own = InterfaceAddress::new(IpAddr::V6(US), 64).unwrap();
+    let anywhere = Route {
+        destination: IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        prefix_len: 0,
+        gateway: Some(IpAddr::V6(ROUTER)),
+        interface: IfIndex(1),
+        source: None,
+    };
+    let host = Host::with_addresses(2, 65_536, &[own], &|_| {}, &|config| {
+        config.ipv6(Ipv6Mode::Static).route(anywhere)
+    });
+    let stack = host.engine.stack();
+    let state = stack.ipv6(IfIndex(1)).unwrap().state_of(US);
+    assert_eq!(state, Some(AddressState::Tentative));
+    let near = IpAddr::V6(PEER);
+    assert_eq!(stack.next_hop(near).unwrap().address, near);
+    let far: IpAddr = "2001:db8:9::1".parse().unwrap();
+    assert_eq!(stack.next_hop(far).unwrap().address, IpAddr::V6(ROUTER));
 }
 
 #[test]

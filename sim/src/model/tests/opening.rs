@@ -258,6 +258,22 @@ pub(super) const STORIES: &[(&str, Tale, Tale)] = &[
         },
     ),
     (
+        "O3.socket.timed-out",
+        |story| {
+            story.pair();
+            story.wait(2_000);
+            story.ready(A, CALLER);
+            story.wait(900);
+            story.ended(A, CALLER, EndReason::TimedOut);
+        },
+        |story| {
+            story.pair();
+            story.wait(2_000);
+            // What is over has room for what nobody will send.
+            story.ended_with_news(A, CALLER, EndReason::TimedOut);
+        },
+    ),
+    (
         "O3.socket.incoming",
         |story| {
             story.listen(4);

@@ -216,6 +216,13 @@ impl Story {
         self.model.told(self.now, host, 0, &Completion::Ready { socket: id(number) }, None);
     }
 
+    /// It is over, and the news that come of it come at that moment.
+    pub(super) fn ended_with_news(&mut self, host: usize, number: u32, reason: EndReason) {
+        self.ready(host, number);
+        let ended = Completion::Ended { socket: id(number), reason };
+        self.model.told(self.now, host, 0, &ended, None);
+    }
+
     pub(super) fn peer_closed(&mut self, host: usize, number: u32) {
         self.told(host, &Completion::PeerClosed { socket: id(number) });
     }

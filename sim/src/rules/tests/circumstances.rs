@@ -84,6 +84,29 @@ fn acknowledges(s: &mut Story, change: fn(&mut Vec<u8>)) {
     s.pass(host(ACK, 1, 101, 0));
 }
 
+/// The third SYN waits for the peer's address, so that the fourth one follows sooner; the host goes on asking.
+fn syns_late(s: &mut Story, waits: bool) {
+    s.pass(host(SYN, 0, 0, 0));
+    s.ms(1_000);
+    s.pass(host(SYN, 0, 0, 0));
+    s.ms(2_000);
+    if waits {
+        looks_for_peer(s);
+    }
+    s.ms(900);
+    s.pass(host(SYN, 0, 0, 0));
+    s.ms(3_100);
+    looks_for_peer(s);
+    s.pass(host(SYN, 0, 0, 0));
+}
+
+/// Six SYNs with different numbers reach the host, which answers this one.
+fn many_syns(s: &mut Story, answered: u32) {
+    let number = |index: u32| 0x4000 + index * 0x1000;
+    (0..6).for_each(|index| s.pass(peer(SYN, 0, 0, 0).numbers(0, number(index))));
+    s.pass(host(SYN | ACK, 0, 1, 0).numbers(9, number(answered)));
+}
+
 pub(super) const CASES: &[Case] = &[
     Case {
         id: "O4.tcp.ack-unreceived",
@@ -108,6 +131,13 @@ pub(super) const CASES: &[Case] = &[
             looks_for_peer(s);
             s.pass(host(ACK, 2, 1, 100));
         },
+    },
+    Case { id: "O4.tcp.syn-rto", bad: |s| syns_late(s, false), good: |s| syns_late(s, true) },
+    Case {
+        id: "O4.tcp.ack-unreceived",
+        // The first of six SYNs is still the one that was answered.
+        bad: |s| many_syns(s, 6),
+        good: |s| many_syns(s, 0),
     },
     Case {
         id: "O4.tcp.ack-loop",

@@ -27,6 +27,17 @@ fn plain(s: &mut Story) {
     s.pass(host(ACK, 1, 1, 100));
 }
 
+/// The host answers a probe before the handshake is done, and then the SYN again, with this window.
+fn answers_again(s: &mut Story, window: u16) {
+    s.pass(peer(SYN, 0, 0, 0));
+    s.pass(host(SYN | ACK, 0, 1, 0).window(32_768));
+    s.ms(500);
+    s.pass(peer(ACK, 0, 1, 0));
+    s.pass(host(ACK, 1, 1, 0).window(512));
+    s.ms(500);
+    s.pass(host(SYN | ACK, 0, 1, 0).window(window));
+}
+
 pub(super) const CASES: &[Case] = &[
     Case {
         id: "O4.tcp.reserved",
@@ -368,6 +379,12 @@ pub(super) const CASES: &[Case] = &[
             // Rounding takes less than a unit of 128 bytes.
             s.pass(host(ACK, 1, 301, 0).window(497));
         },
+    },
+    Case {
+        id: "O4.tcp.right-edge",
+        bad: |s| answers_again(s, 65_000),
+        // A SYN has no greater one.
+        good: |s| answers_again(s, 65_535),
     },
     Case {
         id: "O4.tcp.beyond-window",

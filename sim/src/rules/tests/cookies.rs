@@ -17,6 +17,29 @@ fn opened_by_fin(s: &mut Story) {
     s.ms(100);
 }
 
+/// The host answers two SYNs, and speaks on a connection whose numbers are so far behind those of the first answer.
+fn begins_with(s: &mut Story, beyond: u32) {
+    s.stamped = false;
+    s.pass(peer(SYN, 0, 0, 0));
+    s.pass(host(SYN | ACK, 0, 1, 0));
+    s.pass(peer(SYN, 0, 0, 0).numbers(0x100, 0x4000));
+    s.pass(host(SYN | ACK, 0, 1, 0).numbers(0x4000_0000, 0x4000));
+    s.pass(peer(ACK, 1, 1, 0));
+    s.pass(host(ACK, 1, 1, 0).numbers(beyond, 0));
+}
+
+/// Two segments bring a connection back that was reset, with a reset between them. Of the host's answer nothing is sure.
+fn begun_again(s: &mut Story) {
+    s.pass(peer(SYN, 0, 0, 0));
+    s.pass(host(SYN | ACK, 0, 1, 0));
+    s.pass(host(RST | ACK, 1, 1, 0));
+    s.ms(5);
+    s.pass(peer(ACK, 1, 1, 0));
+    s.pass(host(RST, 1, 0, 0));
+    s.pass(peer(ACK, 1, 1, 0));
+    s.pass(host(ACK, 1, 1, 10).stamps(5_005, 7));
+}
+
 pub(super) const CASES: &[Case] = &[
     Case {
         id: "O4.tcp.syn-again",
@@ -51,6 +74,36 @@ pub(super) const CASES: &[Case] = &[
             s.pass(peer(ACK, 1, 1, 10));
             s.pass(host(ACK, 1, 11, 10));
         },
+    },
+    Case {
+        id: "O4.tcp.sequence",
+        bad: |s| begins_with(s, 0x7000_0000),
+        good: |s| begins_with(s, 0),
+    },
+    Case {
+        id: "O4.tcp.reset-sequence",
+        bad: |s| {
+            s.pass(peer(SYN, 0, 0, 0));
+            s.pass(host(SYN | ACK, 0, 1, 0));
+            s.pass(host(RST | ACK, 2, 1, 0));
+        },
+        good: |s| {
+            s.pass(peer(SYN, 0, 0, 0));
+            s.pass(host(SYN | ACK, 0, 1, 0));
+            // The number before it may be a cookie, too.
+            s.pass(peer(ACK, 1, 2, 0));
+            s.pass(host(RST | ACK, 2, 1, 0));
+        },
+    },
+    Case {
+        id: "O4.tcp.tsecr",
+        bad: |s| {
+            s.pass(peer(SYN, 0, 0, 0));
+            s.pass(host(SYN | ACK, 0, 1, 0));
+            s.pass(peer(ACK, 1, 1, 0));
+            s.pass(host(ACK, 1, 1, 10).stamps(5_005, 7));
+        },
+        good: begun_again,
     },
     Case {
         id: "O4.tcp.ack-back",

@@ -228,6 +228,22 @@ pub(super) const CASES: &[Case] = &[
     Case {
         id: "O4.machnet.handshake",
         bad: |s| {
+            pass(s, false, SYN, (4, 0));
+            pass(s, true, SYN_ACK, (0, 5));
+            pass(s, false, SYN, (9, 0));
+            pass(s, true, SYN_ACK, (0, 7));
+        },
+        good: |s| {
+            pass(s, false, SYN, (4, 0));
+            pass(s, true, SYN_ACK, (0, 5));
+            // Another SYN is answered as the first was.
+            pass(s, false, SYN, (9, 0));
+            pass(s, true, SYN_ACK, (0, 5));
+        },
+    },
+    Case {
+        id: "O4.machnet.handshake",
+        bad: |s| {
             pass(s, true, SYN, (0, 0));
             data(s, true, LONE, 1, b"m");
         },
