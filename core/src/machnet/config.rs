@@ -54,6 +54,11 @@ impl Config {
         self.msg_max
     }
 
+    /// Getter: how often a SYN, or the answer to one, is sent before its sender gives up.
+    pub const fn syn_attempts(&self) -> u8 {
+        self.syn_attempts_max
+    }
+
     /// Getter: a peer of which nothing is heard counts as dead after so long at most.
     pub const fn gives_up_within(&self) -> Duration {
         self.rto_max.saturating_mul(self.retries_max as u64 + 1)

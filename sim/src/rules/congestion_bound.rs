@@ -18,6 +18,8 @@ pub(super) struct Flight {
     sacked: i64,
     /// Segments that acknowledged nothing new.
     duplicates: i64,
+    /// The highest acknowledgement of what had not left yet: what lies in a transmit ring was sent, as far as the host knows.
+    ahead: i64,
     /// Bytes that were sent again: what is lost is not under way (RFC 6675 4).
     resent: i64,
 }
@@ -40,8 +42,8 @@ pub(super) fn sent(
     }
     let mss = i64::from(end.agreed.peer_mss.min(host.mss(segment.ip.is_v4()))).max(536);
     let initial = (INITIAL_SEGMENTS * mss).min(INITIAL_BYTES.max(2 * mss));
-    let acknowledged = (end.snd.una - 1).max(0);
-    let Flight { sacked, duplicates, resent } = end.flight;
+    let Flight { sacked, duplicates, ahead, resent } = end.flight;
+    let acknowledged = (end.snd.una.max(ahead.min(end.snd.max)) - 1).max(0);
     // Offset 1 is the first byte.
     let under_way = segment.from + segment.payload - 1 - acknowledged;
     if acknowledged == 0 && sacked == 0 && duplicates == 0 {
@@ -66,6 +68,9 @@ pub(super) fn sent(
 #[inline]
 pub(super) fn received(end: &mut End, segment: &Segment<'_>) {
     let Some(ack) = segment.ack else { return };
+    if ack > end.snd.max {
+        end.flight.ahead = end.flight.ahead.max(ack);
+    }
     for &(_, right) in segment.tcp.options.sack.as_slice() {
         let right = unwrap(right, end.iss, ack);
         if right <= end.snd.max {

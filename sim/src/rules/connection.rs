@@ -101,6 +101,8 @@ pub(super) struct Sender {
     /// An acknowledgement that the host has taken for certain, and one that it will have taken at that time.
     pub(super) una_taken: i64,
     una_next: Option<(i64, Instant)>,
+    /// When something was sent last.
+    pub(super) sent_at: Instant,
     /// The number of the FIN.
     pub(super) fin: Option<i64>,
     /// The host ended the connection by RST.

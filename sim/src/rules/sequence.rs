@@ -21,7 +21,8 @@ pub(super) fn sent(
         out.broken(TCP_AFTER_RST, scene, format!("flags {:#04x}", segment.tcp.flags.0));
     }
     // Little of what waits for a neighbour's address is kept (RFC 1122 2.3.2.2).
-    end.snd.unseen |= segment.seq > end.snd.max && host.held_up(segment.at);
+    let asked = host.asked.is_some_and(|asked| asked >= end.snd.sent_at);
+    end.snd.unseen |= segment.seq > end.snd.max && (asked || host.held_up(segment.at));
     if segment.seq > end.snd.max && !end.snd.unseen {
         let words = format!("offset {}, and {} was sent so far", segment.seq, end.snd.max);
         out.broken(TCP_SEQ_BEYOND, scene, words);
@@ -79,6 +80,7 @@ fn judge_fin(end: &mut End, segment: &Segment<'_>, scene: &Scene, out: &mut Repo
 #[inline]
 pub(super) fn note(end: &mut End, segment: &Segment<'_>) {
     let snd = &mut end.snd;
+    snd.sent_at = segment.at;
     snd.max = snd.max.max(segment.end);
     snd.longest = snd.longest.max(segment.payload);
     if segment.has(Flags::SYN) {

@@ -25,6 +25,9 @@ use crate::world::{HostId, World};
 const ENGINE_FRAMES: u64 = 4 * BURST_MAX as u64;
 /// Bits of a full frame and what is around it on the wire, jumbo frames included.
 const FRAME_BITS: u64 = 9_038 * 8;
+/// What a stranger may be sent beyond three times what it sent; and the length of one of Machnet's answers to a SYN, over IPv6.
+const STRANGER_BYTES: u64 = 1_000;
+const SYN_ACK_BYTES: u64 = 102;
 /// Most frames of a direction that are remembered as they were sent; those beyond are read again when they arrive.
 const REMEMBERED_MAX: usize = 4_096;
 
@@ -176,6 +179,8 @@ fn rules_of(scenario: &Scenario, plan: &FaultPlan, index: usize) -> HostRules {
         mac: (interfaces.len() == 1).then(|| interfaces[0].mac().0),
         mtu_probing: tcp.mtu_probing() != MtuProbing::Off,
         keepalive: tcp.keepalive(),
+        stranger_bytes: STRANGER_BYTES
+            .max(u64::from(spec.config.machnet().syn_attempts()) * SYN_ACK_BYTES),
         dctcp: tcp.congestion() == Algorithm::Dctcp,
         rto_initial,
         rto_min,

@@ -84,6 +84,29 @@ fn acknowledges(s: &mut Story, change: fn(&mut Vec<u8>)) {
     s.pass(host(ACK, 1, 101, 0));
 }
 
+/// The host acknowledges from behind ten bytes that never left, long after it maybe looked for its peer.
+fn sent_in_vain(s: &mut Story, looks: bool) {
+    s.open();
+    if looks {
+        looks_for_peer(s);
+    }
+    s.ms(6_000);
+    s.pass(peer(ACK, 1, 1, 10));
+    s.pass(host(ACK, 11, 11, 0));
+}
+
+/// All that an initial window lets out is sent, of which somebody acknowledges this, and more before what is acknowledged left.
+fn acknowledged_in_the_ring(s: &mut Story, ahead: i64) {
+    s.stamped = false;
+    s.open();
+    let send = |s: &mut Story, index: i64| s.pass(host(ACK, 1 + index * 1_440, 1, 1_440));
+    (0..5).for_each(|index| send(s, index));
+    if ahead > 0 {
+        s.pass(peer(ACK, 1, ahead, 0).window(30_000));
+    }
+    (5..13).for_each(|index| send(s, index));
+}
+
 /// The third SYN waits for the peer's address, so that the fourth one follows sooner; the host goes on asking.
 fn syns_late(s: &mut Story, waits: bool) {
     s.pass(host(SYN, 0, 0, 0));
@@ -131,6 +154,17 @@ pub(super) const CASES: &[Case] = &[
             looks_for_peer(s);
             s.pass(host(ACK, 2, 1, 100));
         },
+    },
+    Case {
+        id: "O4.tcp.sequence",
+        // What was sent first waited for the peer's address, and was given up.
+        bad: |s| sent_in_vain(s, false),
+        good: |s| sent_in_vain(s, true),
+    },
+    Case {
+        id: "O4.tcp.initial-window",
+        bad: |s| acknowledged_in_the_ring(s, 0),
+        good: |s| acknowledged_in_the_ring(s, 14_401),
     },
     Case { id: "O4.tcp.syn-rto", bad: |s| syns_late(s, false), good: |s| syns_late(s, true) },
     Case {
