@@ -24,6 +24,7 @@ pub struct NicPort {
     pub(super) tx_refused: Cell<bool>,
     rx_overflows: Cell<u64>,
     pub(super) link_up: Cell<bool>,
+    unplugged: Cell<bool>,
     judges_checksums: bool,
     /// What it cuts from super-segments: no memory of the host.
     pub(super) wire: FramePool,
@@ -46,6 +47,7 @@ impl NicPort {
             tx_refused: Cell::new(false),
             rx_overflows: Cell::new(0),
             link_up: Cell::new(true),
+            unplugged: Cell::new(false),
             judges_checksums: config.offloads.rx_checksum,
             wire: FramePool::new(config.frame_bytes(), usize::MAX),
             cut: Cell::default(),
@@ -192,6 +194,16 @@ impl NicPort {
     /// Getter: frames lost because the receive ring was full.
     pub fn rx_overflows(&self) -> u64 {
         self.rx_overflows.get()
+    }
+
+    /// Command: nothing is at its other end, and nothing ever will be: what is sent stays in its ring.
+    pub fn unplug(&self) {
+        self.unplugged.set(true);
+    }
+
+    /// Getter: frames in its ring that nobody will ever take.
+    pub fn stuck(&self) -> usize {
+        if self.unplugged.get() { self.tx.borrow().len() } else { 0 }
     }
 
     /// Command: carrier on or off.

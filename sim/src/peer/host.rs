@@ -320,7 +320,7 @@ impl HostEngine for TextbookHost {
 
     fn leftovers(&self) -> String {
         let live = self.slots.iter().filter(|slot| slot.connection.is_some()).count();
-        let frames = self.nic.frames_in_use();
+        let frames = self.nic.frames_in_use().saturating_sub(self.nic.port().stuck());
         match (live, frames) {
             (0, 0) => String::new(),
             _ => format!("{live} connections, {frames} frames"),

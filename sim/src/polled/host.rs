@@ -469,7 +469,8 @@ impl<P: HostPort> HostEngine for PolledHost<P> {
     fn leftovers(&self) -> String {
         // The engine keeps one frame of each NIC at hand, and a super-segment where it cuts them.
         let kept = |nic: &SimNic| 1 + usize::from(nic.caps().tso_bytes_max > 0);
-        let spare = |nic: &SimNic| nic.frames_in_use().saturating_sub(kept(nic));
+        let spare =
+            |nic: &SimNic| nic.frames_in_use().saturating_sub(kept(nic) + nic.port().stuck());
         let frames: usize = self.engine.nics().map(spare).sum();
         let port = self.engine.port().polled();
         let counts = [

@@ -147,6 +147,14 @@ pub(super) fn build(
         });
         world.connect_ends(ends, link.names.clone(), link.physics, [&source; 2]);
     }
+    for (host, ports) in nics.iter().enumerate() {
+        for (nic, port) in ports.iter().enumerate() {
+            let here = LinkEnd::Host(host, nic);
+            if scenario.links.iter().all(|link| !link.ends.contains(&here)) {
+                port.unplug();
+            }
+        }
+    }
     world.add_spans(plan)?;
     world.heal_at(scenario.rules.heal_at);
     let roster = add_programs(&mut world, scenario, closures, program_excuses(scenario, plan))?;

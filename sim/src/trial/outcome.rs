@@ -445,6 +445,26 @@ mod tests {
     }
 
     #[test]
+    fn what_a_host_without_a_cable_sends_is_missed_by_nobody() {
+        let text = r#"causeway fault plan 2
+seed 3
+| host = [
+|   { name = "a", interface = [{ name = "eth0", addresses = ["10.0.0.1/24", "fd00::1/64"] }] },
+|   { name = "b", interface = [{ name = "eth0", addresses = ["10.0.0.2/24"] }] },
+|   { name = "c", interface = [{ name = "eth0", addresses = ["10.0.0.3/24"] }], STACK },
+| ]
+| link = [LINK]
+| flow = [{ kind = "datagram", from = "b", to = "b", bytes = 1, count = 1 }]
+"#;
+        for stack in ["causeway", "textbook", "smoltcp"] {
+            let text = text.replace("STACK", &format!("stack = \"{stack}\""));
+            let of = |link: &str| run(&text.replace("LINK", link).parse().expect("a case"));
+            assert_eq!(of("").violation, None, "{stack}");
+            assert_eq!(of("{ between = [\"a\", \"b\"] }").violation, None, "{stack}");
+        }
+    }
+
+    #[test]
     fn hosts_behind_routers_reach_each_other_and_learn_what_the_path_carries() {
         let text = r#"causeway fault plan 2
 seed 3

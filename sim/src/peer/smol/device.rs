@@ -46,9 +46,9 @@ impl Device {
         !self.tx.is_empty() || !self.rx.is_empty()
     }
 
-    /// Getter: frames of its memory that exist.
+    /// Getter: frames of its memory that exist, without those that nobody will ever take.
     pub(super) fn frames_in_use(&self) -> usize {
-        self.nic.frames_in_use()
+        self.nic.frames_in_use().saturating_sub(self.nic.port().stuck())
     }
 
     /// Command: as after the power came back.
