@@ -189,6 +189,11 @@ impl Config {
         self.keepalive
     }
 
+    /// Getter: timestamps are offered (RFC 7323 §3).
+    pub const fn offers_timestamps(&self) -> bool {
+        self.timestamps
+    }
+
     /// Getter: whether a larger MTU is searched for by probes.
     pub const fn mtu_probing(&self) -> MtuProbing {
         self.mtu_probing

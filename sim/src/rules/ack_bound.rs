@@ -78,7 +78,9 @@ pub(super) fn is_taken(end: &End, segment: &Segment<'_>, before: i64) -> bool {
         Tri::Maybe => false,
     };
     let inside = end.edges.told.is_some_and(|told| segment.end <= told);
-    plain && acks && fresh && inside && end.is_established()
+    // An answer to what is out of the window shows no more than that a SYN was received.
+    let shown = end.active || end.snd.data || end.snd.ack.is_some_and(|ack| ack > 1);
+    plain && acks && fresh && inside && shown && end.is_established()
 }
 
 /// Input: `segment` did `arrival`; `taken`: the host cannot but have taken it.

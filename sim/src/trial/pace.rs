@@ -22,7 +22,7 @@ use crate::fault::{
     Condition, Decision, Fault, FaultPlan, ForgeryKind, NeighborTrouble, TcpOption,
 };
 use crate::link::{LinkConfig, Queue, QueueLimit};
-use crate::scenario::{FlowKind, FlowSpec, LinkEnd, Scenario, StackKind};
+use crate::scenario::{FlowKind, FlowSpec, HostSpec, LinkEnd, Scenario, StackKind};
 
 /// A frame's payload, as little as drawn links carry in one; headers and what is around a frame.
 const PAYLOAD: u64 = 1_200;
@@ -33,10 +33,15 @@ const INITIAL: u64 = 10;
 const GRACE: Duration = Duration::from_secs(10);
 /// A flow that went through faults has so many times what a clean one has.
 const PATIENCE: u64 = 4;
+/// And where it has an end on another stack, so many times the limit of the scenario: smoltcp has no congestion control, and fills a short ring
+/// again and again.
+const FOREIGN_PATIENCE: u64 = 4;
 /// What a program that calls anything waits before a call on average ([`crate::workload`] draws it).
 const CALL_PAUSE: Duration = Duration::from_millis(10);
 /// The window that is told by who scales to who does not.
 const CRIPPLED: u64 = 255;
+/// So many losses in a row while nothing new is acknowledged are borne by who has no timestamps.
+const DOUBLED: u64 = 3;
 /// A host's ring, where frames wait for a cable.
 const RING: u64 = 1_024;
 
@@ -190,14 +195,25 @@ pub(super) fn clean_by(scenario: &Scenario) -> Instant {
 /// Getter: something may make connections slow for as long as they live: where only one end of two scales windows, the other takes a 256th
 /// of what it is told for all of it.
 fn cripples(scenario: &Scenario, plan: &FaultPlan) -> bool {
-    let scaling = |decision: &Decision| match decision {
-        Decision::Frame { fault, .. } => *fault == Fault::Strip(TcpOption::WindowScale),
-        Decision::Span { condition, .. } => {
-            *condition == Condition::Stripped(TcpOption::WindowScale)
-        }
+    strips(TcpOption::WindowScale, scenario, plan)
+}
+
+/// Getter: some SYN may be without `option` on its way.
+fn strips(option: TcpOption, scenario: &Scenario, plan: &FaultPlan) -> bool {
+    let strips = |decision: &Decision| match decision {
+        Decision::Frame { fault, .. } => *fault == Fault::Strip(option),
+        Decision::Span { condition, .. } => *condition == Condition::Stripped(option),
         Decision::Counted { .. } => false,
     };
-    scenario.faults.link.strip_ppm > 0 || plan.decisions().any(scaling)
+    scenario.faults.link.strip_ppm > 0 || plan.decisions().any(strips)
+}
+
+/// Getter: connections may be without timestamps.
+fn is_unstamped(scenario: &Scenario, plan: &FaultPlan) -> bool {
+    let offers = |host: &HostSpec| {
+        host.stack == StackKind::Causeway && host.config.tcp().offers_timestamps()
+    };
+    !scenario.hosts.iter().all(offers) || strips(TcpOption::Timestamps, scenario, plan)
 }
 
 /// Getter: how long streams take through windows of 255 bytes, of which each waits for the acknowledgement of the one before, and, as it is
@@ -243,7 +259,9 @@ fn misleads(scenario: &Scenario, plan: &FaultPlan) -> bool {
 
 /// Getter: when every flow is done where nothing goes wrong any more from `healed` on: at the latest when the scenario says.
 pub(super) fn done_by(scenario: &Scenario, plan: &FaultPlan, healed: Instant) -> Instant {
-    let limit = healed + scenario.rules.limit;
+    let foreign = scenario.hosts.iter().any(|host| host.stack != StackKind::Causeway);
+    let patience = if foreign { FOREIGN_PATIENCE } else { 1 };
+    let limit = healed + scenario.rules.limit.saturating_mul(patience);
     if cripples(scenario, plan) {
         return limit.max(healed.max(begun(scenario)) + crippled(scenario));
     }
@@ -261,6 +279,10 @@ pub(super) fn done_by(scenario: &Scenario, plan: &FaultPlan, healed: Instant) ->
     // What is acknowledged when the lie is over echoes the timestamp of its first copy (RFC 7323 5.3: R2 comes before R3), so that the round
     // trip seems to have taken that long: the timeout is the greatest once more.
     let waits = waits + most.filter(|_| misleads).unwrap_or_default();
+    // Nor does one without timestamps know how long what it has sent again takes (Karn): what is lost before something new is acknowledged waits
+    // for a timeout that is still doubled (RFC 6298 5.7).
+    let doubled = if is_unstamped(scenario, plan) { DOUBLED } else { 0 };
+    let waits = waits + most.unwrap_or_default().saturating_mul(doubled);
     limit.min(healed.max(begun(scenario)) + waits + clean(scenario).saturating_mul(PATIENCE))
 }
 
@@ -268,16 +290,19 @@ pub(super) fn done_by(scenario: &Scenario, plan: &FaultPlan, healed: Instant) ->
 mod tests {
     use super::*;
 
-    fn scenario(link: &str, flows: &str, rest: &str) -> Scenario {
-        let text = format!(
+    fn text(link: &str, flows: &str, rest: &str) -> String {
+        format!(
             "host = [\n\
              {{ name = \"a\", interface = [{{ name = \"eth0\", addresses = [\"10.0.0.1/24\"] }}] }},\n\
              {{ name = \"b\", interface = [{{ name = \"eth0\", addresses = [\"10.0.0.2/24\"] }}] }},\n]\n\
              switch = [{{ name = \"s\" }}]\n\
              link = [{{ between = [\"a\", \"s\"], {link} }}, {{ between = [\"s\", \"b\"] }}]\n\
              flow = [{flows}]\n{rest}"
-        );
-        Scenario::parse("x", &text).expect("it is right")
+        )
+    }
+
+    fn scenario(link: &str, flows: &str, rest: &str) -> Scenario {
+        Scenario::parse("x", &text(link, flows, rest)).expect("it is right")
     }
 
     const FLOW: &str =
@@ -317,6 +342,12 @@ mod tests {
         assert_eq!(after(4, ""), seconds(14) + patient, "three times four seconds, and two");
         assert_eq!(after(100, ""), seconds(120) + patient, "the greatest timeout");
         assert_eq!(after(4, "run = { limit_s = 20 }\n"), seconds(20));
+        let unstamped =
+            text(link, FLOW, "").replacen("\"a\",", "\"a\", tcp = { timestamps = false },", 1);
+        let unstamped = Scenario::parse("x", &unstamped).expect("it is right");
+        let of_all = |scenario: &Scenario| done_by(scenario, &FaultPlan::new(), Instant::ZERO);
+        let more = of_all(&unstamped).saturating_since(of_all(&of("")));
+        assert_eq!(more, seconds(360), "three times the greatest timeout");
         let plan = "causeway fault plan 2\nstrip s->a 3 window-scale\n".parse().expect("a plan");
         let short = "{ kind = \"stream\", from = \"a\", to = \"b\", bytes = 1000 }, ";
         let unscaled = |rest: &str, plan: &FaultPlan| {
@@ -331,6 +362,17 @@ mod tests {
         // 1.2 MB by 255 bytes, for each of which 2.4 ms go by twice, and a timeout.
         assert!((960_000..1_400_000).contains(&slow.as_millis()), "{}", slow.as_millis());
         assert_eq!(clean_by(&of("")), Instant::ZERO + clean(&of("")) + Duration::from_millis(500));
+    }
+
+    #[test]
+    fn another_stack_has_longer_than_the_limit() {
+        let link = "rate_kbit_s = 1000, delay_us = 100000, queue = \"drop-tail\", queue_frames = 1";
+        let ours = scenario(link, FLOW, "run = { limit_s = 20 }\n");
+        let mut other = ours.clone();
+        other.hosts[0].stack = StackKind::Smoltcp;
+        let of = |scenario: &Scenario| done_by(scenario, &FaultPlan::new(), Instant::ZERO);
+        let seconds = |s: u64| Instant::ZERO + Duration::from_secs(s);
+        assert_eq!((of(&ours), of(&other)), (seconds(20), seconds(80)));
     }
 
     #[test]

@@ -140,6 +140,24 @@ pub(super) const CASES: &[Case] = &[
         },
     },
     Case {
+        id: "O4.tcp.ack-delay",
+        bad: |s| {
+            s.accept(10);
+            s.pass(peer(ACK, 1, 11, 100));
+            s.ms(501);
+            s.pass(host(ACK, 11, 101, 0));
+        },
+        good: |s| {
+            s.pass(peer(SYN, 0, 0, 0));
+            s.pass(host(SYN | ACK, 0, 1, 0));
+            // A probe is answered, which completes no handshake; and there is no room for what does.
+            s.pass(peer(ACK, 0, 1, 0));
+            s.pass(host(ACK, 1, 1, 0));
+            s.pass(peer(FIN | ACK, 1, 1, 0));
+            s.ms(900);
+        },
+    },
+    Case {
         // Nothing more happens on the connection: the end of the run tells.
         id: "O4.tcp.ack-delay",
         bad: |s| {
