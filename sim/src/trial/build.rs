@@ -5,7 +5,7 @@ use causeway_server::config::{ConfigError, Prefixed, RouteConfig};
 
 use super::excuse::program_excuses;
 use super::foreign;
-use super::host::{Counted, SharedModel, add_host};
+use super::host::{Counted, Ports, SharedModel, add_host};
 use super::ipc;
 use super::pardon::Pardons;
 use super::programs::{Closures, add_programs};
@@ -147,6 +147,16 @@ pub(super) fn build(
         });
         world.connect_ends(ends, link.names.clone(), link.physics, [&source; 2]);
     }
+    unplug(scenario, &nics);
+    world.add_spans(plan)?;
+    world.heal_at(scenario.rules.heal_at);
+    let roster = add_programs(&mut world, scenario, closures, program_excuses(scenario, plan))?;
+    world.add_tap(Box::new(roster.clone()));
+    Ok(Built { world, ledger, roster, model })
+}
+
+/// NICs that nothing is linked to.
+fn unplug(scenario: &Scenario, nics: &[Ports]) {
     for (host, ports) in nics.iter().enumerate() {
         for (nic, port) in ports.iter().enumerate() {
             let here = LinkEnd::Host(host, nic);
@@ -155,11 +165,6 @@ pub(super) fn build(
             }
         }
     }
-    world.add_spans(plan)?;
-    world.heal_at(scenario.rules.heal_at);
-    let roster = add_programs(&mut world, scenario, closures, program_excuses(scenario, plan))?;
-    world.add_tap(Box::new(roster.clone()));
-    Ok(Built { world, ledger, roster, model })
 }
 
 /// The switches and the routers, each with its ports in the order in which its links are connected.
