@@ -33,9 +33,6 @@ const INITIAL: u64 = 10;
 const GRACE: Duration = Duration::from_secs(10);
 /// A flow that went through faults has so many times what a clean one has.
 const PATIENCE: u64 = 4;
-/// And where it has an end on another stack, so many times the limit of the scenario: smoltcp has no congestion control, and fills a short ring
-/// again and again.
-const FOREIGN_PATIENCE: u64 = 4;
 /// What a program that calls anything waits before a call on average ([`crate::workload`] draws it).
 const CALL_PAUSE: Duration = Duration::from_millis(10);
 /// The window that is told by who scales to who does not.
@@ -259,9 +256,7 @@ fn misleads(scenario: &Scenario, plan: &FaultPlan) -> bool {
 
 /// Getter: when every flow is done where nothing goes wrong any more from `healed` on: at the latest when the scenario says.
 pub(super) fn done_by(scenario: &Scenario, plan: &FaultPlan, healed: Instant) -> Instant {
-    let foreign = scenario.hosts.iter().any(|host| host.stack != StackKind::Causeway);
-    let patience = if foreign { FOREIGN_PATIENCE } else { 1 };
-    let limit = healed + scenario.rules.limit.saturating_mul(patience);
+    let limit = healed + scenario.rules.limit;
     if cripples(scenario, plan) {
         return limit.max(healed.max(begun(scenario)) + crippled(scenario));
     }
@@ -362,17 +357,6 @@ mod tests {
         // 1.2 MB by 255 bytes, for each of which 2.4 ms go by twice, and a timeout.
         assert!((960_000..1_400_000).contains(&slow.as_millis()), "{}", slow.as_millis());
         assert_eq!(clean_by(&of("")), Instant::ZERO + clean(&of("")) + Duration::from_millis(500));
-    }
-
-    #[test]
-    fn another_stack_has_longer_than_the_limit() {
-        let link = "rate_kbit_s = 1000, delay_us = 100000, queue = \"drop-tail\", queue_frames = 1";
-        let ours = scenario(link, FLOW, "run = { limit_s = 20 }\n");
-        let mut other = ours.clone();
-        other.hosts[0].stack = StackKind::Smoltcp;
-        let of = |scenario: &Scenario| done_by(scenario, &FaultPlan::new(), Instant::ZERO);
-        let seconds = |s: u64| Instant::ZERO + Duration::from_secs(s);
-        assert_eq!((of(&ours), of(&other)), (seconds(20), seconds(80)));
     }
 
     #[test]
