@@ -10,7 +10,7 @@
 //! segments); `frames / queue` the round trips of a sender that a queue of so many frames lets through that many at a time, each ended by the
 //! least retransmission timeout, `rto`, which is the worst that congestion control may make of it; and `grace` what timers cost before a round trip is known, and delayed acknowledgements.
 //!
-//! Where only one end scales its windows, the limit of the scenario holds, or what 255 bytes a round trip and a timeout take, if that is more.
+//! Where only one end scales its windows, the limit of the scenario holds.
 //!
 //! After the last fault a flow waits for its next attempt first: a timer that doubled during faults that lasted so long is over within
 //! three times as long, or within its maximum. Where a daemon forgot the flows of its host, Machnet's ends give up on their peers first, each after
@@ -35,8 +35,6 @@ const GRACE: Duration = Duration::from_secs(10);
 const PATIENCE: u64 = 4;
 /// What a program that calls anything waits before a call on average ([`crate::workload`] draws it).
 const CALL_PAUSE: Duration = Duration::from_millis(10);
-/// The window that is told by who scales to who does not.
-const CRIPPLED: u64 = 255;
 /// So many losses in a row while nothing new is acknowledged are borne by who has no timestamps.
 const DOUBLED: u64 = 3;
 /// A host's ring, where frames wait for a cable.
@@ -213,19 +211,6 @@ fn is_unstamped(scenario: &Scenario, plan: &FaultPlan) -> bool {
     !scenario.hosts.iter().all(offers) || strips(TcpOption::Timestamps, scenario, plan)
 }
 
-/// Getter: how long streams take through windows of 255 bytes, of which each waits for the acknowledgement of the one before, and, as it is
-/// less than half of the greatest one, for the override timer of the sender (RFC 9293 3.8.6.2.1).
-fn crippled(scenario: &Scenario) -> Duration {
-    let streams = scenario.flows.iter().filter(|flow| flow.kind != FlowKind::Message);
-    let slow = streams.filter_map(|flow| {
-        let Load { rtt, rto, .. } = load(scenario, flow)?;
-        let times = if flow.kind == FlowKind::Stream { 1 } else { flow.count.max(1) };
-        let bytes = times * (flow.bytes + flow.reply_bytes);
-        Some((rtt.saturating_mul(2) + rto).saturating_mul(bytes / CRIPPLED))
-    });
-    slow.max().unwrap_or_default() + clean(scenario)
-}
-
 /// Getter: until what Machnet sends to a daemon that forgot the flow is given up.
 fn given_up(scenario: &Scenario, plan: &FaultPlan) -> Duration {
     let restarts = plan.spans().any(|(.., condition)| condition == Condition::DaemonRestart);
@@ -258,7 +243,7 @@ fn misleads(scenario: &Scenario, plan: &FaultPlan) -> bool {
 pub(super) fn done_by(scenario: &Scenario, plan: &FaultPlan, healed: Instant) -> Instant {
     let limit = healed + scenario.rules.limit;
     if cripples(scenario, plan) {
-        return limit.max(healed.max(begun(scenario)) + crippled(scenario));
+        return limit;
     }
     let misleads = misleads(scenario, plan);
     let healed = if misleads { healed + BELIEF } else { healed };
@@ -352,10 +337,6 @@ mod tests {
         assert_eq!(unscaled("", &plan), seconds(600), "a window is not scaled");
         let drawn = unscaled("fault = { strip_ppm = 1 }\n", &FaultPlan::new());
         assert_eq!(drawn, seconds(600));
-        let long = of("run = { limit_s = 20 }\n");
-        let slow = done_by(&long, &plan, Instant::ZERO).saturating_since(begun(&long));
-        // 1.2 MB by 255 bytes, for each of which 2.4 ms go by twice, and a timeout.
-        assert!((960_000..1_400_000).contains(&slow.as_millis()), "{}", slow.as_millis());
         assert_eq!(clean_by(&of("")), Instant::ZERO + clean(&of("")) + Duration::from_millis(500));
     }
 
