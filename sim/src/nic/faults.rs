@@ -93,3 +93,31 @@ impl WireFaults {
         if lies.0.roll().is_some() { lies.1 } else { truth }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn healed_dice_hit_no_more_and_what_they_hit_is_told() {
+        let mut faults = NicFaults::new(|_| Dice::drawn(1, 2, 1_000_000, 3));
+        fn all(faults: &mut NicFaults) -> [&mut Dice; 7] {
+            let NicFaults { short_burst, no_buffer, greedy_join, wire } = faults;
+            let WireFaults { sum_unknown, sum_bad, sum_good, odd_cut } = wire;
+            [short_burst, no_buffer, greedy_join, sum_unknown, sum_bad, sum_good, odd_cut]
+        }
+        assert!(all(&mut faults).map(Dice::roll).iter().all(Option::is_some));
+        faults.heal();
+        let hits = all(&mut faults).map(|dice| dice.roll().is_some());
+        assert_eq!(hits, [false, false, false, true, true, true, true], "the wire is its own");
+        faults.wire.heal();
+        assert!(all(&mut faults).map(Dice::roll).iter().all(Option::is_none));
+        let told = |decided: &[(Event, Counted)]| -> Vec<_> {
+            decided.iter().map(|(event, hits)| (*event, hits.len())).collect()
+        };
+        let [short, none, join] = [Event::ShortBurst, Event::NoBuffer, Event::GreedyJoin];
+        assert_eq!(told(&faults.decided()), [(short, 1), (none, 1), (join, 1)]);
+        let wire = [Event::SumUnknown, Event::SumBad, Event::SumGood, Event::OddCut];
+        assert_eq!(told(&faults.wire.decided()), wire.map(|event| (event, 2)));
+    }
+}

@@ -157,3 +157,54 @@ pub(super) fn stop_midway(channel: &mut AppChannel, memory: &OwnedFd, seed: u64)
         writer.publish();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Memory of a channel that was not used yet.
+    fn memory(places: &Places) -> OwnedFd {
+        let memory = rustix::fs::memfd_create("hostile", rustix::fs::MemfdFlags::CLOEXEC);
+        let memory = memory.expect("there is memory for a test");
+        rustix::fs::ftruncate(&memory, places.total).expect("it is its own");
+        memory
+    }
+
+    fn read(memory: &OwnedFd, at: u64, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        assert_eq!(pread(memory, &mut bytes, at).expect("it is there"), len);
+        bytes
+    }
+
+    #[test]
+    fn many_seeds_write_everywhere_and_forge_commands_that_mean_something() {
+        let small = Geometry::builder().streams_per_lane(8).table_slots(16).chunk_bytes(4096);
+        let small = small.ring_entries(64, 64).chunks(16, 16).message_bytes_max(16_384);
+        let geometry = small.build().expect("it has everything");
+        let places = geometry.places();
+        let Places { lane, streams, tables, chunks, total, .. } = places;
+        let areas = [(0, lane), (lane, places.commands), (streams, tables), (tables, chunks)];
+        let (mut reached, mut forged, mut decoded) = ([0; 5], 0, 0);
+        for seed in 0..400 {
+            let memory = memory(&places);
+            let mut writer = Writer::new(&geometry, &memory, seed);
+            writer.scribble();
+            for (area, (from, until)) in areas.into_iter().chain([(chunks, total)]).enumerate() {
+                let bytes = read(&memory, from, (until - from) as usize);
+                reached[area] += usize::from(bytes.iter().any(|byte| *byte != 0));
+            }
+            // A forged command lies where the tail was, and the tail is one further; nothing else sets it to one, but by a great chance.
+            let entry = read(&memory, places.commands, ENTRY_BYTES as usize);
+            if writer.word(lane) == 1 && entry.iter().any(|byte| *byte != 0) {
+                forged += 1;
+                let words = |at: usize| entry[8 * at..8 * at + 8].try_into().expect("8 bytes");
+                let entry = std::array::from_fn(|at| u64::from_le_bytes(words(at)));
+                decoded += usize::from(proto::decode_command(&entry).is_ok());
+            }
+        }
+        assert!(reached.iter().all(|times| *times >= 5), "{reached:?}");
+        // Three of sixteen places are commands; a quarter of those has a wrong bit.
+        assert!((40..=120).contains(&forged), "{forged} of 400");
+        assert!((forged / 2..forged).contains(&decoded), "{decoded} of {forged}");
+    }
+}

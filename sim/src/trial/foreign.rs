@@ -163,4 +163,21 @@ mod tests {
         assert_eq!(panic_signature(place), "O5.smoltcp.O13.smoltcp-0.14.0/src/wire/tcp.rs:5");
         assert_eq!(panic_signature("core/src/tcp/a.rs:5"), "O13.core/src/tcp/a.rs:5");
     }
+
+    #[test]
+    fn a_case_with_programs_is_not_run_again_with_causeway() {
+        let text = |program: &str| {
+            format!(
+                "host = [{{ name = \"a\", interface = [{{ name = \"eth0\", addresses = [\"10.0.0.1/24\"] }}] }},\n\
+                 {{ name = \"b\", stack = \"smoltcp\", interface = [{{ name = \"eth0\", addresses = [\"10.0.0.2/24\"] }}] }}]\n\
+                 link = [{{ between = [\"a\", \"b\"] }}]\n{program}"
+            )
+        };
+        let parse = |program: &str| Scenario::parse("case", &text(program)).expect("it is one");
+        let (stack, other) = replaced(&parse("")).expect("b is another stack");
+        assert_eq!(stack, "smoltcp");
+        assert!(other.hosts.iter().all(|host| host.stack == StackKind::Causeway));
+        let program = "program = [{ host = \"a\", name = \"p\", kind = \"closure\" }]\n";
+        assert!(replaced(&parse(program)).is_none());
+    }
 }

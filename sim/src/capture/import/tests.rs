@@ -99,7 +99,8 @@ fn hosts_link_and_flows_are_described_as_they_were() {
     assert!((950..=960).contains(&later.as_millis()), "{made}");
     let physics = scenario.links[0].physics[0];
     assert!((19_000_000..=21_000_000).contains(&physics.rate_bps), "{made}");
-    assert!((2_900..=3_100).contains(&physics.delay.as_micros()), "{made}");
+    // Without the 34 us that the least frame takes at this rate.
+    assert!((2_980..=3_020).contains(&physics.delay.as_micros()), "{made}");
     assert_eq!((made.found["mss-clamp"], made.executed["mss-clamp"]), (2, 2), "{made}");
     let clamp = |line: &str| line.starts_with("mss-clamp a->b 0s..") && line.ends_with(" 1000");
     assert!(made.case.to_string().lines().any(clamp), "{}", made.case);
