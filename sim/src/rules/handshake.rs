@@ -193,14 +193,16 @@ impl End {
         if let Some(candidate) = self.irs.and_then(|irs| self.candidate(irs)) {
             // A host that writes nothing down answers each SYN as that one asks (RFC 4987 3.6).
             let asks = *candidate;
+            // Such a host knows window scale and SACK by what comes back in the timestamp only, and offers neither without one.
+            let stampless = asks.timestamps == Tri::Maybe;
             let either = |asked, now: &mut bool, before: &mut bool| {
-                if asked == Tri::Maybe {
+                if asked == Tri::Maybe || stampless {
                     (*now, *before) = (*now || *before, *now || *before);
                 }
             };
             either(asks.sack, &mut now.sack, &mut before.sack);
             either(asks.timestamps, &mut now.timestamps, &mut before.timestamps);
-            if asks.scaled == Tri::Maybe {
+            if asks.scaled == Tri::Maybe || stampless {
                 let scale = before.scale.or(now.scale);
                 (now.scale, before.scale) = (scale, scale);
             }

@@ -25,6 +25,8 @@ const PORT_FIRST: u16 = 49_152;
 const KEEPALIVE: smoltcp::time::Duration = smoltcp::time::Duration::from_secs(1);
 /// A connection whose program is over is aborted when nothing came of its end for so long.
 const LINGER: Duration = Duration::from_secs(120);
+/// Its reset, which smoltcp keeps until it has a way to where it goes, is waited for so long.
+const RESET: Duration = Duration::from_secs(3);
 /// What a host without path MTU discovery sends beyond its own link (RFC 1122 3.3.3): smoltcp has none, and forbids fragments.
 const MTU_BEYOND: u16 = 576;
 /// The programs have their turn so often in an iteration.
@@ -156,13 +158,14 @@ impl SmolHost {
             let socket = sockets.get_mut::<Socket<'_>>(handle);
             let (is_client, was_open) = (slot.calls.is_some(), &mut slot.was_open);
             worked |= slot.talk.poll(now, &mut Conn { socket, is_client, was_open });
-            let lingered = ended_at.is_some_and(|at| now >= at + LINGER);
-            if lingered && socket.state() != State::Closed {
+            let since = |pause| ended_at.is_some_and(|at| now >= at + pause);
+            if since(LINGER) && socket.state() != State::Closed {
                 socket.abort();
                 worked = true;
             }
-            // One that was aborted still has its reset to send.
-            let closed = socket.state() == State::Closed && socket.remote_endpoint().is_none();
+            // One that was aborted still has its reset to send, which has no way to whoever called from a damaged address.
+            let told = socket.remote_endpoint().is_none() || since(LINGER + RESET);
+            let closed = socket.state() == State::Closed && told;
             if slot.talk.over && closed {
                 sockets.remove(handle);
                 slot.socket = None;

@@ -56,6 +56,11 @@ pub(super) const CASES: &[Case] = &[
             s.ms(1_000);
             s.pass(peer(SYN, 0, 0, 0).options(&OPTIONS));
             s.pass(host(SYN | ACK, 0, 1, 0).options(&OPTIONS));
+            // Without a timestamp a cookie has no room for the other two.
+            s.ms(2_000);
+            s.stamped = false;
+            s.pass(peer(SYN, 0, 0, 0).options(&OPTIONS));
+            s.pass(host(SYN | ACK, 0, 1, 0));
         },
     },
     Case {
