@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod attach;
+mod bench;
 mod demo;
 mod exports;
 mod logging;
@@ -36,6 +37,7 @@ enum Command {
     Sim(sim::Args),
     Ping(ping::Args),
     Nc(nc::Args),
+    Bench(bench::Args),
     /// Print the versions of the binary and of the channel, for bug reports
     #[command(after_help = "Example:\n  causeway version")]
     Version,
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         Some(Command::Sim(args)) => sim::run(&args),
         Some(Command::Ping(args)) => ping::run(&args),
         Some(Command::Nc(args)) => nc::run(&args),
+        Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Version) => version::run(),
         None => return help(),
     };
@@ -62,12 +65,16 @@ fn main() -> ExitCode {
     }
 }
 
-/// Ends the process as clap does for what its own rules cannot say, with the usage of the command called `name`.
+/// Ends the process as clap does for what its own rules cannot say, with the usage of the command called `name`: its words, as `a` or
+/// `a b`.
 fn usage(name: &str, problem: &str) -> ! {
     let mut cli = Cli::command();
     // Only a built command knows what stands in front of it.
     cli.build();
-    let command = cli.find_subcommand_mut(name).expect("commands name themselves");
+    let mut command = &mut cli;
+    for word in name.split(' ') {
+        command = command.find_subcommand_mut(word).expect("commands name themselves");
+    }
     command.error(clap::error::ErrorKind::ValueValidation, problem).exit()
 }
 
