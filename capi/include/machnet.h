@@ -33,6 +33,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/uio.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -51,6 +52,14 @@ typedef struct MachnetFlow {
 
 /* The number of a message: unique among those sent on a channel, for the life of the channel. */
 typedef uint64_t MachnetMsgId_t;
+
+/* One message of a batch, see machnet_send_batch() and machnet_recv_batch(). */
+typedef struct MachnetMsg {
+  MachnetFlow_t flow;    /* the flow that it goes to or came on */
+  void *buf;             /* its bytes, or room for them */
+  size_t len;            /* its length in bytes; before machnet_recv_batch() the room */
+  MachnetMsgId_t msg_id; /* its number; set by machnet_send_batch() */
+} MachnetMsg_t;
 
 /* Figures of a flow, see machnet_flow_stats(). Later versions add members at the end only. */
 typedef struct MachnetFlowStats {
@@ -97,11 +106,23 @@ int machnet_detach(MachnetChannelCtx_t *ctx);
 
 /*
  * Chooses what calls on a channel do when they would have to wait: wait (false, the state after attach), or
- * return -1 with EAGAIN at once (true). Concerns machnet_send(), machnet_recv() and machnet_peek_size().
+ * return -1 with EAGAIN at once (true). Concerns all functions that send, receive, peek, reserve or borrow.
  *
  * Returns 0, or -1 on failure (EINVAL).
  */
 int machnet_set_nonblocking(MachnetChannelCtx_t *ctx, bool nonblocking);
+
+/*
+ * A descriptor for poll(), select() or epoll, for programs with an event loop. It is readable when
+ * machnet_recv() has something to tell, and when a call that failed with EAGAIN may succeed: try again what is
+ * wanted. It belongs to the library: do not read from it or close it; it closes with the channel. From the first call on
+ * every other call on the channel costs some system calls more. Threads that wait in a call on
+ * the same channel take what the descriptor would have told.
+ *
+ * Returns the descriptor, the same each time, or -1 on failure (EINVAL; EMFILE, ENFILE: no descriptor is left;
+ * ENOTSUP: inside the simulator's own process).
+ */
+int machnet_fd(MachnetChannelCtx_t *ctx);
 
 /* ---- Connection management ---------------------------------------------------------------------- */
 
@@ -209,6 +230,103 @@ int machnet_recv(MachnetChannelCtx_t *ctx, void *buf, size_t buf_size, MachnetFl
  * Returns the length in bytes, at least 1, or -1 on failure, as machnet_recv() does.
  */
 int machnet_peek_size(MachnetChannelCtx_t *ctx, MachnetFlow_t *flow);
+
+/* ---- Several pieces, several messages ----------------------------------------------------------- */
+
+/*
+ * Sends a message that lies in pieces: their bytes, one behind the other. As machnet_send() in all else.
+ *
+ *   pieces  the pieces (struct iovec of <sys/uio.h>); any of them may be empty, all together not
+ *   count   how many, 1 to 1024
+ *
+ * Returns 0, or -1 on failure, as machnet_send() does.
+ */
+int machnet_sendv(MachnetChannelCtx_t *ctx, MachnetFlow_t flow, const struct iovec *pieces,
+                  size_t count, MachnetMsgId_t *msg_id);
+
+/*
+ * Receives a message into pieces, each filled before the next one; they must not overlap. As machnet_recv() in all else.
+ *
+ * Returns the length of the message in bytes, or -1 on failure, as machnet_recv() does.
+ */
+int machnet_recvv(MachnetChannelCtx_t *ctx, const struct iovec *pieces, size_t count,
+                  MachnetFlow_t *flow);
+
+/*
+ * Sends messages in their order, each as machnet_send() does. Their msg_id is set.
+ *
+ *   msgs   the messages
+ *   count  how many, 1 to 65536
+ *
+ * Returns how many were sent: fewer than count when the channel is non-blocking and has no room for more, or when the next one
+ * cannot be sent; sending that one again tells why. Returns -1 when the first was not sent, as machnet_send() does.
+ */
+int machnet_send_batch(MachnetChannelCtx_t *ctx, MachnetMsg_t *msgs, size_t count);
+
+/*
+ * Receives messages: waits for the first like machnet_recv(), and takes what is there beside it.
+ *
+ *   msgs   room for messages: buf and len of each; flow and len are set
+ *   count  how many, 1 to 65536
+ *
+ * Returns how many were received, or -1 on failure, as machnet_recv() does; the flow that a failure is about is in the first one.
+ */
+int machnet_recv_batch(MachnetChannelCtx_t *ctx, MachnetMsg_t *msgs, size_t count);
+
+/* ---- Without copies ----------------------------------------------------------------------------- */
+
+/*
+ * Room for a message in the channel's own memory: write the message there, then call machnet_commit().
+ * Until then nothing else can be sent on the flow (EBUSY). Waits for room like machnet_send().
+ *
+ *   len     most bytes that the message will have, at least 1
+ *   pieces  receives where the room lies, in the order of the message; together they have len bytes
+ *   count   pieces that there is space for. Mostly one will do; len / 4096 + 2 always does
+ *
+ * Returns the number of pieces, or -1 on failure:
+ *   ERANGE   there are more pieces than count; nothing is reserved
+ *   EBUSY    something is reserved on the flow already
+ *   EINVAL, EMSGSIZE, EBADF, EAGAIN, ECONNRESET, ETIMEDOUT   as machnet_send()
+ */
+int machnet_reserve(MachnetChannelCtx_t *ctx, MachnetFlow_t flow, size_t len, struct iovec *pieces,
+                    size_t count);
+
+/*
+ * Sends the first len bytes of what machnet_reserve() gave, as one message. With len 0 nothing is sent and the room is
+ * given up. Never waits. The pieces are no longer the caller's, whatever is returned.
+ *
+ * Returns 0, or -1 on failure:
+ *   EINVAL   nothing, or less than len, is reserved on the flow
+ *   EBADF    no such flow on this channel
+ *   ECONNRESET, ETIMEDOUT   the flow has come to its end
+ */
+int machnet_commit(MachnetChannelCtx_t *ctx, MachnetFlow_t flow, size_t len, MachnetMsgId_t *msg_id);
+
+/*
+ * Receives a message where it lies, as machnet_recv() without the copy.
+ *
+ *   pieces  receives where the message lies; its length is that of all pieces together
+ *   count   pieces that there is space for; machnet_peek_size() / 4096 + 2 always does
+ *   flow    receives the flow that the message came on; may be NULL
+ *
+ * The pieces are the caller's to read until machnet_release(), machnet_flow_close() or machnet_detach(). The peer can send the
+ * less on this flow the more is borrowed. The bytes are shared with the daemon: a program that does not trust it
+ * copies what it checks.
+ *
+ * Returns the number of pieces, or -1 on failure:
+ *   ERANGE   the message lies in more pieces than count; it stays queued
+ *   EAGAIN, ECONNRESET, ETIMEDOUT   as machnet_recv()
+ */
+int machnet_borrow(MachnetChannelCtx_t *ctx, struct iovec *pieces, size_t count, MachnetFlow_t *flow);
+
+/*
+ * Gives a borrowed message back. Messages may be given back in any order.
+ *
+ *   first  where its first piece begins: pieces[0].iov_base
+ *
+ * Returns 0, or -1 on failure (EINVAL: no message that is borrowed begins there).
+ */
+int machnet_release(MachnetChannelCtx_t *ctx, const void *first);
 
 /* ---- Errors ------------------------------------------------------------------------------------- */
 

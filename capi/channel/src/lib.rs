@@ -56,7 +56,7 @@ mod mapping;
 pub mod proto;
 
 #[cfg(not(loom))]
-pub use app::{AppChannel, ChannelFault, Room};
+pub use app::{AppChannel, ChannelFault, Piece, Room};
 #[cfg(not(loom))]
 pub use daemon::{DaemonChannel, DaemonLane, LaneHolds, LaneStream, Owner, Poison};
 #[cfg(not(loom))]

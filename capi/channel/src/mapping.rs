@@ -161,6 +161,11 @@ impl Mapping {
         unsafe { self.base.as_ptr().add(at) }
     }
 
+    /// Getter: the address of `len` bytes at `offset`, for those who are told it to write and read there.
+    pub(crate) fn address(&self, offset: u64, len: usize) -> *mut u8 {
+        self.span(offset, len)
+    }
+
     pub(crate) fn u32_at(&self, offset: u64) -> &AtomicU32 {
         let at = self.span(offset, 4).cast::<AtomicU32>();
         assert!(at.is_aligned(), "words of the layout are aligned");

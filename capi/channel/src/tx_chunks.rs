@@ -65,6 +65,18 @@ impl TxChunks {
         }
     }
 
+    /// Command: gives the chunks to `free` that hold nothing below `staged`, the next byte to be staged.
+    pub(crate) fn trim(&mut self, staged: u64, chunk_bytes: u64, free: &mut Vec<u32>) {
+        while let Some(chunk) = self.chunks.back() {
+            let last = self.first + self.chunks.len() as u64 - 1;
+            if last * chunk_bytes < staged {
+                break;
+            }
+            free.push(*chunk);
+            self.chunks.pop_back();
+        }
+    }
+
     /// Command: gives them all to `free`.
     pub(crate) fn free_all(self, free: &mut Vec<u32>) {
         free.extend(self.chunks);

@@ -197,6 +197,43 @@ pub enum SendError {
     /// The flow is at its end.
     #[error("the flow is at its end: {}", words::end(.0))]
     Ended(EndReason),
+    /// Room was reserved on the flow and is neither sent nor given up.
+    #[error("room is reserved on the flow: send it or give it up first")]
+    Reserved,
+    /// Nothing, or less, was reserved on the flow.
+    #[error("so much was not reserved on the flow")]
+    NotReserved,
+    /// The room lies in more pieces than the caller takes. Nothing is reserved.
+    #[error("the room lies in {needed} pieces, more than there is space for")]
+    TooManyPieces {
+        /// How many.
+        needed: usize,
+    },
+    /// The call itself failed.
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+/// Why there is no descriptor to poll.
+#[derive(Debug, thiserror::Error)]
+pub enum FdError {
+    /// The environment has no descriptors.
+    #[error("there is no descriptor here: nothing to poll inside the simulator's own process")]
+    Unsupported,
+    /// The operating system refused one.
+    #[error("the system refuses a descriptor: {0}")]
+    Os(std::io::Error),
+    /// The call itself failed.
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+/// Why a borrowed message was not given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReleaseError {
+    /// No message of this channel begins there that is borrowed.
+    #[error("no borrowed message begins there")]
+    NotBorrowed,
     /// The call itself failed.
     #[error(transparent)]
     Call(#[from] CallError),
@@ -210,6 +247,14 @@ pub enum RecvError {
     TooSmall {
         /// Its length in bytes.
         len: u32,
+        /// Its flow.
+        flow: Flow,
+    },
+    /// The next message lies in more pieces than the caller takes. It stays queued.
+    #[error("the message lies in {needed} pieces, more than there is space for")]
+    TooManyPieces {
+        /// How many.
+        needed: usize,
         /// Its flow.
         flow: Flow,
     },

@@ -8,6 +8,7 @@ use causeway_core::error::EndReason;
 use causeway_core::port::{Completion, Op, SocketId, StreamId, Transport};
 
 use crate::error::CallError;
+use crate::in_place::Taken;
 use crate::ping::Pong;
 use crate::state::{Answer, Arrival, Arrived, Asked, Inbox, Listener, Socket, State};
 
@@ -194,6 +195,7 @@ impl State {
             ended: None,
             last_info: None,
             unreleased: VecDeque::new(),
+            taken: Taken::default(),
         };
         self.sockets.insert(id, socket);
         Ok(())

@@ -26,9 +26,11 @@ mod channel;
 mod env;
 mod error;
 mod events;
+mod in_place;
 mod message;
 mod os;
 mod ping;
+mod polled;
 mod sleep;
 mod state;
 mod tcp;
@@ -36,7 +38,7 @@ mod udp;
 pub mod words;
 
 pub use causeway_channel::handshake::Refusal;
-pub use causeway_channel::{BellWait, Grant};
+pub use causeway_channel::{BellWait, Grant, Piece};
 pub use causeway_core::error::{CommandError, EndReason};
 pub use causeway_core::port::{SocketInfo, SocketOption};
 pub use causeway_core::tcp::congestion::Algorithm;
@@ -47,9 +49,10 @@ pub use env::{
     with_thread_env,
 };
 pub use error::{
-    AttachError, BindError, CallError, ConnectError, DatagramError, InfoError, ListenError,
-    OptionError, PingError, ReadError, RecvError, SendError, WriteError,
+    AttachError, BindError, CallError, ConnectError, DatagramError, FdError, InfoError,
+    ListenError, OptionError, PingError, ReadError, RecvError, ReleaseError, SendError, WriteError,
 };
+pub use in_place::Borrowed;
 pub use message::{Flow, MsgId};
 pub use os::{DEFAULT_SOCKET, OsEnv, SOCKET_VARIABLE};
 pub use ping::Pong;

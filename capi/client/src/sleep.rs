@@ -65,9 +65,11 @@ impl Inner {
         let mut state = self.shared.lock();
         state.check()?;
         self.probe(&mut state);
+        self.take_rings(&mut state);
         self.shared.pump(&mut state)?;
         let result = f(&mut state);
         state.flush()?;
+        self.settle(&mut state)?;
         result
     }
 
@@ -91,12 +93,16 @@ impl Inner {
         let mut state = self.shared.lock();
         state.check()?;
         self.probe(&mut state);
+        self.take_rings(&mut state);
         let spin_end = self.spin_end(wait);
         loop {
             self.shared.pump(&mut state)?;
             state.want_pool = false;
             let outcome = ready(&mut state);
             state.flush()?;
+            if !matches!(outcome, Ok(None)) || wait == Wait::Never {
+                self.settle(&mut state)?;
+            }
             if let Some(value) = outcome? {
                 return Ok(value);
             }

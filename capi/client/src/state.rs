@@ -10,7 +10,9 @@ use causeway_core::port::{Op, SocketId, SocketInfo, SocketOption, Transport};
 use causeway_core::time::Instant;
 
 use crate::error::CallError;
+use crate::in_place::Taken;
 use crate::ping::Pong;
+use crate::polled::Polled;
 
 /// What a command that was sent waits for.
 #[derive(Debug)]
@@ -62,6 +64,7 @@ pub(crate) struct Socket {
     pub(crate) last_info: Option<Box<SocketInfo>>,
     /// Where each message ends that the daemon has not released.
     pub(crate) unreleased: VecDeque<u64>,
+    pub(crate) taken: Taken,
 }
 
 /// A listener on one lane.
@@ -107,10 +110,14 @@ pub(crate) struct State {
     pub(crate) probed_at: Instant,
     /// A call waits for TX chunks.
     pub(crate) want_pool: bool,
+    /// The application has a descriptor to poll.
+    pub(crate) polled: Option<Polled>,
     pub(crate) requests: BTreeMap<u64, Request>,
     pub(crate) sockets: BTreeMap<SocketId, Socket>,
     pub(crate) listeners: BTreeMap<SocketId, Listener>,
     pub(crate) arrivals: VecDeque<Arrival>,
+    /// Messages that are read where they lie: where each begins in memory, and its flow.
+    pub(crate) borrowed: BTreeMap<usize, SocketId>,
     /// Of UDP sockets.
     pub(crate) inboxes: BTreeMap<SocketId, Inbox>,
     next_tag: u64,
@@ -128,10 +135,12 @@ impl State {
             daemon_gone: false,
             probed_at: Instant::ZERO,
             want_pool: false,
+            polled: None,
             requests: BTreeMap::new(),
             sockets: BTreeMap::new(),
             listeners: BTreeMap::new(),
             arrivals: VecDeque::new(),
+            borrowed: BTreeMap::new(),
             inboxes: BTreeMap::new(),
             next_tag: 1,
             next_message: 1,
@@ -232,7 +241,12 @@ impl State {
     pub(crate) fn release(&mut self, id: SocketId) -> Result<(), ChannelFault> {
         self.inboxes.remove(&id);
         match self.sockets.remove(&id) {
-            Some(socket) => self.channel.stream_release(socket.slot),
+            Some(socket) => {
+                for first in socket.taken.borrowed() {
+                    self.borrowed.remove(&first);
+                }
+                self.channel.stream_release(socket.slot)
+            }
             None => Ok(()),
         }
     }

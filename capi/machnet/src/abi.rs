@@ -10,6 +10,11 @@ use crate::hosts::{self, Context};
 use crate::registry::MachnetChannelCtx;
 use crate::{args, guard};
 
+pub use crate::in_place::{machnet_borrow, machnet_commit, machnet_release, machnet_reserve};
+pub use crate::vector::{
+    MachnetMsg, machnet_recv_batch, machnet_recvv, machnet_send_batch, machnet_sendv,
+};
+
 /// `MachnetFlow_t`: the client's handle plus one, so that an all-zero one is no flow.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +113,12 @@ pub extern "C" fn machnet_set_nonblocking(ctx: *mut MachnetChannelCtx, nonblocki
             Ok(0)
         })
     })
+}
+
+/// A descriptor to poll.
+#[unsafe(no_mangle)]
+pub extern "C" fn machnet_fd(ctx: *mut MachnetChannelCtx) -> c_int {
+    guard::status(|| hosts::with(ctx, |context| Ok(context.channel.fd()?)))
 }
 
 /// Accepts flows on an address.
@@ -279,14 +290,17 @@ pub extern "C" fn machnet_strerror(error: c_int) -> *const c_char {
 ///
 /// # Safety
 /// `flow` is null or points to a `MachnetFlow_t`.
-unsafe fn received_on(
+pub(crate) unsafe fn received_on(
     outcome: Result<(usize, Flow), RecvError>,
     flow: *mut MachnetFlow,
 ) -> Result<c_int, Errno> {
     let concerned = match &outcome {
-        Ok((_, flow)) | Err(RecvError::TooSmall { flow, .. } | RecvError::Ended { flow, .. }) => {
-            Some(*flow)
-        }
+        Ok((_, flow))
+        | Err(
+            RecvError::TooSmall { flow, .. }
+            | RecvError::TooManyPieces { flow, .. }
+            | RecvError::Ended { flow, .. },
+        ) => Some(*flow),
         Err(RecvError::Call(_)) => None,
     };
     if let Some(concerned) = concerned {

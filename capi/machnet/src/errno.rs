@@ -4,8 +4,8 @@ use std::ffi::{CStr, c_int};
 use std::io;
 
 use causeway_client::{
-    AttachError, CallError, CommandError, ConnectError, EndReason, ListenError, RecvError, Refusal,
-    SendError,
+    AttachError, CallError, CommandError, ConnectError, EndReason, FdError, ListenError, RecvError,
+    Refusal, ReleaseError, SendError,
 };
 
 /// A value of errno.
@@ -127,7 +127,29 @@ impl From<SendError> for Errno {
             SendError::TooLong { .. } => Self(libc::EMSGSIZE),
             SendError::UnknownFlow => Self::BAD_FLOW,
             SendError::Ended(reason) => flow_ended(reason),
+            SendError::Reserved => Self(libc::EBUSY),
+            SendError::NotReserved => Self::INVALID,
+            SendError::TooManyPieces { .. } => Self(libc::ERANGE),
             SendError::Call(error) => error.into(),
+        }
+    }
+}
+
+impl From<FdError> for Errno {
+    fn from(error: FdError) -> Self {
+        match error {
+            FdError::Unsupported => Self(libc::ENOTSUP),
+            FdError::Os(error) => error.into(),
+            FdError::Call(error) => error.into(),
+        }
+    }
+}
+
+impl From<ReleaseError> for Errno {
+    fn from(error: ReleaseError) -> Self {
+        match error {
+            ReleaseError::NotBorrowed => Self::INVALID,
+            ReleaseError::Call(error) => error.into(),
         }
     }
 }
@@ -136,6 +158,7 @@ impl From<RecvError> for Errno {
     fn from(error: RecvError) -> Self {
         match error {
             RecvError::TooSmall { .. } => Self(libc::EMSGSIZE),
+            RecvError::TooManyPieces { .. } => Self(libc::ERANGE),
             RecvError::Ended { reason, .. } => flow_ended(reason),
             RecvError::Call(error) => error.into(),
         }

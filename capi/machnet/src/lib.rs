@@ -3,6 +3,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`abi`] | the functions of the header |
+//! | `vector`, `in_place` | those of them that take several pieces or messages, or copy nothing |
 //! | `args` | C arguments to Rust values |
 //! | `hosts`, `registry` | the live contexts, under names that cannot be mistaken for addresses |
 //! | `guard` | no panic crosses into C |
@@ -17,7 +18,9 @@ mod args;
 mod errno;
 mod guard;
 mod hosts;
+mod in_place;
 mod registry;
+mod vector;
 
 pub use hosts::release_env;
 pub use registry::MachnetChannelCtx;

@@ -11,8 +11,10 @@ pub fn keep() {
         ($($function:ident)*) => { $(black_box(abi::$function as *const ());)* };
     }
     keep! {
-        machnet_attach machnet_connect machnet_detach machnet_flow_close machnet_flow_stats
-        machnet_init machnet_listen machnet_peek_size machnet_recv machnet_send
+        machnet_attach machnet_borrow machnet_commit machnet_connect machnet_detach
+        machnet_fd machnet_flow_close machnet_flow_stats machnet_init machnet_listen
+        machnet_peek_size machnet_recv machnet_recv_batch machnet_recvv machnet_release
+        machnet_reserve machnet_send machnet_send_batch machnet_sendv
         machnet_set_nonblocking machnet_strerror
     }
 }

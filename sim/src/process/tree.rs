@@ -453,6 +453,15 @@ fn costs() -> [u64; API_CALLS] {
         ApiCall::Recv,
         ApiCall::Recv,
         ApiCall::Info,
+        ApiCall::Send(0),
+        ApiCall::Recv,
+        ApiCall::Send(0),
+        ApiCall::Recv,
+        ApiCall::Send(0),
+        ApiCall::Send(0),
+        ApiCall::Recv,
+        ApiCall::Close,
+        ApiCall::Info,
     ];
     calls.map(|call| name_and_cost(call).1.as_nanos())
 }

@@ -10,8 +10,8 @@ use crate::threads;
 use crate::wire::API_FIRST;
 use crate::world::process;
 
-/// `machnet_send` costs its copy too.
-const SEND: usize = 7;
+/// `machnet_send`, `machnet_sendv` and `machnet_send_batch` cost their copies too.
+const SENDS: [usize; 3] = [7, 11, 13];
 
 /// The library's own function.
 struct Real {
@@ -42,12 +42,31 @@ fn enter(index: usize, bytes: usize) {
     if process().pid == 0 || process().vfork_child.is_some() {
         return;
     }
-    let copy = if index == SEND { bytes as u64 / process().copy_bytes_per_nano } else { 0 };
+    let copies = SENDS.contains(&index);
+    let copy = if copies { bytes as u64 / process().copy_bytes_per_nano } else { 0 };
     let cost = process().costs[index] + copy;
     process().call = API_FIRST + index as u32;
     if !threads::charge_alone(cost) {
         signals::masked(|| threads::charge(cost));
     }
+}
+
+/// `struct iovec` and `MachnetMsg_t`: words of each, and which of them is a length.
+const PIECE: (usize, usize) = (2, 1);
+const MESSAGE: (usize, usize) = (4, 2);
+
+/// The bytes of `count` pieces or messages that lie at `first`: none where the library will refuse them.
+fn lengths(first: usize, count: usize, (words, length): (usize, usize)) -> usize {
+    let first: *const usize = core::ptr::with_exposed_provenance(first);
+    if first.is_null() || !first.is_aligned() || count > 65_536 {
+        return 0;
+    }
+    let mut sum = 0_usize;
+    for index in 0..count {
+        // SAFETY: the program says that so many lie there, and the library reads them next; they are aligned.
+        sum = sum.saturating_add(unsafe { first.add(index * words + length).read() });
+    }
+    sum
 }
 
 /// The C library's function: eight bytes without waiting would pass the filter (see there).
@@ -108,4 +127,13 @@ interpose! {
     8 machnet_recv(ctx, bytes, size, flow) bytes 0;
     9 machnet_peek_size(ctx, flow) bytes 0;
     10 machnet_init() bytes 0;
+    11 machnet_sendv(ctx, flow, pieces, count, id) bytes lengths(pieces, count, PIECE);
+    12 machnet_recvv(ctx, pieces, count, flow) bytes 0;
+    13 machnet_send_batch(ctx, msgs, count) bytes lengths(msgs, count, MESSAGE);
+    14 machnet_recv_batch(ctx, msgs, count) bytes 0;
+    15 machnet_reserve(ctx, flow, len, pieces, count) bytes 0;
+    16 machnet_commit(ctx, flow, len, id) bytes 0;
+    17 machnet_borrow(ctx, pieces, count, flow) bytes 0;
+    18 machnet_release(ctx, first) bytes 0;
+    19 machnet_fd(ctx) bytes 0;
 }

@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -134,6 +135,17 @@ static void foreign_contexts(void) {
     FAILS(machnet_peek_size(wrong[i], &flow), EINVAL);
     FAILS(machnet_flow_close(wrong[i], flow), EINVAL);
     FAILS(machnet_set_nonblocking(wrong[i], true), EINVAL);
+    struct iovec piece = {buf, sizeof(buf)};
+    MachnetMsg_t msg = {flow, buf, sizeof(buf), 0};
+    FAILS(machnet_sendv(wrong[i], flow, &piece, 1, NULL), EINVAL);
+    FAILS(machnet_recvv(wrong[i], &piece, 1, NULL), EINVAL);
+    FAILS(machnet_send_batch(wrong[i], &msg, 1), EINVAL);
+    FAILS(machnet_recv_batch(wrong[i], &msg, 1), EINVAL);
+    FAILS(machnet_reserve(wrong[i], flow, 1, &piece, 1), EINVAL);
+    FAILS(machnet_commit(wrong[i], flow, 1, NULL), EINVAL);
+    FAILS(machnet_borrow(wrong[i], &piece, 1, NULL), EINVAL);
+    FAILS(machnet_release(wrong[i], buf), EINVAL);
+    FAILS(machnet_fd(wrong[i]), EINVAL);
     FAILS(machnet_detach(wrong[i]), EINVAL);
   }
 }
@@ -497,6 +509,256 @@ static void error_texts(void) {
 
 #define CASE(name) {#name, name}
 
+/* ---- several pieces, several messages, no copies ---- */
+
+static void pieces_of_a_message(void) {
+  MachnetChannelCtx_t *server = attached(), *client = attached();
+  MachnetFlow_t flow = connected(server, client), from = {0};
+  static unsigned char whole[70000], got[70000];
+  fill(whole, sizeof(whole), 7);
+  struct iovec out[40], in[40];
+  MachnetMsgId_t id = 0;
+  for (unsigned count = 1; count <= 40; count += 13) {
+    size_t step = sizeof(whole) / count;
+    for (unsigned i = 0; i < count; i++) {
+      size_t len = i + 1 == count ? sizeof(whole) - i * step : step;
+      out[i] = (struct iovec){whole + i * step, len};
+      in[i] = (struct iovec){got + i * step, len};
+    }
+    memset(got, 0, sizeof(got));
+    HOLDS(machnet_sendv(client, flow, out, count, &id) == 0);
+    HOLDS(id != 0);
+    HOLDS(machnet_recvv(server, in, count, &from) == (int)sizeof(whole));
+    HOLDS(memcmp(got, whole, sizeof(whole)) == 0);
+  }
+  struct iovec some[3] = {{whole, 5}, {NULL, 0}, {whole + 5, 2}};
+  HOLDS(machnet_sendv(client, flow, some, 3, NULL) == 0);
+  struct iovec few[2] = {{got, 4}, {got + 100, 2}};
+  FAILS(machnet_recvv(server, few, 2, &from), EMSGSIZE);
+  few[1].iov_len = 50;
+  memset(got, 0, sizeof(got));
+  HOLDS(machnet_recvv(server, few, 2, &from) == 7);
+  HOLDS(memcmp(got, whole, 4) == 0 && memcmp(got + 100, whole + 4, 3) == 0 && got[103] == 0);
+  struct iovec nothing[2] = {{whole, 0}, {NULL, 0}}, wrong[1] = {{NULL, 5}};
+  FAILS(machnet_sendv(client, flow, nothing, 2, NULL), EINVAL);
+  FAILS(machnet_sendv(client, flow, wrong, 1, NULL), EINVAL);
+  FAILS(machnet_sendv(client, flow, NULL, 1, NULL), EINVAL);
+  FAILS(machnet_sendv(client, flow, some, 0, NULL), EINVAL);
+  FAILS(machnet_sendv(client, flow, some, 1025, NULL), EINVAL);
+  FAILS(machnet_recvv(server, wrong, 1, NULL), EINVAL);
+  FAILS(machnet_recvv(server, NULL, 1, NULL), EINVAL);
+}
+
+static void batches(void) {
+  MachnetChannelCtx_t *server = attached(), *client = attached();
+  MachnetFlow_t flow = connected(server, client), none = {0};
+  enum { COUNT = 100 };
+  static unsigned char bytes[COUNT][64], room[COUNT][64];
+  MachnetMsg_t out[COUNT], in[COUNT];
+  for (unsigned i = 0; i < COUNT; i++) {
+    fill(bytes[i], sizeof(bytes[i]), i);
+    out[i] = (MachnetMsg_t){flow, bytes[i], 1 + i % 64, 0};
+  }
+  HOLDS(machnet_send_batch(client, out, COUNT) == COUNT);
+  for (unsigned i = 1; i < COUNT; i++) HOLDS(out[i].msg_id == out[i - 1].msg_id + 1);
+  unsigned done = 0;
+  while (done < COUNT) {
+    for (unsigned i = 0; i < COUNT; i++) in[i] = (MachnetMsg_t){none, room[i], sizeof(room[i]), 0};
+    int got = machnet_recv_batch(server, in, COUNT);
+    HOLDS(got > 0 && got <= (int)(COUNT - done));
+    for (int i = 0; i < got; i++, done++) {
+      HOLDS(in[i].len == 1 + done % 64);
+      HOLDS(in[i].flow.id != 0 && in[i].flow.id == in[0].flow.id);
+      HOLDS(memcmp(room[i], bytes[done], in[i].len) == 0);
+    }
+  }
+  /* One that cannot be sent: those before it are, and the next call tells. */
+  out[2].flow = none;
+  HOLDS(machnet_send_batch(client, out, 5) == 2);
+  FAILS(machnet_send_batch(client, out + 2, 3), EBADF);
+  /* A message that is too long for its room ends the batch before it, and stays. */
+  HOLDS(machnet_send(client, flow, bytes[3], 60, NULL) == 0);
+  HOLDS(machnet_recv(server, room[0], 64, NULL) == 1);
+  HOLDS(machnet_recv(server, room[0], 64, NULL) == 2);
+  HOLDS(machnet_peek_size(server, NULL) == 60);
+  HOLDS(machnet_send(client, flow, bytes[4], 3, NULL) == 0);
+  in[0] = (MachnetMsg_t){none, room[0], 64, 0};
+  in[1] = (MachnetMsg_t){none, room[1], 2, 0};
+  usleep(100000);
+  HOLDS(machnet_recv_batch(server, in, 2) == 1 && in[0].len == 60);
+  in[0].len = 2;
+  FAILS(machnet_recv_batch(server, in, 1), EMSGSIZE);
+  HOLDS(in[0].flow.id != 0 && machnet_peek_size(server, NULL) == 3);
+  /* Non-blocking: nothing there, and no room for all. */
+  HOLDS(machnet_recv(server, room[0], 64, NULL) == 3);
+  HOLDS(machnet_set_nonblocking(server, true) == 0 && machnet_set_nonblocking(client, true) == 0);
+  FAILS(machnet_recv_batch(server, in, 1), EAGAIN);
+  static unsigned char large[300000];
+  for (unsigned i = 0; i < COUNT; i++) out[i] = (MachnetMsg_t){flow, large, sizeof(large), 0};
+  int some = machnet_send_batch(client, out, COUNT);
+  HOLDS(some > 0 && some < COUNT);
+  FAILS(machnet_send_batch(client, NULL, 1), EINVAL);
+  FAILS(machnet_send_batch(client, out, 0), EINVAL);
+  FAILS(machnet_recv_batch(server, NULL, 1), EINVAL);
+}
+
+/* Copies between bytes and pieces; how many bytes the pieces have. */
+static size_t scatter(struct iovec *pieces, int count, unsigned char *bytes, bool out) {
+  size_t sum = 0;
+  for (int i = 0; i < count; i++) {
+    if (out) memcpy(pieces[i].iov_base, bytes + sum, pieces[i].iov_len);
+    else memcpy(bytes + sum, pieces[i].iov_base, pieces[i].iov_len);
+    sum += pieces[i].iov_len;
+  }
+  return sum;
+}
+
+static void written_where_it_is_sent(void) {
+  MachnetChannelCtx_t *server = attached(), *client = attached();
+  MachnetFlow_t flow = connected(server, client), none = {0};
+  static unsigned char bytes[200000], got[200000];
+  struct iovec pieces[64];
+  for (unsigned i = 1; i < 60; i++) {
+    size_t room = 1 + i * 3371 % sizeof(bytes), len = i % 3 == 0 ? room : 1 + room / 2;
+    MachnetMsgId_t id = 0;
+    fill(bytes, room, i);
+    int count = machnet_reserve(client, flow, room, pieces, 64);
+    HOLDS(count >= 1 && count <= 64);
+    HOLDS(scatter(pieces, count, bytes, true) == room);
+    FAILS(machnet_send(client, flow, "x", 1, NULL), EBUSY);
+    FAILS(machnet_reserve(client, flow, 1, pieces, 64), EBUSY);
+    FAILS(machnet_commit(client, flow, room + 1, &id), EINVAL);
+    HOLDS(machnet_commit(client, flow, len, &id) == 0 && id != 0);
+    /* Given up: nothing is sent, and the room is there again. */
+    HOLDS(machnet_reserve(client, flow, sizeof(bytes), pieces, 64) >= 1);
+    HOLDS(machnet_commit(client, flow, 0, &id) == 0 && id == 0);
+    FAILS(machnet_commit(client, flow, 0, &id), EINVAL);
+    HOLDS(machnet_send(client, flow, bytes, 3, NULL) == 0);
+    HOLDS(machnet_recv(server, got, sizeof(got), NULL) == (int)len);
+    HOLDS(memcmp(got, bytes, len) == 0);
+    HOLDS(machnet_recv(server, got, sizeof(got), NULL) == 3);
+  }
+  FAILS(machnet_reserve(client, flow, 0, pieces, 64), EINVAL);
+  FAILS(machnet_reserve(client, flow, (size_t)1 << 33, pieces, 64), EMSGSIZE);
+  FAILS(machnet_reserve(client, none, 1, pieces, 64), EBADF);
+  FAILS(machnet_reserve(client, flow, 1, NULL, 64), EINVAL);
+  FAILS(machnet_reserve(client, flow, 1, pieces, 0), EINVAL);
+  /* More than a non-blocking channel has room for, over and over. */
+  HOLDS(machnet_set_nonblocking(client, true) == 0);
+  int sent = 0;
+  while (machnet_reserve(client, flow, sizeof(bytes), pieces, 64) > 0) {
+    HOLDS(machnet_commit(client, flow, sizeof(bytes), NULL) == 0);
+    HOLDS(++sent < 100000);
+  }
+  HOLDS(errno == EAGAIN && sent > 0);
+  for (; sent > 0; sent--) HOLDS(machnet_recv(server, got, sizeof(got), NULL) == (int)sizeof(got));
+}
+
+static void read_where_it_arrived(void) {
+  MachnetChannelCtx_t *server = attached(), *client = attached();
+  MachnetFlow_t flow = connected(server, client), from = {0};
+  static unsigned char bytes[100000], got[100000];
+  enum { HELD = 8 };
+  struct iovec pieces[HELD][32];
+  /* Borrowed in order, given back in several orders, with copies in between. */
+  for (unsigned round = 0; round < 50; round++) {
+    const void *first[HELD];
+    for (unsigned i = 0; i < HELD; i++) {
+      size_t len = 1 + (round * HELD + i) * 1999 % sizeof(bytes);
+      fill(bytes, len, round + i);
+      HOLDS(machnet_send(client, flow, bytes, len, NULL) == 0);
+      HOLDS(machnet_send(client, flow, "copy", 4, NULL) == 0);
+      int count = machnet_borrow(server, pieces[i], 32, &from);
+      HOLDS(count >= 1 && count <= 32 && from.id != 0);
+      first[i] = pieces[i][0].iov_base;
+      HOLDS(machnet_recv(server, got, sizeof(got), NULL) == 4 && memcmp(got, "copy", 4) == 0);
+      HOLDS(scatter(pieces[i], count, got, false) == len);
+      HOLDS(memcmp(got, bytes, len) == 0);
+    }
+    for (unsigned i = 0; i < HELD; i++) {
+      unsigned at = round % 3 == 0 ? i : round % 3 == 1 ? HELD - 1 - i : (i * 3 + round) % HELD;
+      HOLDS(machnet_release(server, first[at]) == 0);
+      FAILS(machnet_release(server, first[at]), EINVAL);
+    }
+  }
+  FAILS(machnet_release(server, bytes), EINVAL);
+  FAILS(machnet_release(server, NULL), EINVAL);
+  FAILS(machnet_borrow(server, NULL, 1, NULL), EINVAL);
+  /* What is borrowed stays readable when its flow has died, and the death is told. */
+  HOLDS(machnet_send(client, flow, "last words", 10, NULL) == 0);
+  HOLDS(machnet_borrow(server, pieces[0], 32, &from) == 1);
+  HOLDS(machnet_detach(client) == 0);
+  FAILS(machnet_recv(server, got, sizeof(got), NULL), ECONNRESET);
+  HOLDS(memcmp(pieces[0][0].iov_base, "last words", 10) == 0);
+  HOLDS(machnet_release(server, pieces[0][0].iov_base) == 0);
+  /* Too few pieces: it stays queued. */
+  client = attached();
+  HOLDS(machnet_connect(client, CLIENT, SERVER, PORT, &flow) == 0);
+  fill(bytes, sizeof(bytes), 1);
+  bool cut = false;
+  for (unsigned i = 0; i < 200 && !cut; i++) {
+    HOLDS(machnet_send(client, flow, bytes, sizeof(bytes), NULL) == 0);
+    errno = 0;
+    cut = machnet_borrow(server, pieces[0], 1, &from) == -1;
+    if (!cut) HOLDS(machnet_release(server, pieces[0][0].iov_base) == 0);
+  }
+  if (cut) {
+    HOLDS(errno == ERANGE && from.id != 0);
+    HOLDS(machnet_recv(server, got, sizeof(got), NULL) == (int)sizeof(got));
+  }
+}
+
+/* Waits until the descriptor is readable; whether it is within the time. */
+static bool readable(int fd, int milliseconds) {
+  struct pollfd one = {fd, POLLIN, 0};
+  return poll(&one, 1, milliseconds) == 1;
+}
+
+static void descriptor_to_poll(void) {
+  MachnetChannelCtx_t *server = attached(), *client = attached();
+  MachnetFlow_t flow = connected(server, client);
+  static char buf[100000];
+  int fd = machnet_fd(server), other = machnet_fd(client);
+  HOLDS(fd >= 0 && other >= 0 && fd != other && machnet_fd(server) == fd);
+  HOLDS(machnet_set_nonblocking(server, true) == 0);
+  HOLDS(machnet_set_nonblocking(client, true) == 0);
+  while (machnet_recv(server, buf, sizeof(buf), NULL) >= 0) {}
+  HOLDS(errno == EAGAIN && !readable(fd, 50));
+  for (int round = 0; round < 200; round++) {
+    int count = 1 + round % 5;
+    for (int i = 0; i < count; i++) HOLDS(machnet_send(client, flow, "hello", 5, NULL) == 0);
+    int got = 0;
+    while (got < count) {
+      HOLDS(readable(fd, 10000));
+      /* As long as there is something it stays so, whatever was taken: one at a time. */
+      int len = machnet_recv(server, buf, sizeof(buf), NULL);
+      HOLDS(len == 5 || (len == -1 && errno == EAGAIN));
+      got += len == 5;
+    }
+    FAILS(machnet_recv(server, buf, sizeof(buf), NULL), EAGAIN);
+  }
+  HOLDS(!readable(fd, 50));
+  /* The sender is told when there is room again. */
+  int sent = 0;
+  while (machnet_send(client, flow, buf, sizeof(buf), NULL) == 0) HOLDS(++sent < 100000);
+  HOLDS(errno == EAGAIN);
+  for (int i = 0; i < sent;) {
+    HOLDS(readable(fd, 10000));
+    i += machnet_recv(server, buf, sizeof(buf), NULL) == (int)sizeof(buf);
+  }
+  HOLDS(readable(other, 10000));
+  HOLDS(machnet_send(client, flow, buf, sizeof(buf), NULL) == 0);
+  /* And the end of a flow. */
+  HOLDS(readable(fd, 10000));
+  while (machnet_recv(server, buf, sizeof(buf), NULL) < 0) HOLDS(errno == EAGAIN);
+  HOLDS(machnet_detach(client) == 0);
+  do HOLDS(readable(fd, 10000));
+  while (machnet_recv(server, buf, sizeof(buf), NULL) == -1 && errno == EAGAIN);
+  HOLDS(errno == ECONNRESET);
+  HOLDS(machnet_detach(server) == 0);
+  FAILS(machnet_fd(server), EINVAL);
+}
+
 static const struct {
   const char *name;
   void (*run)(void);
@@ -515,6 +777,9 @@ static const struct {
     CASE(peer_dies),             CASE(daemon_dies),
     CASE(after_fork),            CASE(interrupted),
     CASE(restarted),             CASE(error_texts),
+    CASE(pieces_of_a_message),   CASE(batches),
+    CASE(written_where_it_is_sent), CASE(read_where_it_arrived),
+    CASE(descriptor_to_poll),
 };
 
 int main(int argc, char **argv) {

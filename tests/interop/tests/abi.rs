@@ -193,3 +193,28 @@ fn a_waiting_application_learns_that_the_daemon_died() {
         Ok(())
     });
 }
+
+#[test]
+fn a_message_may_lie_in_pieces() {
+    holds("pieces_of_a_message");
+}
+
+#[test]
+fn batches_send_and_receive_what_there_is_and_tell_a_failure_when_it_is_the_first() {
+    holds("batches");
+}
+
+#[test]
+fn a_message_may_be_written_where_it_is_sent_from() {
+    holds("written_where_it_is_sent");
+}
+
+#[test]
+fn a_message_may_be_read_where_it_arrived_and_given_back_in_any_order() {
+    holds("read_where_it_arrived");
+}
+
+#[test]
+fn a_descriptor_is_readable_while_there_is_something_to_receive_or_room_again() {
+    holds("descriptor_to_poll");
+}

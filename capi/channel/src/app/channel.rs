@@ -57,6 +57,8 @@ pub(super) struct AppStream {
     pub(super) tx_staged: u64,
     pub(super) tx_published: u64,
     pub(super) tx_released: u64,
+    /// Bytes behind the staged ones that the application fills where they lie.
+    pub(super) tx_reserved: u64,
     pub(super) tx_chunks: TxChunks,
     pub(super) rx_consumed: u64,
 }
@@ -235,6 +237,7 @@ impl AppChannel {
             socket,
             tx_staged: 0,
             tx_published: 0,
+            tx_reserved: 0,
             tx_released: 0,
             tx_chunks: TxChunks::default(),
             rx_consumed: 0,

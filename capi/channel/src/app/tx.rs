@@ -179,7 +179,9 @@ impl AppChannel {
         let chunk_bytes = self.chunk_bytes;
         let Some(stream) = self.streams[slot as usize].as_mut() else { return Ok(()) };
         stream.tx_released = released;
-        stream.tx_chunks.reap(released, stream.tx_staged, chunk_bytes, &mut self.tx_free);
+        // What is reserved is not released, and its chunks are in use.
+        let end = stream.tx_staged + stream.tx_reserved;
+        stream.tx_chunks.reap(released, end, chunk_bytes, &mut self.tx_free);
         Ok(())
     }
 
