@@ -65,11 +65,16 @@ impl TxChunks {
         }
     }
 
-    /// Command: gives the chunks to `free` that hold nothing below `staged`, the next byte to be staged.
-    pub(crate) fn trim(&mut self, staged: u64, chunk_bytes: u64, free: &mut Vec<u32>) {
+    /// Command: gives the chunks to `free` that hold nothing of the stream from `released` to `staged`, the next byte to be staged.
+    pub(crate) fn trim(
+        &mut self,
+        (released, staged): (u64, u64),
+        chunk_bytes: u64,
+        free: &mut Vec<u32>,
+    ) {
         while let Some(chunk) = self.chunks.back() {
             let last = self.first + self.chunks.len() as u64 - 1;
-            if last * chunk_bytes < staged {
+            if last * chunk_bytes < staged && released != staged {
                 break;
             }
             free.push(*chunk);

@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 
-use causeway_channel::{AppChannel, DaemonChannel, DaemonLane, Doorbells, Geometry, Owner, Wake};
+use causeway_channel::{
+    AppChannel, DaemonChannel, DaemonLane, Doorbells, Geometry, Owner, Piece, Wake,
+};
 use causeway_core::port::{ChannelId, Op, RingError, SocketId, StreamIo, Transport};
 use proptest::prelude::*;
 
@@ -52,6 +54,9 @@ fn run(stream: usize, from: u64, len: usize) -> Vec<u8> {
 #[derive(Clone, Debug)]
 enum Step {
     Write(usize, usize),
+    /// Reserves, and fills so many of it, where it lies.
+    Reserve(usize, usize),
+    Fill(usize, usize),
     Send(usize, usize),
     Release(usize, u64),
     Store(usize, u64, usize),
@@ -63,6 +68,8 @@ fn step() -> impl Strategy<Value = Step> {
     let s = 0..2_usize;
     prop_oneof![
         (s.clone(), 1..9000_usize).prop_map(|(s, n)| Step::Write(s, n)),
+        (s.clone(), 1..9000_usize).prop_map(|(s, n)| Step::Reserve(s, n)),
+        (s.clone(), 0..9000_usize).prop_map(|(s, n)| Step::Fill(s, n)),
         (s.clone(), 1..5000_usize).prop_map(|(s, n)| Step::Send(s, n)),
         (s.clone(), 1..9000_u64).prop_map(|(s, n)| Step::Release(s, n)),
         (s.clone(), 0..9000_u64, 1..3000_usize).prop_map(|(s, at, n)| Step::Store(s, at, n)),
@@ -74,6 +81,8 @@ fn step() -> impl Strategy<Value = Step> {
 #[derive(Default)]
 struct Model {
     written: u64,
+    /// Room in place that was given and not filled.
+    reserved: Vec<Piece>,
     released: u64,
     /// Which received bytes are there.
     stored: Vec<bool>,
@@ -134,6 +143,13 @@ fn apply(
     models: &mut [Model; 2],
 ) {
     match step {
+        // Nothing else is staged behind what is reserved.
+        Step::Write(s, _) | Step::Reserve(s, _) if !models[s].reserved.is_empty() => {}
+        Step::Reserve(s, n) => reserve(n, slots[s], app, &mut models[s]),
+        Step::Fill(s, n) => {
+            fill(s, n, slots[s], app, &mut models[s]);
+            look(daemon, app, slots[s]);
+        }
         Step::Write(s, n) => {
             let m = &mut models[s];
             let room = app.tx_room(slots[s], u64::MAX).unwrap();
@@ -184,6 +200,39 @@ fn apply(
     }
 }
 
+fn reserve(n: usize, slot: u32, app: &mut AppChannel, m: &mut Model) {
+    let n = n.min(app.tx_room(slot, u64::MAX).unwrap() as usize);
+    if n == 0 {
+        return;
+    }
+    let (free, mut pieces) = (app.tx_chunks_held(), [Piece::EMPTY; 4]);
+    let count = app.tx_reserve(slot, n as u64, &mut pieces[..1]).unwrap();
+    if count > 1 {
+        assert_eq!((app.tx_chunks_held(), app.tx_reserved(slot)), (free, 0), "nothing is reserved");
+        assert_eq!(app.tx_reserve(slot, n as u64, &mut pieces), Ok(count));
+    }
+    m.reserved = pieces[..count].to_vec();
+    assert_eq!(m.reserved.iter().map(|piece| piece.len).sum::<usize>(), n);
+    assert_eq!(app.tx_reserved(slot), n as u64);
+}
+
+fn fill(s: usize, n: usize, slot: u32, app: &mut AppChannel, m: &mut Model) {
+    let room: usize = m.reserved.iter().map(|piece| piece.len).sum();
+    let n = n.min(room);
+    let bytes = run(s, m.written, n);
+    let mut done = 0;
+    for Piece { address, len } in m.reserved.drain(..) {
+        let len = len.min(n - done);
+        // SAFETY: the channel is mapped, the piece is the test's until it is filled, and has at least `len` bytes.
+        unsafe { address.copy_from_nonoverlapping(bytes[done..].as_ptr(), len) };
+        done += len;
+    }
+    app.tx_fill(slot, n as u64);
+    m.written += n as u64;
+    assert_eq!((app.tx_offset(slot), app.tx_reserved(slot)), (m.written, 0));
+    app.tx_publish(slot);
+}
+
 fn read(
     s: usize,
     n: usize,
@@ -196,6 +245,18 @@ fn read(
     let len = app.rx_peek(slot, 0, &mut out).unwrap();
     assert_eq!(len as u64, (m.committed - m.consumed).min(n as u64));
     assert_eq!(out[..len], run(s, m.consumed, len));
+    let mut pieces = [Piece::EMPTY; 5];
+    let count = app.rx_pieces(slot, 0, len, &mut pieces).unwrap();
+    let mut seen = Vec::new();
+    for Piece { address, len } in &pieces[..count] {
+        // SAFETY: the channel is mapped, its bytes are not consumed, and this thread is all that writes to it.
+        seen.extend_from_slice(unsafe { std::slice::from_raw_parts(*address, *len) });
+    }
+    assert_eq!(seen, out[..len]);
+    assert!(
+        app.rx_pieces(slot, m.committed - m.consumed, 1, &mut pieces).is_err(),
+        "not there yet"
+    );
     app.rx_consume(slot, len as u64).unwrap();
     m.consumed += len as u64;
     look(daemon, app, slot);
@@ -218,6 +279,8 @@ fn look(daemon: &mut DaemonLane, app: &mut AppChannel, slot: u32) {
 
 /// Fills the holes, reads all, releases all.
 fn finish(s: usize, slot: u32, daemon: &mut DaemonLane, app: &mut AppChannel, m: &mut Model) {
+    fill(s, 0, slot, app, m);
+    look(daemon, app, slot);
     daemon.stream(slot).tx_release(m.written);
     m.released = m.written;
     while m.consumed < m.stored.len() as u64 {
@@ -284,4 +347,23 @@ fn two_threads_move_a_stream_each_way_and_every_byte_is_checked() {
         }
     }
     engine.join().unwrap();
+}
+
+#[test]
+fn what_is_reserved_is_kept_and_what_is_not_filled_is_free_again() {
+    let (_daemon, mut app, [slot, other]) = pair();
+    let mut pieces = [Piece::EMPTY; 4];
+    let mut reserve = |app: &mut AppChannel| app.tx_reserve(slot, 9_000, &mut pieces).unwrap();
+    reserve(&mut app);
+    assert_eq!(app.tx_chunks_held(), 3);
+    // A look at what was released, and another stream's want of chunks, do not take them.
+    assert_eq!(app.tx_room(other, u64::MAX).unwrap(), 2 * 4096);
+    assert_eq!(app.tx_stage(other, &[1; 12_288], u64::MAX).unwrap(), 2 * 4096);
+    assert_eq!(app.tx_unreleased(slot).unwrap(), 0);
+    assert_eq!((app.tx_chunks_held(), app.tx_reserved(slot)), (5, 9_000));
+    app.tx_fill(slot, 0);
+    assert_eq!((app.tx_chunks_held(), app.tx_offset(slot)), (2, 0));
+    reserve(&mut app);
+    app.tx_fill(slot, 10);
+    assert_eq!((app.tx_chunks_held(), app.tx_offset(slot)), (3, 10));
 }

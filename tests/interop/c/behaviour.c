@@ -543,8 +543,8 @@ static void pieces_of_a_message(void) {
   FAILS(machnet_sendv(client, flow, nothing, 2, NULL), EINVAL);
   FAILS(machnet_sendv(client, flow, wrong, 1, NULL), EINVAL);
   FAILS(machnet_sendv(client, flow, NULL, 1, NULL), EINVAL);
-  FAILS(machnet_sendv(client, flow, some, 0, NULL), EINVAL);
-  FAILS(machnet_sendv(client, flow, some, 1025, NULL), EINVAL);
+  for (size_t wrong_count = 0; wrong_count <= 1025; wrong_count += 1025)
+    FAILS(machnet_sendv(client, flow, some, wrong_count, NULL), EINVAL);
   FAILS(machnet_recvv(server, wrong, 1, NULL), EINVAL);
   FAILS(machnet_recvv(server, NULL, 1, NULL), EINVAL);
 }
@@ -597,9 +597,7 @@ static void batches(void) {
   for (unsigned i = 0; i < COUNT; i++) out[i] = (MachnetMsg_t){flow, large, sizeof(large), 0};
   int some = machnet_send_batch(client, out, COUNT);
   HOLDS(some > 0 && some < COUNT);
-  FAILS(machnet_send_batch(client, NULL, 1), EINVAL);
   FAILS(machnet_send_batch(client, out, 0), EINVAL);
-  FAILS(machnet_recv_batch(server, NULL, 1), EINVAL);
 }
 
 /* Copies between bytes and pieces; how many bytes the pieces have. */
@@ -641,7 +639,6 @@ static void written_where_it_is_sent(void) {
   FAILS(machnet_reserve(client, flow, 0, pieces, 64), EINVAL);
   FAILS(machnet_reserve(client, flow, (size_t)1 << 33, pieces, 64), EMSGSIZE);
   FAILS(machnet_reserve(client, none, 1, pieces, 64), EBADF);
-  FAILS(machnet_reserve(client, flow, 1, NULL, 64), EINVAL);
   FAILS(machnet_reserve(client, flow, 1, pieces, 0), EINVAL);
   /* More than a non-blocking channel has room for, over and over. */
   HOLDS(machnet_set_nonblocking(client, true) == 0);
@@ -681,9 +678,18 @@ static void read_where_it_arrived(void) {
       FAILS(machnet_release(server, first[at]), EINVAL);
     }
   }
+  /* What is borrowed is nobody else's, whatever comes behind it. */
+  fill(bytes, sizeof(bytes), 99);
+  HOLDS(machnet_send(client, flow, bytes, 50000, NULL) == 0);
+  int count = machnet_borrow(server, pieces[0], 32, &from);
+  for (unsigned i = 0; i < 20; i++) {
+    HOLDS(machnet_send(client, flow, got + 50000, 50000, NULL) == 0);
+    HOLDS(machnet_recv(server, got + 50000, 50000, NULL) == 50000);
+  }
+  HOLDS(scatter(pieces[0], count, got, false) == 50000 && memcmp(got, bytes, 50000) == 0);
+  HOLDS(machnet_release(server, pieces[0][0].iov_base) == 0);
   FAILS(machnet_release(server, bytes), EINVAL);
   FAILS(machnet_release(server, NULL), EINVAL);
-  FAILS(machnet_borrow(server, NULL, 1, NULL), EINVAL);
   /* What is borrowed stays readable when its flow has died, and the death is told. */
   HOLDS(machnet_send(client, flow, "last words", 10, NULL) == 0);
   HOLDS(machnet_borrow(server, pieces[0], 32, &from) == 1);
@@ -702,10 +708,8 @@ static void read_where_it_arrived(void) {
     cut = machnet_borrow(server, pieces[0], 1, &from) == -1;
     if (!cut) HOLDS(machnet_release(server, pieces[0][0].iov_base) == 0);
   }
-  if (cut) {
-    HOLDS(errno == ERANGE && from.id != 0);
-    HOLDS(machnet_recv(server, got, sizeof(got), NULL) == (int)sizeof(got));
-  }
+  HOLDS(!cut || (errno == ERANGE && from.id != 0));
+  HOLDS(!cut || machnet_recv(server, got, sizeof(got), NULL) == (int)sizeof(got));
 }
 
 /* Waits until the descriptor is readable; whether it is within the time. */

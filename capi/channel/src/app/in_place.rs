@@ -76,7 +76,7 @@ impl AppChannel {
         }
         let count = found.count;
         if count > found.out.len() {
-            stream.tx_chunks.trim(start, chunk_bytes, free);
+            stream.tx_chunks.trim((stream.tx_released, start), chunk_bytes, free);
         } else {
             stream.tx_reserved = len;
         }
@@ -89,7 +89,8 @@ impl AppChannel {
         if let Some(stream) = self.streams.get_mut(slot as usize).and_then(Option::as_mut) {
             stream.tx_staged += len.min(stream.tx_reserved);
             stream.tx_reserved = 0;
-            stream.tx_chunks.trim(stream.tx_staged, chunk_bytes, free);
+            let kept = (stream.tx_released, stream.tx_staged);
+            stream.tx_chunks.trim(kept, chunk_bytes, free);
         }
     }
 
