@@ -7,13 +7,15 @@ use std::os::fd::BorrowedFd;
 use causeway_core::nic::{Nic, NicCaps, WaitSource};
 
 use crate::adapt::fault::{Fault, FaultProfile};
-use crate::{Buf, Loopback, Tap};
+use crate::{Buf, Loopback, Packet, Tap};
 
 /// Any of the backends.
 #[derive(Debug)]
 pub enum AnyNic {
     /// A Linux TAP device.
     Tap(Tap),
+    /// An Ethernet device of the kernel.
+    Packet(Packet),
     /// Itself, or the other end of a pair.
     Loopback(Loopback),
     /// Another backend with faults.
@@ -35,6 +37,7 @@ impl AnyNic {
     pub fn wait_fd(&self) -> Option<BorrowedFd<'_>> {
         match self {
             Self::Tap(nic) => nic.wait_fd(),
+            Self::Packet(nic) => nic.wait_fd(),
             Self::Loopback(_) => None,
             // It holds frames back: it must be polled.
             Self::Fault(nic) if nic.wait_source() == WaitSource::Poll => None,
@@ -46,6 +49,12 @@ impl AnyNic {
 impl From<Tap> for AnyNic {
     fn from(nic: Tap) -> Self {
         Self::Tap(nic)
+    }
+}
+
+impl From<Packet> for AnyNic {
+    fn from(nic: Packet) -> Self {
+        Self::Packet(nic)
     }
 }
 
@@ -61,6 +70,7 @@ impl Nic for AnyNic {
     fn caps(&self) -> &NicCaps {
         match self {
             Self::Tap(nic) => nic.caps(),
+            Self::Packet(nic) => nic.caps(),
             Self::Loopback(nic) => nic.caps(),
             Self::Fault(nic) => nic.caps(),
         }
@@ -69,6 +79,7 @@ impl Nic for AnyNic {
     fn link_up(&self) -> bool {
         match self {
             Self::Tap(nic) => nic.link_up(),
+            Self::Packet(nic) => nic.link_up(),
             Self::Loopback(nic) => nic.link_up(),
             Self::Fault(nic) => nic.link_up(),
         }
@@ -77,6 +88,7 @@ impl Nic for AnyNic {
     fn rx_burst(&mut self, out: &mut Vec<Buf>, max: usize) -> usize {
         match self {
             Self::Tap(nic) => nic.rx_burst(out, max),
+            Self::Packet(nic) => nic.rx_burst(out, max),
             Self::Loopback(nic) => nic.rx_burst(out, max),
             Self::Fault(nic) => nic.rx_burst(out, max),
         }
@@ -85,6 +97,7 @@ impl Nic for AnyNic {
     fn alloc(&mut self, len: usize) -> Option<Buf> {
         match self {
             Self::Tap(nic) => nic.alloc(len),
+            Self::Packet(nic) => nic.alloc(len),
             Self::Loopback(nic) => nic.alloc(len),
             Self::Fault(nic) => nic.alloc(len),
         }
@@ -93,6 +106,7 @@ impl Nic for AnyNic {
     fn tx_burst(&mut self, frames: &mut VecDeque<Buf>) -> usize {
         match self {
             Self::Tap(nic) => nic.tx_burst(frames),
+            Self::Packet(nic) => nic.tx_burst(frames),
             Self::Loopback(nic) => nic.tx_burst(frames),
             Self::Fault(nic) => nic.tx_burst(frames),
         }
@@ -101,6 +115,7 @@ impl Nic for AnyNic {
     fn wait_source(&self) -> WaitSource {
         match self {
             Self::Tap(nic) => nic.wait_source(),
+            Self::Packet(nic) => nic.wait_source(),
             Self::Loopback(nic) => nic.wait_source(),
             Self::Fault(nic) => nic.wait_source(),
         }
