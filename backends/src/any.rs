@@ -7,7 +7,20 @@ use std::os::fd::BorrowedFd;
 use causeway_core::nic::{Nic, NicCaps, WaitSource};
 
 use crate::adapt::fault::{Fault, FaultProfile};
+use crate::packet::PacketError;
+use crate::tap::TapError;
 use crate::{Buf, Loopback, Packet, Tap};
+
+/// Why a device cannot be opened, whatever kind of backend it is for.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A TAP device.
+    #[error(transparent)]
+    Tap(#[from] TapError),
+    /// An Ethernet device of the kernel.
+    #[error(transparent)]
+    Packet(#[from] PacketError),
+}
 
 /// Any of the backends.
 #[derive(Debug)]
