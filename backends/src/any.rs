@@ -7,8 +7,8 @@ use std::os::fd::BorrowedFd;
 use causeway_core::nic::{Nic, NicCaps, WaitSource};
 
 use crate::adapt::fault::{Fault, FaultProfile};
-use crate::packet::PacketError;
-use crate::tap::TapError;
+use crate::packet::{PacketError, PacketStats};
+use crate::tap::{TapError, TapStats};
 use crate::{Buf, Loopback, Packet, Tap};
 
 /// Why a device cannot be opened, whatever kind of backend it is for.
@@ -20,6 +20,15 @@ pub enum OpenError {
     /// An Ethernet device of the kernel.
     #[error(transparent)]
     Packet(#[from] PacketError),
+}
+
+/// Frames that a NIC lost since it was opened, for whatever reason; each backend's own statistics tell them apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// Frames that came and were not delivered.
+    pub rx: u64,
+    /// Frames that were accepted and did not leave.
+    pub tx: u64,
 }
 
 /// Any of the backends.
@@ -43,6 +52,32 @@ impl AnyNic {
             return self;
         }
         Self::Fault(Box::new(Fault::new(self, seed, rx, tx)))
+    }
+
+    /// Getter: frames that did not get through. May cost a system call.
+    pub fn losses(&self) -> Losses {
+        match self {
+            Self::Tap(nic) => {
+                let TapStats { tx_dropped, rx_too_long } = nic.stats();
+                Losses { rx: rx_too_long, tx: tx_dropped }
+            }
+            Self::Packet(nic) => {
+                let PacketStats {
+                    tx_dropped,
+                    rx_overruns,
+                    rx_truncated,
+                    rx_too_long,
+                    rx_malformed,
+                } = nic.stats();
+                Losses {
+                    rx: rx_overruns + rx_truncated + rx_too_long + rx_malformed,
+                    tx: tx_dropped,
+                }
+            }
+            Self::Loopback(_) => Losses::default(),
+            // What it loses itself it loses on purpose.
+            Self::Fault(nic) => nic.inner().losses(),
+        }
     }
 
     /// Getter: the descriptor to sleep on, where there is one at present; what [`Nic::wait_source`] names as

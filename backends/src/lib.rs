@@ -23,7 +23,7 @@ pub mod packet;
 pub mod tap;
 
 pub use adapt::fault;
-pub use any::{AnyNic, OpenError};
+pub use any::{AnyNic, Losses, OpenError};
 pub use buf::{Buf, HEADROOM, Pool};
 pub use loopback::Loopback;
 pub use packet::Packet;

@@ -108,6 +108,8 @@ pub struct Packet {
     datagrams_taken: usize,
     idle_polls: u32,
     gone: Cell<bool>,
+    /// What the kernel has told of [`PacketStats::rx_overruns`]: it tells each once.
+    overruns: Cell<u64>,
     stats: PacketStats,
 }
 
@@ -193,6 +195,7 @@ impl Packet {
             datagrams_taken: 0,
             idle_polls: 0,
             gone: Cell::new(false),
+            overruns: Cell::new(0),
             stats: PacketStats::default(),
         };
         if !nic.link_up() {
@@ -206,22 +209,17 @@ impl Packet {
         &self.name
     }
 
-    /// Output: frames that did not get through. Asks the kernel for those that found no room.
-    pub fn stats(&mut self) -> PacketStats {
-        self.count_overruns();
-        self.stats
+    /// Getter: frames that did not get through. Costs a system call, which asks for those that found no room.
+    pub fn stats(&self) -> PacketStats {
+        if let Ok(drops) = self.socket.take_drops() {
+            self.overruns.set(self.overruns.get() + u64::from(drops));
+        }
+        PacketStats { rx_overruns: self.overruns.get(), ..self.stats }
     }
 
     /// Getter: the descriptor that becomes readable when a frame has arrived; none once the device is gone.
     pub fn wait_fd(&self) -> Option<BorrowedFd<'_>> {
         (!self.gone.get()).then(|| self.socket.as_fd())
-    }
-
-    #[cold]
-    fn count_overruns(&mut self) {
-        if let Ok(drops) = self.socket.take_drops() {
-            self.stats.rx_overruns += u64::from(drops);
-        }
     }
 
     /// Nothing has arrived; now and then, is there still a device that anything could arrive at?
@@ -379,12 +377,11 @@ impl Nic for Packet {
     /// A burst may end before `max` when super-segments are among it, though there are more frames.
     fn rx_burst(&mut self, out: &mut Vec<Buf>, max: usize) -> usize {
         let max = max.min(BURST_MAX);
-        let (mut received, mut looked, mut bytes, mut losing) = (0, 0, 0, false);
+        let (mut received, mut looked, mut bytes) = (0, 0, 0);
         // A frame that is dropped counts too: the work of one call is bounded.
         while received < max && looked < BURST_MAX && bytes < RX_BURST_BYTES {
             let Some(slot) = self.ring.front() else { break };
             looked += 1;
-            losing |= slot.losing;
             match Self::take(&slot, self.datagrams_taken, &self.memory, &mut self.stats) {
                 Taken::NoMemory => break,
                 Taken::Dropped => {}
@@ -402,9 +399,6 @@ impl Nic for Packet {
             }
             self.datagrams_taken = 0;
             self.ring.release();
-        }
-        if losing {
-            self.count_overruns();
         }
         if looked == 0 {
             self.note_idle_poll();

@@ -81,8 +81,6 @@ pub struct Slot<'a> {
     pub len: usize,
     /// The tag that the kernel took out: type (TPID) and control information (TCI).
     pub tag: Option<[u16; 2]>,
-    /// Frames were lost since the statistics were read.
-    pub losing: bool,
 }
 
 /// The ring, mapped.
@@ -143,7 +141,6 @@ impl Ring {
             frame,
             len: header.tp_len as usize,
             tag: tagged.then_some([tpid, header.tp_vlan_tci]),
-            losing: status & libc::TP_STATUS_LOSING != 0,
         })
     }
 

@@ -2,15 +2,15 @@
 
 use std::os::fd::AsRawFd;
 
-use causeway_backends::AnyNic;
 use causeway_backends::contract::{Rig, check, test_frame};
 use causeway_backends::packet::{Packet, PacketConfig, PacketError};
+use causeway_backends::{AnyNic, Losses};
 use causeway_core::nic::{Frame, MacAddr, Nic, RxChecksum, WaitSource};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
 
 use crate::netns::{KernelPeer, RawSocket, in_own_namespace, ip};
-use crate::{cable, config, frames, open, received, rig, rig_with, wait_for_carrier};
+use crate::{cable, config, frames, open, received, rig, rig_with, wait_for_link};
 
 #[test]
 fn a_packet_socket_keeps_the_contract_with_the_kernel_as_peer() {
@@ -216,14 +216,8 @@ fn what_finds_no_room_in_the_ring_is_counted_and_the_rest_arrives_in_order() {
         }
         rig.peer_send(&test_frame(7, 60));
         assert_eq!(received(&mut rig.nic), [test_frame(7, 60)], "it goes on");
-        // Also without anybody asking for the counters: the ring says that there was a loss.
-        for n in 0..16 {
-            rig.peer_send(&test_frame(n, 60));
-        }
-        assert_eq!(received(&mut rig.nic).len(), 15);
-        rig.peer_send(&test_frame(8, 60));
-        assert_eq!(received(&mut rig.nic), [test_frame(8, 60)]);
-        assert_eq!(rig.nic.stats().rx_overruns, 76);
+        let losses = AnyNic::from(rig.nic).losses();
+        assert_eq!(losses, Losses { rx: 75, tx: 0 });
     });
 }
 
@@ -268,7 +262,7 @@ fn a_link_taken_down_and_up_again_is_survived() {
             assert_eq!(rig.nic.tx_burst(&mut burst), 3, "lost, not kept");
             assert_eq!(rig.nic.stats().tx_dropped, 3 * (round + 1));
             ip("link set v0 up");
-            wait_for_carrier(&rig.nic);
+            wait_for_link(&rig.nic, true);
             rig.peer_received();
             // The first frame after that gets through: an old error is not its own.
             let mut burst = frames(&mut rig.nic, &[test_frame(2, 60)]);
@@ -287,7 +281,7 @@ fn the_first_frame_after_an_interruption_that_nobody_noticed_gets_through() {
         let mut rig = rig();
         ip("link set v0 down");
         ip("link set v0 up");
-        wait_for_carrier(&rig.nic);
+        wait_for_link(&rig.nic, true);
         rig.peer_received();
         let mut burst = frames(&mut rig.nic, &[test_frame(2, 60), test_frame(3, 60)]);
         assert_eq!(rig.nic.tx_burst(&mut burst), 2);
@@ -301,12 +295,12 @@ fn a_far_end_that_is_down_loses_what_is_sent_and_blocks_nothing() {
     in_own_namespace(|| {
         let mut rig = rig();
         ip("link set v1 down");
-        assert!(!rig.nic.link_up(), "no carrier");
+        wait_for_link(&rig.nic, false);
         let mut burst = frames(&mut rig.nic, &vec![test_frame(1, 60); 5]);
         // The kernel does not say of each that it is lost.
         assert_eq!(rig.nic.tx_burst(&mut burst), 5, "lost, not kept");
         ip("link set v1 up");
-        wait_for_carrier(&rig.nic);
+        wait_for_link(&rig.nic, true);
         rig.socket = RawSocket::on("v1");
         let mut burst = frames(&mut rig.nic, &[test_frame(2, 60)]);
         assert_eq!(rig.nic.tx_burst(&mut burst), 1);

@@ -29,15 +29,15 @@ fn cable() {
 
 fn open(config: &PacketConfig) -> Packet {
     let nic = Packet::open(config).unwrap_or_else(|e| panic!("{e}"));
-    wait_for_carrier(&nic);
+    wait_for_link(&nic, true);
     nic
 }
 
-/// The kernel notices some time after the cable was plugged in that it was; until then it drops what is sent.
-fn wait_for_carrier(nic: &Packet) {
+/// The kernel notices some time after a cable was plugged in, or out, that it was; until then it drops what is sent, or seems to send it.
+fn wait_for_link(nic: &Packet, up: bool) {
     let give_up = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    while !nic.link_up() {
-        assert!(std::time::Instant::now() < give_up, "no carrier");
+    while nic.link_up() != up {
+        assert!(std::time::Instant::now() < give_up, "the link is not as it should be");
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
     // Asking takes the lock under which the kernel does the rest of what is to be done.

@@ -1,7 +1,7 @@
 //! Daemons on the ends of a virtual cable, through packet sockets: the kernel, or another daemon, at the other end.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
@@ -212,6 +212,27 @@ fn two_daemons_on_the_ends_of_a_cable_exchange_messages_and_a_stream() {
         let [received, sent] = frames_at_the_kernels_end()?;
         ensure!(received < SEGMENTS / 2, "{received} frames for {SEGMENTS} segments, {sent} back");
         the_kernel_kept_quiet()
+    });
+}
+
+#[test]
+fn frames_that_came_while_the_daemon_could_not_look_are_reported() {
+    Lab::run(|lab| {
+        // One MiB holds 15 frames.
+        let mut daemon = network(lab, "ring_bytes = 1048576\n")?;
+        sh("ping -n -c 1 -W 5 10.0.1.5").with_context(|| daemon.log())?;
+        let process = daemon.running().id();
+        sh(&format!("kill -STOP {process}"))?;
+        let socket = UdpSocket::bind((Ipv4Addr::new(10, 0, 1, 1), 0))?;
+        for _ in 0..40 {
+            socket.send_to(b"hello", (Ipv4Addr::new(10, 0, 1, 5), 9))?;
+        }
+        sh(&format!("kill -CONT {process}"))?;
+        sh(&format!("kill -TERM {process}"))?;
+        wait_for("the daemon's end", || (!daemon.running().is_running()).then_some(()))?;
+        let log = daemon.log();
+        ensure!(log.contains("the device lost frames") && log.contains("rx=25"), "{log}");
+        Ok(())
     });
 }
 
