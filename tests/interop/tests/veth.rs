@@ -98,6 +98,53 @@ fn we_fetch_64_mib_from_the_kernel_in_super_segments() {
 }
 
 #[test]
+fn super_segments_of_ipv6_pass_in_both_directions() {
+    Lab::run(|lab| {
+        cable()?;
+        // The lab switches IPv6 off on new devices; at our end the kernel stays without it.
+        std::fs::write("/proc/sys/net/ipv6/conf/v1/disable_ipv6", "0")?;
+        sh("ip -6 address add fd00:1::1/64 dev v1 nodad")?;
+        let config =
+            "[[interface]]\nname = \"v0\"\nbackend = \"packet\"\naddresses = [\"fd00:1::5/64\"]\n";
+        let daemon = Daemon::start(lab, "v0", config)?.ready()?;
+        wait_for("the first echo reply", || sh("ping -6 -n -c 1 -W 1 fd00:1::5").ok())
+            .with_context(|| daemon.log())?;
+        let before = frames_at_the_kernels_end()?;
+        let listener = TcpListener::bind("[fd00:1::1]:8081")?;
+        let (to, from) = (bytes(6, TRANSFER_BYTES), bytes(7, TRANSFER_BYTES));
+        let file = lab.path("to");
+        std::fs::write(&file, &to)?;
+        let mut nc = daemon.application(&lab.artifacts.causeway);
+        nc.args(["nc", "fd00:1::1", "8081"]);
+        nc.stdin(std::fs::File::open(&file)?).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        let nc = Running::start(&mut nc)?;
+        let (mut peer, _) = listener.accept()?;
+        let mut reader = peer.try_clone()?;
+        let reader = std::thread::spawn(move || -> std::io::Result<Vec<u8>> {
+            let mut got = Vec::new();
+            reader.read_to_end(&mut got)?;
+            Ok(got)
+        });
+        let sent = from.clone();
+        let writer = std::thread::spawn(move || -> std::io::Result<()> {
+            peer.write_all(&sent)?;
+            peer.shutdown(std::net::Shutdown::Write)
+        });
+        let output = nc.output().with_context(|| daemon.log())?;
+        writer.join().ok().context("the kernel's side panicked")??;
+        let got = reader.join().ok().context("the kernel's side panicked")??;
+        ensure!(output.status.success(), "{}", daemon.log());
+        same(lab, &output.stdout, &from)?;
+        same(lab, &got, &to)?;
+        for (now, then) in frames_at_the_kernels_end()?.iter().zip(before) {
+            let frames = now - then;
+            ensure!(frames < SEGMENTS, "{frames} frames for {SEGMENTS} segments each way");
+        }
+        the_kernel_kept_quiet()
+    });
+}
+
+#[test]
 fn without_offload_64_mib_go_to_the_kernel_segment_by_segment() {
     Lab::run(|lab| {
         let daemon = network(lab, "offload = false\n")?;
