@@ -80,6 +80,13 @@ impl Buf {
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         &mut self.memory[HEADROOM..HEADROOM + self.len]
     }
+
+    /// Getter: the frame's bytes with `header` in front of them, which needs no copy.
+    pub(crate) fn bytes_behind<const N: usize>(&mut self, header: [u8; N]) -> &[u8] {
+        const { assert!(N <= HEADROOM) };
+        self.memory[HEADROOM - N..HEADROOM].copy_from_slice(&header);
+        &self.memory[HEADROOM - N..HEADROOM + self.len]
+    }
 }
 
 impl Drop for Buf {

@@ -10,8 +10,8 @@ use rustix::io::Errno;
 use tun_tap::{Iface, Mode};
 
 use super::error::TapError;
-use super::ifreq::{Device, clear_offloads};
 use crate::buf::{Buf, Pool};
+use crate::device::{Device, is_device_name};
 
 /// Bytes of an Ethernet header with one VLAN tag.
 const ETHERNET_HEADER_MAX: usize = 18;
@@ -226,20 +226,18 @@ fn caps(mac: MacAddr, mtu: u16) -> NicCaps {
     }
 }
 
+/// Command: the device behind `tun` offers no offloads. The mask belongs to the device and outlives who
+/// set it; with one left behind, a frame without a virtio header could be longer than the MTU.
+fn clear_offloads(tun: BorrowedFd<'_>) -> io::Result<()> {
+    let mask: libc::c_ulong = 0;
+    // SAFETY: TUNSETOFFLOAD takes its argument by value and touches no memory of ours.
+    let result = unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETOFFLOAD as _, mask) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 fn file(iface: &Iface) -> BorrowedFd<'_> {
     // SAFETY: the descriptor is open as long as `iface` lives, which the result's lifetime borrows.
     unsafe { BorrowedFd::borrow_raw(iface.as_raw_fd()) }
-}
-
-/// What [`is_device_name`] asks for, in words.
-pub const DEVICE_NAME_RULE: &str = "1 to 15 of the characters a-z A-Z 0-9 _ . -";
-
-/// Getter: `name` can be a device's: what `dev_valid_name` of the kernel accepts, without what would surprise a shell and
-/// the `%d` that the kernel replaces by a number.
-pub fn is_device_name(name: &str) -> bool {
-    let fits = (1..libc::IFNAMSIZ).contains(&name.len());
-    let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
-    fits && plain && name != "." && name != ".."
 }
 
 /// An address for our end: locally administered, and unlike the kernel's by one high bit, so that two devices

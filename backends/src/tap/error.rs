@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::device::DEVICE_NAME_RULE;
+use crate::device::DEVICE_NAME_RULE;
 
 /// Why [`Tap::open`](super::Tap::open) failed. Each message ends with what to do.
 #[derive(Debug, thiserror::Error)]

@@ -13,7 +13,6 @@
 
 mod device;
 mod error;
-mod ifreq;
 
-pub use device::{DEVICE_NAME_RULE, Tap, TapConfig, TapStats, is_device_name};
+pub use device::{Tap, TapConfig, TapStats};
 pub use error::TapError;

@@ -4,8 +4,9 @@ use std::fs::File;
 use std::io::{self, Read};
 
 use causeway_backends::loopback::LoopbackConfig;
-use causeway_backends::tap::{TapConfig, TapError};
-use causeway_backends::{AnyNic, Loopback, Tap};
+use causeway_backends::packet::PacketConfig;
+use causeway_backends::tap::TapConfig;
+use causeway_backends::{AnyNic, Loopback, OpenError, Packet, Tap};
 use causeway_core::engine::Engine;
 use causeway_core::ip::Route;
 use causeway_core::nic::{IfIndex, Nic};
@@ -26,7 +27,7 @@ pub enum AssemblyError {
         /// Its name in the configuration.
         name: String,
         /// What the backend says.
-        cause: TapError,
+        cause: OpenError,
     },
     /// The stack refuses the configuration.
     #[error("the stack refuses the configuration")]
@@ -64,6 +65,10 @@ pub(crate) fn engine_loop(
 }
 
 fn open(interface: &InterfaceConfig) -> Result<AnyNic, AssemblyError> {
+    let refused = |cause: OpenError| {
+        let name = interface.name().to_owned();
+        AssemblyError::Interface { name, cause }
+    };
     let nic: AnyNic = match interface.backend() {
         Backend::Loopback => {
             let settings = LoopbackConfig { mtu: interface.mtu(), ..LoopbackConfig::default() };
@@ -74,11 +79,11 @@ fn open(interface: &InterfaceConfig) -> Result<AnyNic, AssemblyError> {
             let mut settings = TapConfig::new(interface.device());
             settings.mac = Some(interface.mac());
             settings.mtu = Some(interface.mtu());
-            let opened = Tap::open(&settings).map_err(|cause| {
-                let name = interface.name().to_owned();
-                AssemblyError::Interface { name, cause }
-            })?;
-            opened.into()
+            Tap::open(&settings).map_err(|cause| refused(cause.into()))?.into()
+        }
+        Backend::Packet => {
+            let settings = packet_config(interface);
+            Packet::open(&settings).map_err(|cause| refused(cause.into()))?.into()
         }
     };
     let nic = match interface.fault() {
@@ -94,6 +99,19 @@ fn open(interface: &InterfaceConfig) -> Result<AnyNic, AssemblyError> {
         "opened"
     );
     Ok(nic)
+}
+
+fn packet_config(interface: &InterfaceConfig) -> PacketConfig {
+    let options = interface.packet().expect("an interface of this backend has its options");
+    PacketConfig {
+        mac: options.mac(),
+        mtu: options.mtu(),
+        promiscuous: options.promiscuous(),
+        offload: options.offload(),
+        qdisc_bypass: options.qdisc_bypass(),
+        ring_bytes: options.ring_bytes(),
+        ..PacketConfig::new(interface.device())
+    }
 }
 
 /// What the stack is told. Its keys come from the operating system's generator.

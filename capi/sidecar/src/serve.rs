@@ -13,8 +13,8 @@ use crate::{logging, signals};
 /// Run the daemon: own the configured interfaces and serve applications on the control socket.
 ///
 /// It stays in the foreground and logs to stderr. SIGINT or SIGTERM ends it: connections are reset, the socket file is
-/// removed. Works as an ordinary user; only creating a TAP device takes CAP_NET_ADMIN, as root has, or anybody
-/// inside `unshare -Urn`.
+/// removed. Works as an ordinary user; only creating a TAP device takes CAP_NET_ADMIN, and using a device of the
+/// kernel's (backend "packet") CAP_NET_RAW, which root has, or anybody inside `unshare -Urn`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  \
     causeway serve --config causeway.toml\n\n\

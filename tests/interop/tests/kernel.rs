@@ -1,16 +1,14 @@
 //! One daemon on a TAP, the kernel at the other end of it.
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
-use causeway_interop::content::{bytes, difference, sha256};
 use causeway_interop::daemon::Daemon;
 use causeway_interop::lab::Lab;
-use causeway_interop::process::{Running, command, finish, sh, wait_for};
-
-const TRANSFER_BYTES: usize = 64 << 20;
+use causeway_interop::process::{Running, finish, sh, wait_for};
+use causeway_interop::transfer::{self, TRANSFER_BYTES, http_server, kernel_counter};
 
 /// 1 % loss and reordering in both directions.
 const FAULTS: &str = "\n[interface.fault]\nseed = 7\nloss_ppm = 10000\nreorder_ppm = 10000\n";
@@ -28,96 +26,14 @@ fn network(lab: &Lab, faults: &str) -> Result<Daemon> {
     Ok(daemon)
 }
 
-/// `causeway nc` that serves one connection on port 8080 with an HTTP/1.0 response.
-fn http_server(lab: &Lab, daemon: &Daemon, body: &[u8]) -> Result<Running> {
-    let file = lab.path("response");
-    let mut response = format!(
-        "HTTP/1.0 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    )
-    .into_bytes();
-    response.extend_from_slice(body);
-    std::fs::write(&file, response)?;
-    let mut nc = daemon.application(&lab.artifacts.causeway);
-    nc.args(["nc", "--listen", "10.0.1.5", "8080"]);
-    let log = lab.path("nc.log");
-    nc.stdin(std::fs::File::open(&file)?)
-        .stdout(Stdio::null())
-        .stderr(std::fs::File::create(&log)?);
-    let nc = Running::start(&mut nc)?;
-    wait_for("the server's socket", || {
-        let said = std::fs::read_to_string(&log).ok()?;
-        said.contains("listening on 10.0.1.5:8080").then_some(())
-    })?;
-    Ok(nc)
-}
-
-/// One of the kernel's counters in this namespace, such as `Tcp:` `RetransSegs`.
-fn kernel_counter(protocol: &str, name: &str) -> Result<u64> {
-    for file in ["/proc/self/net/snmp", "/proc/self/net/netstat"] {
-        let text = std::fs::read_to_string(file)?;
-        let mut lines = text.lines().filter(|line| line.starts_with(protocol));
-        let (Some(names), Some(values)) = (lines.next(), lines.next()) else { continue };
-        let mut columns = names.split_whitespace().zip(values.split_whitespace());
-        if let Some((_, value)) = columns.find(|(column, _)| *column == name) {
-            return Ok(value.parse()?);
-        }
-    }
-    anyhow::bail!("the kernel has no counter {protocol} {name}")
-}
-
-/// Equal byte by byte, and by a digest that none of our code has computed.
-fn same(lab: &Lab, got: &[u8], expected: &[u8]) -> Result<()> {
-    if let Some(difference) = difference(got, expected) {
-        anyhow::bail!("{difference}");
-    }
-    let (ours, theirs) =
-        (sha256(&lab.path("got.bytes"), got)?, sha256(&lab.path("sent"), expected)?);
-    ensure!(ours == theirs, "sha256 {ours} instead of {theirs}");
-    Ok(())
-}
-
 fn kernel_fetches(lab: &Lab, faults: &str) -> Result<()> {
     let daemon = network(lab, faults)?;
-    let body = bytes(1, TRANSFER_BYTES);
-    let server = http_server(lab, &daemon, &body)?;
-    let got = lab.path("got");
-    let mut curl = command("curl");
-    curl.args(["--silent", "--show-error", "--fail", "--http1.0", "--max-time", "50"]);
-    curl.arg("--output").arg(&got).arg("http://10.0.1.5:8080/");
-    finish(&mut curl).with_context(|| daemon.log())?;
-    ensure!(server.output()?.status.success(), "the server failed\n{}", daemon.log());
-    same(lab, &std::fs::read(&got)?, &body)
+    transfer::kernel_fetches(lab, &daemon, TRANSFER_BYTES)
 }
 
 fn we_fetch(lab: &Lab, faults: &str) -> Result<()> {
     let daemon = network(lab, faults)?;
-    let body = bytes(2, TRANSFER_BYTES);
-    let listener = TcpListener::bind(SocketAddr::from(([10, 0, 1, 1], 8081)))?;
-    let sent = body.clone();
-    // The kernel's own TCP, driven by std::net.
-    let server = std::thread::spawn(move || -> std::io::Result<Vec<u8>> {
-        let (mut peer, _) = listener.accept()?;
-        let mut request = [0; 5];
-        peer.read_exact(&mut request)?;
-        peer.write_all(&sent)?;
-        Ok(request.to_vec())
-    });
-    let mut nc = daemon.application(&lab.artifacts.causeway);
-    nc.args(["nc", "10.0.1.1", "8081"]);
-    nc.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut nc = Running::start(&mut nc)?;
-    nc.child().stdin.take().context("a pipe")?.write_all(b"give\n")?;
-    let output = nc.output().with_context(|| daemon.log())?;
-    ensure!(
-        output.status.success(),
-        "the client: {}\n{}",
-        String::from_utf8_lossy(&output.stderr),
-        daemon.log()
-    );
-    let request = server.join().ok().context("the kernel's side panicked")??;
-    ensure!(request == b"give\n", "what we sent arrived as {request:?}");
-    same(lab, &output.stdout, &body)
+    transfer::we_fetch(lab, &daemon, TRANSFER_BYTES)
 }
 
 #[test]

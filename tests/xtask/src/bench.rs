@@ -14,6 +14,10 @@ pub enum Name {
     Core,
     /// The simulator, with smoltcp over the same link model beside it: S2 to S10, R4; its goals gate nothing
     Sim,
+    /// What a frame costs at the edge to the kernel, over a TAP and over a packet socket on a virtual cable; gates nothing
+    Nic,
+    /// Messages between two daemons on this machine, beside the kernel's TCP and UDP: messages a second and round trips; gates nothing
+    Msg,
     /// Our TCP and the kernel's, each with a kernel at the far end of 50 Mbit/s, 20 ms and 1 % loss; medians of five, whose ratio
     /// may gate
     Link,
@@ -35,6 +39,17 @@ pub fn run(name: Name, json: bool, gate: bool) -> Result<()> {
             let mut bench = command(&["cargo", "run", "--quiet", "--release", "-p"]);
             bench.args(["causeway-bench-sim", "--"]);
             bench
+        }
+        Name::Nic => {
+            ensure!(!gate, "times at the edge to the kernel gate nothing: leave out --gate");
+            let mut bench = command(&["cargo", "run", "--quiet", "--release", "-p"]);
+            bench.args(["causeway-bench-nic", "--"]);
+            bench
+        }
+        Name::Msg => {
+            ensure!(!gate, "what messages cost gates nothing: leave out --gate");
+            build_matrix()?;
+            command(&[&run::target_dir().join("release/messages").to_string_lossy()])
         }
         Name::Link => {
             build_matrix()?;

@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use causeway_core::nic::{BURST_MAX, Frame, Nic, NicCaps, WaitSource};
+use causeway_core::nic::{BURST_MAX, Frame, Nic, NicCaps, Offload, RxChecksum, WaitSource};
+use causeway_core::wire::checksum::{RunningSum, finish};
 
 use super::{FaultProfile, Verdict, corrupt, decide};
 
@@ -152,6 +153,7 @@ impl<F: Frame> Direction<F> {
         match decide(&self.profile, self.seed, self.entity, number) {
             Verdict::Drop => {}
             Verdict::Corrupt { selector } => {
+                lay_bare(&mut frame);
                 corrupt(&mut frame, selector);
                 self.ready.push_back(frame);
             }
@@ -177,6 +179,35 @@ impl<F: Frame> Direction<F> {
 
     fn release_all(&mut self) {
         self.ready.extend(self.held.drain(..).map(|h| h.frame));
+    }
+}
+
+/// Makes a frame what it would be on a wire, where damage can be noticed: its checksum is complete, and nobody vouches for it. A
+/// super-segment to be sent cannot be cut after that, and is lost.
+fn lay_bare<F: Frame>(frame: &mut F) {
+    let meta = frame.meta_mut();
+    if meta.rx_checksum == RxChecksum::Verified {
+        meta.rx_checksum = RxChecksum::Unknown;
+    }
+    let Offload { csum_start, csum_offset, .. } = meta.offload;
+    if !std::mem::take(&mut meta.offload.needs_csum) {
+        return;
+    }
+    let (mut skip, mut sum) = (usize::from(csum_start), RunningSum::new());
+    for index in 0..frame.segment_count() {
+        let segment = frame.segment(index);
+        sum.add(segment.get(skip..).unwrap_or(&[]));
+        skip = skip.saturating_sub(segment.len());
+    }
+    // To UDP zero means that there is none; all ones is the same number.
+    let checksum = match finish(sum.sum()) {
+        0 => 0xffff,
+        other => other,
+    };
+    // Headers are in the first segment.
+    let at = usize::from(csum_start) + usize::from(csum_offset);
+    if let Some(field) = frame.segment_mut(0).get_mut(at..at + 2) {
+        field.copy_from_slice(&checksum.to_be_bytes());
     }
 }
 
@@ -212,6 +243,43 @@ mod tests {
             frames.push_back(frame);
             nic.tx_burst(&mut frames);
             assert!(frames.is_empty());
+        }
+    }
+
+    #[test]
+    fn damage_to_a_frame_with_a_partial_checksum_can_be_noticed() {
+        let bad = profile(|p| p.corrupt_ppm(1_000_000));
+        for (rx, tx) in [(bad, FaultProfile::NONE), (FaultProfile::NONE, bad)] {
+            for number in 0..50 {
+                let mut nic = Fault::new(Loopback::new(&LoopbackConfig::default()), number, rx, tx);
+                let mut frame = nic.alloc(61).unwrap();
+                let bytes = frame.bytes_mut();
+                bytes.fill(7);
+                // What a pseudo-header might sum up to.
+                bytes[30..32].copy_from_slice(&[0x12, 0x34]);
+                let mut complete = bytes.to_vec();
+                let checksum = finish(causeway_core::wire::checksum::sum(&bytes[14..]));
+                complete[30..32].copy_from_slice(&checksum.to_be_bytes());
+                let offload = Offload {
+                    needs_csum: true,
+                    csum_start: 14,
+                    csum_offset: 16,
+                    ..Offload::default()
+                };
+                let meta = frame.meta_mut();
+                (meta.rx_checksum, meta.offload) = (RxChecksum::Verified, offload);
+                nic.tx_burst(&mut VecDeque::from([frame]));
+                let mut frames = Vec::new();
+                assert_eq!(nic.rx_burst(&mut frames, BURST_MAX), 1);
+                let meta = frames[0].meta();
+                assert_eq!(
+                    (meta.rx_checksum, meta.offload.needs_csum),
+                    (RxChecksum::Unknown, false)
+                );
+                let pairs = frames[0].bytes().iter().zip(&complete);
+                let wrong_bits: u32 = pairs.map(|(a, b)| (a ^ b).count_ones()).sum();
+                assert_eq!(wrong_bits, 1, "complete but for the damage");
+            }
         }
     }
 

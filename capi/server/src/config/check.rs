@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::ops::{Range, RangeInclusive};
 
-use causeway_backends::tap::{DEVICE_NAME_RULE, is_device_name};
+use causeway_backends::device::{DEVICE_NAME_RULE, is_device_name};
 use toml::Spanned;
 
 use super::error::{ConfigError, Source};

@@ -12,6 +12,9 @@ const DOCUMENT: &str = include_str!("../../../../docs/configuration.md");
 const INTERFACE: &str =
     "[[interface]]\nname = \"a\"\nbackend = \"tap\"\naddresses = [\"10.0.1.5/24\"]\n";
 
+/// The keys of an interface that only the backend "packet" takes.
+const PACKET_ONLY: [&str; 4] = ["promiscuous", "offload", "qdisc_bypass", "ring_bytes"];
+
 /// A deserializer that only listens to which fields a struct asks for.
 struct Fields<'a>(&'a mut Vec<&'static str>);
 
@@ -102,7 +105,13 @@ fn with(row: &Row) -> String {
                 .filter(|l| !l.starts_with(&format!("{} ", row.key)))
                 .map(|l| format!("{l}\n"))
                 .collect();
-            without + &line
+            let document = without + &line;
+            // What one backend alone has stands behind what all have.
+            if PACKET_ONLY.contains(&row.key.as_str()) {
+                document.replace("\"tap\"", "\"packet\"")
+            } else {
+                document
+            }
         }
         "route" => {
             let mut route: BTreeMap<&str, &str> =

@@ -11,6 +11,7 @@ use toml::Spanned;
 use super::check::{Integer, Prefixed, device_name, prefixed, word};
 use super::error::{ConfigError, Source};
 use super::fault::{FaultConfig, RawFault};
+use super::packet::{PacketOptions, RawPacket};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,6 +25,10 @@ pub struct RawInterface {
     addresses: Spanned<Vec<Spanned<String>>>,
     ipv6: Option<Spanned<String>>,
     probe_addresses: Option<bool>,
+    promiscuous: Option<Spanned<bool>>,
+    offload: Option<Spanned<bool>>,
+    qdisc_bypass: Option<Spanned<bool>>,
+    ring_bytes: Option<Spanned<i128>>,
     fault: Option<RawFault>,
 }
 
@@ -32,6 +37,8 @@ pub struct RawInterface {
 pub enum Backend {
     /// A Linux TAP device.
     Tap,
+    /// An Ethernet device of the kernel, through a packet socket.
+    Packet,
     /// Memory: what is sent comes back.
     Loopback,
     /// A link of the simulator.
@@ -50,6 +57,7 @@ pub struct InterfaceConfig {
     addresses: Vec<InterfaceAddress>,
     ipv6: Ipv6Mode,
     probe_addresses: bool,
+    packet: Option<PacketOptions>,
     fault: Option<FaultConfig>,
 }
 
@@ -69,12 +77,13 @@ impl InterfaceConfig {
         &self.device
     }
 
-    /// Getter: the Ethernet address, default `02:00:` and the first IPv4 address.
+    /// Getter: the Ethernet address, default `02:00:` and the first IPv4 address; of [`Backend::Packet`] see
+    /// [`PacketOptions::mac`].
     pub fn mac(&self) -> MacAddr {
         self.mac
     }
 
-    /// Getter: the largest IP datagram in bytes, 576 to 9000, default 1500.
+    /// Getter: the largest IP datagram in bytes, 576 to 9000, default 1500; of [`Backend::Packet`] see [`PacketOptions::mtu`].
     pub fn mtu(&self) -> u16 {
         self.mtu
     }
@@ -98,6 +107,11 @@ impl InterfaceConfig {
     /// Getter: whether everybody on the link is asked for an IPv4 address before it is used, default false.
     pub fn probe_addresses(&self) -> bool {
         self.probe_addresses
+    }
+
+    /// Getter: how the device is used, of [`Backend::Packet`].
+    pub fn packet(&self) -> Option<&PacketOptions> {
+        self.packet.as_ref()
     }
 
     /// Getter: what the fault decorator does to the frames, if anything.
@@ -190,7 +204,7 @@ fn refuse_shared_network(
     Ok(())
 }
 
-/// The kernel gives a device to one opener. A loopback has none, whatever it is called.
+/// The kernel gives a TAP to one opener, and what arrives at another device to each. A loopback has none, whatever it is called.
 fn refuse_shared_device(
     source: &Source<'_>,
     interface: &InterfaceConfig,
@@ -198,7 +212,7 @@ fn refuse_shared_device(
     others: &[InterfaceConfig],
 ) -> Result<(), ConfigError> {
     let device = |i: &InterfaceConfig| match i.backend {
-        Backend::Tap => Some(i.device.clone()),
+        Backend::Tap | Backend::Packet => Some(i.device.clone()),
         Backend::Loopback | Backend::Simulated => None,
     };
     let Some(own) = device(interface) else { return Ok(()) };
@@ -219,7 +233,7 @@ impl RawInterface {
         let addresses = addresses(source, &self.addresses)?;
         let mac = match &self.mac {
             Some(text) if backend == Backend::Loopback => {
-                let advice = "remove it, or use the backend \"tap\"";
+                let advice = "remove it, or use the backend \"tap\" or \"packet\"";
                 let problem = "a loopback has no address of its own";
                 return Err(source.error("interface.mac", text.span(), problem, advice));
             }
@@ -233,6 +247,15 @@ impl RawInterface {
             let advice = format!("give {MTU_MIN_V6} or more, or no IPv6 address");
             return Err(source.error("interface.mtu", given.span(), problem, advice));
         }
+        let own = RawPacket {
+            mac: self.mac.is_some().then_some(mac),
+            mtu: self.mtu.is_some().then_some(mtu),
+            promiscuous: self.promiscuous,
+            offload: self.offload,
+            qdisc_bypass: self.qdisc_bypass,
+            ring_bytes: self.ring_bytes,
+        };
+        let packet = own.build(source, backend, self.fault.is_some())?;
         let name = self.name.into_inner();
         Ok(InterfaceConfig {
             device: self.device.map_or_else(|| name.clone(), Spanned::into_inner),
@@ -247,6 +270,7 @@ impl RawInterface {
             addresses,
             ipv6,
             probe_addresses: self.probe_addresses.unwrap_or(false),
+            packet,
             fault: self.fault.map(|raw| raw.build(source)).transpose()?,
         })
     }
@@ -264,7 +288,8 @@ impl RawInterface {
             let advice = "add it; docs/configuration.md says how";
             return Err(source.error(KEY, self.name.span(), "is missing", advice));
         };
-        let known = [("tap", Backend::Tap), ("loopback", Backend::Loopback)];
+        let known =
+            [("tap", Backend::Tap), ("packet", Backend::Packet), ("loopback", Backend::Loopback)];
         word(source, KEY, Some(given), Backend::Loopback, &known)
     }
 }

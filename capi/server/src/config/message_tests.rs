@@ -142,7 +142,7 @@ fn a_mac_must_be_a_hosts() {
     assert_after_interface(
         "mac = \"02:00:00:00:00:01\"\n",
         "c.toml:5: interface.mac: a loopback has no address of its own; \
-         remove it, or use the backend \"tap\"",
+         remove it, or use the backend \"tap\" or \"packet\"",
     );
     let assert_after_interface = |rest: &str, expected: &str| {
         assert_complaint(&format!("{}{rest}", INTERFACE.replace("loopback", "tap")), expected);
@@ -288,6 +288,53 @@ fn a_route_leads_to_hosts() {
 }
 
 #[test]
+fn a_device_of_the_kernel_has_keys_of_its_own() {
+    let packet = |rest: &str| INTERFACE.replace("loopback", "packet") + rest;
+    let options = |rest: &str| {
+        let config = Config::parse("c.toml", &packet(rest)).unwrap();
+        *config.interfaces()[0].packet().unwrap()
+    };
+    let plain = options("");
+    assert_eq!((plain.mac(), plain.mtu()), (None, None), "the device's own");
+    assert_eq!((plain.promiscuous(), plain.offload(), plain.qdisc_bypass()), (false, true, false));
+    assert_eq!(plain.ring_bytes(), 32 << 20);
+    let chosen = options(
+        "mac = \"02:00:00:00:00:01\"\nmtu = 1400\npromiscuous = true\noffload = false\n\
+         qdisc_bypass = true\nring_bytes = 1048576\n",
+    );
+    assert_eq!(chosen.mac().unwrap().to_string(), "02:00:00:00:00:01");
+    assert_eq!(chosen.mtu(), Some(1_400));
+    assert_eq!(
+        (chosen.promiscuous(), chosen.offload(), chosen.qdisc_bypass()),
+        (true, false, true)
+    );
+    assert_eq!(chosen.ring_bytes(), 1 << 20);
+    assert!(!options("[interface.fault]\n").offload(), "faults strike frames one by one");
+
+    assert_complaint(
+        &packet("offload = true\n[interface.fault]\n"),
+        "c.toml:5: interface.offload: faults strike frames, not what a card makes into frames later; \
+         remove it, or the [interface.fault]",
+    );
+    assert_complaint(
+        &packet("ring_bytes = 1000\n"),
+        "c.toml:5: interface.ring_bytes: 1000 is out of range; give 1048576 to 1073741824 bytes",
+    );
+    for given in
+        ["promiscuous = false", "offload = true", "qdisc_bypass = true", "ring_bytes = 1048576"]
+    {
+        let key = given.split(' ').next().unwrap();
+        assert_after_interface(
+            &format!("{given}\n"),
+            &format!(
+                "c.toml:5: interface.{key}: only a device of the kernel has it; \
+                 remove it, or use the backend \"packet\""
+            ),
+        );
+    }
+}
+
+#[test]
 fn two_interfaces_share_no_device() {
     let tap = |name: &str, address: &str, rest: &str| {
         format!(
@@ -300,6 +347,12 @@ fn two_interfaces_share_no_device() {
         "c.toml:9: interface.device: \"a\" is the device of \"a\" too; give each its own",
     );
     assert!(Config::parse("c.toml", &other("")).is_ok());
+    // Nor is one a TAP of one and the packet device of the other.
+    let packet = tap("b", "10.0.2.5", "device = \"a\"\n").replace("\"tap\"", "\"packet\"");
+    assert_complaint(
+        &(tap("a", "10.0.1.5", "") + &packet),
+        "c.toml:9: interface.device: \"a\" is the device of \"a\" too; give each its own",
+    );
     // The name of a loopback is no device.
     let loopback = INTERFACE.replace("lo0", "c") + &tap("d", "10.0.2.5", "device = \"c\"\n");
     assert!(Config::parse("c.toml", &loopback).is_ok());

@@ -16,6 +16,7 @@ mod interface;
 mod machnet;
 #[cfg(test)]
 mod message_tests;
+mod packet;
 mod route;
 mod tcp;
 
@@ -30,6 +31,7 @@ pub use daemon::{BusyPoll, DaemonConfig, LogLevel};
 pub use error::ConfigError;
 pub use fault::FaultConfig;
 pub use interface::{Backend, InterfaceConfig};
+pub use packet::PacketOptions;
 pub use route::RouteConfig;
 
 use error::Source;

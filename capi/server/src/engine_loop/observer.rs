@@ -1,5 +1,6 @@
 //! What the engine tells the operator.
 
+use causeway_backends::{AnyNic, Losses};
 use causeway_core::engine::Engine;
 use causeway_core::event::Event;
 use causeway_core::nic::Nic;
@@ -16,6 +17,7 @@ const PERIOD: Duration = Duration::from_secs(10);
 pub(super) struct Observer {
     names: Vec<String>,
     links: Vec<Option<bool>>,
+    losses: Vec<Losses>,
     drops: Drops,
     /// The operator knows that wrong UDP checksums are being overlooked.
     overlooking_told: bool,
@@ -26,11 +28,19 @@ impl Observer {
     /// `names` are those of the interfaces, interface 1 first.
     pub(super) fn new(names: Vec<String>) -> Self {
         let links = vec![None; names.len()];
-        Self { names, links, drops: Drops::default(), overlooking_told: false, next: Instant::ZERO }
+        let losses = vec![Losses::default(); names.len()];
+        Self {
+            names,
+            links,
+            losses,
+            drops: Drops::default(),
+            overlooking_told: false,
+            next: Instant::ZERO,
+        }
     }
 
     /// Command: after a step.
-    pub(super) fn observe<N: Nic>(&mut self, now: Instant, engine: &mut Engine<N, ChannelPort>) {
+    pub(super) fn observe(&mut self, now: Instant, engine: &mut Engine<AnyNic, ChannelPort>) {
         while let Some(stamped) = engine.stack_mut().poll_event() {
             log_event(&stamped.event);
         }
@@ -44,6 +54,7 @@ impl Observer {
         if now >= self.next {
             self.next = now + PERIOD;
             self.watch_links(engine);
+            self.report_losses(engine);
             self.report_drops(engine.stack().stats());
         }
     }
@@ -55,8 +66,9 @@ impl Observer {
     }
 
     /// Command: when the engine ends. `sockets_left`: those that lived when it was told to.
-    pub(super) fn finish<N: Nic>(&mut self, engine: &Engine<N, ChannelPort>, sockets_left: u64) {
+    pub(super) fn finish(&mut self, engine: &Engine<AnyNic, ChannelPort>, sockets_left: u64) {
         let stats = engine.stack().stats();
+        self.report_losses(engine);
         self.report_drops(stats);
         tracing::info!(
             rx_frames = stats.rx_frames,
@@ -69,12 +81,22 @@ impl Observer {
         );
     }
 
-    fn watch_links<N: Nic>(&mut self, engine: &Engine<N, ChannelPort>) {
+    fn watch_links(&mut self, engine: &Engine<AnyNic, ChannelPort>) {
         for ((name, link), nic) in self.names.iter().zip(&mut self.links).zip(engine.nics()) {
             let up = nic.link_up();
             if link.replace(up) != Some(up) {
                 let state = if up { "up" } else { "down" };
                 tracing::info!(interface = %name, state, "link");
+            }
+        }
+    }
+
+    fn report_losses(&mut self, engine: &Engine<AnyNic, ChannelPort>) {
+        for ((name, told), nic) in self.names.iter().zip(&mut self.losses).zip(engine.nics()) {
+            let losses = nic.losses();
+            if std::mem::replace(told, losses) != losses {
+                let Losses { rx, tx } = losses;
+                tracing::warn!(interface = %name, rx, tx, "the device lost frames (totals)");
             }
         }
     }
