@@ -134,6 +134,12 @@ impl End {
         self.candidates.iter().find(|candidate| candidate.isn == isn)
     }
 
+    /// Getter: SYNs of one number came that differ in what they offer.
+    pub(super) fn syns_differ(&self) -> bool {
+        let candidate = self.irs.and_then(|irs| self.candidate(irs));
+        candidate.is_some_and(|c| [c.timestamps, c.sack, c.scaled].contains(&Tri::Maybe))
+    }
+
     /// The SYN that `ack` acknowledges.
     fn candidate_of(&self, ack: u32) -> Option<u32> {
         let fits = |candidate: &&Candidate| {

@@ -64,6 +64,21 @@ pub(super) const CASES: &[Case] = &[
         },
     },
     Case {
+        id: "O4.tcp.tsval",
+        bad: |s| {
+            s.pass(peer(SYN, 0, 0, 0).options(&OPTIONS));
+            s.pass(host(SYN | ACK, 0, 1, 0).stamps(6_040, 1_005_000));
+            s.pass(peer(SYN, 0, 0, 0).options(&OPTIONS));
+            s.pass(host(SYN | ACK, 0, 1, 0).stamps(6_001, 1_005_000));
+        },
+        good: |s| {
+            s.pass(peer(SYN, 0, 0, 0).options(&OPTIONS));
+            s.pass(host(SYN | ACK, 0, 1, 0).stamps(6_040, 1_005_000));
+            s.pass(peer(SYN, 0, 0, 0).options(&WITHOUT_SACK));
+            s.pass(host(SYN | ACK, 0, 1, 0).stamps(6_001, 1_005_000));
+        },
+    },
+    Case {
         id: "O4.tcp.timestamps",
         bad: |s| {
             s.accept(10);
