@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use causeway_interop::content::{bytes, difference};
 use causeway_interop::daemon::Daemon;
 use causeway_interop::lab::Lab;
+use causeway_interop::messages::{Load, measure};
 use causeway_interop::process::{Running, command, finish, sh, wait_for};
 use causeway_interop::transfer::{
     TRANSFER_BYTES, http_server, kernel_counter, kernel_fetches, same, we_fetch,
@@ -300,6 +301,32 @@ fn what_the_daemon_cannot_have_it_says_in_one_line() {
             said.starts_with("causeway: interface wan: there is no network device v9: `ip link`"),
             "{said}"
         );
+        Ok(())
+    });
+}
+
+#[test]
+fn messages_come_back_between_two_namespaces_over_every_carrier() {
+    Lab::run(|lab| {
+        let loads: [Load; 2] = [(64, 8, 1), (1024, 4, 3)];
+        let figures = measure(lab, (&loads, &loads[..1]), "0.3", 1)?;
+        let keys: Vec<&str> =
+            figures.as_object().context("an object")?.keys().map(String::as_str).collect();
+        let expected = [
+            "idle_cpu_percent",
+            "w4_1KB_f3",
+            "w4_1KB_f3_kernel_tcp",
+            "w4_1KB_f3_kernel_udp",
+            "w8_64B",
+            "w8_64B_kernel_tcp",
+            "w8_64B_kernel_udp",
+            "w8_64B_loss_1_percent",
+        ];
+        ensure!(keys == expected, "{keys:?}");
+        for key in &expected[1..] {
+            let number = |name: &str| figures[key][name].as_f64().unwrap_or(0.0);
+            ensure!(number("msgs_per_s") > 0.0 && number("p50_us") > 0.0, "{key}: {figures}");
+        }
         Ok(())
     });
 }
