@@ -210,10 +210,10 @@ pub(crate) unsafe fn array<'a, T>(
     Ok(unsafe { std::slice::from_raw_parts(first, count) })
 }
 
-/// As [`array`], to be written.
+/// As [`array()`], to be written.
 ///
 /// # Safety
-/// As for [`array`], and nobody else uses them during the call.
+/// As for [`array()`], and nobody else uses them during the call.
 pub(crate) unsafe fn array_mut<'a, T>(
     first: *mut T,
     count: usize,
