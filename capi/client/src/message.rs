@@ -113,6 +113,16 @@ impl Channel {
         })
     }
 
+    /// Command: drops the message that the next [`Channel::recv`] would return. Its length and flow; does not wait.
+    pub fn discard(&self) -> Result<(usize, Flow), RecvError> {
+        self.inner.wait_for(ApiCall::Recv, Wait::Never, |state| {
+            let Some((flow, offset, len)) = state.next_message()? else { return Ok(None) };
+            state.arrivals.pop_front();
+            state.taken(flow.0, offset + u64::from(len), None)?;
+            Ok(Some((len as usize, flow)))
+        })
+    }
+
     /// Output: messages, one for each of `buffers`, of which `received` is told the length and the flow. Waits for the first and takes what
     /// is there beside it. Returns how many; a flow's end, or a message longer than its buffer, is told when it is the first.
     pub fn recv_batch<'a>(

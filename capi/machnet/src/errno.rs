@@ -192,6 +192,9 @@ pub(crate) const fn text(error: c_int) -> &'static CStr {
         }
         libc::EAGAIN => c"it would have to wait",
         libc::ECONNRESET => c"the peer closed the flow, or it broke",
+        libc::EBUSY => c"room is reserved on the flow: commit it, or give it up, first",
+        libc::ERANGE => c"there are more pieces than the array has room for",
+        libc::ENOTSUP => c"there are no descriptors inside the simulator's own process",
         _ => c"unknown error",
     }
 }
@@ -283,6 +286,9 @@ mod tests {
             ("EMSGSIZE", libc::EMSGSIZE),
             ("EAGAIN", libc::EAGAIN),
             ("ECONNRESET", libc::ECONNRESET),
+            ("EBUSY", libc::EBUSY),
+            ("ERANGE", libc::ERANGE),
+            ("ENOTSUP", libc::ENOTSUP),
         ];
         let mut texts = std::collections::BTreeSet::new();
         for (name, value) in named {

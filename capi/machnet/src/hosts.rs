@@ -15,6 +15,7 @@ use causeway_client::{Channel, Env, Wait, current_env, current_env_addr};
 
 use crate::errno::Errno;
 use crate::registry::{Entry, MachnetChannelCtx, Recent, Registry};
+use crate::upstream::Flows;
 
 /// By the address of the environment, which cannot be used again while `Host::_env` keeps it.
 static HOSTS: Mutex<BTreeMap<usize, Host>> = Mutex::new(BTreeMap::new());
@@ -30,13 +31,20 @@ struct Host {
 pub(crate) struct Context {
     pub(crate) channel: Channel,
     pub(crate) nonblocking: AtomicBool,
+    /// For programs that know flows by their addresses.
+    pub(crate) upstream: Flows,
     /// The process that attached. A child has a copy of the table, and no channel.
     owner: u32,
 }
 
 impl Context {
     pub(crate) fn new(channel: Channel) -> Self {
-        Self { channel, nonblocking: AtomicBool::new(false), owner: std::process::id() }
+        Self {
+            channel,
+            nonblocking: AtomicBool::new(false),
+            upstream: Flows::default(),
+            owner: std::process::id(),
+        }
     }
 
     /// Getter: what calls do that would have to wait.

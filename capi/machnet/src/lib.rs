@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`abi`] | the functions of the header |
 //! | `vector`, `in_place` | those of them that take several pieces or messages, or copy nothing |
+//! | [`upstream`] | the functions of `upstream/machnet.h` |
 //! | `args` | C arguments to Rust values |
 //! | `hosts`, `registry` | the live contexts, under names that cannot be mistaken for addresses |
 //! | `guard` | no panic crosses into C |
@@ -20,6 +21,7 @@ mod guard;
 mod hosts;
 mod in_place;
 mod registry;
+pub mod upstream;
 mod vector;
 
 pub use hosts::release_env;

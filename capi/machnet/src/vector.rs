@@ -14,7 +14,7 @@ use crate::{args, guard, hosts};
 /// Pieces of a message that need no memory of their own.
 const FEW: usize = 16;
 /// Most pieces of a message, as of `readv` (IOV_MAX).
-const PIECES_MAX: usize = 1_024;
+pub(crate) const PIECES_MAX: usize = 1_024;
 /// Most messages of a batch.
 const BATCH_MAX: usize = 65_536;
 
@@ -48,24 +48,14 @@ pub unsafe extern "C" fn machnet_sendv(
     guard::status(|| {
         // SAFETY: this function's own contract.
         let pieces = unsafe { array(pieces, count, PIECES_MAX)? };
-        let piece = |piece: &iovec| {
-            // SAFETY: this function's own contract.
-            unsafe { args::bytes(piece.iov_base.cast_const().cast(), piece.iov_len) }
+        // SAFETY: this function's own contract.
+        let id = unsafe {
+            with_pieces(pieces, |parts| {
+                hosts::with(ctx, |context| {
+                    Ok(context.channel.send(flow.into(), parts, context.wait())?)
+                })
+            })?
         };
-        let (mut few, many);
-        let parts: &[&[u8]] = if count <= FEW {
-            few = [&[][..]; FEW];
-            for (part, given) in few.iter_mut().zip(pieces) {
-                *part = piece(given)?;
-            }
-            &few[..count]
-        } else {
-            many = pieces.iter().map(piece).collect::<Result<Vec<_>, _>>()?;
-            &many
-        };
-        let id = hosts::with(ctx, |context| {
-            Ok(context.channel.send(flow.into(), parts, context.wait())?)
-        })?;
         // SAFETY: this function's own contract.
         unsafe { args::store(msg_id, id.0) };
         Ok(0)
@@ -87,23 +77,12 @@ pub unsafe extern "C" fn machnet_recvv(
     guard::status(|| {
         // SAFETY: this function's own contract.
         let pieces = unsafe { array(pieces, count, PIECES_MAX)? };
-        let piece = |piece: &iovec| {
-            // SAFETY: this function's own contract.
-            unsafe { args::bytes_mut(piece.iov_base.cast(), piece.iov_len) }
+        // SAFETY: this function's own contract.
+        let received = unsafe {
+            with_room(pieces, |parts| {
+                hosts::with(ctx, |context| Ok(context.channel.recv_parts(parts, context.wait())))
+            })?
         };
-        let (mut few, mut many);
-        let parts: &mut [&mut [u8]] = if count <= FEW {
-            few = std::array::from_fn::<&mut [u8], FEW, _>(|_| &mut []);
-            for (part, given) in few.iter_mut().zip(pieces) {
-                *part = piece(given)?;
-            }
-            &mut few[..count]
-        } else {
-            many = pieces.iter().map(piece).collect::<Result<Vec<_>, _>>()?;
-            &mut many
-        };
-        let received =
-            hosts::with(ctx, |context| Ok(context.channel.recv_parts(parts, context.wait())))?;
         // SAFETY: this function's own contract.
         unsafe { received_on(received, flow) }
     })
@@ -192,6 +171,50 @@ pub unsafe extern "C" fn machnet_recv_batch(
         // At most BATCH_MAX.
         Ok(outcome? as c_int)
     })
+}
+
+/// Runs `body` on the bytes of `pieces`.
+///
+/// # Safety
+/// Each piece is null or points to its bytes, which do not change during the call.
+pub(crate) unsafe fn with_pieces<R>(
+    pieces: &[iovec],
+    body: impl FnOnce(&[&[u8]]) -> Result<R, Errno>,
+) -> Result<R, Errno> {
+    let piece = |piece: &iovec| {
+        // SAFETY: this function's own contract.
+        unsafe { args::bytes(piece.iov_base.cast_const().cast(), piece.iov_len) }
+    };
+    if pieces.len() > FEW {
+        return body(&pieces.iter().map(piece).collect::<Result<Vec<_>, _>>()?);
+    }
+    let mut few = [&[][..]; FEW];
+    for (part, given) in few.iter_mut().zip(pieces) {
+        *part = piece(given)?;
+    }
+    body(&few[..pieces.len()])
+}
+
+/// Runs `body` on the room in `pieces`.
+///
+/// # Safety
+/// Each piece is null or points to its bytes, which nobody else uses during the call, and none to those of another.
+pub(crate) unsafe fn with_room<R>(
+    pieces: &[iovec],
+    body: impl FnOnce(&mut [&mut [u8]]) -> Result<R, Errno>,
+) -> Result<R, Errno> {
+    let piece = |piece: &iovec| {
+        // SAFETY: this function's own contract.
+        unsafe { args::bytes_mut(piece.iov_base.cast(), piece.iov_len) }
+    };
+    if pieces.len() > FEW {
+        return body(&mut pieces.iter().map(piece).collect::<Result<Vec<_>, _>>()?);
+    }
+    let mut few = std::array::from_fn::<&mut [u8], FEW, _>(|_| &mut []);
+    for (part, given) in few.iter_mut().zip(pieces) {
+        *part = piece(given)?;
+    }
+    body(&mut few[..pieces.len()])
 }
 
 /// An array that C passes.

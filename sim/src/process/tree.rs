@@ -462,6 +462,16 @@ fn costs() -> [u64; API_CALLS] {
         ApiCall::Recv,
         ApiCall::Close,
         ApiCall::Info,
+        ApiCall::Info,
+        ApiCall::Attach,
+        ApiCall::Close,
+        ApiCall::Listen,
+        ApiCall::Connect,
+        ApiCall::Send(0),
+        ApiCall::Send(0),
+        ApiCall::Send(0),
+        ApiCall::Recv,
+        ApiCall::Recv,
     ];
     calls.map(|call| name_and_cost(call).1.as_nanos())
 }

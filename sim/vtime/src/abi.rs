@@ -11,7 +11,7 @@ use crate::wire::API_FIRST;
 use crate::world::process;
 
 /// `machnet_send`, `machnet_sendv` and `machnet_send_batch` cost their copies too.
-const SENDS: [usize; 3] = [7, 11, 13];
+const SENDS: [usize; 6] = [7, 11, 13, 25, 26, 27];
 
 /// The library's own function.
 struct Real {
@@ -51,12 +51,13 @@ fn enter(index: usize, bytes: usize) {
     }
 }
 
-/// `struct iovec` and `MachnetMsg_t`: words of each, and which of them is a length.
-const PIECE: (usize, usize) = (2, 1);
-const MESSAGE: (usize, usize) = (4, 2);
+/// `struct iovec`, `MachnetMsg_t` and upstream's `MachnetMsgHdr_t`: words of each, which of them has a length, and in which bits.
+const PIECE: (usize, usize, usize) = (2, 1, usize::MAX);
+const MESSAGE: (usize, usize, usize) = (4, 2, usize::MAX);
+const UPSTREAM: (usize, usize, usize) = (5, 0, 0xffff_ffff);
 
 /// The bytes of `count` pieces or messages that lie at `first`: none where the library will refuse them.
-fn lengths(first: usize, count: usize, (words, length): (usize, usize)) -> usize {
+fn lengths(first: usize, count: usize, (words, length, bits): (usize, usize, usize)) -> usize {
     let first: *const usize = core::ptr::with_exposed_provenance(first);
     if first.is_null() || !first.is_aligned() || count > 65_536 {
         return 0;
@@ -64,7 +65,8 @@ fn lengths(first: usize, count: usize, (words, length): (usize, usize)) -> usize
     let mut sum = 0_usize;
     for index in 0..count {
         // SAFETY: the program says that so many lie there, and the library reads them next; they are aligned.
-        sum = sum.saturating_add(unsafe { first.add(index * words + length).read() });
+        let word = unsafe { first.add(index * words + length).read() };
+        sum = sum.saturating_add(word & bits);
     }
     sum
 }
@@ -136,4 +138,14 @@ interpose! {
     17 machnet_borrow(ctx, pieces, count, flow) bytes 0;
     18 machnet_release(ctx, first) bytes 0;
     19 machnet_fd(ctx) bytes 0;
+    20 machnet_upstream_init() bytes 0;
+    21 machnet_upstream_attach() bytes 0;
+    22 machnet_upstream_detach(ctx) bytes 0;
+    23 machnet_upstream_listen(ctx, ip, port) bytes 0;
+    24 machnet_upstream_connect(ctx, local, remote, port, flow) bytes 0;
+    25 machnet_upstream_send(ctx, flow_ips, flow_ports, bytes, len) bytes len;
+    26 machnet_upstream_sendmsg(ctx, message) bytes lengths(message, 1, UPSTREAM);
+    27 machnet_upstream_sendmmsg(ctx, messages, count) bytes lengths(messages, count, UPSTREAM);
+    28 machnet_upstream_recv(ctx, bytes, size, flow) bytes 0;
+    29 machnet_upstream_recvmsg(ctx, message) bytes 0;
 }

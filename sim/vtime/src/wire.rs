@@ -31,7 +31,7 @@ pub const WORDS_MAX: usize = 64;
 /// Words of a question before its threads or text.
 pub const ASK_WORDS: usize = 8;
 /// Functions of `machnet.h` whose cost the world declares.
-pub const API_CALLS: usize = 20;
+pub const API_CALLS: usize = 30;
 /// Numbers of calls that are no system calls begin here; [`API_NAMES`] are the first of them.
 pub const API_FIRST: u32 = 100_000;
 /// A look at a clock, without a system call.
@@ -63,6 +63,16 @@ pub const API_NAMES: [&str; API_CALLS] = [
     "machnet_borrow",
     "machnet_release",
     "machnet_fd",
+    "machnet_upstream_init",
+    "machnet_upstream_attach",
+    "machnet_upstream_detach",
+    "machnet_upstream_listen",
+    "machnet_upstream_connect",
+    "machnet_upstream_send",
+    "machnet_upstream_sendmsg",
+    "machnet_upstream_sendmmsg",
+    "machnet_upstream_recv",
+    "machnet_upstream_recvmsg",
 ];
 
 /// What a process wants. The numbers travel.

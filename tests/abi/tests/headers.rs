@@ -28,6 +28,8 @@ fn the_header_compiles_alone_and_twice() {
         let source =
             "#include \"machnet.h\"\n#include \"machnet.h\"\nint x = (int)sizeof(MachnetFlow_t);\n";
         compile(language, "alone", source).unwrap_or_else(|e| panic!("{e:#}"));
+        let upstream = source.replace("machnet.h", "upstream/machnet.h");
+        compile(language, "upstream", &upstream).unwrap_or_else(|e| panic!("{e:#}"));
     }
 }
 

@@ -15,9 +15,17 @@ fn tool(name: &str, arguments: &[&str]) -> String {
 
 #[test]
 fn the_shared_library_exports_the_declared_functions_with_their_version_and_nothing_else() {
-    let text = std::fs::read_to_string(root().join("capi/include/machnet.h")).expect("the header");
+    let names = |header: &str| -> Vec<String> {
+        let text = std::fs::read_to_string(root().join("capi/include").join(header));
+        Header::parse(&text.expect("the header")).prototypes().keys().cloned().collect()
+    };
+    let own = names("machnet.h");
+    // Each of these has the symbol that its declaration gives it, so that it is never taken for one of ours.
+    let upstream = names("upstream/machnet.h");
+    assert!(own.len() > 20 && upstream.len() == 10, "{own:?} {upstream:?}");
+    let upstream = upstream.iter().map(|n| n.replacen("machnet_", "machnet_upstream_", 1));
     let declared: BTreeSet<_> =
-        Header::parse(&text).prototypes().keys().map(|n| format!("{n}@@MACHNET_0")).collect();
+        own.into_iter().chain(upstream).map(|name| format!("{name}@@MACHNET_0")).collect();
     let listed = tool("nm", &["-D", "--defined-only"]);
     let exported: BTreeSet<_> = listed
         .lines()
@@ -26,7 +34,6 @@ fn the_shared_library_exports_the_declared_functions_with_their_version_and_noth
         .map(str::to_owned)
         .collect();
     assert_eq!(exported, declared);
-    assert!(!declared.is_empty());
 }
 
 /// Contract: build_shim.sh

@@ -66,6 +66,10 @@ fn build() -> Result<Artifacts> {
         &programs.join("behaviour"),
         &["-Wextra", "-pthread"],
     )?;
+    let include = root.join("capi/include/upstream");
+    let include = include.to_str().context("a path that is text")?;
+    let flags = ["-Wextra", "-I", include];
+    compile(&root, "tests/interop/c/upstream.c", &programs.join("upstream"), &flags)?;
     Ok(Artifacts { causeway: target.join("debug/causeway").canonicalize()?, programs })
 }
 

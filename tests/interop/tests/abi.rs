@@ -218,3 +218,13 @@ fn a_message_may_be_read_where_it_arrived_and_given_back_in_any_order() {
 fn a_descriptor_is_readable_while_there_is_something_to_receive_or_room_again() {
     holds("descriptor_to_poll");
 }
+
+#[test]
+fn a_program_of_the_upstream_project_runs_as_it_is() {
+    Lab::run(|lab| {
+        let daemon = daemon(lab)?;
+        let mut program = daemon.application(lab.artifacts.programs.join("upstream"));
+        finish(&mut program).with_context(|| daemon.log())?;
+        Ok(())
+    });
+}
