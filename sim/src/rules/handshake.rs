@@ -267,13 +267,15 @@ impl End {
         let plain = !segment.has(Flags::SYN) && !segment.has(Flags::RST);
         let Some(ack) = segment.ack.filter(|_| plain && !self.active) else { return };
         let over = (self.snd.has_reset || self.snd.aborted) && segment.seq == 1;
+        // Whether the host believed the peer's reset does not show.
+        let perhaps = self.peer_reset && !over && segment.seq == 1;
         let unsent = !self.snd.spoken && ack > self.snd.max;
-        if (2..=NEAR_COOKIES).contains(&ack) && (over || unsent) {
+        if (2..=NEAR_COOKIES).contains(&ack) && (over || unsent) || perhaps && ack <= NEAR_COOKIES {
             // The number before what is acknowledged may be a cookie, too, which tells another MSS: the host's numbers may be others.
             (self.open, self.foreign) = (false, true);
             self.stranger.prove();
         }
-        if ack != 1 {
+        if ack != 1 || perhaps {
             return;
         }
         if over {

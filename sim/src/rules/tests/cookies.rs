@@ -40,7 +40,26 @@ fn begun_again(s: &mut Story) {
     s.pass(host(ACK, 1, 1, 10).stamps(5_005, 7));
 }
 
+/// The peer resets what a cookie began, after data of the host's; a segment that was held up brings it back, and the host ends it.
+fn begun_again_behind_a_reset(s: &mut Story, late: bool) {
+    s.pass(peer(SYN, 0, 0, 0));
+    s.pass(host(SYN | ACK, 0, 1, 0));
+    s.pass(peer(ACK, 1, 1, 0));
+    s.pass(host(ACK, 1, 1, 10));
+    s.pass(peer(RST, 1, 0, 0));
+    s.ms(5);
+    if late {
+        s.pass(peer(FIN | ACK, 1, 1, 0));
+    }
+    s.pass(host(FIN | ACK, 1, 1 + i64::from(late), 0));
+}
+
 pub(super) const CASES: &[Case] = &[
+    Case {
+        id: "O4.tcp.fin",
+        bad: |s| begun_again_behind_a_reset(s, false),
+        good: |s| begun_again_behind_a_reset(s, true),
+    },
     Case {
         id: "O4.tcp.syn-again",
         bad: |s| {
