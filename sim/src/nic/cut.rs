@@ -46,11 +46,12 @@ pub(super) fn is_super(frame: &SimFrame) -> bool {
     frame.meta().offload.gso_type != GsoType::None
 }
 
-/// Command: does what was left to the NIC: afterwards the frame is as it goes onto the wire.
+/// Command: does what was left to the NIC: afterwards the frame is as it goes onto the wire. One that computes no checksums sends what the
+/// stack left in the field.
 #[inline]
-pub(super) fn complete(frame: &mut SimFrame) {
+pub(super) fn complete(frame: &mut SimFrame, computes_checksums: bool) {
     let meta = std::mem::take(frame.meta_mut());
-    if meta.offload.needs_csum {
+    if meta.offload.needs_csum && computes_checksums {
         complete_checksum(frame.bytes_mut(), &meta.offload);
     }
     if let Some(tci) = meta.vlan_tci {
@@ -99,7 +100,7 @@ pub(super) fn next_piece(
         set_flags(bytes, &offload, first, last);
         set_lengths(bytes, &offload, whole.bytes().len());
         *piece.meta_mut() = *whole.meta();
-        complete(&mut piece);
+        complete(&mut piece, true);
         piece
     });
     progress.bytes += len;

@@ -26,6 +26,7 @@ pub struct NicPort {
     pub(super) link_up: Cell<bool>,
     unplugged: Cell<bool>,
     judges_checksums: bool,
+    computes_checksums: bool,
     /// What it cuts from super-segments: no memory of the host.
     pub(super) wire: FramePool,
     /// How much of the super-segment in front has left.
@@ -49,6 +50,7 @@ impl NicPort {
             link_up: Cell::new(true),
             unplugged: Cell::new(false),
             judges_checksums: config.offloads.rx_checksum,
+            computes_checksums: config.offloads.tx_checksum,
             wire: FramePool::new(config.frame_bytes(), usize::MAX),
             cut: Cell::default(),
             faults: RefCell::default(),
@@ -112,7 +114,7 @@ impl NicPort {
         self.troubles.borrow_mut().left(self.now.get());
         if !cut::is_super(front) {
             let mut frame = tx.pop_front()?;
-            cut::complete(&mut frame);
+            cut::complete(&mut frame, self.computes_checksums);
             return Some(frame);
         }
         let mut progress = self.cut.get();
