@@ -115,9 +115,10 @@ int machnet_set_nonblocking(MachnetChannelCtx_t *ctx, bool nonblocking);
 /*
  * A descriptor for poll(), select() or epoll, for programs with an event loop. It is readable when
  * machnet_recv() has something to tell, and when a call that failed with EAGAIN may succeed: try again what is
- * wanted. It belongs to the library: do not read from it or close it; it closes with the channel. From the first call on
- * every other call on the channel costs some system calls more. Threads that wait in a call on
- * the same channel take what the descriptor would have told.
+ * wanted, and wait anew if that fails with EAGAIN once more (a peer that connected wakes it too). It belongs to
+ * the library: do not read from it or close it; it closes with the channel. From the first call on every other
+ * call on the channel costs some system calls more. Threads that wait in a call on the same channel take what
+ * the descriptor would have told.
  *
  * Returns the descriptor, the same each time, or -1 on failure (EINVAL; EMFILE, ENFILE: no descriptor is left;
  * ENOTSUP: inside the simulator's own process).
