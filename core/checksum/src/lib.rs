@@ -1,4 +1,4 @@
-//! The Internet checksum (RFC 1071) and the copy that computes it on the way.
+//! The Internet checksum (RFC 1071) and the copy that computes it on the way; and CRC-32C.
 //!
 //! A **partial sum** is the one's complement sum of big-endian 16-bit words, folded to 16 bits and not
 //! complemented, counted from an even position; a last odd byte is the high half of its word. Partial
@@ -15,6 +15,7 @@
 
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 mod avx2;
+mod crc32c;
 mod portable;
 
 /// Which code computes sums and copies. Obtained once, kept in a configuration, passed by value.
@@ -46,7 +47,9 @@ impl Implementation {
     #[inline]
     pub fn detect() -> Self {
         #[cfg(all(feature = "std", target_arch = "x86_64"))]
-        if std::arch::is_x86_feature_detected!("avx2") {
+        if std::arch::is_x86_feature_detected!("avx2")
+            && std::arch::is_x86_feature_detected!("sse4.2")
+        {
             return Self(Kind::Avx2);
         }
         Self::PORTABLE
@@ -69,8 +72,19 @@ impl Implementation {
             #[cfg(all(feature = "std", target_arch = "x86_64"))]
             Kind::Avx2 if bytes.len() < WIDE_BYTES_MIN => portable::sum(bytes),
             #[cfg(all(feature = "std", target_arch = "x86_64"))]
-            // SAFETY: `Kind::Avx2` is private and made by `detect` alone, after the CPU said it has AVX2.
+            // SAFETY: `Kind::Avx2` is private and made by `detect` alone, after the CPU said it has AVX2 and SSE4.2.
             Kind::Avx2 => unsafe { avx2::sum(bytes) },
+        }
+    }
+
+    /// The CRC-32C of bytes that have the CRC `crc` (0 for none), followed by `bytes` (RFC 3720 §12.1).
+    #[inline]
+    pub fn crc32c(self, crc: u32, bytes: &[u8]) -> u32 {
+        match self.0 {
+            Kind::Portable => crc32c::portable(crc, bytes),
+            #[cfg(all(feature = "std", target_arch = "x86_64"))]
+            // SAFETY: as in `sum` for AVX2; `detect` asked for SSE4.2 too.
+            Kind::Avx2 => unsafe { crc32c::sse42(crc, bytes) },
         }
     }
 
