@@ -385,7 +385,8 @@ impl Flow {
     pub(super) fn end(&mut self, reason: EndReason) {
         self.rsts_due = match self.state {
             FlowState::SynReceived | FlowState::Established | FlowState::Closing => {
-                1 + self.tx.outstanding()
+                // At most 32 are.
+                1 + self.tx.outstanding() as u8
             }
             FlowState::SynSent => 0,
             FlowState::Closed => return,
@@ -406,7 +407,7 @@ impl Flow {
 
     /// Something may be sent now.
     pub(super) fn can_send_data(&self) -> bool {
-        let window = self.window.cwnd().min(IN_FLIGHT_MAX);
+        let window = u16::from(self.window.cwnd().min(IN_FLIGHT_MAX));
         let more = self.tx.has_lost() || self.tx.has_number() && !self.queue.is_empty();
         matches!(self.state, FlowState::Established | FlowState::Closing)
             && (self.tx.has_urgent() || self.tx.has_room(window) && more)

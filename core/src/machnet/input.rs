@@ -125,7 +125,8 @@ impl Flow {
             self.on_duplicate(now);
             0
         };
-        let view = sack::view(&header.sack, self.tx.is_advanced(), self.tx.outstanding());
+        let outstanding = self.tx.outstanding() as u8;
+        let view = sack::view(&header.sack, self.tx.is_advanced(), outstanding);
         self.tx.hold(now, view, &mut news);
         self.take_news(now, news, packets);
         self.detect_loss(now);
@@ -140,7 +141,7 @@ impl Flow {
         ackno: u32,
         news: &mut News,
         io: &mut impl StreamIo,
-    ) -> u8 {
+    ) -> u16 {
         let acked = self.tx.acknowledge(now, ackno, news);
         self.figures.bytes_acked += acked.bytes;
         if let Some(message) = acked.message {
@@ -164,17 +165,17 @@ impl Flow {
     }
 
     /// What an acknowledgement says of the path; it took `packets` out of the window.
-    fn take_news(&mut self, now: Instant, news: News, packets: u8) {
+    fn take_news(&mut self, now: Instant, news: News, packets: u16) {
         if let Some(rtt) = news.rtt {
             self.rto.sample(rtt);
         }
         if news.needless > 0 {
             reach!(MachnetNeedless);
-            self.window.on_needless(news.needless);
+            self.window.on_needless(news.needless as u8);
             self.tx.acquit();
         }
         if packets > 0 {
-            if self.window.on_ack(packets, self.tx.snd_una()) {
+            if self.window.on_ack(packets as u8, self.tx.snd_una()) {
                 self.tx.recovered();
             }
             self.rto.progress();

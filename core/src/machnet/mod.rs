@@ -18,6 +18,7 @@
 //! ```
 
 mod ack;
+mod bits;
 mod config;
 mod flow;
 mod input;

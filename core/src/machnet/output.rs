@@ -32,7 +32,7 @@ impl Flow {
         if self.handshake_due {
             return Some(self.handshake_packet(now));
         }
-        if let Some(ack) = self.ack.next(now, self.rx.rcv_nxt(), self.rx.held()) {
+        if let Some(ack) = self.ack.next(now, self.rx.rcv_nxt(), self.rx.held().0[0]) {
             let mut packet = bare(NetFlags::Ack, self.tx.snd_nxt(), ack.ackno);
             packet.header.sack = sack::field(ack.held);
             return Some(packet);
@@ -103,7 +103,7 @@ impl Flow {
     }
 
     fn data_packet(&mut self, sent: Transmission) -> PacketOut {
-        let Transmission { seqno, offset, len, flags } = sent;
+        let Transmission { seqno, offset, len, flags, .. } = sent;
         self.figures.bytes_sent += u64::from(len);
         let mut header = MachnetHeader::new(NetFlags::Data, seqno, DATA_ACKNO);
         header.msg_flags = flags;

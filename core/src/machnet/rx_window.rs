@@ -1,8 +1,8 @@
 //! Receiving: packets in order go straight into the RX ring; those ahead of a hole wait.
 //!
 //! Where the payload of a packet behind a hole belongs is not known, because the last packet of a message is short and may be
-//! the one that is missing. So packets out of order wait in buffers of [`PAYLOAD_MAX`] bytes, at most one less than [`REASSEMBLY`] of
-//! them, which are allocated when first needed and then used again until the flow rests. A flow that never sees
+//! the one that is missing. So packets out of order wait in buffers of their own, at most one less than the window has packets,
+//! which are allocated when first needed and then used again until the flow rests. A flow that never sees
 //! reordering has none.
 //!
 //! `rx_commit` is called at the ends of messages only: what the application may read is always whole messages.
@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use super::bits::{BITS, Bits};
 use super::config::Config;
 use super::message::Assembly;
 use super::packet::Disposition;
@@ -20,8 +21,17 @@ use crate::port::{RingError, StreamIo};
 use crate::reach::reach;
 use crate::wire::machnet::{MsgFlags, PAYLOAD_MAX};
 
-/// Packets from `rcv_nxt` that are taken: upstream's reassembly window.
-pub(super) const REASSEMBLY: u32 = 64;
+/// Packets from `rcv_nxt` that are taken, and the most payload bytes of one. `packets` is a power of two, at most 256.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct RxLimits {
+    pub(super) packets: u16,
+    pub(super) payload: u16,
+}
+
+impl RxLimits {
+    /// Upstream's reassembly window.
+    pub(super) const UPSTREAM: Self = Self { packets: 64, payload: PAYLOAD_MAX };
+}
 
 /// A packet that waits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,28 +44,35 @@ struct Held {
 /// Buffers for packets out of order: some in use, some free.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Store {
-    /// Of the packet with number `n`, at `n % 64`: its buffer plus one, or 0.
-    index: Vec<u8>,
+    /// Of the packet with number `n`, at `n` modulo the window's packets: its buffer plus one, or 0.
+    index: Vec<u16>,
     buffers: Vec<Held>,
-    free: Vec<u8>,
+    free: Vec<u16>,
+    /// Payload bytes that are held.
+    bytes: u64,
+    /// Bit `i`: packet rcv_nxt + i is held. Bit 0 when it waits for room in the ring only.
+    held: Bits,
 }
 
 impl Store {
-    fn put(&mut self, seqno: u32, flags: MsgFlags, payload: &[&[u8]]) {
+    const fn place(&self, seqno: u32) -> usize {
+        seqno as usize & (self.index.len() - 1)
+    }
+
+    fn put(&mut self, limits: RxLimits, seqno: u32, flags: MsgFlags, payload: &[&[u8]]) {
         if self.index.is_empty() {
-            self.index.resize(REASSEMBLY as usize, 0);
-            self.free.reserve_exact(REASSEMBLY as usize);
+            self.index.resize(limits.packets.into(), 0);
         }
+        let len = payload.iter().map(|part| part.len()).sum::<usize>();
         let at = match self.free.pop() {
             Some(at) => at,
             None => {
-                let payload = Vec::with_capacity(PAYLOAD_MAX as usize);
-                self.buffers.push(Held { seqno, flags, payload });
-                // At most REASSEMBLY packets are held at once, so the number of buffers fits.
-                (self.buffers.len() - 1) as u8
+                self.buffers.push(Held { seqno, flags, payload: Vec::new() });
+                // At most as many packets are held at once as the window has, so the number of buffers fits.
+                (self.buffers.len() - 1) as u16
             }
         };
-        let held = &mut self.buffers[at as usize];
+        let held = &mut self.buffers[usize::from(at)];
         held.seqno = seqno;
         if held.payload.is_empty() || !planted::is(Bug::MachnetFlagsOfBefore) {
             held.flags = flags;
@@ -63,45 +80,55 @@ impl Store {
         if !planted::is(Bug::MachnetPayloadAppended) {
             held.payload.clear();
         }
+        // A buffer that was used for a full packet fits every one.
+        held.payload.reserve_exact(len);
         for part in payload {
             held.payload.extend_from_slice(part);
         }
-        self.index[(seqno % REASSEMBLY) as usize] = at + 1;
+        self.bytes += len as u64;
+        let place = self.place(seqno);
+        self.index[place] = at + 1;
     }
 
     fn get(&self, seqno: u32) -> Option<&Held> {
-        let at = self.index.get((seqno % REASSEMBLY) as usize)?.checked_sub(1)?;
-        self.buffers.get(at as usize).filter(|held| held.seqno == seqno)
+        let at = self.index.get(seqno as usize & self.index.len().checked_sub(1)?)?;
+        let at = usize::from(at.checked_sub(1)?);
+        self.buffers.get(at).filter(|held| held.seqno == seqno)
     }
 
     fn remove(&mut self, seqno: u32) {
-        let index = &mut self.index[(seqno % REASSEMBLY) as usize];
-        if let Some(at) = core::mem::take(index).checked_sub(1) {
+        let place = self.place(seqno);
+        if let Some(at) = core::mem::take(&mut self.index[place]).checked_sub(1) {
+            self.bytes -= self.buffers[usize::from(at)].payload.len() as u64;
             self.free.push(at);
         }
     }
 
     /// Consistency of a state read back: exactly the packets of `bitmap` are held, each in its own buffer.
-    fn is_valid(&self, rcv_nxt: u32, bitmap: u64) -> bool {
-        let Self { index, buffers, free } = self;
-        if buffers.len() > REASSEMBLY as usize
-            || !(index.len() == REASSEMBLY as usize || index.is_empty() && buffers.is_empty())
+    fn is_valid(&self, limits: RxLimits, rcv_nxt: u32) -> bool {
+        let Self { index, buffers, free, bytes, held } = self;
+        let packets = usize::from(limits.packets);
+        if buffers.len() > packets
+            || !(index.len() == packets || index.is_empty() && buffers.is_empty())
         {
             return false;
         }
-        let mut used = [false; REASSEMBLY as usize];
+        let mut used = [false; BITS as usize];
         let mut claim = |at: usize| at < buffers.len() && !core::mem::replace(&mut used[at], true);
-        let numbers = (0..REASSEMBLY).filter(|i| bitmap >> i & 1 == 1);
         let entries = index.iter().filter(|at| **at != 0).count();
-        entries == bitmap.count_ones() as usize
-            && free.len() + entries == buffers.len()
-            && free.iter().all(|at| claim(*at as usize))
-            && index.iter().all(|at| *at == 0 || claim(*at as usize - 1))
-            && numbers.map(|i| rcv_nxt.wrapping_add(i)).all(|n| {
-                self.get(n).is_some_and(|held| {
-                    held.payload.len() <= PAYLOAD_MAX as usize && held.flags.is_data_place()
-                })
+        let mut held_bytes = 0;
+        let is_held = |n: u32| {
+            self.get(rcv_nxt.wrapping_add(n)).is_some_and(|held| {
+                held_bytes += held.payload.len() as u64;
+                held.payload.len() <= usize::from(limits.payload) && held.flags.is_data_place()
             })
+        };
+        entries == { *held }.count()
+            && free.len() + entries == buffers.len()
+            && free.iter().all(|at| claim(usize::from(*at)))
+            && index.iter().all(|at| *at == 0 || claim(usize::from(*at) - 1))
+            && { *held }.all(is_held)
+            && held_bytes == *bytes
     }
 }
 
@@ -122,11 +149,10 @@ pub(super) trait MessageSink {
 /// The receiver's window.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct RxWindow {
+    limits: RxLimits,
     rcv_nxt: u32,
     /// One past the highest packet seen inside the window.
     rcv_max: u32,
-    /// Bit `i`: packet rcv_nxt + i is held. Bit 0 when it waits for room in the ring only.
-    held: u64,
     store: Option<Box<Store>>,
     assembly: Assembly,
     /// A packet in order was turned away for want of room.
@@ -134,11 +160,16 @@ pub(super) struct RxWindow {
 }
 
 impl RxWindow {
+    /// The window of a flow that speaks as upstream does.
     pub(super) const fn new(rcv_nxt: u32) -> Self {
+        Self::with_limits(rcv_nxt, RxLimits::UPSTREAM)
+    }
+
+    pub(super) const fn with_limits(rcv_nxt: u32, limits: RxLimits) -> Self {
         Self {
+            limits,
             rcv_nxt,
             rcv_max: rcv_nxt,
-            held: 0,
             store: None,
             assembly: Assembly::new(),
             starved: false,
@@ -149,8 +180,13 @@ impl RxWindow {
         self.rcv_nxt
     }
 
-    pub(super) const fn held(&self) -> u64 {
-        self.held
+    pub(super) const fn limits(&self) -> RxLimits {
+        self.limits
+    }
+
+    /// Bit `i`: packet rcv_nxt + i is held.
+    pub(super) fn held(&self) -> Bits {
+        self.store.as_ref().map_or(Bits::default(), |store| store.held)
     }
 
     /// A packet at or above `rcv_nxt` was seen: the peer has it outstanding.
@@ -166,7 +202,6 @@ impl RxWindow {
     /// Gives the buffers back, and what lies in them up.
     pub(super) fn rest(&mut self) {
         self.store = None;
-        self.held = 0;
     }
 
     /// No room will come from the application: the message in progress is all that the ring holds.
@@ -191,11 +226,11 @@ impl RxWindow {
         if ahead.cast_signed() < 0 {
             return refuse(Disposition::Duplicate);
         }
-        if ahead >= REASSEMBLY {
+        if ahead >= u32::from(self.limits.packets) {
             return refuse(Disposition::Ignore);
         }
         let len: usize = payload.iter().map(|part| part.len()).sum();
-        let Some(len) = u16::try_from(len).ok().filter(|len| *len <= PAYLOAD_MAX) else {
+        let Some(len) = u16::try_from(len).ok().filter(|len| *len <= self.limits.payload) else {
             return refuse(Disposition::Malformed);
         };
         if !flags.is_data_place() {
@@ -204,13 +239,14 @@ impl RxWindow {
         if self.rcv_max.wrapping_sub(self.rcv_nxt) <= ahead {
             self.rcv_max = seqno.wrapping_add(1);
         }
-        if self.held >> ahead & 1 == 1 {
+        if self.store.as_ref().is_some_and(|store| store.held.get(ahead)) {
             return refuse(Disposition::Duplicate);
         }
         if ahead > 0 {
             reach!(MachnetBehindHole);
-            self.store.get_or_insert_default().put(seqno, flags, payload);
-            self.held |= 1 << ahead;
+            let store = self.store.get_or_insert_default();
+            store.put(self.limits, seqno, flags, payload);
+            store.held.set(ahead, true);
             return refuse(Disposition::Accept);
         }
         match place(&mut self.assembly, config, (flags, len), payload, io, sink) {
@@ -235,10 +271,9 @@ impl RxWindow {
         sink: &mut impl MessageSink,
     ) -> (Disposition, u64) {
         let mut bytes = 0;
-        while self.held & 1 == 1 {
-            let Some(store) = self.store.as_deref_mut() else { break };
+        while let Some(store) = self.store.as_deref_mut().filter(|store| store.held.get(0)) {
             let Some(held) = store.get(self.rcv_nxt) else { break };
-            // At most PAYLOAD_MAX: `data` checked it.
+            // At most what the limits say: `data` checked it.
             let len = held.payload.len() as u16;
             let flags = held.flags;
             match place(&mut self.assembly, config, (flags, len), &[&held.payload], io, sink) {
@@ -258,7 +293,7 @@ impl RxWindow {
 
     /// True, once, when packets were turned away and there is room for one again.
     pub(super) fn take_recovered(&mut self, io: &impl StreamIo) -> bool {
-        let limit = self.assembly.next_offset().saturating_add(u64::from(PAYLOAD_MAX));
+        let limit = self.assembly.next_offset().saturating_add(u64::from(self.limits.payload));
         let room = limit <= io.rx_limit() && !self.assembly.is_crowded(io.rx_consumed());
         self.starved && room && {
             reach!(MachnetRoomAgain);
@@ -269,7 +304,9 @@ impl RxWindow {
 
     fn step(&mut self) {
         self.rcv_nxt = self.rcv_nxt.wrapping_add(1);
-        self.held >>= 1;
+        if let Some(store) = &mut self.store {
+            store.held.shift(1);
+        }
         self.starved = false;
         if self.rcv_max.wrapping_sub(self.rcv_nxt).cast_signed() < 0 {
             self.rcv_max = self.rcv_nxt;
@@ -278,15 +315,15 @@ impl RxWindow {
 
     /// Consistency of a state read back.
     pub(super) fn is_valid(&self, config: &Config) -> bool {
-        let Self { rcv_nxt, rcv_max, held, store, assembly, starved: _ } = self;
+        let Self { limits, rcv_nxt, rcv_max, store, assembly, starved: _ } = self;
         let seen = rcv_max.wrapping_sub(*rcv_nxt);
-        seen <= REASSEMBLY
-            && u64::from(64 - held.leading_zeros()) <= u64::from(seen)
+        let packets = u32::from(limits.packets);
+        packets.is_power_of_two()
+            && packets <= BITS
+            && seen <= packets
+            && self.held().end() <= seen
             && assembly.is_valid(config)
-            && match store {
-                Some(store) => store.is_valid(*rcv_nxt, *held),
-                None => *held == 0,
-            }
+            && store.as_ref().is_none_or(|store| store.is_valid(*limits, *rcv_nxt))
     }
 }
 

@@ -1,17 +1,20 @@
-//! Packets sent and not yet acknowledged: at most [`IN_FLIGHT_MAX`], and what is known of each.
+//! Packets sent and not yet acknowledged, and what is known of each: at most [`IN_FLIGHT_MAX`] towards upstream, 256 in the
+//! extended profile.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
 use super::IN_FLIGHT_MAX;
+use super::bits::{BITS, Bits};
 use super::message::Fragment;
 use super::rack::{Arrival, Rack, Sent};
 use super::sack::SackView;
 use crate::event::RetransmitCause;
 use crate::planted::{self, Bug};
 use crate::time::{Duration, Instant};
-use crate::wire::machnet::{MsgFlags, PAYLOAD_MAX};
+use crate::wire::machnet::MsgFlags;
 
 /// Repetitions of an acknowledgement that make the packet lost which they ask for (RFC 5681 §3.2).
 const DUPLICATES: u8 = 3;
@@ -34,6 +37,30 @@ struct Slot {
     len: u16,
     flags: MsgFlags,
     fate: Fate,
+    framing: Framing,
+}
+
+/// What a packet of the extended profile carries beside the bytes of messages, as it is sent again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Framing {
+    /// Of the message that begins with it, or of the first of several.
+    pub(super) id: u32,
+    /// Bytes of the message that begins with it; with [`PACKED`] set, how many messages are in it.
+    pub(super) length: u32,
+    /// Where their lengths are, counted over all that were ever noted.
+    pub(super) lengths_at: u32,
+    /// What ends the message: known once the packet was written.
+    pub(super) crc: u32,
+}
+
+/// Of [`Framing::length`], as on the wire: it counts messages.
+pub(super) const PACKED: u32 = 1 << 31;
+
+impl Framing {
+    /// Messages whose lengths are noted elsewhere.
+    pub(super) const fn packed(&self) -> u32 {
+        if self.length & PACKED == 0 { 0 } else { self.length & !PACKED }
+    }
 }
 
 /// A packet to be sent now.
@@ -43,17 +70,20 @@ pub(super) struct Transmission {
     pub(super) offset: u64,
     pub(super) len: u16,
     pub(super) flags: MsgFlags,
+    pub(super) framing: Framing,
 }
 
 /// What a cumulative acknowledgement took out of the window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Acked {
-    pub(super) packets: u8,
+    pub(super) packets: u16,
     pub(super) bytes: u64,
     /// Bytes of the TX ring below this are free.
     pub(super) release: u64,
     /// The last message that ended among them.
     pub(super) message: Option<u64>,
+    /// Lengths of packed messages that nobody needs any more.
+    pub(super) lengths: u32,
 }
 
 /// What an acknowledgement said of packets that were not known to have arrived.
@@ -62,7 +92,7 @@ pub(super) struct News {
     /// Round-trip time of the latest packet among them that was sent once only (Karn).
     pub(super) rtt: Option<Duration>,
     /// Repetitions that turned out needless.
-    pub(super) needless: u8,
+    pub(super) needless: u16,
 }
 
 /// The outcome of a search for lost packets.
@@ -77,42 +107,84 @@ pub(super) struct Losses {
 /// What is needed once a packet was sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Flight {
-    /// Packet `n` lies at `n % 32`.
-    slots: [Slot; IN_FLIGHT_MAX as usize],
+    /// Packet `n` lies at `n % slots.len()`, a power of two.
+    slots: Vec<Slot>,
     rack: Rack,
+    /// Of packet snd_una + i: the last acknowledgement spoke of it; it is [`Fate::Held`]; it is [`Fate::Lost`].
+    known: Bits,
+    held: Bits,
+    lost: Bits,
 }
 
-/// The sender's window. Its slots are allocated when the first packet is sent, and kept until [`TxWindow::rest`].
+impl Flight {
+    const fn index(&self, seqno: u32) -> usize {
+        seqno as usize & (self.slots.len() - 1)
+    }
+
+    /// Twice as many slots: `count` packets from `first` on move to their new places, as they lie `count` apart.
+    fn grow(&mut self, limit: usize) {
+        let len = self.slots.len();
+        self.slots.reserve_exact(len.min(limit - len));
+        self.slots.extend_from_within(..);
+    }
+}
+
+/// The sender's window. Its slots are allocated when the first packet is sent, become more as more packets are outstanding, and are
+/// kept until [`TxWindow::rest`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct TxWindow {
     iss: u32,
     snd_una: u32,
     snd_nxt: u32,
+    /// Most packets outstanding.
+    limit: u16,
     flight: Option<Box<Flight>>,
     /// Transmissions so far.
     order: u64,
-    /// Bit `i`: the last acknowledgement spoke of packet snd_una + i.
-    known: u32,
-    in_flight: u8,
-    lost: u8,
+    in_flight: u16,
+    lost: u16,
     duplicates: u8,
 }
 
+/// What an acknowledgement says of the packets from the first unacknowledged one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Spoken {
+    /// These are with the peer.
+    pub(super) held: Bits,
+    /// Of these we know; those not in `held` had not arrived.
+    pub(super) known: Bits,
+}
+
+impl From<SackView> for Spoken {
+    fn from(view: SackView) -> Self {
+        Self { held: view.held.into(), known: view.known.into() }
+    }
+}
+
 impl TxWindow {
-    /// `iss` is the number of the SYN.
+    /// `iss` is the number of the SYN; at most [`IN_FLIGHT_MAX`] packets are outstanding.
     pub(super) const fn new(iss: u32) -> Self {
+        Self::with_limit(iss, IN_FLIGHT_MAX as u16)
+    }
+
+    /// A window of `limit` packets: a power of two, 32 to 256.
+    pub(super) const fn with_limit(iss: u32, limit: u16) -> Self {
         let first = iss.wrapping_add(1);
         Self {
             iss,
             snd_una: first,
             snd_nxt: first,
+            limit,
             flight: None,
             order: 0,
-            known: 0,
             in_flight: 0,
             lost: 0,
             duplicates: 0,
         }
+    }
+
+    pub(super) const fn limit(&self) -> u16 {
+        self.limit
     }
 
     pub(super) const fn iss(&self) -> u32 {
@@ -128,9 +200,9 @@ impl TxWindow {
     }
 
     /// Packets between `snd_una` and `snd_nxt`.
-    pub(super) const fn outstanding(&self) -> u8 {
-        // At most IN_FLIGHT_MAX: `send_new` sees to it.
-        self.snd_nxt.wrapping_sub(self.snd_una) as u8
+    pub(super) const fn outstanding(&self) -> u16 {
+        // At most the limit: `send_new` sees to it.
+        self.snd_nxt.wrapping_sub(self.snd_una) as u16
     }
 
     pub(super) const fn is_empty(&self) -> bool {
@@ -143,7 +215,7 @@ impl TxWindow {
     }
 
     /// The network takes another packet of a window of `cwnd`.
-    pub(super) const fn has_room(&self, cwnd: u8) -> bool {
+    pub(super) const fn has_room(&self, cwnd: u16) -> bool {
         self.in_flight < cwnd
     }
 
@@ -154,29 +226,58 @@ impl TxWindow {
 
     /// The first packet is lost: it is sent again whatever the window says, because everything waits for it (RFC 6675 §5 (4.3)).
     pub(super) fn has_urgent(&self) -> bool {
-        self.lost > 0 && matches!(self.slot(self.snd_una).fate, Fate::Lost(_))
+        self.lost > 0 && self.flight.as_ref().is_some_and(|flight| flight.lost.get(0))
     }
 
     /// A new packet may be numbered.
     pub(super) const fn has_number(&self) -> bool {
-        self.outstanding() < IN_FLIGHT_MAX
+        self.outstanding() < self.limit
     }
 
     /// Numbers a new packet. The caller asked `has_number`.
     pub(super) fn send_new(&mut self, now: Instant, fragment: Fragment) -> Transmission {
+        self.send_framed(now, fragment, Framing::default())
+    }
+
+    /// Numbers a new packet that carries more than bytes of a message. The caller asked `has_number`.
+    pub(super) fn send_framed(
+        &mut self,
+        now: Instant,
+        fragment: Fragment,
+        framing: Framing,
+    ) -> Transmission {
         debug_assert!(self.has_number());
         let Fragment { offset, len, flags, message } = fragment;
         let sent = Sent { order: self.order, at: now, before: None };
-        let slot = Slot { offset, message, sent, len, flags, fate: Fate::InFlight };
+        let slot = Slot { offset, message, sent, len, flags, fate: Fate::InFlight, framing };
         let flight = self.flight.get_or_insert_with(|| {
-            Box::new(Flight { slots: [slot; IN_FLIGHT_MAX as usize], rack: Rack::default() })
+            let slots = alloc::vec![slot; IN_FLIGHT_MAX as usize];
+            let none = Bits::default();
+            Box::new(Flight { slots, rack: Rack::default(), known: none, held: none, lost: none })
         });
         let seqno = self.snd_nxt;
-        flight.slots[index(seqno)] = slot;
+        if seqno.wrapping_sub(self.snd_una) as usize == flight.slots.len() {
+            flight.grow(self.limit.into());
+        }
+        let at = flight.index(seqno);
+        flight.slots[at] = slot;
         self.order += 1;
         self.in_flight += 1;
         self.snd_nxt = seqno.wrapping_add(1);
-        Transmission { seqno, offset, len, flags }
+        Transmission { seqno, offset, len, flags, framing }
+    }
+
+    /// Something that needs no number leaves; returns its place among all transmissions.
+    pub(super) const fn take_order(&mut self) -> u64 {
+        self.order += 1;
+        self.order - 1
+    }
+
+    /// The packet was written, and its message has this CRC.
+    pub(super) fn note_crc(&mut self, seqno: u32, crc: u32) {
+        if seqno.wrapping_sub(self.snd_una) < u32::from(self.outstanding()) {
+            self.slot_mut(seqno).framing.crc = crc;
+        }
     }
 
     /// The first lost packet, as sent again now, and why.
@@ -184,10 +285,8 @@ impl TxWindow {
         if self.lost == 0 {
             return None;
         }
-        let (seqno, cause) = self.numbers().find_map(|n| match self.slot(n).fate {
-            Fate::Lost(cause) => Some((n, cause)),
-            Fate::InFlight | Fate::Held => None,
-        })?;
+        let seqno = self.snd_una.wrapping_add(self.flight.as_ref()?.lost.lowest()?);
+        let Fate::Lost(cause) = self.slot(seqno).fate else { return None };
         let order = self.order;
         self.order += 1;
         self.set_fate(seqno, Fate::InFlight);
@@ -196,22 +295,29 @@ impl TxWindow {
         }
         let slot = self.slot_mut(seqno);
         slot.sent = Sent { order, at: now, before: Some(slot.sent.at) };
-        Some((Transmission { seqno, offset: slot.offset, len: slot.len, flags: slot.flags }, cause))
+        let Slot { offset, len, flags, framing, .. } = *slot;
+        Some((Transmission { seqno, offset, len, flags, framing }, cause))
     }
 
     /// Takes out everything below `ackno`, which lies in `snd_una + 1 ..= snd_nxt`.
     pub(super) fn acknowledge(&mut self, now: Instant, ackno: u32, news: &mut News) -> Acked {
-        let packets = ackno.wrapping_sub(self.snd_una) as u8;
-        let mut acked = Acked { packets, bytes: 0, release: 0, message: None };
-        for _ in 0..packets {
-            self.arrived(now, self.snd_una, news);
-            let slot = self.slot(self.snd_una);
+        let packets = ackno.wrapping_sub(self.snd_una) as u16;
+        let mut acked = Acked { packets, bytes: 0, release: 0, message: None, lengths: 0 };
+        for i in 0..u32::from(packets) {
+            let seqno = self.snd_una.wrapping_add(i);
+            self.arrived(now, seqno, news);
+            let slot = self.slot(seqno);
             acked.bytes += u64::from(slot.len);
             acked.release = slot.offset + u64::from(slot.len);
             if slot.flags.contains(MsgFlags::LAST) {
                 acked.message = Some(slot.message);
             }
-            self.snd_una = self.snd_una.wrapping_add(1);
+            acked.lengths += slot.framing.packed();
+        }
+        self.snd_una = ackno;
+        if let Some(flight) = &mut self.flight {
+            flight.held.shift(packets.into());
+            flight.lost.shift(packets.into());
         }
         if planted::is(Bug::MachnetReleasedBeforeAcked) {
             let last = self.slot(self.snd_nxt.wrapping_sub(1));
@@ -221,22 +327,20 @@ impl TxWindow {
         acked
     }
 
-    /// Takes in what an acknowledgement of `snd_una` says of the packets above.
-    pub(super) fn hold(&mut self, now: Instant, view: SackView, news: &mut News) {
-        self.known = view.known;
-        if view.held == 0 {
-            return;
-        }
-        for (i, seqno) in self.numbers().enumerate() {
-            if view.held >> i & 1 == 1 {
-                self.arrived(now, seqno, news);
-            }
+    /// Takes in what an acknowledgement of `snd_una` says of the packets above. Only what it brings news of is looked at.
+    pub(super) fn hold(&mut self, now: Instant, spoken: impl Into<Spoken>, news: &mut News) {
+        let Spoken { held, known } = spoken.into();
+        let outstanding = Bits::first(self.outstanding().into());
+        let Some(flight) = &mut self.flight else { return };
+        flight.known = known;
+        for i in held.without(flight.held).and(outstanding) {
+            self.arrived(now, self.snd_una.wrapping_add(i), news);
         }
     }
 
     fn arrived(&mut self, now: Instant, seqno: u32, news: &mut News) {
         let Some(flight) = self.flight.as_deref_mut() else { return };
-        let Slot { sent, fate, .. } = flight.slots[index(seqno)];
+        let Slot { sent, fate, .. } = flight.slots[flight.index(seqno)];
         if fate == Fate::Held {
             return;
         }
@@ -254,7 +358,7 @@ impl TxWindow {
         let Some(flight) = self.flight.as_deref().filter(|_| !self.is_empty()) else {
             return false;
         };
-        let Slot { sent, fate, .. } = flight.slots[index(self.snd_una)];
+        let Slot { sent, fate, .. } = flight.slots[flight.index(self.snd_una)];
         let ambiguous = sent.before.is_some() || flight.rack.reorders();
         if ambiguous && now.saturating_since(sent.at) < settle {
             return false;
@@ -271,12 +375,14 @@ impl TxWindow {
     /// Finds what is lost by now. Of packets that the last acknowledgement did not speak of nothing is known.
     pub(super) fn detect_loss(&mut self, now: Instant, srtt: Duration) -> Losses {
         let mut losses = Losses { found: false, look_again: None };
-        for (i, seqno) in self.numbers().enumerate() {
+        let outstanding = Bits::first(self.outstanding().into());
+        let looked_at = self.flight.as_ref().map_or(Bits::default(), |flight| {
+            outstanding.and(flight.known).without(flight.held.or(flight.lost))
+        });
+        for i in looked_at {
+            let seqno = self.snd_una.wrapping_add(i);
             let Some(flight) = self.flight.as_deref() else { break };
-            let slot = &flight.slots[index(seqno)];
-            if slot.fate != Fate::InFlight || self.known >> i & 1 == 0 {
-                continue;
-            }
+            let slot = &flight.slots[flight.index(seqno)];
             match flight.rack.deadline(&slot.sent, srtt) {
                 Some(at) if at <= now => {
                     self.set_fate(seqno, Fate::Lost(RetransmitCause::Fast));
@@ -305,10 +411,10 @@ impl TxWindow {
     /// holds is not sent again, unless that is the first: then it threw it away or we misread it, and nothing it said is believed.
     pub(super) fn lose_late(&mut self, now: Instant, srtt: Duration) {
         let Some(flight) = self.flight.as_deref() else { return };
-        let believed = flight.slots[index(self.snd_una)].fate != Fate::Held;
+        let believed = flight.slots[flight.index(self.snd_una)].fate != Fate::Held;
         for seqno in self.numbers() {
             let Some(flight) = self.flight.as_deref() else { return };
-            let slot = &flight.slots[index(seqno)];
+            let slot = &flight.slots[flight.index(seqno)];
             let kept = match slot.fate {
                 Fate::InFlight => !flight.rack.had_its_time(&slot.sent, now, srtt),
                 Fate::Held => believed,
@@ -359,60 +465,84 @@ impl TxWindow {
             Fate::Lost(_) => self.lost += 1,
             Fate::Held => {}
         }
+        let i = seqno.wrapping_sub(self.snd_una);
+        if let Some(flight) = &mut self.flight {
+            flight.held.set(i, fate == Fate::Held);
+            flight.lost.set(i, matches!(fate, Fate::Lost(_)));
+        }
     }
 
     fn slot(&self, seqno: u32) -> &Slot {
         let flight = self.flight.as_ref().expect("made when the first packet was numbered");
-        &flight.slots[index(seqno)]
+        &flight.slots[flight.index(seqno)]
     }
 
     fn slot_mut(&mut self, seqno: u32) -> &mut Slot {
         let flight = self.flight.as_mut().expect("made when the first packet was numbered");
-        &mut flight.slots[index(seqno)]
+        {
+            let at = flight.index(seqno);
+            &mut flight.slots[at]
+        }
     }
 
-    /// Consistency of a state read back; `next_offset` is where the next new packet will begin.
-    pub(super) fn is_valid(&self, next_offset: u64) -> bool {
-        let Self {
-            iss: _,
-            snd_una,
-            snd_nxt,
-            flight,
-            order,
-            known: _,
-            in_flight,
-            lost,
-            duplicates: _,
-        } = self;
+    /// Consistency of a state read back; `next_offset` is where the next new packet will begin, and no packet has more than `len_max`
+    /// bytes of messages, nor fewer than `len_min`.
+    pub(super) fn is_sound(&self, next_offset: u64, (len_min, len_max): (u16, u16)) -> bool {
+        let Self { snd_una, snd_nxt, limit, flight, order, in_flight, lost, .. } = self;
         let outstanding = snd_nxt.wrapping_sub(*snd_una);
-        let rack = flight.as_ref().map_or(outstanding == 0, |flight| flight.rack.is_valid(*order));
-        if outstanding > u32::from(IN_FLIGHT_MAX) || !rack || *order > u64::MAX / 2 {
+        if outstanding > u32::from(*limit) || u32::from(*limit) > BITS || *order > u64::MAX / 2 {
+            return false;
+        }
+        let Some(flight) = flight else {
+            return outstanding == 0 && (*in_flight, *lost) == (0, 0);
+        };
+        let slots = flight.slots.len();
+        let fits = slots.is_power_of_two()
+            && (outstanding as usize..=usize::from(*limit)).contains(&slots);
+        let marked = flight.held.or(flight.lost).end();
+        if !fits || !flight.rack.is_valid(*order) || marked > outstanding {
             return false;
         }
         let mut counts = (0, 0);
         let mut end = None;
-        for seqno in self.numbers() {
+        for (i, seqno) in self.numbers().enumerate() {
             let slot = self.slot(seqno);
-            counts.0 += u8::from(slot.fate == Fate::InFlight);
-            counts.1 += u8::from(matches!(slot.fate, Fate::Lost(_)));
+            let (held, gone) = (slot.fate == Fate::Held, matches!(slot.fate, Fate::Lost(_)));
+            counts.0 += u16::from(slot.fate == Fate::InFlight);
+            counts.1 += u16::from(gone);
+            let marked = (flight.held.get(i as u32), flight.lost.get(i as u32));
             let contiguous = end.is_none_or(|end| end == slot.offset);
-            let shaped = (1..=PAYLOAD_MAX).contains(&slot.len) && slot.flags.is_data_place();
-            if !contiguous || !shaped || slot.sent.order >= *order || slot.offset > next_offset {
+            let shaped = (len_min..=len_max).contains(&slot.len) && slot.flags.is_data_place();
+            if !contiguous
+                || !shaped
+                || marked != (held, gone)
+                || slot.sent.order >= *order
+                || slot.offset > next_offset
+            {
                 return false;
             }
-            end = Some(slot.offset + u64::from(slot.len));
+            end = Some(slot.offset.saturating_add(u64::from(slot.len)));
         }
         counts == (*in_flight, *lost) && end.is_none_or(|end| end == next_offset)
     }
-}
 
-const fn index(seqno: u32) -> usize {
-    (seqno % IN_FLIGHT_MAX as u32) as usize
+    /// Lengths of packed messages that what is outstanding needs, in order: where the first ones are noted, and how many there are.
+    pub(super) fn lengths(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        let framings = self.numbers().map(|seqno| self.slot(seqno).framing);
+        framings.filter(|f| f.packed() > 0).map(|f| (f.lengths_at, f.packed()))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::machnet::PAYLOAD_MAX;
+
+    impl TxWindow {
+        fn is_valid(&self, next_offset: u64) -> bool {
+            self.is_sound(next_offset, (1, PAYLOAD_MAX))
+        }
+    }
 
     fn fragment(n: u64) -> Fragment {
         Fragment { offset: n * 10, len: 10, flags: MsgFlags::place(true, true), message: n }

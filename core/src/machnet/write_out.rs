@@ -6,9 +6,11 @@ use super::IN_FLIGHT_MAX;
 use super::config::Config;
 use super::flow::Flow;
 use super::packet::{FlowState, StateError};
+use super::rx_window::RxLimits;
+use crate::wire::machnet::PAYLOAD_MAX;
 
 /// First byte of a written state. A change of any field of [`Flow`] is a new version.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 impl Flow {
     /// Output: the complete state, packets that wait for a hole included; the config and the rings are not part of it.
@@ -40,10 +42,12 @@ impl Flow {
     }
 
     fn is_valid(&self) -> bool {
-        let parts = self.tx.is_valid(self.queue.next_offset())
+        let parts = self.tx.limit() == u16::from(IN_FLIGHT_MAX)
+            && self.tx.is_sound(self.queue.next_offset(), (1, PAYLOAD_MAX))
             && self.queue.is_valid(&self.config)
             && self.window.is_valid()
             && self.rto.is_valid()
+            && self.rx.limits() == RxLimits::UPSTREAM
             && self.rx.is_valid(&self.config)
             && self.ack.is_valid(self.rx.rcv_nxt());
         let bounded = self.attempts <= 64
