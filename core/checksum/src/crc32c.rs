@@ -60,8 +60,6 @@ pub(crate) use wide::sse42;
 mod wide {
     use core::arch::x86_64::{_mm_crc32_u8, _mm_crc32_u64};
 
-    use super::TABLES;
-
     /// The instruction takes three cycles and another can begin in each: three lanes of so many bytes side by side.
     const LANE: usize = 128;
     /// Byte `k` of a CRC with [`LANE`] zero bytes behind it, without the inversions: `BEHIND[k][byte]`.
@@ -141,7 +139,8 @@ mod wide {
     #[test]
     fn the_tables_say_what_zero_bytes_do() {
         for crc in [1, 0x8000_0000, 0xdead_beef] {
-            let later = (0..LANE).fold(crc, |c: u32, _| (c >> 8) ^ TABLES[0][(c & 0xff) as usize]);
+            let later =
+                (0..LANE).fold(crc, |c: u32, _| (c >> 8) ^ super::TABLES[0][(c & 0xff) as usize]);
             assert_eq!(shift(crc), later);
         }
     }

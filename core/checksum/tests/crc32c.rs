@@ -47,7 +47,7 @@ fn the_vectors_of_rfc_3720_come_out() {
 
 #[test]
 fn every_length_at_every_place_agrees_with_the_definition() {
-    let bytes: Vec<u8> = (0..1_300u32).map(|i| (i * i >> 3) as u8).collect();
+    let bytes: Vec<u8> = (0..1_300u32).map(|i| ((i * i) >> 3) as u8).collect();
     for len in 0..1_250 {
         let piece = &bytes[len % 17..len % 17 + len];
         let expected = model(piece);

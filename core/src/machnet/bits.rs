@@ -33,10 +33,6 @@ impl Bits {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.0 == [0; 4]
-    }
-
     /// One more than the highest; 0 for the empty set.
     pub(super) fn end(&self) -> u32 {
         let top = self.0.iter().rposition(|word| *word != 0);
@@ -109,7 +105,6 @@ mod tests {
             prop_assert_eq!(bits.collect::<Vec<_>>(), members.iter().copied().collect::<Vec<_>>());
             prop_assert_eq!(bits.count(), members.len());
             prop_assert_eq!(bits.end(), members.last().map_or(0, |last| last + 1));
-            prop_assert_eq!(bits.is_empty(), members.is_empty());
             prop_assert!((0..300).all(|i| bits.get(i) == members.contains(&i)));
             let first: BTreeSet<u32> = (0..count.min(BITS)).collect();
             let both: Vec<u32> = members.intersection(&first).copied().collect();

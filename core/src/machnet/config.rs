@@ -1,7 +1,10 @@
 //! The settings of a flow: private fields, checked by [`ConfigBuilder::build`].
 
+use causeway_checksum::Implementation;
+
 use crate::time::Duration;
-use crate::wire::machnet::{PAYLOAD_MAX, PAYLOAD_MAX_V6};
+use crate::wire::UDP_HEADER_LEN;
+use crate::wire::machnet::{HEADER_LEN, Offer, PAYLOAD_MAX, PAYLOAD_MAX_V6};
 
 /// Settings of Machnet flows. Cheap to copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +20,22 @@ pub struct Config {
     pub(super) msg_max: u32,
     pub(super) messages_queued_max: u32,
     pub(super) payload_max: u16,
+    pub(super) extended: bool,
+    ack_delay_us: u32,
+    keepalive_ms: u32,
+    /// [`Delays`] in microseconds, in its order.
+    delays_us: [u32; 3],
+    /// The most payload bytes that a packet of the extended profile may have on the flow's link.
+    pub(super) payload_offered: u16,
+    pub(super) checksum: Implementation,
+}
+
+/// What Swift allows a round trip to take beyond its least (docs/machnet.md).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Delays {
+    pub(super) target: Duration,
+    pub(super) hop: Duration,
+    pub(super) flows: Duration,
 }
 
 /// Most messages of a flow that wait to be cut into packets, unless it is configured otherwise. An application that has handed over so many
@@ -38,6 +57,12 @@ impl Config {
             msg_max: 8 << 20,
             messages_queued_max: MESSAGES_QUEUED_MAX,
             payload_max: PAYLOAD_MAX,
+            extended: false,
+            ack_delay_us: 500,
+            keepalive_ms: 30_000,
+            delays_us: [300, 10, 200],
+            payload_offered: PAYLOAD_MAX,
+            checksum: Implementation::PORTABLE,
         })
     }
 
@@ -47,6 +72,53 @@ impl Config {
     pub const fn over_ipv6(mut self) -> Self {
         self.payload_max = PAYLOAD_MAX_V6;
         self
+    }
+
+    /// The same settings for a flow over a link that carries datagrams of `mtu` bytes, `ip_header` of them IP's: how much its packets
+    /// may carry in the extended profile.
+    #[must_use]
+    pub fn on_link(mut self, mtu: u16, ip_header: u16) -> Self {
+        let headers = ip_header + (UDP_HEADER_LEN + HEADER_LEN) as u16;
+        self.payload_offered = Offer::new(mtu.saturating_sub(headers)).payload;
+        self
+    }
+
+    /// The same settings, with CRCs computed by `checksum`.
+    #[must_use]
+    pub const fn summed_by(mut self, checksum: Implementation) -> Self {
+        self.checksum = checksum;
+        self
+    }
+
+    /// Getter: flows offer the extended profile, and accept it.
+    pub const fn extended(&self) -> bool {
+        self.extended
+    }
+
+    /// Getter: how long an acknowledgement may wait for company.
+    pub(super) const fn ack_delay(&self) -> Duration {
+        Duration::from_micros(self.ack_delay_us as u64)
+    }
+
+    /// Getter: a peer is asked whether it lives when nothing was heard for so long.
+    pub(super) const fn keepalive(&self) -> Duration {
+        Duration::from_millis(self.keepalive_ms as u64)
+    }
+
+    /// Getter: what Swift allows.
+    pub(super) fn delays(&self) -> Delays {
+        let [target, hop, flows] = self.delays_us.map(|us| Duration::from_micros(us.into()));
+        Delays { target, hop, flows }
+    }
+
+    /// Getter: what a flow offers, and answers to an offer.
+    pub(super) fn offer(&self) -> Option<Offer> {
+        self.extended.then(|| Offer::new(self.payload_offered))
+    }
+
+    /// Getter: what is agreed with a peer that said `timestamp` in its SYN or SYN-ACK; `None` for the upstream profile.
+    pub fn agree(&self, timestamp: u64) -> Option<Offer> {
+        Some(self.offer()?.agreed(Offer::parse(timestamp)?))
     }
 
     /// Getter: the longest message that is sent or accepted, in bytes.
@@ -92,6 +164,12 @@ pub enum ConfigError {
     MsgMax,
     /// `messages_queued_max` is not in 1 ..= 1,048,576.
     MessagesQueued,
+    /// `ack_delay` is above 100 ms.
+    AckDelay,
+    /// `keepalive` is not in 100 ms ..= 1 h.
+    Keepalive,
+    /// One of `swift_delays` is above one second, or `target` is zero.
+    SwiftDelays,
 }
 
 /// Builds a [`Config`].
@@ -159,6 +237,35 @@ impl ConfigBuilder {
         self
     }
 
+    /// Whether flows offer the extended profile to their peers, and accept it where it is offered (docs/machnet.md). Default false.
+    /// With an upstream peer a flow speaks upstream's either way.
+    pub const fn extended(mut self, value: bool) -> Self {
+        self.0.extended = value;
+        self
+    }
+
+    /// Extended profile: how long an acknowledgement may wait for company, in whole microseconds. At most 100 ms, default 500 us. Longer
+    /// saves packets, and delays who waits for a window.
+    pub const fn ack_delay(mut self, value: Duration) -> Self {
+        self.0.ack_delay_us = narrow(value.as_micros());
+        self
+    }
+
+    /// Extended profile: a peer of which nothing was heard for so long is asked whether it lives. 100 ms ..= 1 h, default 30 s.
+    pub const fn keepalive(mut self, value: Duration) -> Self {
+        self.0.keepalive_ms = narrow(value.as_millis());
+        self
+    }
+
+    /// Extended profile: what a round trip may take beyond the least one before the window shrinks: `target`, `hop` for each
+    /// router on the way, and up to `flows` for a window of a fraction of a packet. At most 1 s each, default 300 us, 10 us and
+    /// 200 us. More keeps links busier, and queues longer.
+    pub const fn swift_delays(mut self, target: Duration, hop: Duration, flows: Duration) -> Self {
+        self.0.delays_us =
+            [narrow(target.as_micros()), narrow(hop.as_micros()), narrow(flows.as_micros())];
+        self
+    }
+
     /// Checks the settings.
     ///
     /// # Errors
@@ -194,13 +301,64 @@ impl ConfigBuilder {
         if config.messages_queued_max == 0 || config.messages_queued_max > 1 << 20 {
             return Err(ConfigError::MessagesQueued);
         }
-        Ok(config)
+        config.check_extended()
+    }
+}
+
+/// Settings take little room: each flow has them.
+const fn narrow(value: u64) -> u32 {
+    if value > u32::MAX as u64 { u32::MAX } else { value as u32 }
+}
+
+impl Config {
+    /// The settings of the extended profile.
+    const fn check_extended(self) -> Result<Self, ConfigError> {
+        const SECOND_US: u32 = 1_000_000;
+        if self.ack_delay_us > SECOND_US / 10 {
+            return Err(ConfigError::AckDelay);
+        }
+        if self.keepalive_ms < 100 || self.keepalive_ms > 3_600_000 {
+            return Err(ConfigError::Keepalive);
+        }
+        let [target, hop, flows] = self.delays_us;
+        if target == 0 || target > SECOND_US || hop > SECOND_US || flows > SECOND_US {
+            return Err(ConfigError::SwiftDelays);
+        }
+        Ok(self)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_settings_of_the_extended_profile_have_ranges_too() {
+        let (us, s, b) = (Duration::from_micros, Duration::from_secs, Config::builder);
+        for (wrong, error) in [
+            (b().ack_delay(us(100_001)), ConfigError::AckDelay),
+            (b().keepalive(us(99_999)), ConfigError::Keepalive),
+            (b().keepalive(s(3_601)), ConfigError::Keepalive),
+            (b().swift_delays(us(0), us(1), us(1)), ConfigError::SwiftDelays),
+            (b().swift_delays(us(1), s(2), us(1)), ConfigError::SwiftDelays),
+            (b().swift_delays(us(1), us(1), s(2)), ConfigError::SwiftDelays),
+        ] {
+            assert_eq!(wrong.build(), Err(error));
+        }
+        assert!(!Config::default().extended(), "nobody is surprised");
+    }
+
+    #[test]
+    fn a_packet_fills_its_link_and_no_more_than_an_offer_may_say() {
+        let config = Config::builder().extended(true).build().unwrap();
+        let payload = |mtu, ip| config.on_link(mtu, ip).offer().map(|offer| offer.payload);
+        assert_eq!(payload(1_500, 20), Some(PAYLOAD_MAX));
+        assert_eq!(payload(1_500, 40), Some(PAYLOAD_MAX_V6));
+        assert_eq!(payload(9_000, 20), Some(8_918));
+        assert_eq!(payload(65_535, 20), Some(8_918));
+        assert_eq!(config.agree(0), None);
+        assert_eq!(Config::default().agree(Offer::new(1_000).to_wire()), None);
+    }
 
     #[test]
     fn the_defaults_are_within_their_ranges() {

@@ -1,5 +1,6 @@
 //! One flow: its life, its commands and its getters. Input is in `input`, output in `output`.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
@@ -7,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::IN_FLIGHT_MAX;
 use super::ack::AckState;
 use super::config::Config;
+use super::extended::{EXTENDED_TIMERS, Extended};
 use super::message::SendQueue;
 use super::packet::{FlowEvent, FlowState, FlowTimer, Profile, SendError};
 use super::rto::Rto;
@@ -22,7 +24,7 @@ use crate::wire::machnet::{MachnetHeader, PAYLOAD_MAX};
 
 /// Events waiting beyond which no message is taken from the network.
 const EVENTS_MAX: usize = 128;
-/// Kinds of timers.
+/// Kinds of timers that every flow has: those before [`FlowTimer::Ack`].
 const TIMERS: usize = 6;
 /// A flow that is still for so long gives back what it needs for packets under way. Longer than upstream tries to repeat one.
 const IDLE: Duration = Duration::from_secs(60);
@@ -65,6 +67,10 @@ pub struct Flow {
     pub(super) events: VecDeque<FlowEvent>,
     pub(super) writable_pending: bool,
     pub(super) figures: Figures,
+    /// Where the clock of the extended profile begins.
+    pub(super) clock_start: u32,
+    /// What only the extended profile has, once it is agreed on.
+    pub(super) extended: Option<Box<Extended>>,
 }
 
 /// Counters of a flow.
@@ -78,13 +84,17 @@ pub(super) struct Figures {
 }
 
 impl FlowTimer {
-    const ALL: [Self; TIMERS] = [
+    const ALL: [Self; TIMERS + EXTENDED_TIMERS] = [
         Self::Handshake,
         Self::Reordering,
         Self::Retransmission,
         Self::Linger,
         Self::Stall,
         Self::Idle,
+        Self::Ack,
+        Self::Pacing,
+        Self::Probe,
+        Self::Keepalive,
     ];
 }
 
@@ -106,7 +116,21 @@ impl Flow {
 
     /// Command: answers `syn`, for which a listener decided [`super::ListenDisposition::Accept`]; a SYN-ACK is due.
     pub fn accept(now: Instant, config: &Config, iss: u32, syn: &MachnetHeader) -> Self {
-        Self::new(now, config, FlowState::SynReceived, iss, syn.seqno.wrapping_add(1))
+        let rcv_nxt = syn.seqno.wrapping_add(1);
+        let mut flow = Self::new(now, config, FlowState::SynReceived, iss, rcv_nxt);
+        flow.agree(now, syn.timestamp, rcv_nxt);
+        flow
+    }
+
+    /// The peer has said `timestamp` in its part of the handshake: if that is an offer, and we make one, the extended profile is spoken from
+    /// now on. Nothing was sent or received in the other one.
+    pub(super) fn agree(&mut self, now: Instant, timestamp: u64, rcv_nxt: u32) {
+        let Some(offer) = self.config.agree(timestamp) else { return };
+        let extended = Box::new(Extended::new(now, &self.config, offer, self.clock_start));
+        self.profile = Profile::Extended;
+        self.tx = Extended::tx_window(self.tx.iss());
+        self.rx = extended.rx_window(rcv_nxt);
+        self.extended = Some(extended);
     }
 
     fn new(now: Instant, config: &Config, state: FlowState, iss: u32, rcv_nxt: u32) -> Self {
@@ -132,6 +156,8 @@ impl Flow {
             events: VecDeque::new(),
             writable_pending: false,
             figures: Figures::default(),
+            clock_start: 0,
+            extended: None,
         }
     }
 
@@ -153,7 +179,8 @@ impl Flow {
         self.queue.push(&self.config, offset, len, message, io.tx_end())
     }
 
-    /// Command: delivers what is queued, for at most the configured `linger`, then sends RST and ends with `Closed`.
+    /// Command: delivers what is queued, for at most the configured `linger`, then sends RST, or FIN in the extended profile, and ends
+    /// with `Closed`.
     pub fn close(&mut self, now: Instant) {
         if self.state == FlowState::Closed || self.closing {
             return;
@@ -198,7 +225,7 @@ impl Flow {
         self.close(now);
         reach::machnet_went(from, Happening::Detach, self.state);
         if self.state != FlowState::Closed {
-            let linger = self.timers[FlowTimer::Linger as usize];
+            let linger = self.timer(FlowTimer::Linger);
             self.set_timer(FlowTimer::Linger, Some(linger.map_or(deadline, |at| at.min(deadline))));
         }
     }
@@ -207,6 +234,9 @@ impl Flow {
     pub fn handle_app(&mut self, now: Instant, io: &mut impl StreamIo) {
         if self.state == FlowState::Closed {
             return;
+        }
+        if self.extended.is_some() {
+            return self.handle_extended_app(now, io);
         }
         self.drain(now, io);
         if self.rx.take_recovered(io) {
@@ -221,7 +251,7 @@ impl Flow {
     /// Input: a deadline from [`Flow::poll_timeout`] has passed. Harmless when none has.
     pub fn handle_timeout(&mut self, now: Instant, io: &mut impl StreamIo) {
         for timer in FlowTimer::ALL {
-            let due = self.timers[timer as usize].is_some_and(|at| at <= now);
+            let due = self.timer(timer).is_some_and(|at| at <= now);
             if !due || self.state == FlowState::Closed {
                 continue;
             }
@@ -232,9 +262,13 @@ impl Flow {
                 FlowTimer::Reordering => self.detect_loss(now),
                 FlowTimer::Retransmission => self.on_retransmission_timeout(now),
                 FlowTimer::Linger => self.end(EndReason::TimedOut),
-                FlowTimer::Stall if self.rx.is_stuck(io) => self.end(EndReason::NoMemory),
+                FlowTimer::Stall if self.is_stuck(io) => self.end(EndReason::NoMemory),
                 FlowTimer::Stall => {}
                 FlowTimer::Idle => self.on_idle(now),
+                FlowTimer::Ack => self.on_ack_timer(),
+                FlowTimer::Pacing => self.on_pacing_timer(),
+                FlowTimer::Probe => self.on_probe_timer(now),
+                FlowTimer::Keepalive => self.on_keepalive_timer(now),
             }
             reach::machnet_went(from, Happening::timer(timer), self.state);
         }
@@ -242,7 +276,7 @@ impl Flow {
 
     /// Output: the earliest deadline and its reason.
     pub fn poll_timeout(&self) -> Option<(Instant, FlowTimer)> {
-        let set = FlowTimer::ALL.into_iter().filter_map(|t| Some((self.timers[t as usize]?, t)));
+        let set = FlowTimer::ALL.into_iter().filter_map(|t| Some((self.timer(t)?, t)));
         set.min_by_key(|(at, _)| *at)
     }
 
@@ -272,7 +306,8 @@ impl Flow {
 
     /// Getter: at its end, with no event or packet left to take.
     pub fn is_finished(&self) -> bool {
-        self.state == FlowState::Closed && self.rsts_due == 0 && self.events.is_empty()
+        let silent = self.extended.as_ref().is_none_or(|extended| !extended.last_ack);
+        self.state == FlowState::Closed && self.rsts_due == 0 && silent && self.events.is_empty()
     }
 
     /// Getter: where what is acknowledged ends, and what was sent.
@@ -283,11 +318,15 @@ impl Flow {
     /// Getter: the figures.
     pub fn info(&self) -> SocketInfo {
         let bytes = |packets: u8| u32::from(packets) * u32::from(PAYLOAD_MAX);
+        let (cwnd_bytes, ssthresh_bytes) = match &self.extended {
+            Some(extended) => extended.window_bytes(),
+            None => (bytes(self.window.cwnd()), bytes(self.window.ssthresh())),
+        };
         SocketInfo {
             srtt: self.rto.srtt(),
             rttvar: self.rto.rttvar(),
-            cwnd_bytes: bytes(self.window.cwnd()),
-            ssthresh_bytes: bytes(self.window.ssthresh()),
+            cwnd_bytes,
+            ssthresh_bytes,
             retransmits: self.figures.retransmits,
             bytes_sent: self.figures.bytes_sent,
             bytes_acked: self.figures.bytes_acked,
@@ -297,8 +336,21 @@ impl Flow {
         }
     }
 
-    pub(super) const fn set_timer(&mut self, timer: FlowTimer, at: Option<Instant>) {
-        self.timers[timer as usize] = at;
+    pub(super) fn set_timer(&mut self, timer: FlowTimer, at: Option<Instant>) {
+        let index = timer as usize;
+        if index < TIMERS {
+            self.timers[index] = at;
+        } else if let Some(extended) = &mut self.extended {
+            extended.timers[index - TIMERS] = at;
+        }
+    }
+
+    pub(super) fn timer(&self, timer: FlowTimer) -> Option<Instant> {
+        let index = timer as usize;
+        if index < TIMERS {
+            return self.timers[index];
+        }
+        self.extended.as_ref().and_then(|extended| extended.timers[index - TIMERS])
     }
 
     /// The wait for an answer to the handshake's packet: doubled each time, up to four times itself.
@@ -318,7 +370,7 @@ impl Flow {
     /// Something is kept for packets under way, and was used now.
     pub(super) fn touch(&mut self, now: Instant) {
         self.active_at = now;
-        if self.timers[FlowTimer::Idle as usize].is_none() {
+        if self.timer(FlowTimer::Idle).is_none() {
             self.set_timer(FlowTimer::Idle, Some(now + IDLE));
         }
     }
@@ -335,6 +387,9 @@ impl Flow {
         reach!(MachnetIdle);
         self.tx.rest();
         self.rx.rest();
+        if let Some(extended) = &mut self.extended {
+            extended.rest();
+        }
         self.events.shrink_to_fit();
         self.queue.shrink();
     }
@@ -350,14 +405,17 @@ impl Flow {
             return;
         }
         reach!(MachnetTimeout);
-        if self.active && !self.tx.is_advanced() {
-            // Upstream drops DATA that comes before the final acknowledgement of the handshake.
-            self.ack.repeat_unasked();
+        if self.extended.is_some() {
+            self.extended_loss(now, true);
+        } else {
+            self.upstream_timeout();
         }
-        let first = !self.tx.first_was_retransmitted();
-        self.window.on_timeout(self.tx.snd_nxt(), first);
         if !planted::is(Bug::MachnetNothingAgain) {
-            self.tx.lose_late(now, self.rto.srtt());
+            match &self.extended {
+                // The answer to the repetition shows of the others what is missing.
+                Some(_) => self.tx.lose_first(now, self.rto.srtt()),
+                None => self.tx.lose_late(now, self.rto.srtt()),
+            }
         }
         if !planted::is(Bug::MachnetNoBackoff) {
             self.rto.back_off();
@@ -365,8 +423,21 @@ impl Flow {
         self.restart_rto(now);
     }
 
+    fn upstream_timeout(&mut self) {
+        if self.active && !self.tx.is_advanced() {
+            // Upstream drops DATA that comes before the final acknowledgement of the handshake.
+            self.ack.repeat_unasked();
+        }
+        let first = !self.tx.first_was_retransmitted();
+        self.window.on_timeout(self.tx.snd_nxt(), first);
+    }
+
     pub(super) fn restart_rto(&mut self, now: Instant) {
-        let at = now + self.rto.current(&self.config);
+        let mut at = now + self.rto.current(&self.config);
+        if self.extended.is_some() {
+            // Round trips are those of the network.
+            at += self.config.ack_delay();
+        }
         self.set_timer(FlowTimer::Retransmission, (!self.tx.is_empty()).then_some(at));
     }
 
@@ -374,7 +445,10 @@ impl Flow {
     pub(super) fn finish_close(&mut self) {
         let all = self.tx.is_empty() || planted::is(Bug::MachnetTailForgotten);
         if self.closing && self.queue.is_empty() && all {
-            self.end(EndReason::Closed);
+            match &self.extended {
+                Some(_) => self.finish_extended_close(),
+                None => self.end(EndReason::Closed),
+            }
         }
     }
 
@@ -384,6 +458,11 @@ impl Flow {
     /// them may be missing there for ever now. So each of their numbers gets its RST: one of at most 33 counts.
     pub(super) fn end(&mut self, reason: EndReason) {
         self.rsts_due = match self.state {
+            FlowState::SynReceived | FlowState::Established | FlowState::Closing
+                if self.extended.is_some() =>
+            {
+                1
+            }
             FlowState::SynReceived | FlowState::Established | FlowState::Closing => {
                 // At most 32 are.
                 1 + self.tx.outstanding() as u8
@@ -394,6 +473,9 @@ impl Flow {
         self.state = FlowState::Closed;
         self.handshake_due = false;
         self.timers = [None; TIMERS];
+        if let Some(extended) = &mut self.extended {
+            extended.end();
+        }
         self.queue.clear();
         self.events.push_back(FlowEvent::Ended(reason));
     }

@@ -27,6 +27,12 @@ impl Flow {
         let disposition = match packet.header.net_flags {
             NetFlags::Syn => self.on_syn(packet.header),
             NetFlags::SynAck => self.on_syn_ack(now, packet.header),
+            NetFlags::Ack | NetFlags::Data | NetFlags::Rst if self.extended.is_some() => {
+                self.handle_extended(now, packet, io)
+            }
+            NetFlags::Ack | NetFlags::Data if self.is_of_before(packet.header) => {
+                Disposition::Forgotten
+            }
             NetFlags::Ack => self.on_ack(now, packet.header, io),
             NetFlags::Data => self.on_data(now, packet, io),
             NetFlags::Rst => self.on_rst(packet.header),
@@ -38,17 +44,44 @@ impl Flow {
     /// Getter: whether `header`, as [`Flow::handle_packet`]'s next packet, establishes a passive open: it answers our SYN-ACK,
     /// or the answer was lost or overtaken, and data comes already, which only a peer sends that has our SYN-ACK.
     pub fn completes_handshake(&self, header: &MachnetHeader) -> bool {
+        let acknowledges = header.ackno == self.tx.snd_nxt();
         self.state == FlowState::SynReceived
             && match header.net_flags {
-                NetFlags::Ack => header.ackno == self.tx.snd_nxt(),
+                NetFlags::Ack => acknowledges,
+                NetFlags::Data if self.extended.is_some() => acknowledges,
                 NetFlags::Data => header.seqno == self.rx.rcv_nxt(),
                 NetFlags::Syn | NetFlags::SynAck | NetFlags::Rst => false,
             }
     }
 
-    /// A SYN that comes again: our SYN-ACK was lost. For an established flow it is dropped, as upstream does.
+    /// The peer speaks of a flow under the same ports that we have forgotten.
+    fn is_of_before(&self, header: &MachnetHeader) -> bool {
+        self.state == FlowState::SynSent && self.config.extended && header.timestamp != 0
+    }
+
+    /// A passive open is over: the peer has our SYN-ACK.
+    pub(super) fn complete(&mut self, now: Instant) {
+        if self.attempts == 1 {
+            let took = now.saturating_since(self.handshake_at);
+            self.rto.sample(took);
+            if let Some(extended) = &mut self.extended {
+                extended.on_handshake(now, took);
+            }
+        }
+        self.establish(now);
+    }
+
+    /// A SYN that comes again: our SYN-ACK was lost. For an established flow it is dropped, as upstream does, but in the extended profile.
     fn on_syn(&mut self, header: &MachnetHeader) -> Disposition {
-        if self.state != FlowState::SynReceived || header.seqno.wrapping_add(1) != self.rx.rcv_nxt()
+        let open = matches!(self.state, FlowState::Established | FlowState::Closing);
+        if open {
+            return self.answer_syn(header);
+        }
+        // A peer that offers something else than before begins anew; it comes again when we have given up.
+        let same = self.config.agree(header.timestamp).is_some() == self.extended.is_some();
+        if self.state != FlowState::SynReceived
+            || header.seqno.wrapping_add(1) != self.rx.rcv_nxt()
+            || !same
         {
             return Disposition::Ignore;
         }
@@ -66,17 +99,15 @@ impl Flow {
             FlowState::SynSent => {
                 self.rx = RxWindow::new(first);
                 self.ack = AckState::new(first);
-                if self.attempts == 1 {
-                    self.rto.sample(now.saturating_since(self.handshake_at));
-                }
-                self.establish();
-                self.ack.answer_old(now, false);
+                self.agree(now, header.timestamp, first);
+                self.complete(now);
+                self.repeat_final(now, false);
                 Disposition::Accept
             }
             // The final acknowledgement was lost; later than that it is an old copy.
             FlowState::Established | FlowState::Closing if first == self.rx.rcv_nxt() => {
                 self.retries = 0;
-                self.ack.answer_old(now, self.rx.is_ahead());
+                self.repeat_final(now, self.rx.is_ahead());
                 Disposition::Duplicate
             }
             FlowState::Established
@@ -86,10 +117,21 @@ impl Flow {
         }
     }
 
-    fn establish(&mut self) {
+    /// The final acknowledgement of the handshake.
+    fn repeat_final(&mut self, now: Instant, ahead: bool) {
+        match &self.extended {
+            Some(_) => self.hurry(),
+            None => self.ack.answer_old(now, ahead),
+        }
+    }
+
+    fn establish(&mut self, now: Instant) {
         self.state = if self.closing { FlowState::Closing } else { FlowState::Established };
         self.handshake_due = false;
         self.set_timer(FlowTimer::Handshake, None);
+        if self.extended.is_some() {
+            self.set_timer(FlowTimer::Keepalive, Some(now + self.config.keepalive()));
+        }
         self.events.push_back(FlowEvent::Established);
         self.finish_close();
     }
@@ -102,10 +144,7 @@ impl Flow {
     ) -> Disposition {
         match self.state {
             FlowState::SynReceived if self.completes_handshake(header) => {
-                if self.attempts == 1 {
-                    self.rto.sample(now.saturating_since(self.handshake_at));
-                }
-                self.establish();
+                self.complete(now);
                 return Disposition::Accept;
             }
             FlowState::SynReceived | FlowState::SynSent | FlowState::Closed => {
@@ -135,7 +174,7 @@ impl Flow {
     }
 
     /// `ackno` acknowledges something new: so many packets.
-    fn on_progress(
+    pub(super) fn on_progress(
         &mut self,
         now: Instant,
         ackno: u32,
@@ -143,6 +182,9 @@ impl Flow {
         io: &mut impl StreamIo,
     ) -> u16 {
         let acked = self.tx.acknowledge(now, ackno, news);
+        if let Some(extended) = &mut self.extended {
+            extended.drop_lengths(acked.lengths);
+        }
         self.figures.bytes_acked += acked.bytes;
         if let Some(message) = acked.message {
             self.figures.message_acked = self.figures.message_acked.max(message);
@@ -191,7 +233,10 @@ impl Flow {
         let losses = self.tx.detect_loss(now, self.rto.srtt());
         if losses.found {
             reach!(MachnetOvertaken);
-            self.window.on_loss(self.tx.snd_nxt());
+            match &self.extended {
+                Some(_) => self.extended_loss(now, false),
+                None => self.window.on_loss(self.tx.snd_nxt()),
+            }
         }
         self.set_timer(FlowTimer::Reordering, losses.look_again);
     }
@@ -206,7 +251,7 @@ impl Flow {
         match self.state {
             FlowState::SynReceived if self.completes_handshake(header) => {
                 reach!(MachnetDataCompletes);
-                self.establish();
+                self.establish(now);
             }
             FlowState::SynReceived | FlowState::SynSent | FlowState::Closed => {
                 return Disposition::Ignore;
@@ -216,15 +261,19 @@ impl Flow {
         if self.state == FlowState::Closed {
             return Disposition::Ignore;
         }
-        let place = (header.seqno, header.msg_flags);
+        let place = (header.seqno, header.msg_flags.upstream());
         let before = self.rx.rcv_nxt();
-        let received = self.rx.data(&self.config, place, packet.payload, io, &mut self.events);
+        let received =
+            self.rx.data(&self.config, None, place, packet.payload, io, &mut self.events);
         self.figures.bytes_received += received.bytes;
         match received.disposition {
             Disposition::Accept if self.rx.rcv_nxt() != before => self.ack.advance(),
             Disposition::Accept | Disposition::NoRoom => self.ack.answer_ahead(),
             Disposition::Duplicate => self.ack.answer_old(now, self.rx.is_ahead()),
-            Disposition::Ignore | Disposition::Malformed => return received.disposition,
+            Disposition::Ignore
+            | Disposition::Malformed
+            | Disposition::Blind
+            | Disposition::Forgotten => return received.disposition,
             Disposition::Violation => {
                 self.end(EndReason::Reset);
                 return Disposition::Violation;
@@ -241,26 +290,36 @@ impl Flow {
     /// Takes what waited for room in the ring.
     pub(super) fn drain(&mut self, now: Instant, io: &mut impl StreamIo) {
         let before = self.rx.rcv_nxt();
-        let (disposition, bytes) = self.rx.drain(&self.config, io, &mut self.events);
+        let inbound = self.extended.as_deref_mut().map(|extended| &mut extended.inbound);
+        let (disposition, bytes) = self.rx.drain(&self.config, inbound, io, &mut self.events);
         self.figures.bytes_received += bytes;
         if disposition == Disposition::Violation {
             self.end(EndReason::Reset);
             return;
         }
         if self.rx.rcv_nxt() != before {
-            self.ack.advance();
+            match &self.extended {
+                Some(_) => self.hurry(),
+                None => self.ack.advance(),
+            }
         }
         self.watch_stall(now, io);
     }
 
     /// A message that alone is larger than the ring would wait for ever.
-    fn watch_stall(&mut self, now: Instant, io: &impl StreamIo) {
+    pub(super) fn watch_stall(&mut self, now: Instant, io: &impl StreamIo) {
         let timer = FlowTimer::Stall;
-        if !self.rx.is_stuck(io) {
+        if !self.is_stuck(io) {
             self.set_timer(timer, None);
-        } else if self.timers[timer as usize].is_none() {
+        } else if self.timer(timer).is_none() {
             self.set_timer(timer, Some(now + self.config.stall));
         }
+    }
+
+    /// The message that is being received does not fit into the ring.
+    pub(super) fn is_stuck(&self, io: &impl StreamIo) -> bool {
+        let inbound = self.extended.as_ref().map(|extended| &extended.inbound);
+        self.rx.is_stuck(inbound, io)
     }
 
     /// An RST counts only with the number that is expected next; before the handshake is done, if it acknowledges our SYN.

@@ -1,6 +1,6 @@
 //! What a listener answers to a packet for which there is no flow.
 
-use crate::wire::machnet::{MachnetHeader, NetFlags};
+use crate::wire::machnet::{MachnetHeader, NetFlags, Offer};
 
 /// What to do with a packet that no flow takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,6 +22,24 @@ pub const fn listen(header: &MachnetHeader, free: u32) -> ListenDisposition {
             ListenDisposition::Ignore
         }
     }
+}
+
+/// Getter: the RST that answers `header`, for which there is no flow; `None` where it gets none: it is no packet of the extended
+/// profile, or a RST.
+pub fn answer_nobody(header: &MachnetHeader) -> Option<MachnetHeader> {
+    let offers = Offer::parse(header.timestamp).is_some();
+    let (extended, next) = match header.net_flags {
+        NetFlags::Syn | NetFlags::SynAck => (offers, 1),
+        NetFlags::Data => (header.timestamp != 0, 1),
+        NetFlags::Ack => (header.timestamp != 0, 0),
+        NetFlags::Rst => (false, 0),
+    };
+    let ackno = header.seqno.wrapping_add(next);
+    let echo = if offers && next == 1 { 0 } else { header.timestamp >> 32 };
+    extended.then(|| MachnetHeader {
+        timestamp: echo,
+        ..MachnetHeader::new(NetFlags::Rst, header.ackno, ackno)
+    })
 }
 
 #[cfg(test)]

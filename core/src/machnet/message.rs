@@ -11,6 +11,8 @@ use crate::wire::machnet::MsgFlags;
 /// Messages delivered and not consumed beyond which no packet is taken: tiny messages must not
 /// make the news for the application grow with the ring's bytes.
 const UNREAD_MAX: u32 = 4_096;
+/// Most messages in one packet, in the extended profile: by so many less one the unread ones may be more.
+const PACKET_MESSAGES_MAX: u32 = 64;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Queued {
@@ -26,6 +28,14 @@ pub(super) struct Fragment {
     pub(super) flags: MsgFlags,
     /// The message that ends with it or goes on after it.
     pub(super) message: u64,
+}
+
+/// The first message of a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Front {
+    pub(super) len: u32,
+    /// Bytes of it that are in packets already.
+    pub(super) cut: u32,
 }
 
 /// Messages not yet cut into packets. The bytes stay in the TX ring; only lengths and ids are here.
@@ -91,6 +101,32 @@ impl SendQueue {
         Some(fragment)
     }
 
+    /// The first message, of which a part may have left.
+    pub(super) fn front(&self) -> Option<Front> {
+        self.messages.front().map(|message| Front { len: message.len, cut: self.cut })
+    }
+
+    /// How long the messages are.
+    pub(super) fn lengths(&self) -> impl Iterator<Item = u32> + '_ {
+        self.messages.iter().map(|message| message.len)
+    }
+
+    /// Takes the next `len` bytes, which `flags` says to be where in the first of the first `count` messages, or all of several. The
+    /// caller has looked at them.
+    pub(super) fn take(&mut self, count: usize, len: u32, flags: MsgFlags) -> Fragment {
+        let offset = self.next;
+        self.next += u64::from(len);
+        let message = self.messages.get(count - 1).map_or(0, |last| last.message);
+        if flags.contains(MsgFlags::LAST) {
+            self.messages.drain(..count.min(self.messages.len()));
+            self.cut = 0;
+        } else {
+            self.cut += len;
+        }
+        // No packet has more.
+        Fragment { offset, len: len as u16, flags, message }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.messages.is_empty()
     }
@@ -98,7 +134,7 @@ impl SendQueue {
     pub(super) fn clear(&mut self) {
         self.messages.clear();
         self.cut = 0;
-        self.next = self.end;
+        self.end = self.next;
     }
 
     /// Gives back the room of messages that were sent.
@@ -113,12 +149,18 @@ impl SendQueue {
 
     /// Consistency of a state read back.
     pub(super) fn is_valid(&self, config: &Config) -> bool {
+        self.front().is_none_or(|front| front.cut < front.len)
+            && self.cut.is_multiple_of(u32::from(config.payload_max))
+            && self.is_valid_extended(config)
+    }
+
+    /// Consistency of that of a flow in the extended profile: all of a message may have left but its CRC.
+    pub(super) fn is_valid_extended(&self, config: &Config) -> bool {
         let Self { messages, cut, next, end } = self;
         let total: u64 = messages.iter().map(|m| u64::from(m.len)).sum();
         messages.len() <= config.messages_queued_max as usize
             && messages.iter().all(|m| (1..=config.msg_max).contains(&m.len))
-            && messages.front().map_or(*cut == 0, |m| *cut < m.len)
-            && cut.is_multiple_of(u32::from(config.payload_max))
+            && messages.front().map_or(*cut == 0, |m| *cut <= m.len)
             && next.checked_add(total).and_then(|sum| sum.checked_sub(u64::from(*cut)))
                 == Some(*end)
     }
@@ -149,6 +191,16 @@ impl Assembly {
 
     pub(super) const fn next_offset(&self) -> u64 {
         self.next
+    }
+
+    /// Where the message in progress began, or the next one will.
+    pub(super) const fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// A message has begun, and its end did not come.
+    pub(super) const fn is_open(&self) -> bool {
+        self.open
     }
 
     /// A message has begun and everything before it was consumed: no room will come from the application.
@@ -207,7 +259,7 @@ impl Assembly {
             && next - start <= u64::from(config.msg_max)
             && (*open || start == next)
             && mark <= start
-            && unread.iter().all(|n| *n <= UNREAD_MAX)
+            && unread.iter().all(|n| *n <= UNREAD_MAX + PACKET_MESSAGES_MAX)
     }
 }
 

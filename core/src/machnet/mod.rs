@@ -5,12 +5,14 @@
 //! ```text
 //! Flow::connect(now, &Config, iss: u32) -> Flow                       SYN is due; iss is 0 towards upstream
 //! Flow::accept(now, &Config, iss: u32, syn: &MachnetHeader) -> Flow   SYN-ACK is due
+//! start_clock(now, u32)                                               once, at random, for the extended profile
 //! handle_packet(now, &PacketIn, &mut impl StreamIo) -> Disposition
 //! handle_timeout(now, &mut impl StreamIo)
 //! handle_app(now, &mut impl StreamIo)                                 the rings changed (Kick)
-//! send_message(offset, len, message, &impl StreamIo) -> Result<(), SendError>
+//! send_message(offset, len, message, &impl StreamIo) -> Result<(), SendError>, then watch(now)
 //! close(now) / abort()
 //! has_output() -> bool, poll_transmit(now) -> Option<PacketOut>
+//! prefix(&PacketOut) -> &[u8], note_written(&PacketOut, crc: u32) or skip(&PacketOut, &impl StreamIo)    after each packet
 //! poll_timeout() -> Option<(Instant, FlowTimer)>
 //! poll_event() -> Option<FlowEvent>
 //! getters: state(), profile(), info() -> SocketInfo, is_idle(), is_finished()
@@ -20,6 +22,7 @@
 mod ack;
 mod bits;
 mod config;
+mod extended;
 mod flow;
 mod input;
 mod listener;
@@ -37,11 +40,12 @@ mod window;
 mod write_out;
 
 pub use config::{Config, ConfigBuilder, ConfigError, MESSAGES_QUEUED_MAX};
+pub use extended::PREFIX_LEN_MAX;
 pub use flow::Flow;
-pub use listener::{ListenDisposition, listen};
+pub use listener::{ListenDisposition, answer_nobody, listen};
 pub use packet::{
     Disposition, FlowEvent, FlowState, FlowTimer, PacketIn, PacketOut, Profile, SendError,
-    StateError,
+    StateError, Trailer,
 };
 
 /// Most packets between the first unacknowledged and the next new one: upstream crashes on more.

@@ -31,6 +31,31 @@ pub struct PacketOut {
     pub payload_offset: u64,
     /// Bytes of payload; 0 unless DATA.
     pub payload_len: u16,
+    /// Bytes of [`super::Flow::prefix`] in front of the payload; 0 in the upstream profile.
+    pub prefix_len: u8,
+    /// What stands behind the payload.
+    pub trailer: Trailer,
+}
+
+impl PacketOut {
+    /// A packet that is a header.
+    pub(super) const fn bare(header: MachnetHeader) -> Self {
+        Self { header, payload_offset: 0, payload_len: 0, prefix_len: 0, trailer: Trailer::None }
+    }
+}
+
+/// What stands behind the payload of a packet that is sent: nothing in the upstream profile. A CRC is CRC-32C, computed best as the payload
+/// is copied, and big-endian.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trailer {
+    /// Nothing.
+    None,
+    /// Nothing, but the message goes on: [`super::Flow::note_written`] is to be told this CRC, continued over the payload.
+    Continues(u32),
+    /// This CRC, continued over the payload; [`super::Flow::note_written`] is to be told.
+    Ends(u32),
+    /// This CRC.
+    Known(u32),
 }
 
 /// What a flow did with a packet.
@@ -48,6 +73,11 @@ pub enum Disposition {
     Malformed,
     /// The peer broke the framing of messages or exceeded `msg_max`; the flow has ended.
     Violation,
+    /// Extended profile: from somebody who does not see the flow, or too old.
+    Blind,
+    /// Extended profile: of a flow under the same ports that was before this one. To be answered as a packet for nobody
+    /// ([`super::answer_nobody`]).
+    Forgotten,
 }
 
 /// Where a flow is in its life.
@@ -59,7 +89,7 @@ pub enum FlowState {
     SynReceived,
     /// Messages go both ways.
     Established,
-    /// The application closed it; queued messages are delivered first, then RST is sent.
+    /// The application closed it; queued messages are delivered first, then RST is sent, or FIN in the extended profile.
     Closing,
     /// At its end.
     Closed,
@@ -71,6 +101,8 @@ pub enum Profile {
     /// Wire-compatible with the upstream project.
     #[default]
     Upstream,
+    /// Between two Causeways (docs/machnet.md).
+    Extended,
 }
 
 /// News of a flow.
@@ -115,6 +147,14 @@ pub enum FlowTimer {
     Reordering,
     /// Nothing came or went for long: what is needed for packets under way is given back.
     Idle,
+    /// Extended profile: an acknowledgement waited for company.
+    Ack,
+    /// Extended profile: packets leave apart.
+    Pacing,
+    /// Extended profile: the tail of what was sent is not acknowledged, or the peer's window stays closed.
+    Probe,
+    /// Extended profile: nothing came from the peer.
+    Keepalive,
 }
 
 /// Why a message was not taken for sending.

@@ -52,14 +52,24 @@ pub(super) struct Rack {
     /// By how much packets came late, the most of late; zero while no reordering is known.
     late: Duration,
     persist: u8,
+    /// The acknowledgement that is looked at left when a packet that we sent at this moment would have been with the peer. Known of
+    /// peers that echo our clock.
+    echoed_at: Option<Instant>,
 }
+
+/// Clocks on the wire tick in microseconds.
+const TICK: Duration = Duration::from_micros(1);
 
 impl Rack {
     /// Input: packet `seqno`, last sent as `sent` says, arrived (RACK_update, §6.2 steps 1 to 3).
     pub(super) fn arrived(&mut self, now: Instant, seqno: u32, sent: &Sent) -> Arrival {
         let rtt = now.saturating_since(sent.at);
+        let sooner = match self.echoed_at {
+            Some(echoed_at) => echoed_at + TICK < sent.at,
+            None => rtt < self.min_rtt(),
+        };
         if let Some(before) = sent.before
-            && rtt < self.min_rtt()
+            && sooner
         {
             let took = now.saturating_since(before);
             self.came_late(took.saturating_sub(self.rtt.max(self.min_rtt())));
@@ -81,8 +91,20 @@ impl Rack {
         if sent.before.is_some() {
             return Arrival::Again;
         }
-        self.sample(now, rtt);
+        // Without the time for which the acknowledgement was held back, where that is known.
+        let network = self.echoed_at.map_or(rtt, |at| now.saturating_since(at).min(rtt));
+        self.sample(now, network);
         Arrival::Once(rtt)
+    }
+
+    /// Input: an acknowledgement that is looked at from now on; see the field.
+    pub(super) const fn told(&mut self, echoed_at: Option<Instant>) {
+        self.echoed_at = echoed_at;
+    }
+
+    /// Input: something that left as number `order` has arrived.
+    pub(super) fn overtaken_by(&mut self, order: u64) {
+        self.newest = self.newest.max(order + 1);
     }
 
     /// Input: a recovery ended. After enough of them without a late packet less time is given.
@@ -151,7 +173,7 @@ impl Rack {
 
     /// Values that only a damaged state can hold; `order` is the number of the next transmission.
     pub(super) const fn is_valid(&self, order: u64) -> bool {
-        let Self { newest, rtt: _, fack: _, min_rtt: _, min_rtt_since: _, late: _, persist } = self;
+        let Self { newest, persist, .. } = self;
         *newest <= order && *persist <= LATE_PERSIST
     }
 }

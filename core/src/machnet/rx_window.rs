@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bits::{BITS, Bits};
 use super::config::Config;
+use super::extended::Inbound;
 use super::message::Assembly;
 use super::packet::Disposition;
 use crate::planted::{self, Bug};
@@ -27,6 +28,9 @@ pub(super) struct RxLimits {
     pub(super) packets: u16,
     pub(super) payload: u16,
 }
+
+/// Bytes around those of messages in all packets behind a hole.
+const AROUND_MAX: u64 = 64 << 10;
 
 impl RxLimits {
     /// Upstream's reassembly window.
@@ -120,7 +124,7 @@ impl Store {
         let is_held = |n: u32| {
             self.get(rcv_nxt.wrapping_add(n)).is_some_and(|held| {
                 held_bytes += held.payload.len() as u64;
-                held.payload.len() <= usize::from(limits.payload) && held.flags.is_data_place()
+                held.payload.len() <= usize::from(limits.payload) && held.flags.is_place()
             })
         };
         entries == { *held }.count()
@@ -204,15 +208,34 @@ impl RxWindow {
         self.store = None;
     }
 
-    /// No room will come from the application: the message in progress is all that the ring holds.
-    pub(super) fn is_stuck(&self, io: &impl StreamIo) -> bool {
-        self.starved && self.assembly.is_alone(io.rx_consumed())
+    /// No room will come from the application: the message in progress is all that the ring holds. Who says how long its messages
+    /// are need not send what does not fit.
+    pub(super) fn is_stuck(&self, inbound: Option<&Inbound>, io: &impl StreamIo) -> bool {
+        let end = self.assembly.next_offset() + inbound.map_or(0, |i| i.lacks(&self.assembly));
+        (self.starved || end > io.rx_limit()) && self.assembly.is_alone(io.rx_consumed())
     }
 
-    /// Input: a DATA packet.
+    /// Getter: bytes may be stored below the first number; the second is what the ring holds in all; the application has as many messages
+    /// to take as it may; the last is where the next byte goes.
+    pub(super) fn room(&mut self, io: &impl StreamIo) -> (u64, u64, bool, u64) {
+        let (limit, consumed) = (io.rx_limit(), io.rx_consumed());
+        let crowded = self.assembly.is_crowded(consumed);
+        (limit, limit.saturating_sub(consumed), crowded, self.assembly.next_offset())
+    }
+
+    pub(super) const fn next_offset(&self) -> u64 {
+        self.assembly.next_offset()
+    }
+
+    pub(super) const fn assembly(&self) -> &Assembly {
+        &self.assembly
+    }
+
+    /// Input: a DATA packet. `inbound` knows what is around the bytes of messages in the extended profile.
     pub(super) fn data(
         &mut self,
         config: &Config,
+        inbound: Option<&mut Inbound>,
         (seqno, flags): (u32, MsgFlags),
         payload: &[&[u8]],
         io: &mut impl StreamIo,
@@ -233,7 +256,7 @@ impl RxWindow {
         let Some(len) = u16::try_from(len).ok().filter(|len| *len <= self.limits.payload) else {
             return refuse(Disposition::Malformed);
         };
-        if !flags.is_data_place() {
+        if !flags.is_place() || (flags == MsgFlags::FIN && len > 0) {
             return refuse(Disposition::Malformed);
         }
         if self.rcv_max.wrapping_sub(self.rcv_nxt) <= ahead {
@@ -245,14 +268,21 @@ impl RxWindow {
         if ahead > 0 {
             reach!(MachnetBehindHole);
             let store = self.store.get_or_insert_default();
+            let room = io.rx_limit().saturating_sub(self.assembly.next_offset());
+            // Who was told of a window sends no more than that, and what is around it.
+            if inbound.is_some() && store.bytes + u64::from(len) > room + AROUND_MAX {
+                return refuse(Disposition::Ignore);
+            }
             store.put(self.limits, seqno, flags, payload);
             store.held.set(ahead, true);
             return refuse(Disposition::Accept);
         }
-        match place(&mut self.assembly, config, (flags, len), payload, io, sink) {
+        let mut inbound = inbound;
+        let assembly = &mut self.assembly;
+        match place(assembly, config, inbound.as_deref_mut(), (flags, len), payload, io, sink) {
             Disposition::Accept => {
                 self.step();
-                let (disposition, bytes) = self.drain(config, io, sink);
+                let (disposition, bytes) = self.drain(config, inbound, io, sink);
                 Received { disposition, bytes: bytes + u64::from(len) }
             }
             other => {
@@ -267,6 +297,7 @@ impl RxWindow {
     pub(super) fn drain(
         &mut self,
         config: &Config,
+        mut inbound: Option<&mut Inbound>,
         io: &mut impl StreamIo,
         sink: &mut impl MessageSink,
     ) -> (Disposition, u64) {
@@ -276,7 +307,9 @@ impl RxWindow {
             // At most what the limits say: `data` checked it.
             let len = held.payload.len() as u16;
             let flags = held.flags;
-            match place(&mut self.assembly, config, (flags, len), &[&held.payload], io, sink) {
+            let payload: &[&[u8]] = &[&held.payload];
+            let assembly = &mut self.assembly;
+            match place(assembly, config, inbound.as_deref_mut(), (flags, len), payload, io, sink) {
                 Disposition::Accept => {}
                 Disposition::NoRoom => {
                     self.starved = true;
@@ -331,11 +364,15 @@ impl RxWindow {
 fn place(
     assembly: &mut Assembly,
     config: &Config,
+    inbound: Option<&mut Inbound>,
     (flags, len): (MsgFlags, u16),
     payload: &[&[u8]],
     io: &mut impl StreamIo,
     sink: &mut impl MessageSink,
 ) -> Disposition {
+    if let Some(inbound) = inbound {
+        return inbound.place(assembly, config, (flags, len), payload, io, sink);
+    }
     if assembly.check(config, flags, len).is_err() {
         return Disposition::Violation;
     }

@@ -110,6 +110,8 @@ struct Flight {
     /// Packet `n` lies at `n % slots.len()`, a power of two.
     slots: Vec<Slot>,
     rack: Rack,
+    /// Packets that are known to have arrived, counted again where that was taken back.
+    delivered: u64,
     /// Of packet snd_una + i: the last acknowledgement spoke of it; it is [`Fate::Held`]; it is [`Fate::Lost`].
     known: Bits,
     held: Bits,
@@ -253,7 +255,8 @@ impl TxWindow {
         let flight = self.flight.get_or_insert_with(|| {
             let slots = alloc::vec![slot; IN_FLIGHT_MAX as usize];
             let none = Bits::default();
-            Box::new(Flight { slots, rack: Rack::default(), known: none, held: none, lost: none })
+            let (rack, delivered) = (Rack::default(), 0);
+            Box::new(Flight { slots, rack, delivered, known: none, held: none, lost: none })
         });
         let seqno = self.snd_nxt;
         if seqno.wrapping_sub(self.snd_una) as usize == flight.slots.len() {
@@ -271,6 +274,35 @@ impl TxWindow {
     pub(super) const fn take_order(&mut self) -> u64 {
         self.order += 1;
         self.order - 1
+    }
+
+    /// Getter: a transmission of that number has left.
+    pub(super) const fn has_order(&self, order: u64) -> bool {
+        order < self.order
+    }
+
+    /// What has no number arrived: see [`Rack::overtaken_by`].
+    pub(super) fn overtaken_by(&mut self, order: u64) {
+        if let Some(flight) = &mut self.flight {
+            flight.rack.overtaken_by(order);
+        }
+    }
+
+    /// The acknowledgement that follows: see [`Rack::told`].
+    pub(super) fn told(&mut self, echoed_at: Option<Instant>) {
+        if let Some(flight) = &mut self.flight {
+            flight.rack.told(echoed_at);
+        }
+    }
+
+    /// Getter: what its difference counts are packets that have arrived meanwhile.
+    pub(super) fn delivered(&self) -> u64 {
+        self.flight.as_ref().map_or(0, |flight| flight.delivered)
+    }
+
+    /// Where the first unacknowledged byte lies.
+    pub(super) fn first_offset(&self) -> Option<u64> {
+        (!self.is_empty()).then(|| self.slot(self.snd_una).offset)
     }
 
     /// The packet was written, and its message has this CRC.
@@ -349,6 +381,7 @@ impl TxWindow {
             Arrival::Again => {}
             Arrival::Earlier => news.needless += 1,
         }
+        flight.delivered = flight.delivered.wrapping_add(1);
         self.set_fate(seqno, Fate::Held);
     }
 
@@ -423,6 +456,15 @@ impl TxWindow {
             if seqno == self.snd_una || !kept {
                 self.set_fate(seqno, Fate::Lost(RetransmitCause::Timeout));
             }
+        }
+    }
+
+    /// The timer expired: the first packet alone is lost, unless the peer said that it holds that one, and nothing it said is believed.
+    pub(super) fn lose_first(&mut self, now: Instant, srtt: Duration) {
+        match self.slot(self.snd_una).fate {
+            Fate::InFlight => self.set_fate(self.snd_una, Fate::Lost(RetransmitCause::Timeout)),
+            Fate::Held => self.lose_late(now, srtt),
+            Fate::Lost(_) => {}
         }
     }
 
@@ -512,7 +554,7 @@ impl TxWindow {
             counts.1 += u16::from(gone);
             let marked = (flight.held.get(i as u32), flight.lost.get(i as u32));
             let contiguous = end.is_none_or(|end| end == slot.offset);
-            let shaped = (len_min..=len_max).contains(&slot.len) && slot.flags.is_data_place();
+            let shaped = (len_min..=len_max).contains(&slot.len) && slot.flags.is_place();
             if !contiguous
                 || !shaped
                 || marked != (held, gone)

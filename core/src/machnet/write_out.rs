@@ -42,14 +42,13 @@ impl Flow {
     }
 
     fn is_valid(&self) -> bool {
-        let parts = self.tx.limit() == u16::from(IN_FLIGHT_MAX)
-            && self.tx.is_sound(self.queue.next_offset(), (1, PAYLOAD_MAX))
-            && self.queue.is_valid(&self.config)
-            && self.window.is_valid()
+        let parts = self.window.is_valid()
             && self.rto.is_valid()
-            && self.rx.limits() == RxLimits::UPSTREAM
             && self.rx.is_valid(&self.config)
-            && self.ack.is_valid(self.rx.rcv_nxt());
+            && match &self.extended {
+                Some(extended) => self.is_valid_extended(extended),
+                None => self.is_valid_upstream(),
+            };
         let bounded = self.attempts <= 64
             && self.retries <= 64
             && self.events.len() <= 1_024
@@ -59,5 +58,14 @@ impl Flow {
             && bounded
             && (!early || self.tx.is_empty())
             && self.active | (self.state != FlowState::SynSent)
+            && (self.state != FlowState::SynSent || self.extended.is_none())
+    }
+
+    fn is_valid_upstream(&self) -> bool {
+        self.tx.limit() == u16::from(IN_FLIGHT_MAX)
+            && self.tx.is_sound(self.queue.next_offset(), (1, PAYLOAD_MAX))
+            && self.queue.is_valid(&self.config)
+            && self.rx.limits() == RxLimits::UPSTREAM
+            && self.ack.is_valid(self.rx.rcv_nxt())
     }
 }

@@ -27,6 +27,28 @@ macro_rules! machnet {
             MachnetOldTaken "machnet-old-taken",
             /// With a packet behind a hole the one in the hole is acknowledged.
             MachnetAheadAcknowledged "machnet-ahead-acknowledged",
+            /// A packet is believed whatever it echoes.
+            MachnetEchoUnchecked "machnet-echo-unchecked",
+            /// The peer's window is not looked at.
+            MachnetWindowIgnored "machnet-window-ignored",
+            /// Nobody asks whether a window has opened.
+            MachnetNoWindowProbe "machnet-no-window-probe",
+            /// FIN is not acknowledged.
+            MachnetFinUnanswered "machnet-fin-unanswered",
+            /// A message is delivered whatever its CRC says.
+            MachnetCrcUnchecked "machnet-crc-unchecked",
+            /// The lengths of packed messages are off by one.
+            MachnetLengthsOff "machnet-lengths-off",
+            /// What was received behind a hole is said to be one packet lower.
+            MachnetSackOffByOne "machnet-sack-off-by-one",
+            /// Packets of a window below one leave as fast as they may.
+            MachnetUnpaced "machnet-unpaced",
+            /// Delay does not make the window smaller.
+            MachnetDelayIgnored "machnet-delay-ignored",
+            /// A delayed acknowledgement waits for ever.
+            MachnetDelayedForEver "machnet-delayed-for-ever",
+            /// A peer that begins anew is not told of the flow that it forgot.
+            MachnetRebornIgnored "machnet-reborn-ignored",
         ] }
     };
 }

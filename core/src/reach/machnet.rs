@@ -44,6 +44,14 @@ happenings! {
     Stall,
     /// A timer expires.
     Idle,
+    /// A timer expires.
+    AckDelay,
+    /// A timer expires.
+    Pacing,
+    /// A timer expires.
+    Probe,
+    /// A timer expires.
+    Keepalive,
     /// The application closes.
     Close,
     /// The application, or what serves it, aborts.
@@ -77,6 +85,10 @@ impl Happening {
             FlowTimer::Linger => Self::Linger,
             FlowTimer::Stall => Self::Stall,
             FlowTimer::Idle => Self::Idle,
+            FlowTimer::Ack => Self::AckDelay,
+            FlowTimer::Pacing => Self::Pacing,
+            FlowTimer::Probe => Self::Probe,
+            FlowTimer::Keepalive => Self::Keepalive,
         }
     }
 }
@@ -105,16 +117,22 @@ pub(super) const fn leads(from: FlowState, what: Happening, to: FlowState) -> bo
             H::Syn | H::Ack | H::Data => stays,
             H::Linger | H::Abort | H::Refuse => is_closed,
             H::Reordering | H::Retransmission | H::Stall | H::Idle => false,
+            H::AckDelay | H::Pacing | H::Probe | H::Keepalive => false,
         },
         S::SynReceived => match what {
-            H::Ack | H::Data => stays || matches!(to, S::Established),
+            H::Ack => stays || matches!(to, S::Established),
+            // FIN, where the acknowledgement in front of it was lost.
+            H::Data => stays || matches!(to, S::Established | S::Closed),
             H::Rst | H::Handshake => stays || is_closed,
             H::Syn | H::SynAck => stays,
             H::Close | H::Abort | H::Detach | H::Refuse => is_closed,
             H::Reordering | H::Retransmission | H::Linger | H::Stall | H::Idle => false,
+            H::AckDelay | H::Pacing | H::Probe | H::Keepalive => false,
         },
         S::Established => match what {
             H::Data | H::Rst | H::Retransmission | H::Stall => stays || is_closed,
+            H::Probe | H::Keepalive => stays || is_closed,
+            H::AckDelay | H::Pacing => stays,
             H::Close | H::Detach => matches!(to, S::Closing | S::Closed),
             H::Syn | H::SynAck | H::Ack | H::Reordering | H::Idle | H::Refuse => stays,
             H::Abort => is_closed,
@@ -124,6 +142,8 @@ pub(super) const fn leads(from: FlowState, what: Happening, to: FlowState) -> bo
             H::Ack | H::Data | H::Rst | H::Retransmission | H::Stall | H::Detach => {
                 stays || is_closed
             }
+            H::Probe | H::Keepalive => stays || is_closed,
+            H::AckDelay | H::Pacing => stays,
             H::Syn | H::SynAck | H::Reordering | H::Idle | H::Refuse => stays,
             H::Linger | H::Abort => is_closed,
             H::Handshake | H::Close => false,

@@ -151,6 +151,22 @@ marks! {
     MachnetStrangeRst "machnet.strange-rst",
     /// What was kept for packets under way is given back.
     MachnetIdle "machnet.idle",
+    /// An acknowledgement waited for company in vain.
+    MachnetAckDelayed "machnet.ack-delayed",
+    /// A closed window is asked after.
+    MachnetWindowProbe "machnet.window-probe",
+    /// The tail of what was sent is asked after.
+    MachnetTailProbe "machnet.tail-probe",
+    /// The answer to that says what is missing.
+    MachnetProbeAnswered "machnet.probe-answered",
+    /// A silent peer is asked whether it lives.
+    MachnetKeepalive "machnet.keepalive",
+    /// FIN in order.
+    MachnetFin "machnet.fin",
+    /// A packet of somebody who does not see the flow.
+    MachnetBlind "machnet.blind",
+    /// A SYN for a flow that is open.
+    MachnetReborn "machnet.reborn",
 }
 
 /// Marks a place: `reach!(FastRecovery);`. Nothing but its name is checked where nothing is counted.

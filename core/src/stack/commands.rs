@@ -215,6 +215,7 @@ impl Stack {
             return Err(CommandError::WrongState);
         };
         flow.send_message(offset, len, message, &rings(port, socket.stream.of(socket.channel)))?;
+        flow.watch(now);
         self.settle(now, id, None, port);
         Ok(())
     }

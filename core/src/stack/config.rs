@@ -522,7 +522,9 @@ impl StackConfigBuilder {
     /// # Errors
     /// The first reason found why this cannot be a stack's configuration.
     pub fn build(self) -> Result<StackConfig, ConfigError> {
-        let config = self.0;
+        let mut config = self.0;
+        config.machnet = config.machnet.summed_by(config.checksum);
+        config.machnet_v6 = config.machnet_v6.summed_by(config.checksum);
         if config.interfaces.len() >= INTERFACES_MAX {
             return Err(ConfigError::InterfacesMax);
         }

@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use causeway_checksum::{Implementation, finish};
 
 use super::datagram::ip_header_len;
-use crate::machnet::PacketOut;
+use crate::machnet::{PREFIX_LEN_MAX, PacketOut, Trailer};
 use crate::nic::{Frame, GsoType, HEADER_CONTIGUOUS, MacAddr, Offload};
 use crate::planted::{self, Bug};
 use crate::port::StreamIo;
@@ -239,28 +239,107 @@ pub(super) fn put_header<F: Frame>(frame: &mut F, bytes: &[u8]) {
     }
 }
 
-/// Writes a packet of a Machnet flow, as upstream does: identification constant, DF clear, UDP checksum present. False: it is longer
-/// than the frame, which is as it was and must not leave.
+/// Copies `bytes` to the place `at` of a frame, over as many segments as it takes.
+fn put_at<F: Frame>(frame: &mut F, at: usize, bytes: &[u8]) {
+    let (mut skip, mut left) = (at, bytes);
+    for index in 0..frame.segment_count() {
+        let segment = frame.segment_mut(index);
+        let from = skip.min(segment.len());
+        skip -= from;
+        let room = &mut segment[from..];
+        let count = room.len().min(left.len());
+        room[..count].copy_from_slice(&left[..count]);
+        left = &left[count..];
+    }
+}
+
+/// Copies `len` ring bytes to the place `at` of a frame. Returns their sum, and the CRC-32C of bytes that have `crc` and then these, if
+/// one is asked for: each piece is read again right after it was written.
+fn fill_body<F: Frame>(
+    frame: &mut F,
+    (at, len): (usize, usize),
+    mut offset: u64,
+    mut crc: Option<u32>,
+    io: &impl StreamIo,
+    checksum: Implementation,
+) -> (RunningSum, u32) {
+    let mut sum = RunningSum::new();
+    let (mut skip, mut left) = (at, len);
+    for index in 0..frame.segment_count() {
+        let segment = frame.segment_mut(index);
+        let from = skip.min(segment.len());
+        skip -= from;
+        let room = &mut segment[from..];
+        let count = room.len().min(left);
+        let room = &mut room[..count];
+        if room.is_empty() {
+            continue;
+        }
+        sum.add_sum(io.tx_copy_out_sum(offset, room), count);
+        crc = crc.map(|crc| checksum.crc32c(crc, room));
+        offset += count as u64;
+        left -= count;
+    }
+    (sum, crc.unwrap_or(0))
+}
+
+/// Writes what stands behind the header of a packet of the extended profile. Returns its sum, and the CRC that the trailer asks for.
+fn fill_extended<F: Frame>(
+    frame: &mut F,
+    header_len: usize,
+    (packet, prefix): (&PacketOut, &[u8]),
+    io: &impl StreamIo,
+    checksum: Implementation,
+) -> (RunningSum, u32) {
+    let mut sum = RunningSum::new();
+    debug_assert!(prefix.len() <= PREFIX_LEN_MAX);
+    put_at(frame, header_len, prefix);
+    sum.add_sum(checksum.sum(prefix), prefix.len());
+    let (from, ends, known) = match packet.trailer {
+        Trailer::None => (None, false, None),
+        Trailer::Continues(crc) => (Some(crc), false, None),
+        Trailer::Ends(crc) => (Some(crc), true, None),
+        Trailer::Known(crc) => (None, true, Some(crc)),
+    };
+    let at = header_len + prefix.len();
+    let len = usize::from(packet.payload_len);
+    let (body, crc) = fill_body(frame, (at, len), packet.payload_offset, from, io, checksum);
+    sum.add_sum(body.sum(), len);
+    if ends {
+        let trailer = known.unwrap_or(crc).to_be_bytes();
+        put_at(frame, at + len, &trailer);
+        sum.add_sum(checksum.sum(&trailer), trailer.len());
+    }
+    (sum, crc)
+}
+
+/// Writes a packet of a Machnet flow, as upstream does: identification constant, DF clear, UDP checksum present. Returns the CRC that its
+/// trailer asks for. `None`: it is longer than the frame, which is as it was and must not leave.
 pub(super) fn emit_machnet<F: Frame>(
     frame: &mut F,
     link: &LinkHeader,
     tuple: &FourTuple,
-    packet: &PacketOut,
+    (packet, prefix): (&PacketOut, &[u8]),
     io: &impl StreamIo,
     checksum: Implementation,
-) -> bool {
+) -> Option<u32> {
     let (src, dst) = addresses(tuple);
     let ip_at = link.len();
     let udp_at = ip_at + ip_header_len(dst);
     let machnet_at = udp_at + UDP_HEADER_LEN;
     let header_len = machnet_at + MACHNET_HEADER_LEN;
-    let payload_len = usize::from(packet.payload_len);
+    let payload_len = packet.body_len();
     if frame.len() < header_len + payload_len {
-        return false;
+        return None;
     }
     link.mark(frame);
     frame.truncate(header_len + payload_len);
-    let payload = fill_payload(frame, header_len, packet.payload_offset, io);
+    let plain = prefix.is_empty() && packet.trailer == Trailer::None;
+    let (payload, crc) = if plain {
+        (fill_payload(frame, header_len, packet.payload_offset, io), 0)
+    } else {
+        fill_extended(frame, header_len, (packet, prefix), io, checksum)
+    };
 
     let datagram_len = MACHNET_HEADER_LEN + payload_len;
     let mut bytes = [0; LINK_HEADER_MAX + IPV6_HEADER_LEN + UDP_HEADER_LEN + MACHNET_HEADER_LEN];
@@ -279,5 +358,5 @@ pub(super) fn emit_machnet<F: Frame>(
     };
     udp.with_checksum(src, dst, sum.sum()).emit(&mut bytes[udp_at..]);
     put_header(frame, &bytes[..header_len]);
-    true
+    Some(crc)
 }

@@ -33,6 +33,7 @@ mod icmp_in;
 mod icmp_out;
 mod lifecycle;
 mod lookup;
+mod machnet_reply;
 mod ndp;
 mod no_stream;
 mod open;

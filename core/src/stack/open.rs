@@ -4,12 +4,13 @@ use alloc::boxed::Box;
 use core::net::{IpAddr, SocketAddr};
 
 use super::composition::Stack;
+use super::datagram::ip_header_len;
 use super::lookup::NewSocket;
 use super::routing::Hop;
 use super::sock::{Kind, Listener, Sockets};
 use crate::error::CommandError;
 use crate::event::DropReason;
-use crate::machnet::Flow;
+use crate::machnet::{self, Flow};
 use crate::nic::IfIndex;
 use crate::planted::{self, Bug};
 use crate::port::{AppPort, ChannelId, Completion, SocketId, Transport};
@@ -75,7 +76,12 @@ impl Stack {
                 Kind::Tcp { connection }
             }
             First::Machnet(syn) => {
-                let flow = Flow::accept(now, self.config.machnet_for(remote), 0, syn);
+                let config = self.machnet_on(hop.interface, remote);
+                let (iss, clock) = self.machnet_start(now, &tuple);
+                // To whom offers nothing the first number is 0, as upstream's is.
+                let iss = if config.agree(syn.timestamp).is_some() { iss } else { 0 };
+                let mut flow = Flow::accept(now, &config, iss, syn);
+                flow.start_clock(now, clock);
                 Kind::Machnet { flow: Box::new(flow) }
             }
         };
@@ -112,6 +118,23 @@ impl Stack {
         (iss, timestamp_offset(&secret, local, remote))
     }
 
+    /// The settings of flows to or from an address of this family over `interface`.
+    fn machnet_on(&self, interface: IfIndex, address: IpAddr) -> machnet::Config {
+        let config = *self.config.machnet_for(address);
+        let mtu = match address {
+            IpAddr::V4(_) => self.links[interface.index()].mtu,
+            IpAddr::V6(_) => self.ipv6[interface.index()].mtu(),
+        };
+        if config.extended() { config.on_link(mtu, ip_header_len(address) as u16) } else { config }
+    }
+
+    /// Where the numbers of a flow in the extended profile begin, and its clock, which goes on from one flow of a four-tuple to the
+    /// next.
+    fn machnet_start(&self, now: Instant, tuple: &FourTuple) -> (u32, u32) {
+        let (iss, offset) = self.sequence_start(now, tuple);
+        (iss, offset.wrapping_add(now.as_micros() as u32))
+    }
+
     /// Opens a connection or flow for `channel`.
     pub(super) fn open_active<P: AppPort>(
         &mut self,
@@ -145,7 +168,9 @@ impl Stack {
             Transport::Udp => return Err(CommandError::InvalidArgument),
             // The first number is 0 towards upstream, whose peers assume it.
             Transport::Machnet => {
-                let flow = Flow::connect(now, self.config.machnet_for(local), 0);
+                let config = self.machnet_on(hop.interface, local);
+                let mut flow = Flow::connect(now, &config, 0);
+                flow.start_clock(now, self.machnet_start(now, &tuple).1);
                 Kind::Machnet { flow: Box::new(flow) }
             }
         };

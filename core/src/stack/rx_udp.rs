@@ -28,17 +28,7 @@ impl Stack {
         let (udp, _) = UdpHeader::parse_prefix(contiguous, packet.len)?;
         let at = packet.at + UDP_HEADER_LEN;
         let datagram_len = usize::from(udp.payload_len);
-        if !packet.verified {
-            let sum = self.sum(&Payload::of(frame, at, datagram_len));
-            let verdict = udp.verify(packet.src, packet.dst, sum);
-            let overlooked =
-                matches!(packet.src, IpAddr::V4(peer) if self.overlooks_checksums_of(peer));
-            if verdict.is_err() && overlooked {
-                self.stats.udp_checksums_overlooked += 1;
-            } else {
-                verdict?;
-            }
-        }
+        self.verify_udp(frame, packet, &udp)?;
         let tuple = packet.tuple(udp.dst_port, udp.src_port);
         let flow = self.machnet.connection(&self.sockets, &tuple);
         if flow.is_none()
@@ -51,18 +41,32 @@ impl Stack {
         if flow.is_none() && listener.is_none() && planted::is(Bug::ClosedPortsAreSilent) {
             return Err(DropReason::NoSocket);
         }
-        if flow.is_none() && listener.is_none() {
-            self.complain(frame, packet, IpProtocol::UDP, Complaint::PortUnreachable);
-            return Err(DropReason::NoSocket);
-        }
         // What is behind the datagram is IP's padding, if anything.
         let datagram = &contiguous[UDP_HEADER_LEN..];
         let datagram = &datagram[..datagram.len().min(datagram_len)];
+        if flow.is_none() && listener.is_none() {
+            if let Ok((header, _)) = MachnetHeader::parse(datagram)
+                && self.refuse_extended(packet, (&udp, &header))
+            {
+                return Err(DropReason::NoSocket);
+            }
+            self.complain(frame, packet, IpProtocol::UDP, Complaint::PortUnreachable);
+            return Err(DropReason::NoSocket);
+        }
         let (header, _) = MachnetHeader::parse(datagram)?;
         match (flow, listener) {
             (Some(flow), _) => {
                 let payload = Payload::of(frame, at + HEADER_LEN, datagram_len - HEADER_LEN);
-                self.handle_packet(flow, &header, &payload, packet, port)
+                match self.handle_packet(flow, &header, &payload, packet, port)? {
+                    Disposition::Forgotten => {
+                        self.refuse_extended(packet, (&udp, &header));
+                        Ok(())
+                    }
+                    Disposition::Accept | Disposition::Duplicate | Disposition::Ignore => Ok(()),
+                    Disposition::NoRoom => Err(DropReason::Limit),
+                    Disposition::Blind => Err(DropReason::NotOurs),
+                    Disposition::Malformed | Disposition::Violation => Err(DropReason::Malformed),
+                }
             }
             (None, Some(listener)) => match crate::machnet::listen(&header, 1) {
                 // Whether the backlog is full is `open_passive`'s to say.
@@ -72,10 +76,34 @@ impl Stack {
                     self.open_passive(packet.now, listener, tuple, first, packet.interface, port)
                         .map(drop)
                 }
-                ListenDisposition::Ignore => Err(DropReason::NoSocket),
+                ListenDisposition::Ignore => {
+                    self.refuse_extended(packet, (&udp, &header));
+                    Err(DropReason::NoSocket)
+                }
             },
             (None, None) => Err(DropReason::NoSocket),
         }
+    }
+
+    fn verify_udp<F: Frame>(
+        &mut self,
+        frame: &F,
+        packet: &Packet,
+        udp: &UdpHeader,
+    ) -> Result<(), DropReason> {
+        if packet.verified {
+            return Ok(());
+        }
+        let datagram_len = usize::from(udp.payload_len);
+        let sum = self.sum(&Payload::of(frame, packet.at + UDP_HEADER_LEN, datagram_len));
+        let verdict = udp.verify(packet.src, packet.dst, sum);
+        let overlooked =
+            matches!(packet.src, IpAddr::V4(peer) if self.overlooks_checksums_of(peer));
+        if verdict.is_err() && overlooked {
+            self.stats.udp_checksums_overlooked += 1;
+            return Ok(());
+        }
+        Ok(verdict?)
     }
 
     /// The configuration says that this peer's UDP checksums may be wrong.
@@ -90,7 +118,7 @@ impl Stack {
         payload: &Payload<'_>,
         packet: &Packet,
         port: &mut P,
-    ) -> Result<(), DropReason> {
+    ) -> Result<Disposition, DropReason> {
         self.stats.machnet_packets_in += 1;
         self.stats.socket_visits += 1;
         let Some(socket) = self.sockets.get_mut(id) else { return Err(DropReason::NoSocket) };
@@ -104,6 +132,7 @@ impl Stack {
             };
             socket.stream = stream.into();
         }
+        flow.note_ttl(packet.ttl);
         let input = PacketIn { header, payload: payload.slices() };
         let disposition = flow.handle_packet(
             packet.now,
@@ -111,10 +140,6 @@ impl Stack {
             &mut rings(port, socket.stream.of(socket.channel)),
         );
         self.settle(packet.now, id, None, port);
-        match disposition {
-            Disposition::Accept | Disposition::Duplicate | Disposition::Ignore => Ok(()),
-            Disposition::NoRoom => Err(DropReason::Limit),
-            Disposition::Malformed | Disposition::Violation => Err(DropReason::Malformed),
-        }
+        Ok(disposition)
     }
 }

@@ -70,7 +70,9 @@ impl Stack {
             Kind::Tcp { connection, .. } => {
                 connection.lose_next(now, &rings(port, socket.stream.of(socket.channel)));
             }
-            Kind::Machnet { flow, .. } => flow.lose_next(now),
+            Kind::Machnet { flow, .. } => {
+                flow.lose_next(now, &rings(port, socket.stream.of(socket.channel)));
+            }
         }
         self.settle_transmitted(now, id, before, false, port);
     }

@@ -415,10 +415,13 @@ impl Outlet<'_> {
                 tx.keep(nic.caps(), frame);
                 return Turn::Done;
             };
-            if !emit_machnet(&mut frame, link, tuple, &packet, io, checksum) {
+            let body = (&packet, flow.prefix(&packet));
+            let Some(crc) = emit_machnet(&mut frame, link, tuple, body, io, checksum) else {
+                flow.skip(&packet, io);
                 tx.keep(nic.caps(), frame);
                 continue;
-            }
+            };
+            flow.note_written(&packet, crc);
             if let Some(fields) = v6 {
                 stamp_ipv6(&mut frame, link, *fields);
             }

@@ -69,8 +69,8 @@ impl NetFlags {
     }
 }
 
-/// Where in its message a DATA packet stands. Only the three defined bits exist here: 0x08 and 0x80
-/// leak out of an upstream host's buffers, and are masked on receipt.
+/// Where in its message a DATA packet stands, and what the extended profile says beside that. Only defined bits exist here: 0x08 and
+/// 0x80 leak out of an upstream host's buffers, and are masked on receipt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct MsgFlags(u8);
 
@@ -83,8 +83,13 @@ impl MsgFlags {
     pub const MORE: Self = Self(0x02);
     /// The last packet of a message.
     pub const LAST: Self = Self(0x04);
-    /// The bits that mean something.
-    const DEFINED: u8 = 0x07;
+    /// Extended profile: nothing follows, and the flow ends.
+    pub const FIN: Self = Self(0x10);
+    /// Extended profile: to be answered at once.
+    pub const ASK: Self = Self(0x40);
+    /// The bits that mean something in either profile, and those that do in upstream's.
+    const DEFINED: u8 = 0x57;
+    const UPSTREAM: u8 = 0x07;
 
     /// The flags of a packet by its place. Never both LAST and MORE, which would crash upstream.
     pub const fn place(first: bool, last: bool) -> Self {
@@ -102,14 +107,95 @@ impl MsgFlags {
         self.0
     }
 
+    /// Getter: what is left of them in the upstream profile.
+    pub const fn upstream(self) -> Self {
+        Self(self.0 & Self::UPSTREAM)
+    }
+
+    /// Getter: with every bit of `other` too.
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Getter: with no bit of `other`.
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Getter: true when every bit of `other` is set.
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 
+    /// Getter: true for what DATA may carry in either profile: a place in a message, or FIN alone.
+    pub const fn is_place(self) -> bool {
+        self.0 == Self::FIN.0 || (self.0 == self.upstream().0 && self.is_data_place())
+    }
+
     /// Getter: true for the four combinations that DATA may carry: exactly one of MORE and LAST.
     pub const fn is_data_place(self) -> bool {
         self.contains(Self::MORE) != self.contains(Self::LAST)
+    }
+}
+
+/// What a Causeway offers in the `timestamp` of its SYN, and answers in that of its SYN-ACK (docs/machnet.md).
+///
+/// | bits | field |
+/// |---|---|
+/// | 63..40 | 0x435759 |
+/// | 39..32 | version, at least 1 |
+/// | 31..16 | features |
+/// | 15..0 | payload, [`PAYLOAD_OFFER_MIN`] to [`PAYLOAD_OFFER_MAX`] |
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Offer {
+    /// Of the extended profile.
+    pub version: u8,
+    /// A bit for each; none is defined in version 1.
+    pub features: u16,
+    /// The most payload bytes of a packet that its sender takes.
+    pub payload: u16,
+}
+
+/// The least payload that an offer may name.
+pub const PAYLOAD_OFFER_MIN: u16 = 512;
+/// The greatest: an MTU of 9000 less IPv4, UDP and the header.
+pub const PAYLOAD_OFFER_MAX: u16 = 8_918;
+
+impl Offer {
+    const MAGIC: u64 = 0x0043_5759;
+    /// The version that this code speaks.
+    pub const VERSION: u8 = 1;
+
+    /// The offer of a Causeway of this version that takes `payload` bytes; as many as an offer may name.
+    pub fn new(payload: u16) -> Self {
+        let payload = payload.clamp(PAYLOAD_OFFER_MIN, PAYLOAD_OFFER_MAX);
+        Self { version: Self::VERSION, features: 0, payload }
+    }
+
+    /// Reads a timestamp. `None` for what is no offer, that of upstream among it.
+    pub fn parse(timestamp: u64) -> Option<Self> {
+        let [_, _, _, version, f1, f0, p1, p0] = timestamp.to_be_bytes();
+        let payload = u16::from_be_bytes([p1, p0]);
+        let sound = timestamp >> 40 == Self::MAGIC
+            && version > 0
+            && (PAYLOAD_OFFER_MIN..=PAYLOAD_OFFER_MAX).contains(&payload);
+        sound.then_some(Self { version, features: u16::from_be_bytes([f1, f0]), payload })
+    }
+
+    /// Getter: as a timestamp.
+    pub const fn to_wire(self) -> u64 {
+        let Self { version, features, payload } = self;
+        Self::MAGIC << 40 | (version as u64) << 32 | (features as u64) << 16 | payload as u64
+    }
+
+    /// Getter: what both ends of a flow do when these are their offers.
+    #[must_use]
+    pub fn agreed(self, other: Self) -> Self {
+        Self {
+            version: self.version.min(other.version),
+            features: self.features & other.features,
+            payload: self.payload.min(other.payload),
+        }
     }
 }
 
@@ -274,6 +360,35 @@ mod tests {
         for bad in [0, 1, 6, 7] {
             assert!(!MsgFlags::from_wire(bad).is_data_place());
         }
+    }
+
+    #[test]
+    fn an_offer_is_its_timestamp_and_what_cannot_be_one_is_none() {
+        let offer = Offer::new(8_918);
+        assert_eq!(offer.to_wire(), 0x4357_5901_0000_22d6);
+        assert_eq!(Offer::parse(offer.to_wire()), Some(offer));
+        for wrong in [
+            0,
+            u64::MAX,
+            0x4357_5900_0000_22d6,
+            0x4357_5801_0000_22d6,
+            0x4357_5901_0000_01ff,
+            0x4357_5901_0000_22d7,
+        ] {
+            assert_eq!(Offer::parse(wrong), None, "{wrong:x}");
+        }
+        let later = Offer::parse(0x4357_5902_ffff_0400).expect("a later version, unknown features");
+        let agreed = Offer { version: 1, features: 0, payload: 1_024 };
+        assert_eq!((offer.agreed(later), later.agreed(offer)), (agreed, agreed));
+        assert_eq!(Offer::new(0).payload, PAYLOAD_OFFER_MIN);
+    }
+
+    #[test]
+    fn the_flags_of_the_extended_profile_mean_nothing_in_upstreams() {
+        let flags = MsgFlags::place(true, true).with(MsgFlags::ASK).with(MsgFlags::FIN);
+        assert_eq!(MsgFlags::from_wire(0x55 | 0x88), flags);
+        assert_eq!(flags.upstream(), MsgFlags::place(true, true));
+        assert_eq!(flags.without(MsgFlags::ASK).to_wire(), 0x15);
     }
 
     #[test]

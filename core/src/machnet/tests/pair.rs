@@ -3,11 +3,16 @@
 use std::collections::BTreeMap;
 use std::vec::Vec;
 
-use crate::machnet::{Config, Flow, FlowEvent, FlowState, IN_FLIGHT_MAX, PacketIn, PacketOut};
+use causeway_checksum::Implementation;
+
+use crate::machnet::{
+    Config, Disposition, Flow, FlowEvent, FlowState, IN_FLIGHT_MAX, PacketIn, PacketOut, Profile,
+    Trailer, answer_nobody,
+};
 use crate::port::{RingError, StreamIo};
 use crate::rng::Stream;
 use crate::time::{Duration, Instant};
-use crate::wire::machnet::{MachnetHeader, MsgFlags, NetFlags, PAYLOAD_MAX};
+use crate::wire::machnet::{HEADER_LEN, MachnetHeader, MsgFlags, NetFlags, PAYLOAD_MAX};
 
 /// The rings of one flow, in plain vectors.
 #[derive(Default)]
@@ -85,7 +90,7 @@ pub struct Side {
 }
 
 impl Side {
-    fn new(flow: Flow, capacity: u64) -> Self {
+    pub fn new(flow: Flow, capacity: u64) -> Self {
         Self {
             flow,
             io: Rings::new(capacity),
@@ -120,17 +125,38 @@ impl Side {
 
     pub fn packet(&mut self, now: Instant) -> Option<(MachnetHeader, Vec<u8>)> {
         let promised = self.flow.has_output();
-        let PacketOut { header, payload_offset, payload_len } =
-            self.flow.poll_transmit(now).or_else(|| {
-                assert!(!promised, "has_output promised a packet");
-                None
-            })?;
+        let packet = self.flow.poll_transmit(now).or_else(|| {
+            assert!(!promised, "has_output promised a packet");
+            None
+        })?;
         assert!(promised, "a packet that has_output did not announce");
-        let mut payload = std::vec![0; payload_len as usize];
-        self.io.tx_copy_out_sum(payload_offset, &mut payload);
-        self.check.sent(&header, payload.len());
-        Some((header, payload))
+        let payload = written(&mut self.flow, &packet, &self.io);
+        if self.flow.profile() == Profile::Upstream {
+            self.check.sent(&packet.header, payload.len());
+        }
+        Some((packet.header, payload))
     }
+}
+
+/// What stands behind the header of a packet that `flow` sends, as the stack writes it.
+pub fn written(flow: &mut Flow, packet: &PacketOut, io: &impl StreamIo) -> Vec<u8> {
+    let mut bytes = flow.prefix(packet).to_vec();
+    let from = bytes.len();
+    bytes.resize(from + usize::from(packet.payload_len), 0);
+    io.tx_copy_out_sum(packet.payload_offset, &mut bytes[from..]);
+    let crc = |crc| Implementation::PORTABLE.crc32c(crc, &bytes[from..]);
+    let (crc, ends) = match packet.trailer {
+        Trailer::None => (0, false),
+        Trailer::Continues(before) => (crc(before), false),
+        Trailer::Ends(before) => (crc(before), true),
+        Trailer::Known(crc) => (crc, true),
+    };
+    flow.note_written(packet, crc);
+    if ends {
+        bytes.extend(crc.to_be_bytes());
+    }
+    assert_eq!(bytes.len(), packet.body_len());
+    bytes
 }
 
 /// What would crash an upstream peer, checked on each packet that leaves.
@@ -216,6 +242,8 @@ pub struct Link {
     pub loss: u32,
     pub duplicate: u32,
     pub reorder: u32,
+    /// One bit of header or payload is changed, and no checksum notices.
+    pub damage: u32,
     /// By how much a packet that is held back comes late, at most.
     pub late_max: Duration,
     /// Until then nothing moves.
@@ -225,7 +253,8 @@ pub struct Link {
 impl Default for Link {
     fn default() -> Self {
         let late_max = Duration::from_micros(200);
-        Self { loss: 0, duplicate: 0, reorder: 0, late_max, still_until: Instant::ZERO }
+        let still_until = Instant::ZERO;
+        Self { loss: 0, duplicate: 0, reorder: 0, damage: 0, late_max, still_until }
     }
 }
 
@@ -244,12 +273,21 @@ pub struct Pair {
     pub a: Side,
     pub b: Option<Side>,
     pub config: Config,
+    /// That of `b`.
+    pub config_b: Config,
     pub link: Link,
     pub sent: Vec<(Instant, bool, MachnetHeader)>,
     pub account: Account,
+    /// Packets that were not believed.
+    pub blind: u32,
+    /// The longest payload that left.
+    pub longest: usize,
+    /// The next packet that is sent again is lost.
+    doomed_again: bool,
     /// Of the packets of `a`: whether a copy was not dropped.
     carried: BTreeMap<u32, bool>,
     capacity: u64,
+    seed: u64,
     rng: Stream,
     /// The number of the DATA packet from now on that is lost.
     doomed: u32,
@@ -260,17 +298,28 @@ pub struct Pair {
 pub const DELAY: Duration = Duration::from_micros(50);
 
 impl Pair {
+    /// Two ends with settings of their own.
+    pub fn between(seed: u64, link: Link, (a, b): (Config, Config), capacity: u64) -> Self {
+        Self { config_b: b, ..Self::new(seed, link, a, capacity) }
+    }
+
     pub fn new(seed: u64, link: Link, config: Config, capacity: u64) -> Self {
         let now = Instant::from_nanos(1_000);
-        let flow = Flow::connect(now, &config, (seed as u32).wrapping_mul(0xffff_fff1));
+        let mut flow = Flow::connect(now, &config, (seed as u32).wrapping_mul(0xffff_fff1));
+        flow.start_clock(now, Stream::new(seed, 2).next_u64() as u32);
         Self {
             now,
             a: Side::new(flow, capacity),
             b: None,
             config,
+            config_b: config,
+            seed,
             link,
             sent: Vec::new(),
             account: Account::default(),
+            blind: 0,
+            longest: 0,
+            doomed_again: false,
             carried: BTreeMap::new(),
             capacity,
             rng: Stream::new(seed, 1),
@@ -296,13 +345,55 @@ impl Pair {
         self.doomed = n;
     }
 
+    /// Loses the next DATA packet that `a` sends again.
+    pub fn drop_next_repetition(&mut self) {
+        self.doomed_again = true;
+    }
+
+    /// Sends what is due, and loses all of it.
+    pub fn lose_all_data(&mut self) {
+        let loss = core::mem::replace(&mut self.link.loss, 1_000_000);
+        self.flush();
+        self.link.loss = loss;
+    }
+
+    /// Changes a byte of every payload that is in the air.
+    pub fn damage_payloads(&mut self) {
+        for packet in self.wire.values_mut() {
+            if let Some(byte) = packet.payload.get_mut(50) {
+                *byte ^= 4;
+            }
+        }
+    }
+
+    /// The application of `b` has read.
+    pub fn wake(&mut self) {
+        let now = self.now;
+        let b = self.b();
+        b.flow.handle_app(now, &mut b.io);
+        b.take_events();
+        b.flow.handle_app(now, &mut b.io);
+    }
+
+    /// The host of `a` has forgotten everything; its application asks for a flow between the same ports.
+    pub fn reborn(&mut self) {
+        let mut flow = Flow::connect(self.now, &self.config, 0);
+        flow.start_clock(self.now, 12_345);
+        self.a = Side::new(flow, self.capacity);
+        self.wire.clear();
+    }
+
     fn put(&mut self, from_a: bool, header: MachnetHeader, payload: Vec<u8>) {
+        self.longest = self.longest.max(payload.len());
         self.sent.push((self.now, from_a, header));
         let doomed = header.net_flags == NetFlags::Data && self.doomed > 0 && {
             self.doomed -= 1;
             self.doomed == 0
         };
-        let dropped = doomed || self.rng.chance_ppm(self.link.loss);
+        let again = from_a && self.carried.contains_key(&header.seqno);
+        let again =
+            again && header.net_flags == NetFlags::Data && core::mem::take(&mut self.doomed_again);
+        let dropped = doomed || again || self.rng.chance_ppm(self.link.loss);
         if from_a && header.net_flags == NetFlags::Data {
             self.account(header.seqno, dropped);
         }
@@ -318,9 +409,27 @@ impl Pair {
             };
             let at = self.now.max(self.link.still_until) + DELAY + Duration::from_nanos(late);
             self.count += 1;
-            let payload = payload.clone();
+            let mut payload = payload.clone();
+            let mut header = header;
+            if self.link.damage > 0 && self.rng.chance_ppm(self.link.damage) {
+                self.damage(&mut header, &mut payload);
+            }
             let packet = InTheAir { from_a, copy: copy > 0, header, payload };
             self.wire.insert((at, self.count), packet);
+        }
+    }
+
+    fn damage(&mut self, header: &mut MachnetHeader, payload: &mut [u8]) {
+        let mut bytes = [0; HEADER_LEN];
+        header.emit(&mut bytes);
+        let at = self.rng.below(8 * (HEADER_LEN + payload.len()) as u64) as usize;
+        let bit = 1 << (at % 8);
+        match at / 8 {
+            at if at < HEADER_LEN => bytes[at] ^= bit,
+            at => payload[at - HEADER_LEN] ^= bit,
+        }
+        if let Ok((damaged, _)) = MachnetHeader::parse(&bytes) {
+            *header = damaged;
         }
     }
 
@@ -335,11 +444,14 @@ impl Pair {
 
     /// Sends everything that is due now.
     pub fn flush(&mut self) {
+        let now = self.now;
+        for side in [Some(&mut self.a), self.b.as_mut()].into_iter().flatten() {
+            side.flow.watch(now);
+        }
         while let Some((header, payload)) = self.a.packet(self.now) {
             self.put(true, header, payload);
         }
         self.a.take_events();
-        let now = self.now;
         while let Some((header, payload)) = self.b.as_mut().and_then(|b| b.packet(now)) {
             self.put(false, header, payload);
         }
@@ -352,18 +464,38 @@ impl Pair {
         let InTheAir { from_a, copy, ref header, ref payload } = *packet;
         let now = self.now;
         if from_a && self.b.is_none() && header.net_flags == NetFlags::Syn {
-            let flow = Flow::accept(now, &self.config, 0, header);
+            let offered = self.config_b.agree(header.timestamp).is_some();
+            let mut secret = Stream::new(self.seed, 3);
+            let iss = if offered { secret.next_u64() as u32 } else { 0 };
+            let mut flow = Flow::accept(now, &self.config_b, iss, header);
+            flow.start_clock(now, secret.next_u64() as u32);
             self.b = Some(Side::new(flow, self.capacity));
             return;
         }
         let side = if from_a { self.b.as_mut() } else { Some(&mut self.a) };
-        let Some(side) = side else { return };
+        let Some(side) = side.filter(|side| !side.flow.is_finished()) else {
+            return self.refuse(from_a, header);
+        };
         let (front, back) = payload.split_at(payload.len() / 3);
         let packet = PacketIn { header, payload: &[front, back] };
-        side.check.received(header);
-        side.check.acknowledged(header, copy, &side.flow);
-        side.flow.handle_packet(now, &packet, &mut side.io);
+        if side.flow.profile() == Profile::Upstream {
+            side.check.received(header);
+            side.check.acknowledged(header, copy, &side.flow);
+        }
+        let disposition = side.flow.handle_packet(now, &packet, &mut side.io);
         side.take_events();
+        self.blind += u32::from(disposition == Disposition::Blind);
+        if disposition == Disposition::Forgotten {
+            self.refuse(from_a, header);
+        }
+    }
+
+    /// Nobody takes a packet.
+    fn refuse(&mut self, from_a: bool, header: &MachnetHeader) {
+        let config = if from_a { &self.config_b } else { &self.config };
+        if let Some(rst) = answer_nobody(header).filter(|_| config.extended()) {
+            self.put(!from_a, rst, Vec::new());
+        }
     }
 
     /// Runs until nothing is left to happen or `span` has passed.
