@@ -30,6 +30,8 @@ pub enum DropReason {
     Limit,
     /// A fragment that overlaps another, cuts a TCP header, or contradicts the others of its datagram.
     Fragment,
+    /// A packet of Machnet's extended profile from somebody who does not see the flow, or that is too old.
+    Blind,
 }
 
 /// Why a segment or packet was sent again.

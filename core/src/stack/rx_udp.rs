@@ -64,7 +64,7 @@ impl Stack {
                     }
                     Disposition::Accept | Disposition::Duplicate | Disposition::Ignore => Ok(()),
                     Disposition::NoRoom => Err(DropReason::Limit),
-                    Disposition::Blind => Err(DropReason::NotOurs),
+                    Disposition::Blind => Err(DropReason::Blind),
                     Disposition::Malformed | Disposition::Violation => Err(DropReason::Malformed),
                 }
             }

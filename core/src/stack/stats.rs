@@ -21,6 +21,8 @@ pub struct Drops {
     pub limit: u64,
     /// [`DropReason::Fragment`].
     pub fragment: u64,
+    /// [`DropReason::Blind`].
+    pub blind: u64,
 }
 
 impl Drops {
@@ -34,6 +36,7 @@ impl Drops {
             DropReason::NoSocket => self.no_socket += 1,
             DropReason::Limit => self.limit += 1,
             DropReason::Fragment => self.fragment += 1,
+            DropReason::Blind => self.blind += 1,
         }
     }
 
@@ -47,6 +50,7 @@ impl Drops {
             + self.no_socket
             + self.limit
             + self.fragment
+            + self.blind
     }
 }
 

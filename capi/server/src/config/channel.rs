@@ -1,5 +1,7 @@
 //! `[channel]`: what applications may have.
 
+use std::ops::Range;
+
 use causeway_channel::{Geometry, GeometryError};
 use serde::Deserialize;
 use toml::Spanned;
@@ -85,12 +87,13 @@ const CHUNKS_MAX: u32 = 1 << 20;
 const TABLE_SLOTS_MAX: u32 = 65_536;
 
 impl RawChannel {
-    /// `msg_max` is the longest message: one must fit a channel's window and pools.
+    /// `longest` is the longest message, and where it was given: one must fit a channel's window and pools.
     pub(super) fn build(
         self,
         source: &Source<'_>,
-        msg_max: u32,
+        longest: (u32, Option<Range<usize>>),
     ) -> Result<ChannelConfig, ConfigError> {
+        let msg_max = longest.0;
         let power = |setting: &Integer, value: &Option<Spanned<i128>>| {
             let n = setting.check_u32(source, value.as_ref())?;
             let Some(value) = value.as_ref().filter(|_| !n.is_power_of_two()) else {
@@ -109,8 +112,8 @@ impl RawChannel {
             Ok((bytes / u64::from(chunk_bytes)) as u32)
         };
         let (tx, rx) = (chunks(&TX_BYTES, &self.tx_bytes)?, chunks(&RX_BYTES, &self.rx_bytes)?);
-        self.check_pool(source, (&TX_BYTES, &self.tx_bytes), tx, chunk_bytes, msg_max)?;
-        self.check_pool(source, (&RX_BYTES, &self.rx_bytes), rx, chunk_bytes, msg_max)?;
+        self.check_pool(source, (&TX_BYTES, &self.tx_bytes), tx, chunk_bytes, &longest)?;
+        self.check_pool(source, (&RX_BYTES, &self.rx_bytes), rx, chunk_bytes, &longest)?;
         let slots = self.table_slots(source, rx_window_bytes, chunk_bytes, msg_max)?;
         let geometry = Geometry::builder()
             .ring_entries(ring_entries, ring_entries)
@@ -131,6 +134,7 @@ impl RawChannel {
                 .check_u32(source, self.commands_per_step.as_ref())?,
         })
     }
+
     /// A pool is cut into chunks, and the longest message must lie in it wherever in a chunk it begins.
     fn check_pool(
         &self,
@@ -138,7 +142,7 @@ impl RawChannel {
         pool: (&Integer, &Option<Spanned<i128>>),
         chunks: u32,
         chunk_bytes: u32,
-        msg_max: u32,
+        (msg_max, msg_max_span): &(u32, Option<Range<usize>>),
     ) -> Result<(), ConfigError> {
         // Beside it, a TCP stream must have room.
         let beside = if pool.0.key == RX_BYTES.key { Geometry::RX_FLOOR_CHUNKS } else { 0 };
@@ -146,8 +150,10 @@ impl RawChannel {
         if (least..=CHUNKS_MAX).contains(&chunks) {
             return Ok(());
         }
+        let longest = || msg_max_span.clone().map(|span| ("machnet.msg_max", span));
         let (key, span) = first_given(&[pool, (&CHUNK_BYTES, &self.chunk_bytes)])
-            .expect("the default pools hold the longest message");
+            .or_else(longest)
+            .expect("the default pools hold the longest message by default");
         let name = pool.0.key.trim_start_matches("channel.");
         let of = |n: u32| u64::from(n) * u64::from(chunk_bytes);
         let (problem, advice) = if chunks < least {
@@ -156,12 +162,12 @@ impl RawChannel {
                  {name} must be {} or more",
                 of(least)
             );
-            (problem, "raise it, or lower machnet.msg_max or chunk_bytes")
+            (problem, format!("raise {name}, or lower machnet.msg_max or chunk_bytes"))
         } else {
             let most = of(CHUNKS_MAX);
             let problem =
                 format!("with a chunk_bytes of {chunk_bytes}, {name} can be {most} at most");
-            (problem, "lower it, or raise chunk_bytes")
+            (problem, "lower it, or raise chunk_bytes".to_owned())
         };
         Err(source.error(key, span, problem, advice))
     }

@@ -1,6 +1,7 @@
 //! `[machnet]`: settings of every flow of messages.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::Range;
 
 use causeway_core::ip::is_group_or_broadcast;
 use causeway_core::machnet;
@@ -22,10 +23,16 @@ pub struct RawMachnet {
     syn_attempts_max: Option<Spanned<i128>>,
     retries_max: Option<Spanned<i128>>,
     linger_ms: Option<Spanned<i128>>,
+    extended: Option<bool>,
+    ack_delay_us: Option<Spanned<i128>>,
+    keepalive_ms: Option<Spanned<i128>>,
+    target_us: Option<Spanned<i128>>,
+    hop_us: Option<Spanned<i128>>,
+    flows_us: Option<Spanned<i128>>,
     accept_bad_udp_checksum: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
-const MSG_MAX: Integer = Integer::new("machnet.msg_max", 8 << 20, 1, 8 << 20, "bytes");
+const MSG_MAX: Integer = Integer::new("machnet.msg_max", 8 << 20, 1, 64 << 20, "bytes");
 const RTO_US_MIN: Integer =
     Integer::new("machnet.rto_us_min", 20_000, 100, 1_000_000, "microseconds");
 const RTO_US_MAX: Integer =
@@ -34,6 +41,15 @@ const SYN_RTO_MS: Integer = Integer::new("machnet.syn_rto_ms", 1_000, 10, 60_000
 const SYN_ATTEMPTS_MAX: Integer = Integer::new("machnet.syn_attempts_max", 5, 1, 16, "attempts");
 const RETRIES_MAX: Integer = Integer::new("machnet.retries_max", 10, 1, 64, "timeouts");
 const LINGER_MS: Integer = Integer::new("machnet.linger_ms", 30_000, 0, 3_600_000, "milliseconds");
+const ACK_DELAY_US: Integer = Integer::new("machnet.ack_delay_us", 500, 0, 100_000, "microseconds");
+const KEEPALIVE_MS: Integer =
+    Integer::new("machnet.keepalive_ms", 30_000, 100, 3_600_000, "milliseconds");
+const TARGET_US: Integer = Integer::new("machnet.target_us", 300, 1, 1_000_000, "microseconds");
+const HOP_US: Integer = Integer::new("machnet.hop_us", 10, 0, 1_000_000, "microseconds");
+const FLOWS_US: Integer = Integer::new("machnet.flows_us", 200, 0, 1_000_000, "microseconds");
+
+/// Whether flows offer the extended profile where nothing is said.
+const EXTENDED: bool = false;
 
 impl RawMachnet {
     /// Each of the peers once, in the order of the file.
@@ -70,6 +86,11 @@ impl RawMachnet {
         Ok(peers)
     }
 
+    /// Where the longest message is given.
+    pub(super) fn msg_max_span(&self) -> Option<Range<usize>> {
+        self.msg_max.as_ref().map(Spanned::span)
+    }
+
     pub(super) fn build(self, source: &Source<'_>) -> Result<machnet::Config, ConfigError> {
         let micros = |setting: &Integer, value: &Option<Spanned<i128>>| {
             setting.check_u64(source, value.as_ref()).map(Duration::from_micros)
@@ -86,7 +107,15 @@ impl RawMachnet {
             .syn_rto(millis(&SYN_RTO_MS, &self.syn_rto_ms)?)
             .syn_attempts_max(syn_attempts)
             .retries_max(RETRIES_MAX.check_u8(source, self.retries_max.as_ref())?)
-            .linger(millis(&LINGER_MS, &self.linger_ms)?);
+            .linger(millis(&LINGER_MS, &self.linger_ms)?)
+            .extended(self.extended.unwrap_or(EXTENDED))
+            .ack_delay(micros(&ACK_DELAY_US, &self.ack_delay_us)?)
+            .keepalive(millis(&KEEPALIVE_MS, &self.keepalive_ms)?)
+            .swift_delays(
+                micros(&TARGET_US, &self.target_us)?,
+                micros(&HOP_US, &self.hop_us)?,
+                micros(&FLOWS_US, &self.flows_us)?,
+            );
         Ok(builder
             .build()
             .expect("each value is in its range, the least timeout below the greatest"))

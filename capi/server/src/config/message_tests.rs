@@ -392,12 +392,12 @@ fn settings_of_a_channel_that_do_not_fit_each_other_are_named() {
     assert_channel(
         "tx_bytes = 1048576",
         "tx_bytes: with a chunk_bytes of 16384 and a machnet.msg_max of 8388608, tx_bytes must be \
-         8404992 or more; raise it, or lower machnet.msg_max or chunk_bytes",
+         8404992 or more; raise tx_bytes, or lower machnet.msg_max or chunk_bytes",
     );
     assert_channel(
         "rx_bytes = 8437759",
         "rx_bytes: with a chunk_bytes of 16384 and a machnet.msg_max of 8388608, rx_bytes must be \
-         8437760 or more; raise it, or lower machnet.msg_max or chunk_bytes",
+         8437760 or more; raise rx_bytes, or lower machnet.msg_max or chunk_bytes",
     );
     assert_channel(
         "rx_bytes = 17179869184\nchunk_bytes = 4096",
@@ -423,6 +423,62 @@ fn settings_of_a_channel_that_do_not_fit_each_other_are_named() {
         let text = format!("{INTERFACE}[channel]\n{good}\n");
         assert_eq!(Config::parse("c.toml", &text).map(|_| ()), Ok(()), "{good}");
     }
+}
+
+#[test]
+fn a_longest_message_is_up_to_64_mib_and_lies_in_both_pools() {
+    let given = |machnet: &str, channel: &str| {
+        format!("{INTERFACE}[machnet]\nmsg_max = {machnet}\n[channel]\n{channel}\n")
+    };
+    assert_complaint(
+        &given("67108864", ""),
+        "c.toml:6: machnet.msg_max: with a chunk_bytes of 16384 and a machnet.msg_max of 67108864, \
+         tx_bytes must be 67125248 or more; raise tx_bytes, or lower machnet.msg_max or chunk_bytes",
+    );
+    assert_complaint(
+        &given("67108864", "tx_bytes = 67125248"),
+        "c.toml:6: machnet.msg_max: with a chunk_bytes of 16384 and a machnet.msg_max of 67108864, \
+         rx_bytes must be 67158016 or more; raise rx_bytes, or lower machnet.msg_max or chunk_bytes",
+    );
+    assert_complaint(
+        &given("67108865", ""),
+        "c.toml:6: machnet.msg_max: 67108865 is out of range; give 1 to 67108864 bytes",
+    );
+    let good = given("67108864", "tx_bytes = 67125248\nrx_bytes = 67158016");
+    assert_eq!(Config::parse("c.toml", &good).unwrap().machnet().msg_max(), 64 << 20);
+    assert_eq!(Config::parse("c.toml", INTERFACE).unwrap().machnet().msg_max(), 8 << 20);
+}
+
+#[test]
+fn the_extended_profile_is_switched_and_its_settings_have_ranges() {
+    let with = |line: &str| format!("{INTERFACE}[machnet]\n{line}\n");
+    let parsed = |line: &str| *Config::parse("c.toml", &with(line)).unwrap().machnet();
+    assert!(!parsed("").extended());
+    assert!(parsed("extended = true").extended());
+    assert!(!parsed("extended = false").extended());
+    let default = parsed("");
+    for (key, least, most, unit) in [
+        ("ack_delay_us", 0, 100_000, "microseconds"),
+        ("keepalive_ms", 100, 3_600_000, "milliseconds"),
+        ("target_us", 1, 1_000_000, "microseconds"),
+        ("hop_us", 0, 1_000_000, "microseconds"),
+        ("flows_us", 0, 1_000_000, "microseconds"),
+    ] {
+        for bound in [least, most] {
+            assert_ne!(parsed(&format!("{key} = {bound}")), default, "{key} = {bound} is heard");
+        }
+        for beyond in [least - 1, most + 1] {
+            assert_complaint(
+                &with(&format!("{key} = {beyond}")),
+                &format!(
+                    "c.toml:6: machnet.{key}: {beyond} is out of range; give {least} to {most} {unit}"
+                ),
+            );
+        }
+    }
+    let same =
+        "ack_delay_us = 500\nkeepalive_ms = 30000\ntarget_us = 300\nhop_us = 10\nflows_us = 200";
+    assert_eq!(parsed(same), default);
 }
 
 #[test]

@@ -84,8 +84,9 @@ impl Config {
         let interfaces = interface::build_all(source, raw.interface)?;
         let routes = route::build_all(source, raw.route, &interfaces)?;
         let accept_bad_udp_checksum = raw.machnet.accept_bad_udp_checksum(source)?;
+        let msg_max_span = raw.machnet.msg_max_span();
         let machnet = raw.machnet.build(source)?;
-        let channel = raw.channel.build(source, machnet.msg_max())?;
+        let channel = raw.channel.build(source, (machnet.msg_max(), msg_max_span))?;
         Ok(Self {
             daemon: raw.daemon.build(source)?,
             interfaces,

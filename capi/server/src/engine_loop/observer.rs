@@ -102,8 +102,17 @@ impl Observer {
     }
 
     fn report_drops(&mut self, stats: &Stats) {
-        let Drops { malformed, checksum, not_ours, martian, protocol, no_socket, limit, fragment } =
-            stats.drops;
+        let Drops {
+            malformed,
+            checksum,
+            not_ours,
+            martian,
+            protocol,
+            no_socket,
+            limit,
+            fragment,
+            blind,
+        } = stats.drops;
         let before = std::mem::replace(&mut self.drops, stats.drops);
         let fresh = stats.drops.total() - before.total();
         // Other hosts' broadcasts and unknown protocols are daily life.
@@ -118,6 +127,7 @@ impl Observer {
                 no_socket,
                 limit,
                 fragment,
+                blind,
                 "received frames were dropped ({fresh} since the last report; totals by reason)"
             );
         } else if fresh > 0 {

@@ -47,12 +47,12 @@ impl Flow {
             self.complete(now);
         }
         let Some(extended) = &mut self.extended else { return Disposition::Ignore };
-        extended.clock.hear(now, header.timestamp);
+        let newest = extended.clock.hear(now, header.timestamp);
         extended.heard_at = now;
         self.retries = 0;
         let mut disposition = if acked > 0 { Disposition::Accept } else { Disposition::Duplicate };
         if acked >= 0 {
-            self.take_acknowledgement(now, header, echo, io);
+            self.take_acknowledgement(now, header, (echo, newest), io);
         }
         if header.net_flags == NetFlags::Data && self.state != FlowState::Closed {
             disposition = self.take_data(now, packet, io);
@@ -80,12 +80,12 @@ impl Flow {
         }
     }
 
-    /// What the packet says of those that we sent: it is no older than what we know.
+    /// What the packet says of those that we sent: it acknowledges no less than what we know. `newest`: no later one overtook it.
     fn take_acknowledgement(
         &mut self,
         now: Instant,
         header: &MachnetHeader,
-        echo: Echo,
+        (echo, newest): (Echo, bool),
         io: &mut impl StreamIo,
     ) {
         let before = (self.tx.outstanding(), self.tx.delivered());
@@ -101,9 +101,8 @@ impl Flow {
         held.set(0, false);
         self.tx.hold(now, Spoken { held, known: Bits::ALL }, &mut news);
         let from = self.tx.first_offset().unwrap_or(self.queue.next_offset());
-        if let Some(extended) = &mut self.extended {
-            let value = (header.timestamp >> 32) as u32;
-            extended.peer.tell(value, header.sack.count, from);
+        if newest && let Some(extended) = &mut self.extended {
+            extended.peer.tell(header.sack.count, from);
         }
         self.take_extended_news(now, news, packets, before, echo);
         self.match_probe(echoed_at);

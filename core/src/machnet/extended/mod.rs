@@ -186,6 +186,12 @@ impl Flow {
         }
     }
 
+    /// Getter: routers between the peer and here, as its packets tell.
+    #[cfg(test)]
+    pub(crate) fn hops(&self) -> Option<u8> {
+        self.extended.as_ref().map(|extended| extended.swift.hops())
+    }
+
     /// Looks how much room there is. True when the peer should hear of it without being asked: a window of less than a packet, or than
     /// half the ring, became greater.
     pub(super) fn look_for_room(&mut self, io: &impl StreamIo) -> bool {

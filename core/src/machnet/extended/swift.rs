@@ -120,6 +120,12 @@ impl Swift {
         self.hops = 64u8.saturating_sub(ttl);
     }
 
+    /// Getter: routers on the way.
+    #[cfg(test)]
+    pub(in crate::machnet) const fn hops(&self) -> u8 {
+        self.hops
+    }
+
     /// Getter: what a round trip may take.
     pub(in crate::machnet) fn target(&self, delays: &Delays) -> Duration {
         let flows = delays.flows.as_nanos();

@@ -7,7 +7,7 @@ use super::extended_delivery::message;
 use super::negotiation::extended;
 use super::pair::{Link, Pair};
 use crate::error::EndReason;
-use crate::machnet::{FlowEvent, FlowState};
+use crate::machnet::{Config, FlowEvent, FlowState};
 use crate::time::{Duration, Instant};
 use crate::wire::machnet::{MachnetHeader, MsgFlags, NetFlags};
 
@@ -149,4 +149,23 @@ fn a_flow_that_is_idle_asks_whether_its_peer_lives() {
     assert_eq!(pair.a.events.last(), Some(&FlowEvent::Ended(EndReason::TimedOut)));
     assert_eq!(pair.b().events.last(), Some(&FlowEvent::Ended(EndReason::TimedOut)));
     assert_eq!(pair.a.flow.poll_timeout(), None);
+}
+
+#[test]
+fn a_window_is_believed_after_more_than_half_an_hour_of_silence() {
+    for minutes in [30, 36, 50, 59] {
+        let config = Config::builder().extended(true).keepalive(Duration::from_secs(3_600));
+        let mut pair = Pair::established(9, config.build().unwrap());
+        for n in 0..3u64 {
+            pair.a.send(&message(n, 100_000));
+        }
+        pair.run(Duration::from_millis(100));
+        pair.run(Duration::from_secs(60 * minutes));
+        for n in 0..30u64 {
+            pair.a.send(&message(n, 100_000));
+        }
+        pair.run(Duration::from_millis(500));
+        assert_eq!(pair.b().messages.len(), 33, "after {minutes} minutes");
+        assert_eq!(pair.blind, 0);
+    }
 }

@@ -37,6 +37,7 @@ fn dropped(duo: &Duo, before: &Drops) -> Drops {
         no_socket: now.no_socket - before.no_socket,
         limit: now.limit - before.limit,
         fragment: now.fragment - before.fragment,
+        blind: now.blind - before.blind,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod autoconf_stories;
 mod backlog_stories;
+mod extended_stories;
 mod fast_open_stories;
 mod flood_stories;
 mod fragment_stories;
