@@ -170,8 +170,8 @@ pub(super) struct End {
     pub(super) marks: Marks,
     pub(super) told: Told,
     pub(super) stranger: Stranger,
-    /// What the path is said to carry, in bytes, from when on the host knows it.
-    pub(super) path: Option<(usize, Instant)>,
+    /// What the path is said to carry, in bytes, from when on the host knows it, and until when it may not try more (RFC 1191 6.3).
+    pub(super) path: Option<(usize, Instant, Instant)>,
 }
 
 /// A segment with its place in the sequence spaces.

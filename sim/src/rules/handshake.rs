@@ -260,13 +260,20 @@ impl End {
         }
     }
 
+    /// Getter: nothing is left of the connection at the host, which did not close first and knows that its FIN arrived, or reset it.
+    fn is_gone(&self) -> bool {
+        let snd = &self.snd;
+        let closed = snd.fin.is_some_and(|fin| snd.una > fin) && !self.closes_first;
+        snd.has_reset || snd.aborted || closed
+    }
+
     /// Input: a segment reached the host. What completes a handshake that the host has not written down tells of the options by its
     /// timestamp (RFC 4987 3.6): without one, nothing was agreed on as far as the host knows.
     #[inline]
     pub(super) fn cookie_received(&mut self, segment: &Segment<'_>) {
         let plain = !segment.has(Flags::SYN) && !segment.has(Flags::RST);
         let Some(ack) = segment.ack.filter(|_| plain && !self.active) else { return };
-        let over = (self.snd.has_reset || self.snd.aborted) && segment.seq == 1;
+        let over = self.is_gone() && segment.seq == 1;
         // Whether the host believed the peer's reset does not show.
         let perhaps = self.peer_reset && !over && segment.seq == 1;
         let unsent = !self.snd.spoken && ack > self.snd.max;
@@ -300,8 +307,7 @@ impl End {
     /// Input: the host sends something that is not SYN. With the numbers of an earlier answer, which was a cookie, it speaks on a connection
     /// that this answer began, and not the last one.
     pub(super) fn cookie_used(&mut self, tcp: &Tcp) {
-        let is_over = self.snd.has_reset || self.snd.aborted;
-        if self.answers.is_empty() || self.active || self.snd.spoken && !is_over {
+        if self.answers.is_empty() || self.active || self.snd.spoken && !self.is_gone() {
             return;
         }
         let begins =

@@ -70,8 +70,8 @@ pub(super) fn judge_agreed(end: &End, segment: &Segment<'_>, scene: &Scene, out:
         let words = format!("{bytes} bytes of options and data, MSS {}", agreed.peer_mss);
         out.broken(TCP_MSS, scene, words);
     }
-    if let Some((mtu, since)) = end.path
-        && since < segment.at
+    if let Some((mtu, since, until)) = end.path
+        && (since < segment.at && segment.at < until)
         && segment.ip.total_len() > mtu
     {
         let words = format!("{} bytes, the path carries {mtu}", segment.ip.total_len());

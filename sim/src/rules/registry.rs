@@ -61,7 +61,7 @@ rules! {
     TCP_TSVAL "O4.tcp.tsval" "RFC 7323 5.4" "TSval never goes back.";
     TCP_TSECR "O4.tcp.tsecr" "RFC 7323 3.2, 4.3" "TSecr is a TSval that came with a segment at or before what is acknowledged.";
     TCP_MSS "O4.tcp.mss" "RFC 9293 3.7.1 (MUST-16), RFC 6691 2" "No segment is longer, with its options, than the peer's MSS.";
-    TCP_PATH_MTU "O4.tcp.path-mtu" "RFC 1191 3, 6.4, RFC 8201 4" "After a credible \"too big\" packets of the connection are as long as it says at most.";
+    TCP_PATH_MTU "O4.tcp.path-mtu" "RFC 1191 3, 6.3, 6.4, RFC 8201 4" "For five minutes after a credible \"too big\" packets of the connection are as long as it says at most.";
     TCP_SACK_AGREED "O4.tcp.sack-agreed" "RFC 2018 2" "SACK blocks are sent to a peer that permits them only.";
 
     TCP_NO_CONNECTION "O4.tcp.no-connection" "RFC 9293 3.10.7.1" "Where no connection was begun, nothing but RST is sent.";

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use causeway_core::time::Instant;
+use causeway_core::time::{Duration, Instant};
 
 use super::connection::{End, Segment, Tri, unwrap};
 use super::host::HostRules;
@@ -19,6 +19,8 @@ use crate::packet::{Flags, Icmp, Ip, PayloadSum, Quote, Tcp};
 /// Paths of less are not believed (RFC 1191 3; RFC 8201 4).
 const PATH_MTU_LEAST_V4: usize = 576;
 const PATH_MTU_LEAST_V6: usize = 1_280;
+/// More may be tried after five minutes, and no earlier (RFC 1191 6.3).
+const PATH_MTU_STAYS: Duration = Duration::from_secs(300);
 
 /// All ends of connections that are watched.
 #[derive(Debug)]
@@ -152,8 +154,8 @@ impl Connections {
             && quote.total_len > mtu
             && host.path_mtu_discovery
             && !host.mtu_probing;
-        if credible && end.path.is_none_or(|(known, _)| mtu < known) {
-            end.path = Some((mtu, at + host.settles_in()));
+        if credible && end.path.is_none_or(|(known, ..)| mtu < known) {
+            end.path = Some((mtu, at + host.settles_in(), at + PATH_MTU_STAYS));
         }
     }
 

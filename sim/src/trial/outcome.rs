@@ -310,6 +310,7 @@ impl Work<'_> {
                 // Numbers that something changed under checksums that fit keep a connection from going on: a timestamp that is ahead,
                 // say, makes all that follow old (RFC 7323 5.3).
                 Stop::Idle | Stop::TimeUp if self.may_be_unfinished(world) => {}
+                Stop::Idle if self.waits_for_lost_timers(world) => {}
                 Stop::Idle => {
                     let late = self.late(world, Instant::from_nanos(u64::MAX)).join(", ");
                     let words = format!("nothing is left to happen, and {late}{}", self.why(world));
@@ -349,6 +350,17 @@ impl Work<'_> {
         // What excuses programs, an end that they did not expect, does not excuse flows: they know that they ended.
         let programs = !self.scenario.programs.is_empty() && self.roster.may_be_unfinished();
         programs || !self.ledger.borrow().is_done() && self.owed(world).is_empty()
+    }
+
+    /// Getter, where nothing is left to happen: whatever is not done waits for a timer that smoltcp lost, which is pardoned (see
+    /// [`super::pardon`]).
+    fn waits_for_lost_timers(&self, world: &World) -> bool {
+        let sockets = world.describe();
+        let lost = |flow: &usize| forgotten::has_lost_its_timer(self.scenario, *flow, &sockets);
+        for flow in self.owed(world).into_iter().filter(lost) {
+            self.ledger.borrow_mut().pardon(flow, "lost-timer");
+        }
+        self.may_be_unfinished(world)
     }
 
     /// The flows that are not done and have to be, by what has happened until now.

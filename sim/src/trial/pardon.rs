@@ -5,9 +5,11 @@
 //! |---|---|
 //! | `no-congestion-control`: it is built without any, and sends as much as the peer's window takes, again after each timeout, whose backoff only a new sample of the round trip ends | a segment that it sent, or that was passed on, found a queue full |
 //! | `empty-probes`: a window that closes while all that was written is under way replaces the retransmission timer by a probe, which has no byte and a number behind the FIN, so that nobody answers it and nothing is sent again | an acknowledgement with a closed window arrived at it |
+//! | `lost-timer`: a fast retransmission for which the NIC has no room is forgotten, and the retransmission timer was stopped for it | nothing is left to happen, and it has bytes to send ([`super::forgotten`]) |
 //!
-//! Both are defects of 0.14.0: `dispatch` of `src/socket/tcp.rs` takes a probe's bytes from behind what is in flight, and
-//! `set_for_zero_window_probe` forgets the other timer (RFC 9293 3.8.6.1: a probe is at least one byte of new data or a retransmission).
+//! They are defects of 0.14.0: `dispatch` of `src/socket/tcp.rs` takes a probe's bytes from behind what is in flight, and
+//! `set_for_zero_window_probe` forgets the other timer (RFC 9293 3.8.6.1: a probe is at least one byte of new data or a retransmission);
+//! it takes `pending_fast_retransmit` back before it knows that the segment left.
 
 use std::cell::Cell;
 use std::rc::Rc;

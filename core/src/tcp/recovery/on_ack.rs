@@ -68,6 +68,10 @@ impl Connection {
         let mut delivery = Delivery::new(now, self.rtt.min_rtt());
         if advanced {
             flight.acknowledge(una, mss, &mut delivery);
+            if plain && delivery.certain.len > 0 {
+                // A timeout goes by the round trip of now (RFC 8985 §6.3), not by that of the last trouble.
+                flight.rack.delivered(now, &delivery.certain, delivery.certain_last, false);
+            }
             self.recovery.retries = 0;
             if let Some(trouble) = self.recovery.trouble.as_deref_mut() {
                 trouble.has_room(now);

@@ -85,6 +85,8 @@ impl Connection {
         self.rtt.sample(rtt, self.snd.snd_una, self.snd.snd_max, &self.config);
         let min_rtt = self.rtt.min_rtt();
         flight.rate.deliver(now, delivered.bytes, newest, min_rtt);
+        // A timeout goes by the round trip of now (RFC 8985 §6.3), not by that of the last trouble.
+        flight.rack.delivered(now, newest, newest.xmit_time, false);
         let in_flight = flight.outstanding();
         self.tell_plain_ack(now, (acked, acks), &delivered, path, in_flight_before, in_flight);
         self.has_room(now);

@@ -47,6 +47,31 @@ fn a_timeout_that_a_delay_caused_is_undone_by_timestamps_or_by_f_rto() {
 }
 
 #[test]
+fn a_timeout_goes_by_the_round_trip_of_now_and_not_by_that_of_an_earlier_delay() {
+    for timestamps in [true, false] {
+        let config = Config::builder().timestamps(timestamps).build().unwrap();
+        let mut pair = warm(config);
+        let normal = pair.link.delay;
+        pair.write(CLIENT, &[5; 100_000]);
+        delay(&mut pair, Duration::from_secs(3));
+        pair.run_until(|p| acked(p) == 200_000);
+        // Now the path is as fast as before, and nothing is lost.
+        pair.link.delay = normal;
+        let mut sent = 200_000;
+        while info(&pair).rto > Duration::from_secs(1) {
+            pair.write(CLIENT, &[5; 20_000]);
+            sent += 20_000;
+            pair.run_until(|p| acked(p) == sent);
+        }
+        let before = timeouts(&pair);
+        pair.link.loss_ppm = 1_000_000;
+        pair.write(CLIENT, &[5; 100_000]);
+        pair.run_until(|p| timeouts(p) > before);
+        assert_eq!(info(&pair).snd_cwnd, 1, "timestamps {timestamps}: all of it had its time");
+    }
+}
+
+#[test]
 fn a_timeout_that_a_loss_caused_is_not_undone() {
     let mut pair = warm(Config::default());
     let before = info(&pair);

@@ -54,7 +54,30 @@ fn begun_again_behind_a_reset(s: &mut Story, late: bool) {
     s.pass(host(FIN | ACK, 1, 1 + i64::from(late), 0));
 }
 
+/// The peer closed first, and then the host, which keeps nothing of it; the peer's FIN, which was held up, brings the cookie back.
+fn begun_again_after_both_closed(s: &mut Story, late: bool) {
+    s.pass(peer(SYN, 0, 0, 0));
+    s.pass(host(SYN | ACK, 0, 1, 0));
+    s.pass(peer(ACK, 1, 1, 0));
+    s.pass(peer(FIN | ACK, 1, 1, 0));
+    s.pass(host(ACK, 1, 2, 0));
+    s.pass(host(FIN | ACK, 1, 2, 0));
+    s.pass(peer(ACK, 2, 2, 0));
+    s.ms(5);
+    if late {
+        s.pass(peer(FIN | ACK, 1, 1, 0));
+        s.pass(host(ACK, 1, 2, 0));
+    }
+    s.ms(5);
+    s.pass(host(ACK, 1, 2, 10));
+}
+
 pub(super) const CASES: &[Case] = &[
+    Case {
+        id: "O4.tcp.fin",
+        bad: |s| begun_again_after_both_closed(s, false),
+        good: |s| begun_again_after_both_closed(s, true),
+    },
     Case {
         id: "O4.tcp.fin",
         bad: |s| begun_again_behind_a_reset(s, false),

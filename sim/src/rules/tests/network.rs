@@ -152,6 +152,19 @@ pub(super) const CASES: &[Case] = &[
         },
     },
     Case {
+        id: "O4.tcp.path-mtu",
+        bad: |s| {
+            too_big(s);
+            s.ms(299_000);
+            s.pass(host(ACK, 1_449, 1, 1_448));
+        },
+        good: |s| {
+            too_big(s);
+            s.ms(300_000);
+            s.pass(host(ACK, 1_449, 1, 1_448));
+        },
+    },
+    Case {
         id: "O4.tcp.checksum",
         bad: |s| s.pass(host(SYN, 0, 0, 0).spoil(|frame| frame[14 + 20 + 16] ^= 0x40)),
         good: |s| s.pass(host(SYN, 0, 0, 0)),
