@@ -15,7 +15,7 @@ use causeway_core::stack::{ConfigError, StackConfig};
 use causeway_core::time::Instant;
 use causeway_core::{machnet, tcp};
 use causeway_server::attach::Attach;
-use causeway_server::port::{BellQueue, ChannelPort, Peer, PortConfig, Slots};
+use causeway_server::port::{BellQueue, ChannelPort, Peer, PortConfig, Slots, TenantId};
 
 use crate::guest::{AttachRequest, Bells, GuestId, HostBell};
 use crate::nic::{NicConfig, NicPort, SimNic};
@@ -120,7 +120,7 @@ impl HostEngine for Host {
     fn attach(&mut self, request: AttachRequest) -> Result<Grant, String> {
         let AttachRequest { guest, process, token, app } = request;
         // The daemon keeps this for its log; a real process id would differ from run to run.
-        let peer = Peer { pid: process, uid: 0, gid: 0 };
+        let peer = Peer { pid: process, uid: 0, gid: 0, tenant: TenantId::default() };
         let bells = &self.bells;
         let make = |channel: ChannelId, _lanes: u32| {
             Ok::<_, io::Error>(Doorbells::simulated(app, token, vec![bells.bell(channel.index)]))

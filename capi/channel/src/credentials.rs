@@ -29,6 +29,43 @@ pub fn peer_credentials(socket: BorrowedFd<'_>) -> io::Result<PeerCredentials> {
     Ok(PeerCredentials { pid, uid: credentials.uid, gid: credentials.gid })
 }
 
+/// Most groups of a process (NGROUPS_MAX).
+const GROUPS_MAX: usize = 65_536;
+
+/// Output (daemon): the other groups that the process was in when it connected (SO_PEERGROUPS, Linux 4.13).
+///
+/// # Errors
+/// What getsockopt(2) says.
+pub fn peer_groups(socket: BorrowedFd<'_>) -> io::Result<Vec<u32>> {
+    let mut groups: Vec<u32> = vec![0; 32];
+    loop {
+        let mut len = size_of_val(groups.as_slice()) as libc::socklen_t;
+        // SAFETY: the descriptor is open for as long as it is borrowed; the kernel writes at most `len` bytes, the size of what `groups`
+        // holds, of which every bit pattern is a number, and the length written or needed to `len`. Both outlive the call.
+        let outcome = unsafe {
+            libc::getsockopt(
+                socket.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_PEERGROUPS,
+                groups.as_mut_ptr().cast(),
+                &raw mut len,
+            )
+        };
+        let count = len as usize / size_of::<u32>();
+        if outcome == 0 {
+            groups.truncate(count);
+            return Ok(groups);
+        }
+        let error = io::Error::last_os_error();
+        // Too few: `len` says how many there are.
+        if error.raw_os_error() != Some(libc::ERANGE) || count <= groups.len() || count > GROUPS_MAX
+        {
+            return Err(error);
+        }
+        groups.resize(count, 0);
+    }
+}
+
 /// `SO_PEERPIDFD` of Linux 6.5 (asm-generic/socket.h), which [`libc`] does not have.
 const SO_PEERPIDFD: libc::c_int = 77;
 
@@ -110,6 +147,43 @@ mod tests {
         assert_eq!(peer.pid, std::process::id());
         assert_eq!(peer.uid, rustix::process::getuid().as_raw());
         assert_eq!(peer.gid, rustix::process::getgid().as_raw());
+    }
+
+    #[test]
+    fn the_groups_of_the_peer_are_those_that_it_is_in() {
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let own = rustix::process::getgroups().unwrap();
+        let own: Vec<u32> = own.into_iter().map(rustix::process::Gid::as_raw).collect();
+        assert_eq!(peer_groups(ours.as_fd()).unwrap(), own);
+        let file: OwnedFd = std::fs::File::open("/dev/null").unwrap().into();
+        assert!(peer_groups(file.as_fd()).is_err());
+    }
+
+    #[test]
+    fn more_groups_than_are_usual_are_told_as_well() {
+        // In a process of its own: groups are for root to set.
+        let mut child = std::process::Command::new("setpriv");
+        let many: Vec<String> = (5_000..5_100).map(|group: u32| group.to_string()).collect();
+        child.args(["--groups", &many.join(",")]);
+        if !rustix::process::geteuid().is_root() {
+            // Who may not set groups is told so, and has few: the other test has them.
+            assert!(!child.arg("true").status().unwrap().success());
+            return;
+        }
+        let directory =
+            std::env::temp_dir().join(format!("causeway-groups-{}", std::process::id()));
+        std::fs::create_dir(&directory).unwrap();
+        let path = directory.join("s");
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let script = "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.recv(1)";
+        let mut child = child.args(["python3", "-c", script]).arg(&path).spawn().unwrap();
+        let (peer, _) = listener.accept().unwrap();
+        let mut groups = peer_groups(peer.as_fd()).unwrap();
+        groups.sort_unstable();
+        assert_eq!(groups, (5_000..5_100).collect::<Vec<u32>>());
+        drop(peer);
+        assert!(child.wait().unwrap().success());
+        std::fs::remove_dir_all(&directory).unwrap();
     }
 
     /// Whether the process has ended.

@@ -28,7 +28,7 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
 };
 
-pub use crate::credentials::{PeerCredentials, peer_credentials, peer_process};
+pub use crate::credentials::{PeerCredentials, peer_credentials, peer_groups, peer_process};
 use crate::doorbell::{BellWait, Doorbell};
 use crate::geometry::Geometry;
 use crate::layout::{FEATURES, LAYOUT_HASH, MAJOR, MINOR};

@@ -95,7 +95,8 @@ impl Attach {
     ) -> Result<Granted, AttachError> {
         let hello = Hello::decode(hello).map_err(|_| AttachError::Malformed)?;
         handshake::negotiate(&hello).map_err(AttachError::Refused)?;
-        let lease = self.slots.claim().ok_or(AttachError::Refused(Refusal::LimitReached))?;
+        let lease =
+            self.slots.claim(peer.tenant).ok_or(AttachError::Refused(Refusal::LimitReached))?;
         let bells = bells(lease.id(), self.geometry.lanes())?;
         let owner = Owner { pid: peer.pid, lease: 0 };
         let (channel, grant) = DaemonChannel::create(&self.geometry, lease.id(), owner, bells)?;

@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::control::{BindError, ControlServer, ControlSocket};
 use crate::links::{EngineHandle, EngineLinks, Order, Waker, links};
 use crate::port::Slots;
+use crate::tenants::Tenants;
 
 /// Why a daemon cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +55,8 @@ impl Daemon {
             settings.socket_owner(),
         )?;
         let path = socket.path().to_owned();
-        let slots = Slots::new(config.channel().channels_max());
+        let tenants = Tenants::new(config.tenants());
+        let slots = Slots::of_tenants(config.channel().channels_max(), tenants.channels_max());
         let attach = Attach::new(config.channel().geometry(), slots.clone());
         let (evictions, evicted) = channel();
         let control = Waker::new()?;
@@ -72,7 +74,8 @@ impl Daemon {
             ended,
             threads: vec![engine_thread],
         };
-        let server = ControlServer::new(socket, attach, vec![engine], evicted, control, stop);
+        let server =
+            ControlServer::new(socket, attach, tenants, vec![engine], evicted, control, stop);
         let control_thread = thread::Builder::new().name("control".to_owned());
         let notice = EndNotice(daemon.ended.clone());
         daemon.threads.push(control_thread.spawn(move || {

@@ -8,6 +8,7 @@
 //! | [`control`] | the unix socket: handshakes, credentials, hang-ups |
 //! | [`engine_loop`] | the loop around `Engine::step`: spin, sleep, stop |
 //! | [`links`] | what goes between the threads |
+//! | [`tenants`] | whose an application is, by its user |
 //! | [`daemon`] | all of it together |
 //!
 //! The simulator uses [`attach`] and [`port`]; the rest is an operating system's.
@@ -22,6 +23,7 @@ pub mod daemon;
 pub mod engine_loop;
 pub mod links;
 pub mod port;
+pub mod tenants;
 
 pub use assembly::{AssemblyError, stack_builder};
 pub use control::default_socket_path;

@@ -40,13 +40,13 @@ impl Failure {
                     "start one with `causeway serve --config FILE`, or name its socket with --socket"
                 }
             }),
-            AttachError::Refused(Refusal::LimitReached) => {
-                Some("end a program that uses it, or raise channel.channels_max")
-            }
+            AttachError::Refused(Refusal::LimitReached) => Some(
+                "end a program that uses it, or raise channel.channels_max, or the channels_max of its tenant",
+            ),
             AttachError::Refused(Refusal::Version) | AttachError::Protocol(_) => {
                 Some("use the daemon and the tools of one release")
             }
-            AttachError::Refused(Refusal::Denied) => Some("run as a user that it serves"),
+            AttachError::Refused(Refusal::Denied) => Some("run as a user of one of its tenants"),
             AttachError::Refused(Refusal::ShuttingDown) => Some("try again when it has restarted"),
             // It is not the daemon's: what the system says is all that is known.
             AttachError::Os(_) => None,

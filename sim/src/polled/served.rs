@@ -12,7 +12,7 @@ use causeway_core::port::{
 };
 use causeway_core::time::Instant;
 use causeway_server::attach::{Attach, AttachError, Granted};
-use causeway_server::port::{BellQueue, ChannelPort, Eviction, Peer, PortConfig, Slots};
+use causeway_server::port::{BellQueue, ChannelPort, Eviction, Peer, PortConfig, Slots, TenantId};
 
 use super::host_port::HostPort;
 use super::port::PolledPort;
@@ -79,7 +79,7 @@ impl ServedPort {
         rung: impl FnOnce(Arc<dyn Wake>) -> Arc<dyn Wake>,
     ) -> Result<Granted, AttachError> {
         // The daemon keeps this for its log; a real process id would differ from run to run.
-        let peer = Peer { pid: process, uid: 0, gid: 0 };
+        let peer = Peer { pid: process, uid: 0, gid: 0, tenant: TenantId::default() };
         let make = |channel: ChannelId, _lanes: u32| {
             let lane = rung(self.bells.bell(channel.index));
             Ok::<_, io::Error>(Doorbells::simulated(app, token, vec![lane]))

@@ -50,5 +50,7 @@ pub fn host(
     let Settings { tcp, machnet, channel } = settings;
     let daemon = daemon::RawDaemon::default();
     let (tcp, machnet, channel) = (tcp.0, machnet.0, channel.0);
-    Config::build(source, RawConfig { daemon, interface, route, tcp, machnet, channel })
+    let tenant = Vec::new();
+    let raw = RawConfig { daemon, interface, route, tcp, machnet, channel, tenant };
+    Config::build(source, raw)
 }

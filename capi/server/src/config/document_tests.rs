@@ -58,6 +58,7 @@ fn keys_in_code() -> BTreeMap<String, BTreeSet<String>> {
         ("tcp", fields_of::<super::tcp::RawTcp>()),
         ("machnet", fields_of::<super::machnet::RawMachnet>()),
         ("channel", fields_of::<super::channel::RawChannel>()),
+        ("tenant", fields_of::<super::tenant::RawTenant>()),
     ]
     .into_iter()
     .map(|(table, keys)| (table.to_owned(), keys))
@@ -121,6 +122,13 @@ fn with(row: &Row) -> String {
             // The document's routes go through its own interface.
             let interface = INTERFACE.replace("\"a\"", "\"tap0\"");
             format!("{interface}[[route]]\n{}", lines.replace("\"a\"", "\"tap0\""))
+        }
+        "tenant" => {
+            let mut tenant: BTreeMap<&str, &str> =
+                [("name", "\"web\""), ("users", "[\"root\"]")].into();
+            tenant.insert(&row.key, &row.example);
+            let lines: String = tenant.iter().map(|(k, v)| format!("{k} = {v}\n")).collect();
+            format!("{INTERFACE}[[tenant]]\n{lines}")
         }
         table => format!("{INTERFACE}[{table}]\n{line}"),
     }

@@ -52,7 +52,7 @@ fn an_unknown_table_is_named() {
     assert_after_interface(
         "[daemons]\n",
         "c.toml:5: daemons: unknown key; the keys here are daemon, interface, route, tcp, \
-         machnet, channel",
+         machnet, channel, tenant",
     );
 }
 

@@ -19,6 +19,7 @@ mod message_tests;
 mod packet;
 mod route;
 mod tcp;
+mod tenant;
 
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -33,6 +34,7 @@ pub use fault::FaultConfig;
 pub use interface::{Backend, InterfaceConfig};
 pub use packet::PacketOptions;
 pub use route::RouteConfig;
+pub use tenant::TenantConfig;
 
 use error::Source;
 
@@ -51,6 +53,8 @@ struct RawConfig {
     machnet: machnet::RawMachnet,
     #[serde(default)]
     channel: channel::RawChannel,
+    #[serde(default)]
+    tenant: Vec<tenant::RawTenant>,
 }
 
 /// A whole configuration.
@@ -63,6 +67,7 @@ pub struct Config {
     machnet: causeway_core::machnet::Config,
     accept_bad_udp_checksum: Vec<Ipv4Addr>,
     channel: ChannelConfig,
+    tenants: Vec<TenantConfig>,
 }
 
 impl Config {
@@ -94,6 +99,7 @@ impl Config {
             tcp: raw.tcp.build(source, &channel)?,
             machnet,
             accept_bad_udp_checksum,
+            tenants: tenant::build_all(source, raw.tenant, channel.channels_max())?,
             channel,
         })
     }
@@ -131,5 +137,10 @@ impl Config {
     /// Getter: `[channel]`.
     pub fn channel(&self) -> &ChannelConfig {
         &self.channel
+    }
+
+    /// Getter: each `[[tenant]]`; none: everybody who reaches the control socket is served.
+    pub fn tenants(&self) -> &[TenantConfig] {
+        &self.tenants
     }
 }

@@ -18,6 +18,7 @@ use super::socket::ControlSocket;
 use crate::attach::{Attach, AttachError, Granted};
 use crate::links::{EngineHandle, Order, Waker, clock};
 use crate::port::{Eviction, Peer};
+use crate::tenants::Tenants;
 
 /// Connections that have not said hello yet.
 pub(super) const HALF_OPEN_MAX: usize = 64;
@@ -31,6 +32,7 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 pub struct ControlServer {
     socket: ControlSocket,
     attach: Attach,
+    tenants: Tenants,
     engines: Vec<EngineHandle>,
     evictions: Receiver<Eviction>,
     wake: Waker,
@@ -43,6 +45,8 @@ pub struct ControlServer {
 pub(super) struct Connection {
     fd: OwnedFd,
     peer: Peer,
+    /// Its user belongs to a tenant.
+    served: bool,
     /// Readable once the process that connected has ended. A child that it forked keeps `fd` open, but cannot use the
     /// channel: its memory is the parent's alone.
     process: Option<OwnedFd>,
@@ -71,11 +75,12 @@ enum News {
 }
 
 impl ControlServer {
-    /// A server on `socket` that hands what `attach` grants to `engines`, one lane each. It runs until `stop` is
+    /// A server on `socket` that hands what `attach` grants to `tenants` to `engines`, one lane each. It runs until `stop` is
     /// set and `wake` rung.
     pub fn new(
         socket: ControlSocket,
         attach: Attach,
+        tenants: Tenants,
         engines: Vec<EngineHandle>,
         evictions: Receiver<Eviction>,
         wake: Waker,
@@ -83,7 +88,7 @@ impl ControlServer {
     ) -> Self {
         let accept_from = Instant::ZERO;
         let connections = Vec::new();
-        Self { socket, attach, engines, evictions, wake, stop, connections, accept_from }
+        Self { socket, attach, tenants, engines, evictions, wake, stop, connections, accept_from }
     }
 
     /// Command: serves until it is stopped.
@@ -191,11 +196,11 @@ impl ControlServer {
                 return;
             }
             match self.socket.accept() {
-                Ok(Some(fd)) => match peer_of(&fd) {
-                    Ok((peer, process)) => {
+                Ok(Some(fd)) => match peer_of(&fd, &self.tenants) {
+                    Ok((peer, process, served)) => {
                         self.make_room();
                         let state = State::HalfOpen(now + HELLO_WITHIN);
-                        self.connections.push(Connection { fd, peer, process, state });
+                        self.connections.push(Connection { fd, peer, served, process, state });
                     }
                     Err(cause) => tracing::warn!(%cause, "a peer without credentials"),
                 },
@@ -239,17 +244,21 @@ impl ControlServer {
 
     /// Answers a hello.
     fn greet(&self, place: usize, hello: &[u8]) -> State {
-        let Connection { fd, peer, .. } = &self.connections[place];
-        let made = self.attach.grant(*peer, hello, |_, lanes| Doorbells::os(lanes));
+        let Connection { fd, peer, served, .. } = &self.connections[place];
+        let made = match served {
+            true => self.attach.grant(*peer, hello, |_, lanes| Doorbells::os(lanes)),
+            false => Err(AttachError::Refused(Refusal::Denied)),
+        };
+        let Peer { pid, uid, gid, tenant } = *peer;
         match made.and_then(|granted| self.hand_over(fd, granted)) {
             Ok(channel) => {
-                let Peer { pid, uid, gid } = *peer;
-                tracing::info!(channel = channel.index, pid, uid, gid, "attached");
+                let tenant = self.tenants.name(tenant);
+                tracing::info!(channel = channel.index, pid, uid, gid, tenant, "attached");
                 State::Attached(channel)
             }
             Err(cause) => {
-                let Peer { pid, uid, gid } = *peer;
-                tracing::warn!(pid, uid, gid, %cause, "an application was refused");
+                let tenant = self.tenants.name(tenant).filter(|_| *served);
+                tracing::warn!(pid, uid, gid, tenant, %cause, "an application was refused");
                 if let Some(reply) = cause.reply() {
                     let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
                     // Who does not wait for the answer does not get it.
@@ -305,10 +314,11 @@ impl ControlServer {
     }
 }
 
-/// The process at the other end, as the kernel knew it at connect, and what tells its end.
-fn peer_of(fd: &OwnedFd) -> io::Result<(Peer, Option<OwnedFd>)> {
+/// The process at the other end, as the kernel knew it at connect, what tells its end, and whether it is served.
+fn peer_of(fd: &OwnedFd, tenants: &Tenants) -> io::Result<(Peer, Option<OwnedFd>, bool)> {
     let credentials = handshake::peer_credentials(fd.as_fd())?;
     let process = handshake::peer_process(fd.as_fd(), &credentials)?;
     let PeerCredentials { pid, uid, gid } = credentials;
-    Ok((Peer { pid, uid, gid }, process))
+    let tenant = tenants.find(uid, gid, || handshake::peer_groups(fd.as_fd()))?;
+    Ok((Peer { pid, uid, gid, tenant: tenant.unwrap_or_default() }, process, tenant.is_some()))
 }

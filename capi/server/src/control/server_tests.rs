@@ -14,8 +14,10 @@ use causeway_channel::{AppChannel, Geometry, Grant, Poison};
 use super::server::HALF_OPEN_MAX;
 use super::{ControlServer, ControlSocket};
 use crate::attach::Attach;
+use crate::config::Config;
 use crate::links::{EngineLinks, Order, Waker, links};
 use crate::port::{Attached, Eviction, Slots};
+use crate::tenants::Tenants;
 
 /// Far more than anything here takes, even on a machine that does much else.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -32,11 +34,20 @@ struct World {
 
 impl World {
     fn new(name: &str) -> Self {
+        Self::of_tenants(name, "")
+    }
+
+    /// `tenants` is that part of a configuration.
+    fn of_tenants(name: &str, tenants: &str) -> Self {
+        let interface =
+            "[[interface]]\nname = \"a\"\nbackend = \"loopback\"\naddresses = [\"10.0.1.5/24\"]\n";
+        let config = Config::parse("x", &format!("{interface}{tenants}")).unwrap();
+        let tenants = Tenants::new(config.tenants());
         let directory = format!("causeway-control-{}-{name}", std::process::id());
         let directory = std::env::temp_dir().join(directory);
         let socket = ControlSocket::bind(&directory.join("s"), 0o600, None).unwrap();
         let small = Geometry::builder().chunks(8, 8).table_slots(8).message_bytes_max(4096);
-        let slots = Slots::new(2);
+        let slots = Slots::of_tenants(2, tenants.channels_max());
         let attach = Attach::new(small.build().unwrap(), slots.clone());
         let (evictions, evicted): (_, Receiver<Eviction>) = channel();
         let wake = Waker::new().unwrap();
@@ -45,6 +56,7 @@ impl World {
         let server = ControlServer::new(
             socket,
             attach,
+            tenants,
             vec![handle],
             evicted,
             wake.clone(),
@@ -121,6 +133,32 @@ fn channels_run_out_with_a_reason_and_come_back() {
 }
 
 #[test]
+fn who_belongs_to_no_tenant_is_denied_and_a_tenant_has_what_it_may() {
+    let uid = rustix::process::getuid().as_raw();
+    let other = uid + 1;
+    let stranger = World::of_tenants(
+        "stranger",
+        &format!("[[tenant]]\nname = \"x\"\nusers = [\"{other}\"]\n"),
+    );
+    let refused = stranger.attach();
+    assert!(matches!(refused, Err(HandshakeError::Refused(Refusal::Denied))), "{refused:?}");
+    assert_eq!(stranger.slots.taken(), 0);
+    let text = format!(
+        "[[tenant]]\nname = \"x\"\nusers = [\"{other}\"]\n\
+         [[tenant]]\nname = \"ours\"\nusers = [\"{uid}\"]\nchannels_max = 1\n"
+    );
+    let world = World::of_tenants("tenant", &text);
+    let (first, _) = world.attach().unwrap();
+    let refused = world.attach();
+    assert!(matches!(refused, Err(HandshakeError::Refused(Refusal::LimitReached))), "{refused:?}");
+    let attached = world.attached();
+    assert_eq!(attached.peer.tenant.0, 1);
+    drop((attached, first));
+    assert!(matches!(world.order(), Order::Detach(_)));
+    assert!(world.attach().is_ok());
+}
+
+#[test]
 fn another_major_version_is_refused_and_noise_is_hung_up_on() {
     let world = World::new("noise");
     let socket = world.connect();
@@ -156,7 +194,8 @@ fn connections_without_a_hello_are_bounded() {
     let (_evictions, evicted) = channel();
     let stop = Arc::new(AtomicBool::new(false));
     let wake = Waker::new().unwrap();
-    let mut server = ControlServer::new(socket, attach, Vec::new(), evicted, wake, stop);
+    let mut server =
+        ControlServer::new(socket, attach, Tenants::new(&[]), Vec::new(), evicted, wake, stop);
     let mut silent = Vec::new();
     for _ in 0..2 * HALF_OPEN_MAX {
         silent.push(handshake::connect(&directory.join("s")).unwrap());

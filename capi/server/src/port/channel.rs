@@ -5,7 +5,7 @@ use std::sync::Arc;
 use causeway_channel::DaemonLane;
 use causeway_core::port::ChannelId;
 
-use super::slots::Lease;
+use super::slots::{Lease, TenantId};
 
 /// The process at the other end of a channel, from the socket's credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct Peer {
     pub uid: u32,
     /// Group id.
     pub gid: u32,
+    /// Whose it is.
+    pub tenant: TenantId,
 }
 
 /// A channel on its way from whoever granted it to the engine that serves it.

@@ -14,4 +14,4 @@ mod tests;
 pub use bells::{BellQueue, Bells, EpollBells};
 pub use channel::{Attached, Peer};
 pub use channel_port::{ChannelPort, Eviction, PortConfig};
-pub use slots::{Lease, Slots};
+pub use slots::{Lease, Slots, TenantId};

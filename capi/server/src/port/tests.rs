@@ -13,10 +13,10 @@ use causeway_core::port::{
 };
 use causeway_core::time::Instant;
 
-use super::{BellQueue, Bells, ChannelPort, Peer, PortConfig, Slots};
+use super::{BellQueue, Bells, ChannelPort, Peer, PortConfig, Slots, TenantId};
 use crate::attach::{Attach, AttachError};
 
-const PEER: Peer = Peer { pid: 7, uid: 8, gid: 9 };
+const PEER: Peer = Peer { pid: 7, uid: 8, gid: 9, tenant: TenantId(0) };
 const SOCKET: SocketId = SocketId { index: 3, generation: 1 };
 const GONE: Op = Op::Detach { deliver: true };
 const INFO: Op = Op::Info { socket: SOCKET };
