@@ -104,12 +104,7 @@ impl Connection {
             phase = self.judge_echo(now, delivery.bytes, advanced, lost_before);
         }
         self.tell_congestion(now, &delivery, acked, rtt, phase, in_flight_before, lost_before);
-        if before != self.congestion.window() {
-            self.events.raise(Events::CONGESTION);
-        }
-        if acked > 0 && (plain || !planted::is(Bug::RoomUntoldInRecovery)) {
-            self.events.raise(Events::WRITABLE);
-        }
+        self.raise_news(before, acked, plain);
         if advanced {
             self.restart_timers(now);
             if !plain {
@@ -117,6 +112,16 @@ impl Connection {
             }
         } else if let Some((first, _)) = delivery.sacked {
             self.wait_for_retransmission(now, first);
+        }
+    }
+
+    /// What an acknowledgement of `acked` bytes changed that its application may want to know. `before`: what the congestion window was.
+    fn raise_news(&mut self, before: (u32, u32), acked: u32, plain: bool) {
+        if before != self.congestion.window() {
+            self.events.raise(Events::CONGESTION);
+        }
+        if acked > 0 && (plain || !planted::is(Bug::RoomUntoldInRecovery)) {
+            self.events.raise(Events::WRITABLE);
         }
     }
 
