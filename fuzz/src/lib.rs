@@ -10,6 +10,7 @@ pub mod judge;
 pub mod lab;
 mod peer;
 mod rings;
+pub mod sandbox;
 pub mod script;
 mod village;
 

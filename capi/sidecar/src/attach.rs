@@ -74,7 +74,7 @@ mod tests {
         assert_eq!(
             said(AttachError::Refused(Refusal::LimitReached)),
             "the daemon has no room for another channel; end a program that uses it, or raise \
-             channel.channels_max"
+             channel.channels_max, or the channels_max of its tenant"
         );
         assert_eq!(
             said(AttachError::Os(ErrorKind::OutOfMemory.into())),
