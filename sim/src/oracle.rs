@@ -131,22 +131,25 @@ impl Direction {
         if payload.is_empty() {
             return;
         }
+        let (pieces, ends) = pieces(segment, payload);
         let first = *self.first_data.get_or_insert(segment.seq);
         let packet = segment.seq.wrapping_sub(first) as usize;
         if packet == self.places.len() {
             self.places.push((self.message, self.offset));
-            self.offset += payload.len() as u64;
-            if segment.message_ends.1 {
-                (self.message, self.offset) = (self.message + 1, 0);
+            if ends {
+                (self.message, self.offset) = (self.message + pieces.len() as u64, 0);
                 self.verified.reached = self.message;
+            } else {
+                self.offset += pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
             }
         }
-        match self.places.get(packet) {
-            Some(&(message, offset)) if message < expected.messages => {
-                self.compare(at, expected.flow, message, offset, payload);
-            }
-            Some(_) => {}
-            None => self.fail(at, format!("packet {} is sent before its turn", segment.seq)),
+        let Some(&(message, offset)) = self.places.get(packet) else {
+            return self.fail(at, format!("packet {} is sent before its turn", segment.seq));
+        };
+        for (place, piece) in (message..expected.messages).zip(pieces) {
+            // Only the first one may have begun in a packet before.
+            let offset = if place == message { offset } else { 0 };
+            self.compare(at, expected.flow, place, offset, piece);
         }
     }
 
@@ -161,6 +164,33 @@ impl Direction {
     fn fail(&mut self, at: Instant, what: String) {
         self.verified.wrong.get_or_insert_with(|| format!("at {at} s: {what}"));
     }
+}
+
+/// The bytes of messages in a packet's payload, message by message, and whether the last one ends here. In the extended profile number and
+/// length stand in front, for several messages their lengths, and a CRC behind (docs/machnet.md, messages).
+fn pieces<'a>(segment: &Segment, payload: &'a [u8]) -> (Vec<&'a [u8]>, bool) {
+    const PACKED: u32 = 1 << 31;
+    let (begins, ends) = segment.message_ends;
+    if !segment.extended {
+        return (vec![payload], ends);
+    }
+    let body =
+        if ends { payload.split_last_chunk::<4>().map_or(payload, |(b, _)| b) } else { payload };
+    let Some((prefix, body)) = body.split_first_chunk::<8>().filter(|_| begins) else {
+        return (vec![body], ends);
+    };
+    let [_, _, _, _, length @ ..] = *prefix;
+    let length = u32::from_be_bytes(length);
+    if length & PACKED == 0 {
+        return (vec![body], ends);
+    }
+    let (lengths, mut rest) = body.split_at(body.len().min(2 * (length & !PACKED) as usize));
+    let take = |bytes: &[u8; 2]| {
+        let (piece, after) = rest.split_at(rest.len().min(u16::from_be_bytes(*bytes).into()));
+        rest = after;
+        piece
+    };
+    (lengths.as_chunks::<2>().0.iter().map(take).collect(), ends)
 }
 
 #[cfg(test)]
@@ -191,6 +221,58 @@ mod tests {
             oracle.sent(Instant::ZERO, DirectionId(0), frame, fate);
         }
         oracle.verified(Transport::Tcp, server)
+    }
+
+    /// A packet of the extended profile with this body.
+    fn packet(seq: u32, flags: u8, body: &[u8]) -> Vec<u8> {
+        let mut datagram = vec![0x4e, 0x53, 0, flags];
+        datagram.extend(seq.to_be_bytes());
+        datagram.extend([0; 45]);
+        datagram.push(7);
+        datagram.extend(body);
+        let mut frame = vec![0; 14];
+        frame[12] = 8;
+        let [high, low] = (28 + datagram.len() as u16).to_be_bytes();
+        frame.extend([0x45, 0, high, low, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
+        let [high, low] = (8 + datagram.len() as u16).to_be_bytes();
+        frame.extend([0x9c, 0x40, 0, 7, high, low, 0, 0]);
+        frame.extend(datagram);
+        frame
+    }
+
+    #[test]
+    fn what_stands_around_messages_is_no_part_of_them() {
+        let whole = |message: u64, len: usize| {
+            let mut bytes = vec![0; len];
+            content::fill(3, message, 0, &mut bytes);
+            bytes
+        };
+        let (long, crc) = (whole(0, 3_000), [0xee; 4]);
+        let number = |n: u8, length: [u8; 4]| [&[0, 0, 0, n], &length[..]].concat();
+        let two = [&whole(1, 10)[..], &whole(2, 20)].concat();
+        let packed = [&number(1, [0x80, 0, 0, 2])[..], &[0, 10, 0, 20], &two, &crc].concat();
+        let frames = [
+            packet(5, 0x03, &[&number(0, [0, 0, 11, 184]), &long[..1_410]].concat()),
+            packet(6, 0x02, &long[1_410..2_828]),
+            packet(7, 0x04, &[&long[2_828..], &crc].concat()),
+            packet(8, 0x05, &packed),
+        ];
+        let watch = |frames: &[Vec<u8>]| {
+            let mut oracle = WireOracle::default();
+            let server = SERVER.parse().expect("an address");
+            oracle.expect_to(Transport::Machnet, server, 3, 9);
+            for frame in frames {
+                let fate = Fate::OnWire { number: 1, faults: &[] };
+                oracle.sent(Instant::ZERO, DirectionId(0), frame, fate);
+            }
+            oracle.verified(Transport::Machnet, server)
+        };
+        assert_eq!(watch(&frames), Verified { bytes: 3_030, reached: 3, wrong: None });
+        let mut wrong = frames;
+        let at = wrong[3].len() - 5;
+        wrong[3][at] ^= 1;
+        let words = watch(&wrong).wrong.expect("it is wrong");
+        assert!(words.ends_with("byte 19 of message 2 of flow 3 is wrong"), "{words}");
     }
 
     fn stream(offset: u64, len: usize) -> Vec<u8> {

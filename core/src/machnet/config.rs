@@ -132,8 +132,10 @@ impl Config {
     }
 
     /// Getter: a peer of which nothing is heard counts as dead after so long at most.
-    pub const fn gives_up_within(&self) -> Duration {
-        self.rto_max.saturating_mul(self.retries_max as u64 + 1)
+    pub fn gives_up_within(&self) -> Duration {
+        // In the extended profile it is asked first when it has been silent for so long.
+        let silence = if self.extended { self.keepalive() } else { Duration::ZERO };
+        silence + self.rto_max.saturating_mul(u64::from(self.retries_max) + 1)
     }
 }
 

@@ -76,7 +76,7 @@ impl Stack {
                 Kind::Tcp { connection }
             }
             First::Machnet(syn) => {
-                let config = self.machnet_on(hop.interface, remote);
+                let config = self.machnet_on(hop, remote);
                 let (iss, clock) = self.machnet_start(now, &tuple);
                 // To whom offers nothing the first number is 0, as upstream's is.
                 let iss = if config.agree(syn.timestamp).is_some() { iss } else { 0 };
@@ -118,14 +118,16 @@ impl Stack {
         (iss, timestamp_offset(&secret, local, remote))
     }
 
-    /// The settings of flows to or from an address of this family over `interface`.
-    fn machnet_on(&self, interface: IfIndex, address: IpAddr) -> machnet::Config {
-        let config = *self.config.machnet_for(address);
-        let mtu = match address {
-            IpAddr::V4(_) => self.links[interface.index()].mtu,
-            IpAddr::V6(_) => self.ipv6[interface.index()].mtu(),
+    /// The settings of flows with `remote` over `hop`.
+    fn machnet_on(&self, hop: Hop, remote: IpAddr) -> machnet::Config {
+        let config = *self.config.machnet_for(remote);
+        let mtu = match remote {
+            IpAddr::V4(_) => self.links[hop.interface.index()].mtu,
+            IpAddr::V6(_) => self.ipv6[hop.interface.index()].mtu(),
         };
-        if config.extended() { config.on_link(mtu, ip_header_len(address) as u16) } else { config }
+        // What lies behind a router may carry less, and a flow does not look for that.
+        let mtu = if hop.address == remote { mtu } else { mtu.min(MTU_MIN) };
+        if config.extended() { config.on_link(mtu, ip_header_len(remote) as u16) } else { config }
     }
 
     /// Where the numbers of a flow in the extended profile begin, and its clock, which goes on from one flow of a four-tuple to the
@@ -168,7 +170,7 @@ impl Stack {
             Transport::Udp => return Err(CommandError::InvalidArgument),
             // The first number is 0 towards upstream, whose peers assume it.
             Transport::Machnet => {
-                let config = self.machnet_on(hop.interface, local);
+                let config = self.machnet_on(hop, asked.remote.ip());
                 let mut flow = Flow::connect(now, &config, 0);
                 flow.start_clock(now, self.machnet_start(now, &tuple).1);
                 Kind::Machnet { flow: Box::new(flow) }

@@ -46,6 +46,10 @@ impl Machnet {
     pub const MORE: u8 = 0x02;
     /// Last packet of a message.
     pub const LAST: u8 = 0x04;
+    /// Extended profile: nothing follows.
+    pub const FIN: u8 = 0x10;
+    /// Extended profile: to be answered at once.
+    pub const ASK: u8 = 0x40;
 
     #[inline]
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
@@ -76,5 +80,41 @@ impl Machnet {
     /// Getter: bit i: packet ack + i is here, as upstream's reader has it: word 3 - i/8, bit i % 8, for i below 32.
     pub fn held(&self) -> u32 {
         u32::from_le_bytes([3, 2, 1, 0].map(|word| (self.bitmap[word] & 0xff) as u8))
+    }
+
+    /// Getter: of SYN and SYN-ACK, the most payload bytes of a packet that its sender offers to take in the extended profile; `None` without an
+    /// offer (docs/machnet.md, negotiation).
+    pub fn offer(&self) -> Option<u16> {
+        let payload = self.timestamp as u16;
+        let version = (self.timestamp >> 32) as u8;
+        let sound = self.timestamp >> 40 == 0x43_5759 && version > 0;
+        (sound && (512..=8_918).contains(&payload)).then_some(payload)
+    }
+
+    /// Getter: a packet of a flow in the extended profile.
+    pub fn is_extended(&self) -> bool {
+        let opens = matches!(self.kind, MachnetKind::Syn | MachnetKind::SynAck);
+        self.timestamp != 0 && !opens
+    }
+
+    /// Getter: extended profile: the bits i for which packet ack + i is here, in their order: word i/64, bit i % 64.
+    pub fn held_extended(&self) -> impl Iterator<Item = i64> {
+        let words = self.bitmap.into_iter().zip([0, 64, 128, 192]);
+        words.flat_map(|(word, from)| {
+            let mut left = word;
+            std::iter::from_fn(move || {
+                let bit = i64::from(left.trailing_zeros());
+                (left != 0).then(|| {
+                    left &= left - 1;
+                    from + bit
+                })
+            })
+        })
+    }
+
+    /// Getter: extended profile: bytes of messages beyond `ack` that the packet's sender takes.
+    pub fn window(&self) -> u64 {
+        let count = u64::from(self.bitmap_count);
+        if count < 1 << 15 { count } else { (count - (1 << 15)) << 12 }
     }
 }

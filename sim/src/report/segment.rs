@@ -31,6 +31,8 @@ pub struct Segment {
     pub payload: (usize, usize),
     /// Machnet: the message's first packet, and its last.
     pub message_ends: (bool, bool),
+    /// Machnet: of a flow in the extended profile, where something stands around a message.
+    pub extended: bool,
 }
 
 /// Getter: the segment in an Ethernet frame; `None` for everything that is not TCP or Machnet.
@@ -81,6 +83,7 @@ fn tcp(header: &Tcp, [from, to]: [SocketAddr; 2], payload: (usize, usize)) -> Se
         window_scale: header.options.window_scale,
         payload,
         message_ends: (false, false),
+        extended: false,
     }
 }
 
@@ -93,12 +96,15 @@ fn machnet(header: &Machnet, [from, to]: [SocketAddr; 2], payload: (usize, usize
         to,
         seq: header.seq,
         len: u32::from(matches!(kind, MachnetKind::Data | MachnetKind::Syn | MachnetKind::SynAck)),
-        ack: matches!(kind, MachnetKind::Ack | MachnetKind::SynAck).then_some(header.ack),
+        ack: (matches!(kind, MachnetKind::Ack | MachnetKind::SynAck)
+            || kind == MachnetKind::Data && header.is_extended())
+        .then_some(header.ack),
         opens: matches!(kind, MachnetKind::Syn | MachnetKind::SynAck),
         window: None,
         window_scale: None,
         payload: if kind == MachnetKind::Data { payload } else { (payload.1, payload.1) },
         message_ends: (has(Machnet::FIRST), has(Machnet::LAST)),
+        extended: header.is_extended(),
     }
 }
 

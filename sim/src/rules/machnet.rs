@@ -1,4 +1,4 @@
-//! Machnet: the rules of its upstream profile.
+//! Machnet: the rules of its upstream profile, and which flows speak the other one.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -7,6 +7,7 @@ use causeway_core::time::{Duration, Instant};
 use super::amplification::{self, Stranger};
 use super::connection::unwrap;
 use super::host::HostRules;
+use super::machnet_extended::{Extended, judge_ack};
 use super::ranges::Received;
 use super::registry::{
     MACHNET_ACK, MACHNET_ACK_BACK, MACHNET_FORM, MACHNET_ORDER, MACHNET_RST, MACHNET_SAME,
@@ -64,6 +65,11 @@ struct Flow {
     spoken_to: Option<Instant>,
     tried: Option<(i64, Instant, u32)>,
     stranger: Stranger,
+    /// What the host offered in its SYN or SYN-ACK, and a SYN that reached it: payload bytes of a packet.
+    offered: Option<u16>,
+    asked: Option<u16>,
+    /// The ends agreed on the extended profile.
+    extended: Option<Box<Extended>>,
 }
 
 /// All flows that are watched.
@@ -82,6 +88,8 @@ pub(super) struct Seen<'a> {
     pub(super) udp: &'a Udp,
     pub(super) machnet: &'a Machnet,
     pub(super) sum: PayloadSum,
+    /// What is behind Machnet's header.
+    pub(super) body: &'a [u8],
 }
 
 impl Seen<'_> {
@@ -123,7 +131,12 @@ impl Flows {
         let Some(flow) = self.flow(seen.number, local, remote, seen.at) else { return };
         flow.heard = seen.at;
         let scene = Scene { host: seen.number, at: seen.at, ends: Some(flow.ends) };
-        judge_form(seen, &scene, out);
+        match &flow.extended {
+            Some(extended) if seen.machnet.is_extended() => {
+                extended.judge_form(seen, &scene, out);
+            }
+            Some(_) | None => judge_form(seen, &scene, out),
+        }
         flow.sent(seen, &scene, out);
         amplification::sent(&mut flow.stranger, seen.ip.total_len(), seen.host, &scene, out);
     }
@@ -198,6 +211,9 @@ impl Flow {
             spoken_to: None,
             tried: None,
             stranger: Stranger::default(),
+            offered: None,
+            asked: None,
+            extended: None,
         }
     }
 
@@ -211,6 +227,12 @@ impl Flow {
             return;
         }
         match machnet.kind {
+            MachnetKind::Ack | MachnetKind::Data if self.extended.is_some() => {
+                self.extended_sent(seen, scene, out);
+            }
+            MachnetKind::Rst if self.extended.is_some() || machnet.is_extended() => {
+                self.extended_rst_sent(machnet, scene, out);
+            }
             MachnetKind::Syn => self.syn_sent(seen, scene, out),
             MachnetKind::SynAck => self.syn_ack_sent(seen, scene, out),
             MachnetKind::Ack => self.ack_sent(seen, scene, out),
@@ -221,10 +243,50 @@ impl Flow {
     }
 
     fn reopen(&mut self, iss: u32, active: bool, at: Instant) {
-        let (candidate, stranger) = (self.candidate, self.stranger);
+        let (candidate, stranger, asked) = (self.candidate, self.stranger, self.asked);
         *self = Self::new(self.ends, at);
         (self.open, self.active, self.iss, self.next) = (true, active, iss, 1);
-        (self.candidate, self.stranger) = (candidate, stranger);
+        (self.candidate, self.stranger, self.asked) = (candidate, stranger, asked);
+    }
+
+    /// Both ends have made an offer, if these are two.
+    fn agree(&mut self, theirs: Option<u16>) {
+        let agreed = self.offered.zip(theirs).map(|(ours, theirs)| ours.min(theirs));
+        self.extended = agreed.map(|payload| Box::new(Extended::new(payload.into())));
+    }
+
+    fn extended_sent(&mut self, seen: &Seen<'_>, scene: &Scene, out: &mut Report) {
+        let (Some(irs), Some(extended)) = (self.irs, &mut self.extended) else { return };
+        judge_ack(seen, irs, (&self.rcv, &mut self.told), scene, out);
+        if seen.machnet.kind == MachnetKind::Data {
+            let number = unwrap(seen.machnet.seq, self.iss, self.next);
+            self.next = extended.data_sent(number, (self.next, self.una), seen, scene, out);
+        }
+    }
+
+    /// What nobody takes is answered by RST at the number that it expects, which may be an old one.
+    fn extended_rst_sent(&mut self, machnet: &Machnet, scene: &Scene, out: &mut Report) {
+        let number = unwrap(machnet.seq, self.iss, self.next);
+        // What answers a SYN has the number of its acknowledgement, which has none.
+        let about_syn = machnet.timestamp == 0;
+        if self.extended.is_some() && number > self.next && !about_syn {
+            let words = format!("RST with number {}, {} is next", machnet.seq, self.next);
+            out.broken(MACHNET_RST, scene, words);
+        }
+        self.gone |= self.extended.is_some();
+    }
+
+    /// A packet of the extended profile, which acknowledges, has reached the host.
+    fn extended_received(&mut self, machnet: &Machnet) {
+        let ack = unwrap(machnet.ack, self.iss, self.next);
+        if ack > self.next {
+            return;
+        }
+        self.una = self.una.max(ack);
+        self.stranger.prove();
+        if let Some(extended) = &mut self.extended {
+            extended.acknowledged((self.una, ack), machnet);
+        }
     }
 
     fn syn_sent(&mut self, seen: &Seen<'_>, scene: &Scene, out: &mut Report) {
@@ -234,6 +296,7 @@ impl Flow {
         } else if self.irs.is_none() {
             self.judge_time(0, seen, seen.host.machnet_syn_rto, scene, out);
         }
+        self.offered = seen.machnet.offer();
         self.tried = self.tried.or(Some((0, seen.at, 0)));
     }
 
@@ -246,11 +309,19 @@ impl Flow {
             let words = format!("SYN-ACK of {}, SYN was {:?}", seen.machnet.ack, self.candidate);
             return out.broken(MACHNET_SYN, scene, words);
         };
-        if !self.open || self.irs != Some(isn) || self.gone {
+        // In the extended profile each flow has a number of its own.
+        let again = self.irs == Some(isn) && self.iss == seen.machnet.seq;
+        if !self.open || !again || self.gone {
             self.reopen(seen.machnet.seq, false, seen.at);
             self.irs = Some(isn);
             self.rcv = Received::begin(1);
             self.told = 1;
+            self.offered = seen.machnet.offer();
+            self.agree(self.asked);
+            if self.offered.is_some() && self.asked.is_none() {
+                let words = "SYN-ACK with an offer, the SYN had none".to_owned();
+                out.broken(MACHNET_SYN, scene, words);
+            }
         }
     }
 
@@ -373,15 +444,20 @@ impl Flow {
         self.spoken_to = Some(seen.at);
         self.stranger.received(seen.ip.total_len());
         match machnet.kind {
-            MachnetKind::Syn => self.candidate = Some(machnet.seq),
+            MachnetKind::Syn => {
+                self.candidate = Some(machnet.seq);
+                self.asked = machnet.offer();
+            }
             MachnetKind::SynAck => {
                 let answers = machnet.ack == self.iss.wrapping_add(1);
                 if self.open && self.active && self.irs.is_none() && answers {
                     self.irs = Some(machnet.seq);
                     self.rcv = Received::begin(1);
                     (self.una, self.told) = (1, 1);
+                    self.agree(machnet.offer());
                 }
             }
+            MachnetKind::Ack if self.extended.is_some() => self.extended_received(machnet),
             MachnetKind::Ack => {
                 let ack = unwrap(machnet.ack, self.iss, self.next);
                 if self.open && ack <= self.next {
@@ -396,6 +472,9 @@ impl Flow {
                     self.stranger.prove();
                     let number = unwrap(machnet.seq, irs, self.rcv.edge);
                     self.rcv.insert(number, number + 1);
+                    if self.extended.is_some() {
+                        self.extended_received(machnet);
+                    }
                 }
             }
             MachnetKind::Rst | MachnetKind::Unknown(_) => {}

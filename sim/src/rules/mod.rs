@@ -19,6 +19,7 @@ mod host;
 mod icmp;
 mod ip;
 mod machnet;
+mod machnet_extended;
 mod neighbor;
 mod ranges;
 mod registry;
@@ -150,7 +151,9 @@ impl WireRules {
                 if let Some(machnet) = &udp.machnet {
                     let sum = checksums.payload;
                     let number = host;
-                    let seen = machnet::Seen { at, number, host: rules, ip, udp, machnet, sum };
+                    let body = packet.payload();
+                    let seen =
+                        machnet::Seen { at, number, host: rules, ip, udp, machnet, sum, body };
                     self.flows.sent(&seen, out);
                 }
             }
@@ -215,7 +218,9 @@ impl WireRules {
                 if let Some(machnet) = &udp.machnet {
                     let sum = checksums.payload;
                     let number = host;
-                    let seen = machnet::Seen { at, number, host: rules, ip, udp, machnet, sum };
+                    let body = packet.payload();
+                    let seen =
+                        machnet::Seen { at, number, host: rules, ip, udp, machnet, sum, body };
                     self.flows.received(&seen);
                 }
             }

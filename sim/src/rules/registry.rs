@@ -118,7 +118,8 @@ rules! {
     MACHNET_ACK "O4.machnet.ack" "Machnet: acknowledgement" "Nothing is acknowledged that was not received, by number or by bitmap.";
     MACHNET_ACK_BACK "O4.machnet.ack-back" "Machnet: acknowledgement" "Acknowledgements never go back.";
     MACHNET_SAME_ACKS "O4.machnet.same-acks" "Machnet: what crashes upstream" "An acknowledgement is repeated once while the peer may have nothing under way, and again after a second.";
-    MACHNET_WINDOW "O4.machnet.window" "Machnet: window" "32 packets are under way at most.";
+    MACHNET_WINDOW "O4.machnet.window" "Machnet: window" "32 packets are under way at most, 256 in the extended profile.";
+    MACHNET_ROOM "O4.machnet.room" "Machnet: docs/machnet.md, flow control" "No bytes of messages are sent beyond the window that the peer has said.";
     MACHNET_TIMEOUT "O4.machnet.timeout" "Machnet: retransmission" "In silence a packet is sent again after the least timeout, then after twice as long.";
     MACHNET_SYN "O4.machnet.handshake" "Machnet: handshake" "SYN-ACK answers a SYN, data follows the handshake.";
     MACHNET_RST "O4.machnet.reset" "Machnet: end" "RST is at a number that the peer may expect, and nothing follows it.";

@@ -14,6 +14,7 @@ use super::links::{self, Queues};
 use super::long::draw_long;
 use super::neighbors::Neighbors;
 use super::nic::Nics;
+use super::profiles::Profiles;
 use crate::fault::{Condition, Decision, FaultPlan, TcpOption};
 use crate::trial::Case;
 
@@ -187,6 +188,7 @@ fn write_hosts(
     text.push_str("host = [\n");
     let routed = matches!(layout, Layout::Routed { .. } | Layout::Detour);
     let mut nics = Nics::new(draw.seed);
+    let mut profiles = Profiles::new(draw.seed);
     let vlan = nics.vlan().filter(|_| !routed && foreign.is_none());
     let vlan = vlan.map_or_else(String::new, |id| format!("vlan = {id}, "));
     for (index, name) in NAMES[..hosts].iter().enumerate() {
@@ -219,8 +221,7 @@ fn write_hosts(
         } else {
             ipc.host(name)
         };
-        let messages = if has_channels { ", msg_max = 16384" } else { "" };
-        let _ = write!(text, ", machnet = {{ syn_attempts_max = 16, retries_max = 64{messages} }}");
+        text.push_str(&profiles.host(has_channels));
         text.push_str(&channel);
         text.push_str(&calls.host());
         if draw.chance(30) {

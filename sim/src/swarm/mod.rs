@@ -14,6 +14,7 @@ mod long;
 mod neighbors;
 mod nic;
 mod parts;
+mod profiles;
 mod reach;
 mod shrink;
 mod twice;

@@ -7,7 +7,7 @@ use super::extended_delivery::message;
 use super::negotiation::extended;
 use super::pair::{Link, Pair};
 use crate::error::EndReason;
-use crate::machnet::{Config, FlowEvent, FlowState};
+use crate::machnet::{Config, Disposition, FlowEvent, FlowState, PacketIn};
 use crate::time::{Duration, Instant};
 use crate::wire::machnet::{MachnetHeader, MsgFlags, NetFlags};
 
@@ -168,4 +168,29 @@ fn a_window_is_believed_after_more_than_half_an_hour_of_silence() {
         assert_eq!(pair.b().messages.len(), 33, "after {minutes} minutes");
         assert_eq!(pair.blind, 0);
     }
+}
+
+#[test]
+fn a_packet_that_was_overtaken_does_not_take_back_what_a_later_one_said_of_the_window() {
+    let mut pair = Pair::established(5, extended());
+    pair.a.send(&[1; 100]);
+    pair.run(Duration::from_millis(3));
+    let (now, last) = (pair.now, pair.sent.iter().rfind(|s| !s.1).unwrap().2);
+    let mut say = |later_us: u64, window: u16| {
+        let mut header = last;
+        header.timestamp += later_us << 32;
+        header.sack.count = window;
+        let packet = PacketIn { header: &header, payload: &[] };
+        pair.a.flow.handle_packet(now, &packet, &mut pair.a.io)
+    };
+    assert_eq!(say(100, 500), Disposition::Duplicate);
+    assert_eq!(say(50, 9_000), Disposition::Duplicate);
+    pair.a.send(&[2; 600]);
+    assert!(!pair.a.flow.has_output(), "600 bytes do not fit");
+    let mut header = last;
+    header.timestamp += 200 << 32;
+    header.sack.count = 600;
+    let packet = PacketIn { header: &header, payload: &[] };
+    pair.a.flow.handle_packet(now, &packet, &mut pair.a.io);
+    assert!(pair.a.flow.has_output(), "now they do");
 }

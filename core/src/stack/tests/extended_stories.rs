@@ -5,8 +5,9 @@ use std::vec;
 use std::vec::Vec;
 
 use crate::error::EndReason;
+use crate::ip::{InterfaceAddress, Route};
 use crate::machnet::{self, Flow, Profile};
-use crate::nic::{Frame, NicCaps, RxChecksum};
+use crate::nic::{Frame, IfIndex, NicCaps, RxChecksum};
 use crate::port::{Completion, Op, SocketId, Transport};
 use crate::stack::StackConfigBuilder;
 use crate::stack::sock::Kind;
@@ -118,6 +119,30 @@ fn over_ipv6_packets_are_as_much_shorter_as_its_header_is_longer() {
 }
 
 #[test]
+fn packets_to_a_peer_behind_a_router_are_no_longer_than_what_every_link_carries() {
+    let address = |text: [u8; 4], len| InterfaceAddress::new(text.into(), len).expect("an address");
+    let wide = |caps: &mut NicCaps| caps.mtu = 9_000;
+    for (routed, expected) in [(true, 1_514), (false, 9_014)] {
+        let route = |config: StackConfigBuilder| {
+            extended(config).route(Route {
+                destination: [10, 0, 9, 0].into(),
+                prefix_len: 24,
+                gateway: Some(Host::address(2)),
+                interface: IfIndex(1),
+                source: None,
+            })
+        };
+        let mut duo = Duo::with(1 << 20, &wide, &route);
+        let both = [address([10, 0, 0, 2], 24), address([10, 0, 9, 9], 24)];
+        duo.b = Host::with_addresses(2, 1 << 20, &both, &wide, &extended);
+        let remote = if routed { [10, 0, 9, 9] } else { [10, 0, 0, 2] };
+        let remote = SocketAddr::new(remote.into(), PORT);
+        let ends = duo.connect_to(Transport::Machnet, remote);
+        assert_eq!(exchange(&mut duo, ends), expected);
+    }
+}
+
+#[test]
 fn with_a_host_that_does_not_offer_it_the_profile_is_upstreams() {
     for offers_a in [true, false] {
         let mut duo = Duo::new(1 << 20);
@@ -213,6 +238,7 @@ fn refusals_are_as_rare_as_resets_may_be_and_go_to_single_hosts_alone() {
     let now = duo.now;
     duo.b.engine.step(now);
     assert_eq!(resets(&mut duo.b), [], "to everybody");
+    assert_eq!(duo.b.engine.stack().stats().icmp_errors_out, 0);
     assert_eq!(duo.b.engine.stack().stats().replies_lost, lost);
 }
 

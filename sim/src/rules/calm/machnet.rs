@@ -42,6 +42,8 @@ pub(super) struct Pair {
     ways: [Way; 2],
     /// It is not judged any more.
     free: bool,
+    /// It speaks the extended profile: data acknowledges, too.
+    extended: bool,
 }
 
 impl Pair {
@@ -71,6 +73,9 @@ impl Pair {
             let words = format!("{number} by its bit at {at}, and what came was in order");
             out.broken(CALM_MACHNET_SACK, scene, words);
         }
+        if machnet.kind == MachnetKind::Ack || self.extended && machnet.kind == MachnetKind::Data {
+            tell(way, back, seen, machnet, self.extended);
+        }
         match machnet.kind {
             MachnetKind::Syn | MachnetKind::SynAck => {
                 if way.iss.is_some_and(|iss| iss != machnet.seq) {
@@ -82,6 +87,7 @@ impl Pair {
                 self.free = way.send(0, seen, seen.host.machnet_syn_rto, scene, out);
                 if machnet.kind == MachnetKind::SynAck {
                     back.told = 1;
+                    self.extended = machnet.offer().is_some();
                 }
             }
             MachnetKind::Data => {
@@ -89,18 +95,7 @@ impl Pair {
                 let number = unwrap(machnet.seq, iss, way.next);
                 self.free = way.send(number, seen, seen.host.machnet_rto.0, scene, out);
             }
-            MachnetKind::Ack => {
-                let Some(iss) = back.iss else { return };
-                let ack = unwrap(machnet.ack, iss, back.next);
-                back.told = back.told.max(ack);
-                // Of several packets that come at once the first acknowledgement may tell of all.
-                let highest = ack + i64::from(31 - machnet.held().leading_zeros().min(31));
-                way.ahead = match way.ahead {
-                    Some((number, _)) if number < back.told => None,
-                    None if machnet.held() != 0 => Some((highest, seen.at)),
-                    other => other,
-                };
-            }
+            MachnetKind::Ack => {}
             MachnetKind::Rst if way.iss.is_none() || back.iss.is_none() => {
                 let words = "RST before there is a flow".to_owned();
                 out.broken(CALM_MACHNET_RST, scene, words);
@@ -133,9 +128,12 @@ impl Pair {
             sent.arrived_at = sent.arrived_at.or(Some(at));
             way.arrived = way.arrived.max(number + 1);
         }
-        if matches!(machnet.kind, MachnetKind::Ack | MachnetKind::SynAck)
-            && let Some(iss) = back.iss
-        {
+        let acknowledges = match machnet.kind {
+            MachnetKind::Ack | MachnetKind::SynAck => true,
+            MachnetKind::Data => self.extended,
+            MachnetKind::Syn | MachnetKind::Rst | MachnetKind::Unknown(_) => false,
+        };
+        if acknowledges && let Some(iss) = back.iss {
             let ack = unwrap(machnet.ack, iss, back.next);
             while let Some(sent) = back.sent.front().filter(|sent| sent.number < ack) {
                 let rtt = at.saturating_since(sent.at);
@@ -144,6 +142,24 @@ impl Pair {
             }
         }
     }
+}
+
+/// The end of `way` acknowledges what `back` sent.
+fn tell(way: &mut Way, back: &mut Way, seen: &Seen<'_>, machnet: &Machnet, extended: bool) {
+    let Some(iss) = back.iss else { return };
+    let ack = unwrap(machnet.ack, iss, back.next);
+    back.told = back.told.max(ack);
+    // Of several packets that come at once the first acknowledgement may tell of all.
+    let highest = if extended {
+        machnet.held_extended().last()
+    } else {
+        machnet.held().checked_ilog2().map(i64::from)
+    };
+    way.ahead = match (way.ahead, highest) {
+        (Some((number, _)), _) if number < back.told => None,
+        (None, Some(bit)) => Some((ack + bit, seen.at)),
+        (other, _) => other,
+    };
 }
 
 impl Way {

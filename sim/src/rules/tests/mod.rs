@@ -6,6 +6,7 @@ mod connection;
 mod cookies;
 mod frame;
 mod machnet;
+mod machnet_extended;
 mod network;
 mod story;
 mod timing;
@@ -22,8 +23,15 @@ struct Case {
     good: fn(&mut Story),
 }
 
-const TABLES: [&[Case]; 6] =
-    [network::CASES, connection::CASES, cookies::CASES, timing::CASES, machnet::CASES, calm::CASES];
+const TABLES: [&[Case]; 7] = [
+    network::CASES,
+    connection::CASES,
+    cookies::CASES,
+    timing::CASES,
+    machnet::CASES,
+    machnet_extended::CASES,
+    calm::CASES,
+];
 
 fn broken_by(capture: fn(&mut Story)) -> Vec<(&'static str, String)> {
     let mut story = Story::new();
@@ -71,6 +79,11 @@ fn rules_of_timing_are_broken_by_their_captures_alone() {
 #[test]
 fn rules_of_machnet_are_broken_by_their_captures_alone() {
     check(machnet::CASES);
+}
+
+#[test]
+fn rules_of_machnet_s_extended_profile_are_broken_by_their_captures_alone() {
+    check(machnet_extended::CASES);
 }
 
 #[test]
