@@ -8,6 +8,7 @@
 //! | [`control`] | the unix socket: handshakes, credentials, hang-ups |
 //! | [`engine_loop`] | the loop around `Engine::step`: spin, sleep, stop |
 //! | [`links`] | what goes between the threads |
+//! | [`confine`] | what the daemon gives up once it serves |
 //! | [`tenants`] | whose an application is, by its user |
 //! | [`daemon`] | all of it together |
 //!
@@ -18,6 +19,7 @@
 mod assembly;
 pub mod attach;
 pub mod config;
+pub mod confine;
 pub mod control;
 pub mod daemon;
 pub mod engine_loop;
