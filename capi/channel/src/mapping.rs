@@ -105,7 +105,17 @@ impl Mapping {
         };
         let base = NonNull::new(base.cast())
             .ok_or_else(|| std::io::Error::from(rustix::io::Errno::FAULT))?;
-        Ok(Self { base, bytes, layout, geometry })
+        let mapping = Self { base, bytes, layout, geometry };
+        mapping.keep_from_dumps()?;
+        Ok(mapping)
+    }
+
+    /// What applications send and get is in no core dump, of either process.
+    fn keep_from_dumps(&self) -> std::io::Result<()> {
+        let base = self.base.as_ptr().cast();
+        // SAFETY: exactly the range that was mapped; the advice changes nothing in this process.
+        unsafe { rustix::mm::madvise(base, self.bytes, rustix::mm::Advice::LinuxDontDump)? };
+        Ok(())
     }
 
     /// A child after fork does not inherit the application's mapping; see [`crate::fork`].
