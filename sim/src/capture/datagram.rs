@@ -20,8 +20,10 @@ pub struct Datagram {
     pub id: u32,
     /// Where what UDP carries begins, from the IP header.
     pub body_at: usize,
-    /// Bytes that a program sent: without the header of Machnet.
+    /// Bytes that a program sent: without the header of Machnet, and what stands around its messages.
     pub payload_len: u32,
+    /// Messages of Machnet that end in it.
+    pub messages: u64,
     /// Where the packet ends, from its IP header.
     pub end: usize,
 }

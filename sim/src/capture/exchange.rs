@@ -31,6 +31,8 @@ pub(super) struct Exchange {
     /// Who is called.
     pub(super) server: SocketAddr,
     pub(super) is_machnet: bool,
+    /// It speaks Machnet's extended profile.
+    pub(super) is_extended: bool,
     /// Its client's voice and its server's.
     pub(super) voices: [Voice; 2],
 }
@@ -82,15 +84,20 @@ impl Exchanges {
                 datagram.machnet.is_some_and(|machnet| machnet.kind == MachnetKind::SynAck);
             let (client, server) = if answers { (b, a) } else { (a, b) };
             let is_machnet = datagram.machnet.is_some();
-            self.all.push(Exchange { client, server, is_machnet, voices: Default::default() });
+            let voices = Default::default();
+            self.all.push(Exchange { client, server, is_machnet, is_extended: false, voices });
             self.all.len() - 1
         });
-        let Exchange { client, is_machnet, voices: [first, second], .. } = &mut self.all[exchange];
+        let Exchange { client, is_machnet, is_extended, voices: [first, second], .. } =
+            &mut self.all[exchange];
         let from = if a == *client { Role::Client } else { Role::Server };
         let (own, other) = if from == Role::Client { (first, second) } else { (second, first) };
         own.packet_max = own.packet_max.max(datagram.end as u32);
         let said = match datagram.machnet.filter(|_| *is_machnet) {
-            Some(machnet) => own.packet(&machnet, other, datagram.payload_len),
+            Some(machnet) => {
+                *is_extended |= machnet.is_extended();
+                own.packet(&machnet, other, datagram)
+            }
             None => {
                 own.count += 1;
                 own.bytes += u64::from(datagram.payload_len);
@@ -117,7 +124,7 @@ impl Voice {
     }
 
     /// Input: a packet of Machnet that it sent.
-    fn packet(&mut self, machnet: &Machnet, other: &Self, len: u32) -> Said {
+    fn packet(&mut self, machnet: &Machnet, other: &Self, datagram: &Datagram) -> Said {
         match machnet.kind {
             MachnetKind::Data => {
                 self.first.get_or_insert(machnet.seq);
@@ -125,8 +132,8 @@ impl Voice {
                 if place >= self.next {
                     self.next = place + 1;
                     self.count += 1;
-                    self.bytes += u64::from(len);
-                    self.messages += u64::from(machnet.message_flags & Machnet::LAST != 0);
+                    self.bytes += u64::from(datagram.payload_len);
+                    self.messages += datagram.messages;
                 }
                 Said::Packet(place)
             }

@@ -158,6 +158,10 @@ fn datagram(packet: &Packet<'_>, ip: &Ip, kept: usize) -> Read {
     if payload.start - ETHERNET_LEN > kept {
         return Read::Cut;
     }
+    let (payload_len, messages) = match &udp.machnet {
+        Some(machnet) => machnet.content(packet.payload()),
+        None => (payload.len(), 0),
+    };
     Read::Datagram(Datagram {
         source: SocketAddr::new(ip.source, udp.source_port),
         destination: SocketAddr::new(ip.destination, udp.destination_port),
@@ -165,7 +169,8 @@ fn datagram(packet: &Packet<'_>, ip: &Ip, kept: usize) -> Read {
         ecn: ip.ecn(),
         id: ip.identification,
         body_at: ip.payload_at - ETHERNET_LEN + UDP_LEN,
-        payload_len: payload.end.saturating_sub(payload.start) as u32,
+        payload_len: payload_len as u32,
+        messages,
         end: ip.end - ETHERNET_LEN,
     })
 }

@@ -78,8 +78,19 @@ impl std::io::Write for Shared {
 
 /// A run with its captures.
 pub(super) fn captured(seed: u64, rest: &str, plan: &str, nanos: bool) -> (Outcome, [Vec<u8>; 2]) {
+    captured_between(HOSTS, seed, rest, plan, nanos)
+}
+
+/// The same between other hosts.
+pub(super) fn captured_between(
+    hosts: &str,
+    seed: u64,
+    rest: &str,
+    plan: &str,
+    nanos: bool,
+) -> (Outcome, [Vec<u8>; 2]) {
     let plan: FaultPlan = format!("causeway fault plan 2\n{plan}").parse().expect("a plan");
-    let case = Case { seed, failed: None, scenario: format!("{HOSTS}{rest}"), plan };
+    let case = Case { seed, failed: None, scenario: format!("{hosts}{rest}"), plan };
     let tap = HostTap::default();
     let trial = Trial::new("case", &case).expect("the scenario is right");
     let outcome = trial.run(vec![Box::new(tap.clone())]).expect("it runs");

@@ -97,6 +97,33 @@ impl Machnet {
         self.timestamp != 0 && !opens
     }
 
+    /// Getter: how many bytes of messages are in the packet's `payload`, and how many messages end in it: in the extended profile
+    /// without what stands around messages (docs/machnet.md, messages).
+    pub fn content(&self, payload: &[u8]) -> (usize, u64) {
+        /// Id and length; the length of a packed message; the CRC.
+        const HEAD: usize = 8;
+        const PACKED: usize = 2;
+        const CRC: usize = 4;
+        let ends = u64::from(self.message_flags & Self::LAST != 0);
+        if self.kind != MachnetKind::Data {
+            return (payload.len(), 0);
+        }
+        if !self.is_extended() {
+            return (payload.len(), ends);
+        }
+        let is_first = self.message_flags & Self::FIRST != 0;
+        let head = payload.first_chunk::<HEAD>().filter(|_| is_first);
+        let len = head.map_or(0, |head| u32::from_be_bytes([head[4], head[5], head[6], head[7]]));
+        let (packed, count) = (len >> 31 != 0, len & 0x7f);
+        let around = if packed {
+            HEAD + PACKED * count as usize + CRC
+        } else {
+            HEAD * usize::from(is_first) + CRC * ends as usize
+        };
+        let messages = if packed { u64::from(count) } else { ends };
+        (payload.len().saturating_sub(around), messages)
+    }
+
     /// Getter: extended profile: the bits i for which packet ack + i is here, in their order: word i/64, bit i % 64.
     pub fn held_extended(&self) -> impl Iterator<Item = i64> {
         let words = self.bitmap.into_iter().zip([0, 64, 128, 192]);

@@ -349,7 +349,8 @@ mod tests {
         let message = FLOW.replace("stream", "message").replace("1200000", "1200");
         let more =
             |flow: &str| by(flow, "daemon-restart a 1ms..2ms\n").saturating_since(by(flow, ""));
-        assert_eq!(more(&message), Duration::from_secs(33), "ten retries of three seconds");
+        let why = "thirty seconds of silence, then ten retries of three";
+        assert_eq!(more(&message), Duration::from_secs(63), "{why}");
         assert_eq!(more(FLOW), Duration::ZERO, "TCP is told with a reset");
     }
 

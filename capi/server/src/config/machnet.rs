@@ -49,7 +49,7 @@ const HOP_US: Integer = Integer::new("machnet.hop_us", 10, 0, 1_000_000, "micros
 const FLOWS_US: Integer = Integer::new("machnet.flows_us", 200, 0, 1_000_000, "microseconds");
 
 /// Whether flows offer the extended profile where nothing is said.
-const EXTENDED: bool = false;
+const EXTENDED: bool = true;
 
 impl RawMachnet {
     /// Each of the peers once, in the order of the file.

@@ -453,7 +453,7 @@ fn a_longest_message_is_up_to_64_mib_and_lies_in_both_pools() {
 fn the_extended_profile_is_switched_and_its_settings_have_ranges() {
     let with = |line: &str| format!("{INTERFACE}[machnet]\n{line}\n");
     let parsed = |line: &str| *Config::parse("c.toml", &with(line)).unwrap().machnet();
-    assert!(!parsed("").extended());
+    assert!(parsed("").extended());
     assert!(parsed("extended = true").extended());
     assert!(!parsed("extended = false").extended());
     let default = parsed("");

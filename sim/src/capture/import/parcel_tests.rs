@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::runs::captured;
+use super::super::runs::{HOSTS, captured, captured_between};
 use super::*;
 use crate::scenario::{FlowKind, Scenario};
 
@@ -19,11 +19,20 @@ const PARCELS: &str = "flow = [\n\
 const FAULTS: &str = "fault = { loss_ppm = 40000, duplicate_ppm = 15000, reorder_ppm = 15000, \
     reorder_us_max = 20000, mark_ppm = 10000 }\n";
 
+/// [`HOSTS`] with these keys of Machnet. The link is slow: its packets take longer than what counts as congestion by default.
+fn hosts(machnet: &str) -> String {
+    HOSTS.replace("] }] }", &format!("] }}], machnet = {{ {machnet} }} }}"))
+}
+
+const UPSTREAM: &str = "extended = false";
+const EXTENDED: &str = "extended = true, target_us = 20000";
+
 #[test]
 fn conversations_over_udp_become_flows_that_suffer_the_same() {
     let (mut found, mut done) = (0, 0);
-    for seed in 1..=6 {
-        let (_, files) = captured(seed, &format!("{PARCELS}{FAULTS}"), "", true);
+    for (seed, profile) in (1..=8).zip([UPSTREAM, EXTENDED].into_iter().cycle()) {
+        let rest = format!("{PARCELS}{FAULTS}");
+        let (_, files) = captured_between(&hosts(profile), seed, &rest, "", true);
         let made = imported(&files).expect("both directions are there");
         assert_eq!(made.outcome.violation, None, "seed {seed}:\n{made}");
         let scenario = Scenario::parse("x", &made.case.scenario).expect("it can be read");
@@ -36,6 +45,8 @@ fn conversations_over_udp_become_flows_that_suffer_the_same() {
         let datagram = (FlowKind::Datagram, 1, 0, 300, 0, 60);
         let both = flows.contains(&message) && flows.contains(&datagram);
         assert!(both && flows.len() == 2, "seed {seed}: {flows:?}\n{made}");
+        let spoke = made.case.scenario.matches(&profile[..15]).count();
+        assert_eq!(spoke, 2, "seed {seed}: {}", made.case.scenario);
         let skipped = made.read.iter().map(|read| read.skipped.udp).sum::<u64>();
         assert_eq!((skipped, made.read[0].segments), (0, 0), "{made}");
         for verb in ["drop", "duplicate", "delay"] {
@@ -50,7 +61,7 @@ fn conversations_over_udp_become_flows_that_suffer_the_same() {
 #[test]
 fn the_third_datagram_is_lost_again_and_so_is_a_packet_of_a_message() {
     let plan = "drop b->a 9\ndrop a->b 8\nduplicate a->b 12 after 2ms\n";
-    let (outcome, files) = captured(1, PARCELS, plan, true);
+    let (outcome, files) = captured_between(&hosts(UPSTREAM), 1, PARCELS, plan, true);
     let made = imported(&files).expect("both directions are there");
     let text = made.case.to_string();
     let kinds = BTreeMap::from([("drop", 2), ("duplicate", 1)]);

@@ -282,6 +282,7 @@ fn hosts(clock: &Clock, observed: &Observed) -> ([String; 2], [Vec<IpAddr>; 2]) 
             }
         }
     }
+    let machnet = profile(exchanges);
     let toml = [0, 1].map(|host: usize| {
         let route = match routes[host].as_slice() {
             [] => String::new(),
@@ -291,7 +292,7 @@ fn hosts(clock: &Clock, observed: &Observed) -> ([String; 2], [Vec<IpAddr>; 2]) 
         let voices = voices(&addresses[host], exchanges);
         let mtu = mtu(&halves, &voices, addresses[host].iter().any(IpAddr::is_ipv6));
         format!(
-            "{{ name = \"{}\", interface = [{{ name = \"eth0\", mtu = {mtu}, addresses = [{}] }}]{route}, tcp = {{ {} }} }}",
+            "{{ name = \"{}\", interface = [{{ name = \"eth0\", mtu = {mtu}, addresses = [{}] }}]{route}, tcp = {{ {} }}{machnet} }}",
             HOSTS[host],
             written[host].join(", "),
             settings(&halves)
@@ -314,6 +315,19 @@ fn halves<'a>(own: &[IpAddr], connections: &'a [Connection]) -> Vec<(bool, &'a H
         Some((v6, connection.half(role), connection.half(role.other())))
     };
     connections.iter().filter_map(of).collect()
+}
+
+/// The hosts' key `machnet`: the profile that they spoke. A capture does not tell which delay they took for congestion: none of what the case can have.
+fn profile(exchanges: &[Exchange]) -> String {
+    let mut flows = exchanges.iter().filter(|exchange| exchange.is_machnet).peekable();
+    if flows.peek().is_none() {
+        return String::new();
+    }
+    let keys = match flows.any(|flow| flow.is_extended) {
+        true => "extended = true, target_us = 1000000",
+        false => "extended = false",
+    };
+    format!(", machnet = {{ {keys} }}")
 }
 
 /// What a host sent over UDP, by conversation, and whether that is Machnet's.
