@@ -104,6 +104,11 @@ const LONG: &[Stage] = &[
         run: regressions,
     },
     Stage { name: "properties-long", what: "each property with 4,000 cases", run: properties },
+    Stage {
+        name: "kills",
+        what: "10,000 applications are killed at drawn moments, and nothing is left of them",
+        run: kills,
+    },
     Stage { name: "fuzz-long", what: "each fuzz target for 10 minutes", run: || fuzz_stage(600) },
     Stage {
         name: "matrix-full",
@@ -272,6 +277,13 @@ fn properties() -> Result<Counts> {
     test.env("PROPTEST_CASES", "4000");
     draw_cases(&mut test)?;
     Counts::read(&run_and_read(test)?).demand("properties-long")
+}
+
+fn kills() -> Result<Counts> {
+    let mut test = command(&["cargo", "test", "--release", "-p", "causeway", "--test", "kills"]);
+    test.args(["--", "--nocapture"]).env("CAUSEWAY_KILLS", "10000");
+    test.env("CAUSEWAY_KILLS_SEED", commit_seed()?.to_string());
+    Counts::read(&run_and_read(test)?).demand("kills")
 }
 
 fn loom() -> Result<Counts> {

@@ -183,7 +183,7 @@ fn allowed() -> Result<Rules, seccompiler::BackendError> {
     // Limits are read, not set.
     let nothing = SeccompCondition::new(2, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, 0)?;
     rules.insert(libc::SYS_prlimit64, vec![SeccompRule::new(vec![nothing])?]);
-    let devices = DEVICE_REQUESTS.iter().map(|request| when(1, SeccompCmpOp::Eq, *request as u64));
+    let devices = DEVICE_REQUESTS.iter().map(|request| when(1, SeccompCmpOp::Eq, *request));
     rules.insert(libc::SYS_ioctl, devices.collect::<Result<_, _>>()?);
     // A panic ends the process by a signal to itself.
     let own = std::process::id() as i32;

@@ -41,7 +41,9 @@ pub enum ConfineError {
     #[error("cannot drop capabilities: {0}")]
     Capabilities(io::Error),
     /// It may call everything.
-    #[error("cannot filter system calls: {0}; set daemon.sandbox to false where the kernel has no seccomp filters")]
+    #[error(
+        "cannot filter system calls: {0}; set daemon.sandbox to false where the kernel has no seccomp filters"
+    )]
     Calls(String),
 }
 
@@ -110,8 +112,9 @@ pub fn find_user(text: &str) -> Option<(u32, u32)> {
     };
     let known = known.ok().flatten();
     let gid = match group {
-        Some(group) => number(group)
-            .or_else(|| Some(Group::from_name(group).ok().flatten()?.gid.as_raw()))?,
+        Some(group) => {
+            number(group).or_else(|| Some(Group::from_name(group).ok().flatten()?.gid.as_raw()))?
+        }
         None => known.as_ref()?.gid.as_raw(),
     };
     Some((uid.or(known.map(|user| user.uid.as_raw()))?, gid))
@@ -127,7 +130,9 @@ mod tests {
         assert_eq!(find_user("0"), Some((0, 0)));
         assert_eq!(find_user("root:12"), Some((0, 12)));
         assert_eq!(find_user("4711:4712"), Some((4711, 4712)));
-        for nobody in ["", ":", "no such user", "3999999999", "4294967295:1", "1:no such group", "a\0b"] {
+        for nobody in
+            ["", ":", "no such user", "3999999999", "4294967295:1", "1:no such group", "a\0b"]
+        {
             assert_eq!(find_user(nobody), None, "{nobody:?}");
         }
     }
