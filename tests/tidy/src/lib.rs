@@ -7,6 +7,7 @@ mod arms;
 pub mod docs;
 pub mod layers;
 mod source;
+pub mod threats;
 pub mod tree;
 mod words;
 
