@@ -13,6 +13,8 @@ const TOP_LEVEL: &[&str] = &[
     "fuzz",
     "tests",
     "README.md",
+    "CHANGELOG.md",
+    "SECURITY.md",
     "LICENSE",
     "Cargo.lock",
     ".ci",
