@@ -11,10 +11,9 @@ use causeway_core::engine::Engine;
 use causeway_core::ip::Route;
 use causeway_core::nic::{IfIndex, Nic};
 use causeway_core::stack::{ConfigError, StackConfig, StackConfigBuilder};
-use causeway_core::time::Duration;
 
 use crate::config::{Backend, Config, InterfaceConfig};
-use crate::engine_loop::{EngineLoop, Waiting};
+use crate::engine_loop::{EngineLoop, Settings};
 use crate::links::EngineLinks;
 use crate::port::{Bells, ChannelPort, PortConfig};
 
@@ -37,9 +36,6 @@ pub enum AssemblyError {
     System(#[from] io::Error),
 }
 
-/// Events that the stack keeps between two looks, when somebody wants them.
-const EVENTS_MAX: u32 = 4096;
-
 /// Command: opens the configured interfaces and builds the engine's loop, on the thread that will run it.
 pub(crate) fn engine_loop(
     config: &Config,
@@ -57,9 +53,7 @@ pub(crate) fn engine_loop(
     };
     let port = ChannelPort::new(bounds, Bells::epoll()?);
     let engine = Engine::new(stack_config(config)?, nics, port)?;
-    let daemon = config.daemon();
-    let spin = Duration::from_micros(daemon.spin_us().into());
-    let waiting = Waiting { busy_poll: daemon.busy_poll(), spin };
+    let waiting = Settings::of(config).waiting;
     let names = config.interfaces().iter().map(|i| i.name().to_owned()).collect();
     Ok(EngineLoop::new(engine, links, waiting, names))
 }
@@ -121,7 +115,7 @@ fn stack_config(config: &Config) -> Result<StackConfig, AssemblyError> {
     let (mut seed, mut secret) = ([0; 8], [0; 16]);
     seed.copy_from_slice(&entropy[..8]);
     secret.copy_from_slice(&entropy[8..]);
-    let events = if tracing::enabled!(tracing::Level::DEBUG) { EVENTS_MAX } else { 0 };
+    let events = Settings::of(config).events_max;
     let mut builder = stack_builder(config, u64::from_le_bytes(seed), secret).events_max(events);
     if let Some(machine) = machine_secret(MACHINE_ID) {
         builder = builder.stable_secret(machine);

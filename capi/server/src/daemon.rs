@@ -12,8 +12,10 @@ use crate::assembly::{self, AssemblyError};
 use crate::attach::Attach;
 use crate::config::Config;
 use crate::control::{BindError, ControlServer, ControlSocket};
+use crate::engine_loop::Settings;
 use crate::links::{EngineHandle, EngineLinks, Order, Waker, links};
 use crate::port::Slots;
+use crate::supervisor::{Supervisor, Watchdog};
 use crate::tenants::Tenants;
 
 /// Why a daemon cannot start.
@@ -48,6 +50,14 @@ impl Daemon {
     /// # Errors
     /// What could not be had; nothing is left behind.
     pub fn start(config: &Config) -> Result<Self, StartError> {
+        Self::start_under(config, &Supervisor::none())
+    }
+
+    /// Command: the same below a service manager, whose watchdog the engine feeds. Telling it that the daemon is ready is the caller's.
+    ///
+    /// # Errors
+    /// What could not be had; nothing is left behind.
+    pub fn start_under(config: &Config, supervisor: &Supervisor) -> Result<Self, StartError> {
         let settings = config.daemon();
         let socket = ControlSocket::bind(
             settings.socket(),
@@ -63,7 +73,8 @@ impl Daemon {
         let ended = Waker::new()?;
         let stop = Arc::new(AtomicBool::new(false));
         let (engine, engine_links) = links(evictions, control.clone())?;
-        let engine_thread = start_engine(config.clone(), engine_links, ended.clone())?;
+        let watchdog = supervisor.watchdog();
+        let engine_thread = start_engine(config.clone(), engine_links, watchdog, ended.clone())?;
         // From here on dropping `daemon` stops what runs.
         let mut daemon = Self {
             path,
@@ -89,6 +100,14 @@ impl Daemon {
             "serving"
         );
         Ok(daemon)
+    }
+
+    /// Command: goes on with what of `config` can change while the daemon runs ([`crate::config::reload::LIVE`]); the rest of it is not
+    /// looked at.
+    pub fn change(&self, config: &Config) {
+        // It fails when the engine is gone only.
+        let _ = self.engine.orders.send(Order::Set(Box::new(Settings::of(config))));
+        self.engine.wake.wake();
     }
 
     /// Getter: the path of the control socket.
@@ -141,6 +160,7 @@ impl Drop for EndNotice {
 fn start_engine(
     config: Config,
     links: EngineLinks,
+    watchdog: Option<Watchdog>,
     ended: Waker,
 ) -> Result<JoinHandle<()>, StartError> {
     let (report, outcome) = sync_channel(1);
@@ -150,7 +170,7 @@ fn start_engine(
             Ok(engine) => {
                 // The receiver waits for exactly this one message.
                 let _ = report.send(Ok(()));
-                engine.run();
+                engine.watched(watchdog).run();
             }
             Err(error) => {
                 let _ = report.send(Err(error));

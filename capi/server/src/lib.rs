@@ -9,6 +9,7 @@
 //! | [`engine_loop`] | the loop around `Engine::step`: spin, sleep, stop |
 //! | [`links`] | what goes between the threads |
 //! | [`confine`] | what the daemon gives up once it serves |
+//! | [`supervisor`] | the service manager: ready, reloading, stopping, the watchdog |
 //! | [`tenants`] | whose an application is, by its user |
 //! | [`daemon`] | all of it together |
 //!
@@ -25,6 +26,7 @@ pub mod daemon;
 pub mod engine_loop;
 pub mod links;
 pub mod port;
+pub mod supervisor;
 pub mod tenants;
 
 pub use assembly::{AssemblyError, stack_builder};

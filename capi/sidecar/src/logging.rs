@@ -1,27 +1,54 @@
 //! Logs go to stderr; stdout belongs to what was asked for.
 
 use std::ffi::OsStr;
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 
 use anyhow::Context;
 use tracing::Level;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::reload::Handle;
+use tracing_subscriber::{EnvFilter, fmt};
+
+type Subscriber =
+    fmt::Formatter<fmt::format::DefaultFields, fmt::format::Format, fn() -> io::Stderr>;
+
+/// What is written, to be changed later.
+pub struct Logging {
+    level: Level,
+    /// `None` where `CAUSEWAY_LOG` says it.
+    filter: Option<Handle<EnvFilter, Subscriber>>,
+}
+
+impl Logging {
+    /// Command: messages down to `level` from now on. Errors: that is another level than before, and `CAUSEWAY_LOG` overrides it.
+    pub fn set(&mut self, level: Level) -> anyhow::Result<()> {
+        if level == self.level {
+            return Ok(());
+        }
+        let filter = self.filter.as_ref().context("CAUSEWAY_LOG overrides it")?;
+        filter.reload(EnvFilter::new(level.as_str()))?;
+        self.level = level;
+        Ok(())
+    }
+}
 
 /// Command: from now on messages down to `level` are written; `CAUSEWAY_LOG` overrides it. Errors: that is no filter.
-pub fn init(level: Level) -> anyhow::Result<()> {
-    let filter = match std::env::var_os("CAUSEWAY_LOG").filter(|text| !text.is_empty()) {
-        Some(text) => filter(&text).context(
+pub fn init(level: Level) -> anyhow::Result<Logging> {
+    let given = match std::env::var_os("CAUSEWAY_LOG").filter(|text| !text.is_empty()) {
+        Some(text) => Some(filter(&text).context(
             "CAUSEWAY_LOG is no filter: give error, warn, info, debug, trace, or one like causeway_server=debug",
-        )?,
-        None => EnvFilter::new(level.as_str()),
+        )?),
+        None => None,
     };
+    let overridden = given.is_some();
     let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
+        .with_writer(io::stderr as fn() -> io::Stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_env_filter(given.unwrap_or_else(|| EnvFilter::new(level.as_str())))
+        .with_filter_reloading();
+    let handle = subscriber.reload_handle();
     // It fails when logging was set up before only; then it is.
     let _ = subscriber.try_init();
-    Ok(())
+    Ok(Logging { level, filter: (!overridden).then_some(handle) })
 }
 
 fn filter(text: &OsStr) -> anyhow::Result<EnvFilter> {

@@ -3,8 +3,10 @@
 
 mod attach;
 mod bench;
+mod config;
 mod demo;
 mod exports;
+mod generate;
 mod logging;
 mod nc;
 mod ping;
@@ -33,11 +35,14 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Args),
+    Config(config::Args),
     Demo(demo::Args),
     Sim(sim::Args),
     Ping(ping::Args),
     Nc(nc::Args),
     Bench(bench::Args),
+    #[command(hide = true)]
+    Generate(generate::Args),
     /// Print the versions of the binary and of the channel, for bug reports
     #[command(after_help = "Example:\n  causeway version")]
     Version,
@@ -47,11 +52,13 @@ fn main() -> ExitCode {
     exports::keep();
     let outcome = match Cli::parse().command {
         Some(Command::Serve(args)) => serve::run(&args),
+        Some(Command::Config(args)) => config::run(&args),
         Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Sim(args)) => sim::run(&args),
         Some(Command::Ping(args)) => ping::run(&args),
         Some(Command::Nc(args)) => nc::run(&args),
         Some(Command::Bench(args)) => bench::run(&args),
+        Some(Command::Generate(args)) => generate::run(&args),
         Some(Command::Version) => version::run(),
         None => return help(),
     };

@@ -176,6 +176,22 @@ impl Stack {
         self.tcp_config = (&config).into();
     }
 
+    /// Command: other settings for the Machnet flows that are opened from now on; those that exist keep theirs.
+    pub const fn set_machnet_config(&mut self, config: crate::machnet::Config) {
+        self.config.set_machnet(config);
+    }
+
+    /// Command: most sockets of one channel from now on; who has more keeps them ([`StackConfig::sockets_per_channel_max`]).
+    pub const fn set_sockets_per_channel_max(&mut self, n: u32) {
+        self.config.set_sockets_per_channel_max(n);
+    }
+
+    /// Command: room for so many events from now on, none where nobody wants them ([`StackConfig::events_max`]). Those that wait are
+    /// forgotten.
+    pub fn set_events_max(&mut self, n: u32) {
+        self.events = EventLog::new(n);
+    }
+
     /// Command: whether half-open connections beyond a listener's backlog get cookies ([`StackConfig::syn_cookies`]).
     pub const fn set_syn_cookies(&mut self, on: bool) {
         self.config.set_syn_cookies(on);

@@ -211,6 +211,13 @@ impl StackConfig {
     pub(super) const fn set_challenges_per_second(&mut self, n: u32) {
         self.challenges_per_second = n;
     }
+    pub(super) const fn set_machnet(&mut self, config: machnet::Config) {
+        self.machnet = config;
+        self.machnet_v6 = config.over_ipv6();
+    }
+    pub(super) const fn set_sockets_per_channel_max(&mut self, n: u32) {
+        self.sockets_per_channel_max = n;
+    }
     pub(super) const fn set_syn_cookies(&mut self, on: bool) {
         self.syn_cookies = on;
     }

@@ -17,6 +17,7 @@ mod machnet;
 #[cfg(test)]
 mod message_tests;
 mod packet;
+pub mod reload;
 mod route;
 mod tcp;
 mod tenant;

@@ -4,6 +4,7 @@
 //! other threads, and reaches it through a bounded queue of [`Order`]s and a [`crate::links::Waker`].
 
 mod observer;
+mod settings;
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::mpsc::TryRecvError;
@@ -18,7 +19,9 @@ use rustix::event::{PollFd, PollFlags, poll};
 use crate::config::BusyPoll;
 use crate::links::{EngineLinks, ORDERS_MAX, Order, clock};
 use crate::port::{Attached, ChannelPort};
+use crate::supervisor::Watchdog;
 use observer::Observer;
+pub use settings::Settings;
 
 /// How an engine waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +47,7 @@ pub struct EngineLoop {
     links: EngineLinks,
     waiting: Waiting,
     observer: Observer,
+    watchdog: Option<Watchdog>,
     /// When there was work last.
     worked: Instant,
 }
@@ -57,7 +61,12 @@ impl EngineLoop {
         names: Vec<String>,
     ) -> Self {
         let observer = Observer::new(names);
-        Self { engine, links, waiting, observer, worked: clock::now() }
+        Self { engine, links, waiting, observer, watchdog: None, worked: clock::now() }
+    }
+
+    /// The same, which feeds `watchdog` as long as it turns.
+    pub(crate) fn watched(self, watchdog: Option<Watchdog>) -> Self {
+        Self { watchdog, ..self }
     }
 
     /// Command: runs until it is told to stop, or nobody is left who could tell it anything.
@@ -82,6 +91,7 @@ impl EngineLoop {
             match self.links.orders.try_recv() {
                 Ok(Order::Attach(attached)) => self.attach(*attached),
                 Ok(Order::Detach(channel)) => self.engine.port_mut().detach(channel),
+                Ok(Order::Set(settings)) => self.apply(&settings),
                 Ok(Order::Stop) | Err(TryRecvError::Disconnected) => return false,
                 Err(TryRecvError::Empty) => break,
             }
@@ -101,6 +111,9 @@ impl EngineLoop {
     fn step(&mut self) -> (Instant, Progress) {
         let now = clock::now();
         let progress = self.engine.step(now);
+        if let Some(watchdog) = &mut self.watchdog {
+            watchdog.feed(now);
+        }
         self.observer.observe(now, &mut self.engine);
         while let Some(eviction) = self.engine.port_mut().poll_eviction() {
             // Nobody listens only when the daemon is going down.
@@ -128,7 +141,8 @@ impl EngineLoop {
     fn sleep(&self, now: Instant, next: Option<Instant>) {
         let must_poll = self.engine.nics().any(|nic| nic.wait_source() == WaitSource::Poll);
         let poll_at = must_poll.then(|| now + POLL_PERIOD);
-        let until = [next, poll_at].into_iter().flatten().min();
+        let feed_at = self.watchdog.as_ref().map(Watchdog::next);
+        let until = [next, poll_at, feed_at].into_iter().flatten().min();
         let timeout = until.map(|until| clock::span_until(clock::now(), until));
         let nics = self.engine.nics().filter_map(AnyNic::wait_fd);
         let bells = self.engine.port().bells().fd();

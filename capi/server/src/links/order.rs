@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
 use causeway_core::port::ChannelId;
 
 use super::Waker;
+use crate::engine_loop::Settings;
 use crate::port::{Attached, Eviction};
 
 /// Orders that may wait for one engine. It takes them in each step; beyond this the giver waits or refuses.
@@ -18,6 +19,8 @@ pub enum Order {
     Attach(Box<Attached>),
     /// The application of a channel hung up.
     Detach(ChannelId),
+    /// Go on with other settings.
+    Set(Box<Settings>),
     /// End every socket, tell the peers, return.
     Stop,
 }

@@ -85,6 +85,11 @@ impl ChannelPort {
         }
     }
 
+    /// Command: most commands of one channel per step from now on, at least 1.
+    pub fn set_commands_per_step(&mut self, n: u32) {
+        self.config.commands_per_step = n;
+    }
+
     /// Command: serves a channel from the next step on.
     ///
     /// # Errors
