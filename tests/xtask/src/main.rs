@@ -10,6 +10,7 @@ mod corpus;
 mod counts;
 mod coverage;
 mod fuzz;
+mod install;
 mod not_reached;
 mod run;
 mod setup;
@@ -80,6 +81,10 @@ enum Command {
     },
     /// Renew the seeds in `fuzz/corpus`: what fuzzing has found so far, minimised
     Corpus,
+    /// Build a release and put it where a distribution would
+    Install(install::Args),
+    /// Remove what `install` has put there
+    Uninstall(install::Where),
     /// Measure: ns and instructions of our stack and of its peers in one run
     Bench {
         /// What to measure
@@ -112,6 +117,8 @@ fn main() -> Result<()> {
         Command::Coverage { write } => coverage::report(write),
         Command::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),
         Command::Corpus => corpus::renew(),
+        Command::Install(args) => install::install(&args),
+        Command::Uninstall(to) => install::uninstall(&to),
         Command::Bench { name, json, gate } => bench::run(name, json, gate),
     }
 }

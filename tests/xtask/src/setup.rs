@@ -26,6 +26,9 @@ const TOOLS: &[(&str, &str)] = &[
     ("valgrind", "valgrind"),
     ("tshark", "tshark"),
     ("node", "nodejs"),
+    ("pkg-config", "pkgconf"),
+    ("groff", "groff-base"),
+    ("systemd-analyze", "systemd"),
 ];
 
 const CARGO_FUZZ_VERSION: &str = "0.13.1";
