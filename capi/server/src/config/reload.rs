@@ -244,7 +244,8 @@ mod tests {
             )
             .replace(
                 "rto_ms_min = 100",
-                "sack = false\n[machnet]\nmsg_max = 9\nretries_max = 3\n[channel]\nchannels_max = 3\ncommands_per_step = 7",
+                "sack = false\n[machnet]\nmsg_max = 9\nretries_max = 3\n[channel]\nchannels_max = 3\ncommands_per_step = 7\n\
+                 [[tenant]]\nname = \"web\"\nusers = [\"0\"]\nchannels_max = 2",
             );
         let reload = reload(&new);
         let live = [
@@ -264,6 +265,9 @@ mod tests {
             "route.10.8.0.0/16.destination",
             "route.10.8.0.0/16.gateway",
             "route.10.9.0.0/16.gateway",
+            "tenant.web.channels_max",
+            "tenant.web.name",
+            "tenant.web.users",
         ];
         assert_eq!(keys(&reload.restart), restart);
         let spin = &reload.live[2];
