@@ -43,6 +43,19 @@ pub struct Progress {
     pub next: Option<(Instant, Reason)>,
 }
 
+/// What went through a NIC queue since the engine was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Frames received.
+    pub rx_frames: u64,
+    /// Their bytes, link header included.
+    pub rx_bytes: u64,
+    /// Frames that the NIC took.
+    pub tx_frames: u64,
+    /// Bytes of the frames that were made for it.
+    pub tx_bytes: u64,
+}
+
 /// One NIC queue with the frames that are on their way in and out.
 struct Queue<N: Nic> {
     nic: N,
@@ -50,12 +63,19 @@ struct Queue<N: Nic> {
     tx: TxQueue<N::Frame>,
     /// Frames that it moves at a time.
     burst: usize,
+    traffic: Traffic,
 }
 
 impl<N: Nic> Queue<N> {
     fn new(nic: N) -> Self {
         let burst = usize::from(nic.caps().burst).clamp(1, BURST_MAX);
-        Self { nic, rx: Vec::with_capacity(BURST_MAX), tx: TxQueue::new(), burst }
+        Self {
+            nic,
+            rx: Vec::with_capacity(BURST_MAX),
+            tx: TxQueue::new(),
+            burst,
+            traffic: Traffic::default(),
+        }
     }
 
     /// Receives one burst; `rx` holds it afterwards. True when there may be more.
@@ -70,7 +90,10 @@ impl<N: Nic> Queue<N> {
         if count == 0 {
             return (0, false);
         }
+        let before = stack.stats().rx_bytes;
         stack.handle_rx(now, interface, &self.rx, port);
+        self.traffic.rx_frames += count as u64;
+        self.traffic.rx_bytes += stack.stats().rx_bytes - before;
         (count as u32, count >= self.burst && !planted::is(Bug::OneBurstIsAll))
     }
 
@@ -96,22 +119,36 @@ impl<N: Nic> Queue<N> {
         stack: &mut Stack,
         port: &mut P,
     ) -> (u32, TxStop) {
+        let before = stack.stats().tx_bytes;
+        let (sent, stop) = self.send_bursts(now, interface, stack, port);
+        self.traffic.tx_frames += sent as u64;
+        self.traffic.tx_bytes += stack.stats().tx_bytes - before;
+        (sent as u32, stop)
+    }
+
+    fn send_bursts<P: AppPort>(
+        &mut self,
+        now: Instant,
+        interface: IfIndex,
+        stack: &mut Stack,
+        port: &mut P,
+    ) -> (usize, TxStop) {
         let mut sent = 0;
         while sent < TRANSMIT_PER_STEP {
             let stop =
                 stack.poll_transmit(now, interface, &mut self.nic, &mut self.tx, port, BURST_MAX);
             if self.tx.is_empty() {
-                return (sent as u32, stop);
+                return (sent, stop);
             }
             sent += self.tx.send(&mut self.nic);
             if !self.tx.is_empty() {
-                return (sent as u32, TxStop::NicFull);
+                return (sent, TxStop::NicFull);
             }
             if stop != TxStop::Full {
-                return (sent as u32, stop);
+                return (sent, stop);
             }
         }
-        (sent as u32, TxStop::Full)
+        (sent, TxStop::Full)
     }
 }
 
@@ -271,6 +308,14 @@ impl<N: Nic, P: AppPort> Engine<N, P> {
     /// Getter: the NIC queue of `interface`, to feed and drain it where a driver does that.
     pub fn nic_mut(&mut self, interface: IfIndex) -> Option<&mut N> {
         self.queues.get_mut(interface.index().checked_sub(1)?).map(|queue| &mut queue.nic)
+    }
+
+    /// Getter: what went through `interface`, the loopback included; `None` for one that does not exist.
+    pub fn traffic(&self, interface: IfIndex) -> Option<Traffic> {
+        let Some(place) = interface.index().checked_sub(1) else {
+            return Some(self.loopback.traffic);
+        };
+        self.queues.get(place).map(|queue| queue.traffic)
     }
 
     /// Getter: every NIC queue, interface 1 first; for the wait sources.

@@ -16,6 +16,7 @@ use crate::config::{Backend, Config, InterfaceConfig};
 use crate::engine_loop::{EngineLoop, Settings};
 use crate::links::EngineLinks;
 use crate::port::{Bells, ChannelPort, PortConfig};
+use crate::tenants::Tenants;
 
 /// Why there is no engine.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +56,8 @@ pub(crate) fn engine_loop(
     let engine = Engine::new(stack_config(config)?, nics, port)?;
     let waiting = Settings::of(config).waiting;
     let names = config.interfaces().iter().map(|i| i.name().to_owned()).collect();
-    Ok(EngineLoop::new(engine, links, waiting, names))
+    let tenants = Tenants::new(config.tenants());
+    Ok(EngineLoop::new(engine, links, waiting, names).of_tenants(tenants))
 }
 
 fn open(interface: &InterfaceConfig) -> Result<AnyNic, AssemblyError> {

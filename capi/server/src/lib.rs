@@ -7,6 +7,7 @@
 //! | [`port`] | [`port::ChannelPort`]: every channel of one engine behind one `AppPort` |
 //! | [`control`] | the unix socket: handshakes, credentials, hang-ups |
 //! | [`engine_loop`] | the loop around `Engine::step`: spin, sleep, stop |
+//! | [`introspect`] | what an operator asks a running daemon, and what it answers |
 //! | [`links`] | what goes between the threads |
 //! | [`confine`] | what the daemon gives up once it serves |
 //! | [`supervisor`] | the service manager: ready, reloading, stopping, the watchdog |
@@ -24,6 +25,7 @@ pub mod confine;
 pub mod control;
 pub mod daemon;
 pub mod engine_loop;
+pub mod introspect;
 pub mod links;
 pub mod port;
 pub mod supervisor;

@@ -51,6 +51,12 @@ impl Tenants {
         self.0.iter().map(TenantConfig::channels_max).collect()
     }
 
+    /// Getter: each tenant, what it is called, and most channels of it.
+    pub fn iter(&self) -> impl Iterator<Item = (TenantId, &str, u32)> {
+        let ids = (0..).map(TenantId);
+        ids.zip(self.0.iter()).map(|(id, tenant)| (id, tenant.name(), tenant.channels_max()))
+    }
+
     /// Getter: what a tenant is called; `None` where there are none.
     pub fn name(&self, tenant: TenantId) -> Option<&str> {
         self.0.get(usize::from(tenant.0)).map(TenantConfig::name)

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use causeway_client::{AttachError, Channel, Env, OsEnv, Refusal};
+use causeway_server::introspect::{Inquiry, InquiryError};
 
 /// The option that all tools share.
 #[derive(Debug, clap::Args)]
@@ -25,6 +26,25 @@ impl Daemon {
         };
         Ok(Channel::attach_in(env).map_err(Failure)?)
     }
+
+    /// Command: a connection to ask it about itself.
+    pub fn inquire(&self) -> anyhow::Result<Inquiry> {
+        let path = self.socket.clone().unwrap_or_else(causeway_server::default_socket_path);
+        Inquiry::connect(&path).map_err(|error| {
+            let advice = match &error {
+                InquiryError::NoDaemon { cause, .. } => no_daemon(cause.kind()),
+                _ => return error.into(),
+            };
+            anyhow::anyhow!("{error}; {advice}")
+        })
+    }
+}
+
+fn no_daemon(cause: ErrorKind) -> &'static str {
+    match cause {
+        ErrorKind::PermissionDenied => "run as the user that daemon.socket_mode lets in",
+        _ => "start one with `causeway serve --config FILE`, or name its socket with --socket",
+    }
 }
 
 /// Why there is no channel, and what to do about it.
@@ -34,12 +54,7 @@ struct Failure(AttachError);
 impl Failure {
     fn advice(&self) -> Option<&'static str> {
         match &self.0 {
-            AttachError::NoDaemon { error, .. } => Some(match error.kind() {
-                ErrorKind::PermissionDenied => "run as the user that daemon.socket_mode lets in",
-                _ => {
-                    "start one with `causeway serve --config FILE`, or name its socket with --socket"
-                }
-            }),
+            AttachError::NoDaemon { error, .. } => Some(no_daemon(error.kind())),
             AttachError::Refused(Refusal::LimitReached) => Some(
                 "end a program that uses it, or raise channel.channels_max, or the channels_max of its tenant",
             ),

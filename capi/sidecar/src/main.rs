@@ -13,6 +13,8 @@ mod ping;
 mod serve;
 mod signals;
 mod sim;
+mod ss;
+mod stats;
 mod version;
 
 use std::process::ExitCode;
@@ -41,6 +43,8 @@ enum Command {
     Ping(ping::Args),
     Nc(nc::Args),
     Bench(bench::Args),
+    Ss(ss::Args),
+    Stats(stats::Args),
     #[command(hide = true)]
     Generate(generate::Args),
     /// Print the versions of the binary and of the channel, for bug reports
@@ -58,6 +62,8 @@ fn main() -> ExitCode {
         Some(Command::Ping(args)) => ping::run(&args),
         Some(Command::Nc(args)) => nc::run(&args),
         Some(Command::Bench(args)) => bench::run(&args),
+        Some(Command::Ss(args)) => ss::run(&args),
+        Some(Command::Stats(args)) => stats::run(&args),
         Some(Command::Generate(args)) => generate::run(&args),
         Some(Command::Version) => version::run(),
         None => return help(),

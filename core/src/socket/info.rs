@@ -4,6 +4,8 @@ use crate::time::Duration;
 
 /// A field that crosses the channel as one word.
 trait Word: Copy {
+    /// What stands behind its name where the type says the unit.
+    const SUFFIX: &str = "";
     fn to_word(self) -> u64;
     fn from_word(word: u64) -> Self;
 }
@@ -54,6 +56,7 @@ impl Word for bool {
 }
 
 impl Word for Duration {
+    const SUFFIX: &str = "_ns";
     fn to_word(self) -> u64 {
         self.as_nanos()
     }
@@ -84,6 +87,12 @@ macro_rules! figures {
             pub fn from_words(words: &[u64; INFO_WORDS]) -> Self {
                 let [$($field),*] = *words;
                 Self { $($field: Word::from_word($field)),* }
+            }
+
+            /// Getter: what each word of [`SocketInfo::to_words`] is called: the field, and the unit where the type says it (`_ns`
+            /// for spans).
+            pub fn names() -> [(&'static str, &'static str); INFO_WORDS] {
+                [$((stringify!($field), <$type as Word>::SUFFIX)),*]
             }
         }
     };
@@ -246,6 +255,15 @@ mod tests {
         let info = SocketInfo::from_words(&words);
         assert_eq!((info.state, info.message_acked), (3, INFO_WORDS as u64 + 2));
         assert_eq!(info.to_words(), words);
+    }
+
+    #[test]
+    fn every_word_has_the_name_of_its_field_and_spans_their_unit() {
+        let names = SocketInfo::names();
+        assert_eq!((names[0], names[INFO_WORDS - 1]), (("state", ""), ("message_acked", "")));
+        let srtt = names.iter().position(|name| *name == ("srtt", "_ns")).unwrap();
+        let info = SocketInfo { srtt: Duration::from_micros(3), ..SocketInfo::default() };
+        assert_eq!(info.to_words()[srtt], 3_000);
     }
 
     #[test]

@@ -13,6 +13,7 @@
 //! | `orphans` | what becomes of the sockets of an application that is gone |
 //! | `timers`, `resolve`, `silence`, `ping`, `replies`, `datagram` | time, neighbours, packets without a socket |
 //! | `lookup`, `channels`, `sock`, `routing` | tables |
+//! | `survey` | what an operator sees of each socket |
 //! | `export` | state written out, read back, hashed |
 
 mod autoconf;
@@ -59,6 +60,7 @@ mod silence;
 mod sock;
 mod stamp;
 mod stats;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -72,4 +74,5 @@ pub use config::{BAD_CHECKSUM_PEERS_MAX, ConfigError, StackConfig, StackConfigBu
 pub use export::RestoreError;
 pub use orphans::ORPHAN_LINGER;
 pub use stats::{Drops, Stats};
+pub use survey::{SocketRole, Surveyed};
 pub use tx::{TxQueue, TxStop};

@@ -238,6 +238,11 @@ impl Listener {
         self.half_open
     }
 
+    /// Getter: half-open ones, those that wait to be accepted, and most that may.
+    pub(super) const fn queues(&self) -> (u32, u32, u32) {
+        (self.half_open, self.handed_over, self.backlog)
+    }
+
     /// Takes room for one more half-open connection; false when there is none. A flow needs no queue of half-open
     /// ones: what it may hand over counts; a connection that nobody could take is not begun.
     pub(super) fn begin(&mut self) -> bool {

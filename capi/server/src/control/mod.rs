@@ -1,5 +1,6 @@
 //! The control socket: where applications attach, and whose hang-up says that they are gone.
 
+mod inquirers;
 mod path;
 mod server;
 #[cfg(test)]

@@ -14,8 +14,10 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 
+use super::inquirers::Inquirer;
 use super::socket::ControlSocket;
 use crate::attach::{Attach, AttachError, Granted};
+use crate::introspect::{Answer, QUESTION_BYTES_MAX, Way, is_question};
 use crate::links::{EngineHandle, Order, Waker, clock};
 use crate::port::{Eviction, Peer};
 use crate::tenants::Tenants;
@@ -33,8 +35,12 @@ pub struct ControlServer {
     socket: ControlSocket,
     attach: Attach,
     tenants: Tenants,
-    engines: Vec<EngineHandle>,
+    pub(super) engines: Vec<EngineHandle>,
     evictions: Receiver<Eviction>,
+    pub(super) answers: Receiver<(u64, Answer)>,
+    pub(super) answers_way: Way,
+    /// Connections that have asked something, since the start.
+    pub(super) inquirers: u64,
     wake: Waker,
     stop: Arc<AtomicBool>,
     pub(super) connections: Vec<Connection>,
@@ -43,24 +49,37 @@ pub struct ControlServer {
 
 #[derive(Debug)]
 pub(super) struct Connection {
-    fd: OwnedFd,
-    peer: Peer,
+    pub(super) fd: OwnedFd,
+    pub(super) peer: Peer,
     /// Its user belongs to a tenant.
-    served: bool,
+    pub(super) served: bool,
     /// Readable once the process that connected has ended. A child that it forked keeps `fd` open, but cannot use the
     /// channel: its memory is the parent's alone.
     process: Option<OwnedFd>,
-    state: State,
+    pub(super) state: State,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+pub(super) enum State {
     /// It is to say hello before this.
     HalfOpen(Instant),
     /// Its hang-up, or the end of its process, is the end of this channel.
     Attached(ChannelId),
+    /// It asks questions.
+    Asking(Inquirer),
     /// To be closed.
     Over,
+}
+
+impl State {
+    /// When it is over unless something is said.
+    fn deadline(self) -> Option<Instant> {
+        match self {
+            Self::HalfOpen(deadline) => Some(deadline),
+            Self::Asking(Inquirer { asked: false, until, .. }) => Some(until),
+            Self::Asking(_) | Self::Attached(_) | Self::Over => None,
+        }
+    }
 }
 
 /// What happened to a connection.
@@ -87,8 +106,22 @@ impl ControlServer {
         stop: Arc<AtomicBool>,
     ) -> Self {
         let accept_from = Instant::ZERO;
+        let (answers_way, answers) = Way::new(wake.clone());
         let connections = Vec::new();
-        Self { socket, attach, tenants, engines, evictions, wake, stop, connections, accept_from }
+        Self {
+            socket,
+            attach,
+            tenants,
+            engines,
+            evictions,
+            answers,
+            answers_way,
+            inquirers: 0,
+            wake,
+            stop,
+            connections,
+            accept_from,
+        }
     }
 
     /// Command: serves until it is stopped.
@@ -121,12 +154,13 @@ impl ControlServer {
                 News::Died => self.part(place),
             }
         }
+        self.pass_answers_on(now);
         while let Ok(eviction) = self.evictions.try_recv() {
             self.hang_up(eviction);
         }
         for connection in &mut self.connections {
-            if matches!(connection.state, State::HalfOpen(deadline) if deadline <= now) {
-                tracing::debug!(pid = connection.peer.pid, "said no hello in time");
+            if connection.state.deadline().is_some_and(|deadline| deadline <= now) {
+                tracing::debug!(pid = connection.peer.pid, "said nothing in time");
                 connection.state = State::Over;
             }
         }
@@ -167,10 +201,7 @@ impl ControlServer {
         if accepting {
             fds.push(watched(self.socket.as_fd()));
         }
-        let deadlines = self.connections.iter().filter_map(|c| match c.state {
-            State::HalfOpen(deadline) => Some(deadline),
-            State::Attached(_) | State::Over => None,
-        });
+        let deadlines = self.connections.iter().filter_map(|c| c.state.deadline());
         let retry = (self.accept_from > now).then_some(self.accept_from);
         let until = deadlines.chain(retry).min();
         let timeout = until.map(|until| clock::span_until(now, until));
@@ -216,7 +247,12 @@ impl ControlServer {
     /// Something arrived on a connection: its hello, or its end.
     fn hear(&mut self, place: usize) {
         let Some(connection) = self.connections.get(place) else { return };
-        let mut bytes = [0; PACKET_BYTES_MAX];
+        // Longer than the longest: what is cut says nothing.
+        let mut bytes = [0; if PACKET_BYTES_MAX > QUESTION_BYTES_MAX {
+            PACKET_BYTES_MAX
+        } else {
+            QUESTION_BYTES_MAX
+        }];
         let received = rustix::net::recv(&connection.fd, &mut bytes[..], RecvFlags::DONTWAIT);
         let len = match received {
             Ok((len, _)) => len,
@@ -224,9 +260,15 @@ impl ControlServer {
             Err(_) => 0,
         };
         let state = match connection.state {
+            State::HalfOpen(_) if is_question(&bytes[..len]) => {
+                self.admit(clock::now(), place, &bytes[..len])
+            }
+            State::Asking(inquirer) if len > 0 => self.inquire(place, inquirer, &bytes[..len]),
             State::HalfOpen(_) if len > 0 => self.greet(place, &bytes[..len]),
             // After the handshake nothing is said here; who says something is not understood.
-            State::HalfOpen(_) | State::Attached(_) | State::Over => return self.part(place),
+            State::HalfOpen(_) | State::Asking(_) | State::Attached(_) | State::Over => {
+                return self.part(place);
+            }
         };
         self.connections[place].state = state;
     }

@@ -11,10 +11,14 @@ use std::time::Duration;
 use causeway_channel::handshake::{self, HandshakeError, Hello, Refusal};
 use causeway_channel::{AppChannel, Geometry, Grant, Poison};
 
+use rustix::net::{RecvFlags, SendFlags};
+
+use super::inquirers::INQUIRERS_MAX;
 use super::server::HALF_OPEN_MAX;
 use super::{ControlServer, ControlSocket};
 use crate::attach::Attach;
 use crate::config::Config;
+use crate::introspect::{ANSWER_BYTES_MAX, Answer, Question, Viewer};
 use crate::links::{EngineLinks, Order, Waker, links};
 use crate::port::{Attached, Eviction, Slots};
 use crate::tenants::Tenants;
@@ -222,4 +226,82 @@ fn a_daemon_that_goes_down_hangs_up() {
     let (socket, _) = world.attach().unwrap();
     drop(world);
     assert!(is_hung_up(&socket));
+}
+
+/// A packet that a connection is answered with; none: it was hung up on.
+fn answer(socket: &OwnedFd) -> Option<Answer> {
+    let mut bytes = vec![0; ANSWER_BYTES_MAX];
+    let (len, _) = rustix::net::recv(socket, &mut bytes[..], RecvFlags::empty()).unwrap();
+    (len > 0).then(|| Answer::decode(&bytes[..len]).unwrap())
+}
+
+fn say(socket: &OwnedFd, bytes: &[u8]) {
+    rustix::net::send(socket, bytes, SendFlags::NOSIGNAL).unwrap();
+}
+
+#[test]
+fn a_question_goes_to_the_engine_and_its_answer_back_to_who_asked() {
+    let world = World::new("asks");
+    let asks = |from| {
+        let socket = world.connect();
+        say(&socket, &Question::Sockets { from }.encode());
+        let Order::Ask(ask) = world.order() else { panic!("no question") };
+        assert_eq!(
+            (ask.question.clone(), ask.viewer),
+            (Question::Sockets { from }, Viewer::Operator)
+        );
+        (socket, ask)
+    };
+    let (first, about_one) = asks(1);
+    let (second, about_two) = asks(2);
+    let page = |next| Answer::Sockets { rows: Vec::new(), next: Some(next) };
+    about_two.answer(page(22));
+    assert_eq!(answer(&second), Some(page(22)));
+    about_one.answer(page(11));
+    assert_eq!(answer(&first), Some(page(11)));
+    // Another one on the same connection.
+    say(&first, &Question::Metrics { from: 0 }.encode());
+    let Order::Ask(ask) = world.order() else { panic!("no question") };
+    // Whoever does not wait for the answer is hung up on, and the answer goes nowhere.
+    say(&first, &Question::Metrics { from: 0 }.encode());
+    assert_eq!(answer(&first), None);
+    ask.answer(page(3));
+    say(&second, b"CWQY\x01\x00noise");
+    assert!(matches!(answer(&second), Some(Answer::Refused(_))));
+    assert_eq!(answer(&second), None);
+    assert!(world.attach().is_ok(), "it serves as before");
+}
+
+#[test]
+fn those_who_ask_are_bounded_and_strangers_are_told_nothing() {
+    let world = World::new("many");
+    let ask = |socket: &OwnedFd| say(socket, &Question::Metrics { from: 0 }.encode());
+    let mut asking: Vec<OwnedFd> = Vec::new();
+    for _ in 0..INQUIRERS_MAX {
+        let socket = world.connect();
+        ask(&socket);
+        assert!(matches!(world.order(), Order::Ask(_)));
+        asking.push(socket);
+    }
+    let more = world.connect();
+    ask(&more);
+    assert!(matches!(answer(&more), Some(Answer::Refused(_))));
+    assert_eq!(answer(&more), None);
+    assert!(world.attach().is_ok(), "who wants a channel gets one");
+    drop(asking);
+    let began = std::time::Instant::now();
+    loop {
+        let again = world.connect();
+        ask(&again);
+        match world.engine.orders.recv_timeout(Duration::from_millis(100)) {
+            Ok(Order::Ask(_)) => break,
+            _ => assert!(began.elapsed() < PATIENCE, "their places do not come back"),
+        }
+    }
+    let uid = rustix::process::getuid().as_raw() + 1;
+    let text = format!("[[tenant]]\nname = \"x\"\nusers = [\"{uid}\"]\n");
+    let stranger = World::of_tenants("unasked", &text);
+    let socket = stranger.connect();
+    ask(&socket);
+    assert!(matches!(answer(&socket), Some(Answer::Refused(_))));
 }

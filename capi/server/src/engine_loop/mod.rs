@@ -3,6 +3,7 @@
 //! One thread, one engine. Everything that is not the engine's (attaching, configuration, logging's output) happens on
 //! other threads, and reaches it through a bounded queue of [`Order`]s and a [`crate::links::Waker`].
 
+mod answers;
 mod observer;
 mod settings;
 
@@ -20,6 +21,8 @@ use crate::config::BusyPoll;
 use crate::links::{EngineLinks, ORDERS_MAX, Order, clock};
 use crate::port::{Attached, ChannelPort};
 use crate::supervisor::Watchdog;
+use crate::tenants::Tenants;
+pub use answers::ROWS_MAX;
 use observer::Observer;
 pub use settings::Settings;
 
@@ -48,6 +51,10 @@ pub struct EngineLoop {
     waiting: Waiting,
     observer: Observer,
     watchdog: Option<Watchdog>,
+    tenants: Tenants,
+    started: Instant,
+    /// Orders were left for the next step.
+    orders_left: bool,
     /// When there was work last.
     worked: Instant,
 }
@@ -61,7 +68,14 @@ impl EngineLoop {
         names: Vec<String>,
     ) -> Self {
         let observer = Observer::new(names);
-        Self { engine, links, waiting, observer, watchdog: None, worked: clock::now() }
+        let (started, tenants) = (clock::now(), Tenants::new(&[]));
+        let (watchdog, orders_left, worked) = (None, false, started);
+        Self { engine, links, waiting, observer, watchdog, tenants, started, orders_left, worked }
+    }
+
+    /// The same, which names these tenants when it is asked.
+    pub(crate) fn of_tenants(self, tenants: Tenants) -> Self {
+        Self { tenants, ..self }
     }
 
     /// The same, which feeds `watchdog` as long as it turns.
@@ -75,7 +89,7 @@ impl EngineLoop {
             let (now, progress) = self.step();
             if progress.work > 0 {
                 self.worked = now;
-            } else if progress.next.is_none_or(|(at, _)| at > now) {
+            } else if !self.orders_left && progress.next.is_none_or(|(at, _)| at > now) {
                 self.pause(now, progress);
             }
         }
@@ -87,11 +101,17 @@ impl EngineLoop {
     /// False when it is over.
     fn take_orders(&mut self) -> bool {
         // Bounded, as everything in a step: others may give orders as fast as they are taken.
+        self.orders_left = false;
         for _ in 0..ORDERS_MAX {
             match self.links.orders.try_recv() {
                 Ok(Order::Attach(attached)) => self.attach(*attached),
                 Ok(Order::Detach(channel)) => self.engine.port_mut().detach(channel),
                 Ok(Order::Set(settings)) => self.apply(&settings),
+                Ok(Order::Ask(ask)) => {
+                    self.answer(*ask);
+                    self.orders_left = true;
+                    break;
+                }
                 Ok(Order::Stop) | Err(TryRecvError::Disconnected) => return false,
                 Err(TryRecvError::Empty) => break,
             }

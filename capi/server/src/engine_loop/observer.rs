@@ -39,6 +39,11 @@ impl Observer {
         }
     }
 
+    /// Getter: the names of the interfaces, interface 1 first.
+    pub(super) fn names(&self) -> &[String] {
+        &self.names
+    }
+
     /// Command: after a step.
     pub(super) fn observe(&mut self, now: Instant, engine: &mut Engine<AnyNic, ChannelPort>) {
         while let Some(stamped) = engine.stack_mut().poll_event() {

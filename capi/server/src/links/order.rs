@@ -7,6 +7,7 @@ use causeway_core::port::ChannelId;
 
 use super::Waker;
 use crate::engine_loop::Settings;
+use crate::introspect::Ask;
 use crate::port::{Attached, Eviction};
 
 /// Orders that may wait for one engine. It takes them in each step; beyond this the giver waits or refuses.
@@ -21,6 +22,8 @@ pub enum Order {
     Detach(ChannelId),
     /// Go on with other settings.
     Set(Box<Settings>),
+    /// Tell an operator something. One of these a step: the others wait, whoever asks.
+    Ask(Box<Ask>),
     /// End every socket, tell the peers, return.
     Stop,
 }

@@ -48,7 +48,7 @@ pub struct Eviction {
 pub struct ChannelPort {
     config: PortConfig,
     bells: Bells,
-    channels: Vec<Option<Box<Channel>>>,
+    pub(super) channels: Vec<Option<Box<Channel>>>,
     /// Looked at in each step.
     pub(super) hot: Vec<u32>,
     /// Have commands of this snapshot, in turn.

@@ -8,6 +8,7 @@ mod bells;
 mod channel;
 mod channel_port;
 mod slots;
+mod survey;
 #[cfg(test)]
 mod tests;
 
@@ -15,3 +16,4 @@ pub use bells::{BellQueue, Bells, EpollBells};
 pub use channel::{Attached, Peer};
 pub use channel_port::{ChannelPort, Eviction, PortConfig};
 pub use slots::{Lease, Slots, TenantId};
+pub use survey::SeenChannel;
