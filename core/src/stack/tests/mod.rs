@@ -13,6 +13,7 @@ mod ipv6_stories;
 mod machnet_stories;
 mod option_stories;
 mod orphan_stories;
+mod owner_stories;
 mod receive_memory_stories;
 mod run_stories;
 mod scale;
