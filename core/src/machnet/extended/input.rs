@@ -112,6 +112,18 @@ impl Flow {
         }
     }
 
+    /// The next packet waits, and the window is another one now, or a look has begun: it waits for `gap` at most.
+    fn pace_anew(&mut self, now: Instant, gap: Option<Duration>) {
+        let Some(gap) = gap else {
+            self.on_pacing_timer();
+            return self.set_timer(FlowTimer::Pacing, None);
+        };
+        let at = now + gap;
+        if self.timer(FlowTimer::Pacing).is_some_and(|later| later > at) {
+            self.set_timer(FlowTimer::Pacing, Some(at));
+        }
+    }
+
     fn take_extended_news(
         &mut self,
         now: Instant,
@@ -135,9 +147,9 @@ impl Flow {
             self.rto.sample(rtt);
             let used = 2 * outstanding >= extended.swift.packets();
             extended.swift.on_ack(now, arrived, rtt, &self.config.delays(), used);
-            if extended.paced && extended.swift.gap(rtt).is_none() {
-                extended.paced = false;
-                self.set_timer(FlowTimer::Pacing, None);
+            if extended.paced {
+                let gap = extended.swift.gap(rtt);
+                self.pace_anew(now, gap);
             }
         }
         if packets > 0 {

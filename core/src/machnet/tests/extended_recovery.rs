@@ -137,3 +137,24 @@ fn a_network_that_stands_still_longer_than_the_timeout_does_not_have_everything_
     let account = pair.account;
     assert!((1..=4).contains(&account.again), "{account:?}");
 }
+
+#[test]
+fn what_is_sent_behind_three_timeouts_does_not_wait_for_the_window_that_they_left() {
+    // A way longer than the target: the first acknowledgement behind the pause begins a look.
+    let us = Duration::from_micros;
+    let config = Config::builder().extended(true).swift_delays(us(10), us(10), us(10));
+    let mut pair = Pair::established(1, config.build().unwrap());
+    pair.a.send(&[9; 100]);
+    pair.run(Duration::from_millis(20));
+    pair.a.send(&[8; 100]);
+    pair.link.loss = 1_000_000;
+    pair.run(Duration::from_millis(400));
+    pair.link.loss = 0;
+    while pair.b().messages.len() < 2 {
+        pair.run(us(50));
+    }
+    pair.a.send(&[7; 100]);
+    // A look's packets are four round trips apart; the window of before would be a thousand.
+    pair.run(DELAY.saturating_mul(2 * 8));
+    assert_eq!(pair.b().messages.len(), 3);
+}
