@@ -67,6 +67,11 @@ impl Default for Geometry {
 }
 
 impl Geometry {
+    /// Getter: bytes of address space that a channel's memory takes; the machine's memory is taken as it is used.
+    pub fn memory_bytes(&self) -> u64 {
+        crate::layout::Layout::new(self).total_bytes
+    }
+
     /// RX chunks that each TCP stream begins with and always has.
     pub const RX_FLOOR_CHUNKS: u32 = FLOOR_CHUNKS;
 
@@ -259,7 +264,7 @@ impl GeometryBuilder {
         if g.message_bytes_max == 0 || u64::from(g.message_bytes_max) > longest {
             return Err(GeometryError::MessageBytesMax);
         }
-        if crate::layout::Layout::new(&g).total_bytes > 64 << 30 {
+        if g.memory_bytes() > 64 << 30 {
             return Err(GeometryError::TooLarge);
         }
         Ok(g)

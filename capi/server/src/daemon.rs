@@ -11,6 +11,7 @@ use std::thread::{self, JoinHandle};
 use crate::assembly::{self, AssemblyError};
 use crate::attach::Attach;
 use crate::config::Config;
+use crate::confine::{self, ConfineError};
 use crate::control::{BindError, ControlServer, ControlSocket};
 use crate::engine_loop::Settings;
 use crate::links::{EngineHandle, EngineLinks, Order, Waker, links};
@@ -27,6 +28,9 @@ pub enum StartError {
     /// An interface or the stack.
     #[error(transparent)]
     Assembly(#[from] AssemblyError),
+    /// A thread could not give up what it does not need.
+    #[error(transparent)]
+    Confine(#[from] ConfineError),
     /// The operating system refused a thread or a descriptor.
     #[error("the system refuses")]
     System(#[from] io::Error),
@@ -89,10 +93,20 @@ impl Daemon {
             ControlServer::new(socket, attach, tenants, vec![engine], evicted, control, stop);
         let control_thread = thread::Builder::new().name("control".to_owned());
         let notice = EndNotice(daemon.ended.clone());
+        let settings = settings.clone();
+        let (report, outcome) = sync_channel(1);
         daemon.threads.push(control_thread.spawn(move || {
             let _notice = notice;
-            server.run();
+            let confined = confine::thread(&settings);
+            let serves = confined.is_ok();
+            // The receiver waits for exactly this one message.
+            let _ = report.send(confined);
+            if serves {
+                server.run();
+            }
         })?);
+        // Later it could not: the filter of the whole process takes that for an intruder's call.
+        outcome.recv().map_err(|_| io::Error::other("the control thread failed"))??;
         tracing::info!(
             socket = %daemon.path.display(),
             interfaces = config.interfaces().len(),
@@ -166,7 +180,8 @@ fn start_engine(
     let (report, outcome) = sync_channel(1);
     let thread = thread::Builder::new().name("engine-0".to_owned()).spawn(move || {
         let _notice = EndNotice(ended);
-        match assembly::engine_loop(&config, links) {
+        let made = assembly::engine_loop(&config, links).map_err(StartError::from);
+        match made.and_then(|engine| Ok(confine::thread(config.daemon()).map(|()| engine)?)) {
             Ok(engine) => {
                 // The receiver waits for exactly this one message.
                 let _ = report.send(Ok(()));
@@ -179,7 +194,7 @@ fn start_engine(
     })?;
     match outcome.recv() {
         Ok(Ok(())) => Ok(thread),
-        Ok(Err(error)) => Err(error.into()),
+        Ok(Err(error)) => Err(error),
         // The thread ended without a report: it panicked, and the message is on stderr.
         Err(_) => Err(io::Error::other("the engine's thread failed").into()),
     }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use causeway_server::config::reload::{Document, KeyChange, Reload};
+use causeway_server::confine;
 use causeway_server::daemon::Daemon;
 use causeway_server::supervisor::Supervisor;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -42,6 +43,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let stop = signals::stop_stream().context("cannot watch for signals")?;
     let again = signals::reload_stream().context("cannot watch for signals")?;
     let daemon = Daemon::start_under(document.config(), &supervisor)?;
+    confine::process(document.config())?;
     supervisor.ready();
     let mut service = Service { file: &args.config, document, logging, daemon: &daemon };
     let ended = loop {

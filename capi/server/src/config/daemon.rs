@@ -7,6 +7,7 @@ use toml::Spanned;
 
 use super::check::{Integer, word};
 use super::error::{ConfigError, Source};
+use crate::confine::find_user;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -17,6 +18,9 @@ pub(super) struct RawDaemon {
     busy_poll: Option<Spanned<String>>,
     spin_us: Option<Spanned<i128>>,
     log: Option<Spanned<String>>,
+    user: Option<Spanned<String>>,
+    sandbox: Option<bool>,
+    lock_memory: Option<bool>,
 }
 
 /// When the engine polls instead of sleeping.
@@ -67,6 +71,9 @@ pub struct DaemonConfig {
     busy_poll: BusyPoll,
     spin_us: u32,
     log: LogLevel,
+    user: Option<(u32, u32)>,
+    sandbox: bool,
+    lock_memory: bool,
 }
 
 impl DaemonConfig {
@@ -98,6 +105,21 @@ impl DaemonConfig {
     /// Getter: what is logged, default [`LogLevel::Info`].
     pub fn log(&self) -> LogLevel {
         self.log
+    }
+
+    /// Getter: the uid and gid that it goes on as once it serves; `None` leaves those that it was started with.
+    pub fn user(&self) -> Option<(u32, u32)> {
+        self.user
+    }
+
+    /// Getter: once it serves it has no capabilities, and only the system calls that it takes; default true.
+    pub fn sandbox(&self) -> bool {
+        self.sandbox
+    }
+
+    /// Getter: its memory and that of its channels is never swapped, default false.
+    pub fn lock_memory(&self) -> bool {
+        self.lock_memory
     }
 }
 
@@ -131,6 +153,9 @@ impl RawDaemon {
             )?,
             spin_us: SPIN_US.check_u32(source, self.spin_us.as_ref())?,
             log: word(source, "daemon.log", self.log.as_ref(), LogLevel::Info, &levels)?,
+            user: user(source, self.user.as_ref())?,
+            sandbox: self.sandbox.unwrap_or(true),
+            lock_memory: self.lock_memory.unwrap_or(false),
         })
     }
 }
@@ -181,4 +206,20 @@ fn owner(
             "give uid and gid like \"1000:1000\"",
         )),
     }
+}
+
+fn user(
+    source: &Source<'_>,
+    value: Option<&Spanned<String>>,
+) -> Result<Option<(u32, u32)>, ConfigError> {
+    let Some(value) = value else { return Ok(None) };
+    let found = find_user(value.get_ref()).map(Some);
+    found.ok_or_else(|| {
+        source.error(
+            "daemon.user",
+            value.span(),
+            format!("there is no user or group {:?}", value.get_ref()),
+            "give a user of this machine, or USER:GROUP, by names or numbers",
+        )
+    })
 }

@@ -38,7 +38,7 @@ fn an_unknown_key_is_named_with_the_known_ones() {
     assert_after_interface(
         "[daemon]\nspin_ms = 4\n",
         "c.toml:6: daemon.spin_ms: unknown key; the keys here are socket, socket_mode, \
-         socket_owner, busy_poll, spin_us, log",
+         socket_owner, busy_poll, spin_us, log, user, sandbox, lock_memory",
     );
     assert_after_interface(
         "[interface.fault]\nlos_ppm = 4\n",

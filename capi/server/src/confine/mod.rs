@@ -4,6 +4,8 @@
 //! Everything that takes privileges has been done by then: interfaces are open, the control socket listens. A daemon that was taken over by
 //! what a peer or an application sent it can still harm those whom it serves; the rest of the machine it cannot reach:
 //!
+//! [`process`] does what the configuration says of these:
+//!
 //! * [`lock_memory`] first: what is locked later counts against a limit that only privileges lift.
 //! * [`drop_capabilities`] on each thread, because capabilities are a thread's.
 //! * [`become_user`] changes all threads, and takes their capabilities along.
@@ -17,6 +19,8 @@ use nix::unistd::{Gid, Group, Uid, User};
 use rustix::mm::MlockAllFlags;
 use rustix::process::{Resource, Rlimit};
 use rustix::thread::{CapabilitySet, CapabilitySets};
+
+use crate::config::{ChannelConfig, Config, DaemonConfig};
 
 /// Why the daemon could not give something up. It does not serve then.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +41,20 @@ pub enum ConfineError {
          daemon.lock_memory"
     )]
     Memory(io::Error),
+    /// Its memory is locked now, and there would be none for channels later.
+    #[error(
+        "cannot lock memory: {limit} bytes may be locked without privileges, and the daemon with \
+         {channels} channels takes {needed}; raise the limit (ulimit -l, LimitMEMLOCK of a unit), \
+         or lower channel.channels_max"
+    )]
+    MemoryLimit {
+        /// Bytes that may be locked (RLIMIT_MEMLOCK).
+        limit: u64,
+        /// Bytes of address space, of the process and of all channels.
+        needed: u64,
+        /// How many channels.
+        channels: u32,
+    },
     /// It keeps its capabilities.
     #[error("cannot drop capabilities: {0}")]
     Capabilities(io::Error),
@@ -45,6 +63,35 @@ pub enum ConfineError {
         "cannot filter system calls: {0}; set daemon.sandbox to false where the kernel has no seccomp filters"
     )]
     Calls(String),
+}
+
+/// Command: gives up what `config` says, once everything is open that takes privileges. The other threads have called [`thread`], or do so
+/// before they look at anything that others send.
+///
+/// # Errors
+/// [`ConfineError`]. The daemon should end then: it may have given up a part.
+pub fn process(config: &Config) -> Result<(), ConfineError> {
+    let settings = config.daemon();
+    if settings.lock_memory() {
+        lock_memory()?;
+        if settings.sandbox() || settings.user().is_some() {
+            check_limit(config.channel())?;
+        }
+    }
+    if let Some((uid, gid)) = settings.user() {
+        become_user(uid, gid)?;
+    }
+    thread(settings)?;
+    if settings.sandbox() { filter_calls() } else { Ok(()) }
+}
+
+/// Command: the calling thread gives up its capabilities, if `settings` say so. Where they name a user the threads keep them until all
+/// are changed to that.
+///
+/// # Errors
+/// [`ConfineError::Capabilities`].
+pub fn thread(settings: &DaemonConfig) -> Result<(), ConfineError> {
+    if settings.sandbox() && settings.user().is_none() { drop_capabilities() } else { Ok(()) }
 }
 
 /// Command: what this process has and gets of memory stays there as soon as it is used, also once it has no privileges.
@@ -56,6 +103,21 @@ pub fn lock_memory() -> Result<(), ConfineError> {
     let _ = rustix::process::setrlimit(Resource::Memlock, Rlimit { current: None, maximum: None });
     let flags = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;
     rustix::mm::mlockall(flags).map_err(|errno| ConfineError::Memory(errno.into()))
+}
+
+/// Without privileges the address space of all that is mapped counts, used or not: there must be enough for all channels.
+fn check_limit(channel: &ChannelConfig) -> Result<(), ConfineError> {
+    let Some(limit) = rustix::process::getrlimit(Resource::Memlock).current else { return Ok(()) };
+    let pages = std::fs::read_to_string("/proc/self/statm").map_err(ConfineError::Memory)?;
+    let pages: u64 = pages.split(' ').next().and_then(|n| n.parse().ok()).unwrap_or(0);
+    let process = pages * rustix::param::page_size() as u64;
+    let channels = channel.channels_max();
+    let needed = process + u64::from(channels) * channel.geometry().memory_bytes();
+    if needed <= limit {
+        Ok(())
+    } else {
+        Err(ConfineError::MemoryLimit { limit, needed, channels })
+    }
 }
 
 /// Command: the calling thread has no capabilities from here on.
