@@ -1,7 +1,9 @@
 //! One stack, its network interfaces and its applications, moved forward one iteration at a time.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use crate::frame_tap::{Direction, FrameTap};
 use crate::loopback::Loopback;
 use crate::nic::{BURST_MAX, IfIndex, Nic};
 use crate::planted::{self, Bug};
@@ -56,6 +58,9 @@ pub struct Traffic {
     pub tx_bytes: u64,
 }
 
+/// Somebody who looks at the frames, or nobody.
+type Tapped = Option<Box<dyn FrameTap>>;
+
 /// One NIC queue with the frames that are on their way in and out.
 struct Queue<N: Nic> {
     nic: N,
@@ -85,10 +90,14 @@ impl<N: Nic> Queue<N> {
         interface: IfIndex,
         stack: &mut Stack,
         port: &mut P,
+        tap: &mut Tapped,
     ) -> (u32, bool) {
         let count = self.nic.rx_burst(&mut self.rx, self.burst);
         if count == 0 {
             return (0, false);
+        }
+        if let Some(tap) = tap {
+            self.rx.iter().for_each(|frame| tap.frame(now, interface, Direction::In, frame));
         }
         let before = stack.stats().rx_bytes;
         stack.handle_rx(now, interface, &self.rx, port);
@@ -105,11 +114,12 @@ impl<N: Nic> Queue<N> {
         interface: IfIndex,
         stack: &mut Stack,
         port: &mut P,
+        tap: &mut Tapped,
     ) -> (u32, TxStop) {
         if self.tx.is_empty() && !stack.has_output(interface) {
             return (0, TxStop::Idle);
         }
-        self.transmit_bursts(now, interface, stack, port)
+        self.transmit_bursts(now, interface, stack, port, tap)
     }
 
     fn transmit_bursts<P: AppPort>(
@@ -118,9 +128,10 @@ impl<N: Nic> Queue<N> {
         interface: IfIndex,
         stack: &mut Stack,
         port: &mut P,
+        tap: &mut Tapped,
     ) -> (u32, TxStop) {
         let before = stack.stats().tx_bytes;
-        let (sent, stop) = self.send_bursts(now, interface, stack, port);
+        let (sent, stop) = self.send_bursts(now, interface, stack, port, tap);
         self.traffic.tx_frames += sent as u64;
         self.traffic.tx_bytes += stack.stats().tx_bytes - before;
         (sent as u32, stop)
@@ -132,11 +143,17 @@ impl<N: Nic> Queue<N> {
         interface: IfIndex,
         stack: &mut Stack,
         port: &mut P,
+        tap: &mut Tapped,
     ) -> (usize, TxStop) {
         let mut sent = 0;
         while sent < TRANSMIT_PER_STEP {
+            let known = self.tx.len();
             let stop =
                 stack.poll_transmit(now, interface, &mut self.nic, &mut self.tx, port, BURST_MAX);
+            if let Some(tap) = tap {
+                let fresh = self.tx.behind(known);
+                fresh.for_each(|frame| tap.frame(now, interface, Direction::Out, frame));
+            }
             if self.tx.is_empty() {
                 return (sent, stop);
             }
@@ -179,6 +196,7 @@ pub struct Engine<N: Nic, P: AppPort> {
     loopback: Queue<Loopback>,
     /// Interface `i` is at `i - 1`: interface 0 is the loopback.
     queues: Vec<Queue<N>>,
+    tap: Tapped,
 }
 
 impl<N: Nic, P: AppPort> Engine<N, P> {
@@ -196,6 +214,7 @@ impl<N: Nic, P: AppPort> Engine<N, P> {
             port,
             loopback: Queue::new(loopback),
             queues: nics.into_iter().map(Queue::new).collect(),
+            tap: None,
         })
     }
 
@@ -246,13 +265,14 @@ impl<N: Nic, P: AppPort> Engine<N, P> {
         let (stack, port) = (&mut self.stack, &mut self.port);
         let (mut work, mut busy) = (0, false);
         if self.loopback.nic.has_frames() {
-            (work, busy) = self.loopback.receive(now, IfIndex::LOOPBACK, stack, port);
+            (work, busy) =
+                self.loopback.receive(now, IfIndex::LOOPBACK, stack, port, &mut self.tap);
             for frame in self.loopback.rx.drain(..) {
                 self.loopback.nic.recycle(frame);
             }
         }
         for (interface, queue) in (1..).map(IfIndex).zip(&mut self.queues) {
-            let (count, more) = queue.receive(now, interface, stack, port);
+            let (count, more) = queue.receive(now, interface, stack, port, &mut self.tap);
             if count > 0 {
                 queue.rx.clear();
             }
@@ -265,10 +285,11 @@ impl<N: Nic, P: AppPort> Engine<N, P> {
     fn transmit(&mut self, now: Instant) -> (u32, Stops) {
         let (stack, port) = (&mut self.stack, &mut self.port);
         let mut stops = Stops::default();
-        let (mut work, stop) = self.loopback.transmit(now, IfIndex::LOOPBACK, stack, port);
+        let (mut work, stop) =
+            self.loopback.transmit(now, IfIndex::LOOPBACK, stack, port, &mut None);
         stops.note(stop);
         for (interface, queue) in (1..).map(IfIndex).zip(&mut self.queues) {
-            let (count, stop) = queue.transmit(now, interface, stack, port);
+            let (count, stop) = queue.transmit(now, interface, stack, port, &mut self.tap);
             work += count;
             stops.note(stop);
         }
@@ -308,6 +329,11 @@ impl<N: Nic, P: AppPort> Engine<N, P> {
     /// Getter: the NIC queue of `interface`, to feed and drain it where a driver does that.
     pub fn nic_mut(&mut self, interface: IfIndex) -> Option<&mut N> {
         self.queues.get_mut(interface.index().checked_sub(1)?).map(|queue| &mut queue.nic)
+    }
+
+    /// Command: `tap` looks at every frame from now on, or nobody does.
+    pub fn set_tap(&mut self, tap: Option<Box<dyn FrameTap>>) {
+        self.tap = tap;
     }
 
     /// Getter: what went through `interface`, the loopback included; `None` for one that does not exist.

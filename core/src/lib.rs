@@ -17,6 +17,7 @@ extern crate std;
 pub mod engine;
 pub mod error;
 pub mod event;
+pub mod frame_tap;
 pub mod ip;
 mod keyed_hash;
 pub mod loopback;

@@ -15,6 +15,7 @@ use crate::confine::{self, ConfineError};
 use crate::control::{BindError, ControlServer, ControlSocket};
 use crate::engine_loop::Settings;
 use crate::links::{EngineHandle, EngineLinks, Order, Waker, links};
+use crate::metrics::{MetricsBindError, MetricsListener, MetricsServer};
 use crate::port::Slots;
 use crate::supervisor::{Supervisor, Watchdog};
 use crate::tenants::Tenants;
@@ -25,6 +26,9 @@ pub enum StartError {
     /// The control socket.
     #[error(transparent)]
     Socket(#[from] BindError),
+    /// The metrics endpoint.
+    #[error(transparent)]
+    Metrics(#[from] MetricsBindError),
     /// An interface or the stack.
     #[error(transparent)]
     Assembly(#[from] AssemblyError),
@@ -43,6 +47,8 @@ pub struct Daemon {
     slots: Slots,
     engine: EngineHandle,
     control: Waker,
+    /// Of the metrics endpoint, if there is one.
+    metrics: Option<Waker>,
     stop: Arc<AtomicBool>,
     ended: Waker,
     threads: Vec<JoinHandle<()>>,
@@ -68,6 +74,9 @@ impl Daemon {
             settings.socket_mode(),
             settings.socket_owner(),
         )?;
+        let metrics = config.metrics().listen();
+        let metrics = metrics.map(|at| MetricsListener::bind(at, settings.socket_mode()));
+        let metrics = metrics.transpose()?;
         let path = socket.path().to_owned();
         let tenants = Tenants::new(config.tenants());
         let slots = Slots::of_tenants(config.channel().channels_max(), tenants.channels_max());
@@ -85,10 +94,14 @@ impl Daemon {
             slots,
             engine: engine.clone(),
             control: control.clone(),
+            metrics: None,
             stop: Arc::clone(&stop),
             ended,
             threads: vec![engine_thread],
         };
+        if let Some(listener) = metrics {
+            daemon.serve_metrics(listener, config.metrics().connections_max())?;
+        }
         let server =
             ControlServer::new(socket, attach, tenants, vec![engine], evicted, control, stop);
         let control_thread = thread::Builder::new().name("control".to_owned());
@@ -114,6 +127,20 @@ impl Daemon {
             "serving"
         );
         Ok(daemon)
+    }
+
+    fn serve_metrics(
+        &mut self,
+        listener: MetricsListener,
+        connections_max: u32,
+    ) -> Result<(), StartError> {
+        let wake = Waker::new()?;
+        let (engine, stop) = (self.engine.clone(), Arc::clone(&self.stop));
+        let server = MetricsServer::new(listener, connections_max, engine, wake.clone(), stop);
+        let thread = thread::Builder::new().name("metrics".to_owned());
+        self.threads.push(thread.spawn(move || server.run())?);
+        self.metrics = Some(wake);
+        Ok(())
     }
 
     /// Command: goes on with what of `config` can change while the daemon runs ([`crate::config::reload::LIVE`]); the rest of it is not
@@ -152,6 +179,9 @@ impl Drop for Daemon {
         let _ = self.engine.orders.send(Order::Stop);
         self.engine.wake.wake();
         self.control.wake();
+        if let Some(metrics) = &self.metrics {
+            metrics.wake();
+        }
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a thread of the daemon failed");

@@ -34,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Runs it.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    logging::init(Level::WARN)?;
+    logging::init(Level::WARN, false)?;
     prepare(&args.out)?;
     let options = DemoOptions::new(args.seed, &args.out, machnet::release_env);
     let mut bar = Bar::new();

@@ -8,8 +8,9 @@ use tracing::Level;
 use tracing_subscriber::reload::Handle;
 use tracing_subscriber::{EnvFilter, fmt};
 
-type Subscriber =
-    fmt::Formatter<fmt::format::DefaultFields, fmt::format::Format, fn() -> io::Stderr>;
+use crate::json_log::Style;
+
+type Subscriber = fmt::Formatter<fmt::format::DefaultFields, Style, fn() -> io::Stderr>;
 
 /// What is written, to be changed later.
 pub struct Logging {
@@ -31,8 +32,9 @@ impl Logging {
     }
 }
 
-/// Command: from now on messages down to `level` are written; `CAUSEWAY_LOG` overrides it. Errors: that is no filter.
-pub fn init(level: Level) -> anyhow::Result<Logging> {
+/// Command: from now on messages down to `level` are written, as JSON or as text; `CAUSEWAY_LOG` overrides the level. Errors: that
+/// is no filter.
+pub fn init(level: Level, json: bool) -> anyhow::Result<Logging> {
     let given = match std::env::var_os("CAUSEWAY_LOG").filter(|text| !text.is_empty()) {
         Some(text) => Some(filter(&text).context(
             "CAUSEWAY_LOG is no filter: give error, warn, info, debug, trace, or one like causeway_server=debug",
@@ -43,6 +45,7 @@ pub fn init(level: Level) -> anyhow::Result<Logging> {
     let subscriber = tracing_subscriber::fmt()
         .with_writer(io::stderr as fn() -> io::Stderr)
         .with_ansi(io::stderr().is_terminal())
+        .event_format(if json { Style::Json } else { Style::Text(fmt::format()) })
         .with_env_filter(given.unwrap_or_else(|| EnvFilter::new(level.as_str())))
         .with_filter_reloading();
     let handle = subscriber.reload_handle();

@@ -5,10 +5,13 @@ mod attach;
 mod bench;
 mod config;
 mod demo;
+mod doctor;
 mod exports;
 mod generate;
+mod json_log;
 mod logging;
 mod nc;
+mod pcap;
 mod ping;
 mod serve;
 mod signals;
@@ -45,6 +48,8 @@ enum Command {
     Bench(bench::Args),
     Ss(ss::Args),
     Stats(stats::Args),
+    Pcap(pcap::Args),
+    Doctor(doctor::Args),
     #[command(hide = true)]
     Generate(generate::Args),
     /// Print the versions of the binary and of the channel, for bug reports
@@ -64,6 +69,8 @@ fn main() -> ExitCode {
         Some(Command::Bench(args)) => bench::run(&args),
         Some(Command::Ss(args)) => ss::run(&args),
         Some(Command::Stats(args)) => stats::run(&args),
+        Some(Command::Pcap(args)) => pcap::run(&args),
+        Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Generate(args)) => generate::run(&args),
         Some(Command::Version) => version::run(),
         None => return help(),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
+use causeway_server::config::LogFormat;
 use causeway_server::config::reload::{Document, KeyChange, Reload};
 use causeway_server::confine;
 use causeway_server::daemon::Daemon;
@@ -38,7 +39,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if args.check {
         return Ok(ExitCode::SUCCESS);
     }
-    let logging = logging::init(document.config().daemon().log().as_tracing())?;
+    let logging = {
+        let daemon = document.config().daemon();
+        let json = daemon.log_format() == LogFormat::Json;
+        logging::init(daemon.log().as_tracing(), json)?
+    };
     let supervisor = Supervisor::from_env()?;
     let stop = signals::stop_stream().context("cannot watch for signals")?;
     let again = signals::reload_stream().context("cannot watch for signals")?;

@@ -146,6 +146,11 @@ fn others_see_what_is_theirs_and_nothing_else() {
     }
     let document: Value = serde_json::from_slice(&seen.stdout).unwrap();
     assert_eq!(document["sockets"].as_array().unwrap().len(), 0);
+    let frames = as_nobody(&["pcap", "--write", "/dev/null", "--seconds", "1"]);
+    assert_eq!(
+        String::from_utf8(frames.stderr).unwrap(),
+        "causeway: the daemon refuses: frames are for root and the user of the daemon\n"
+    );
     let stats = String::from_utf8(as_nobody(&["stats"]).stdout).unwrap();
     assert!(
         stats.contains("causeway_channels ") && !stats.contains("causeway_channel_"),
@@ -163,4 +168,21 @@ fn without_a_daemon_tools_say_how_to_get_one() {
         "causeway: cannot reach the daemon at /nonexistent/s: No such file or directory (os error 2); start \
          one with `causeway serve --config FILE`, or name its socket with --socket\n"
     );
+}
+
+#[test]
+fn the_log_is_json_where_that_is_asked_for() {
+    let config = format!("[daemon]\nlog_format = \"json\"\n{LOOPBACK}");
+    let served = Served::new("json", &config);
+    let _nc = served.start("l", &["nc", "--listen", "10.0.1.5", "7000"]);
+    served.wait_for("log", "\"attached\"");
+    let log = std::fs::read_to_string(served.directory.join("log")).unwrap();
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let attached = lines.iter().find(|line| line["message"] == "attached").unwrap();
+    assert_eq!((&attached["level"], &attached["fields"]["channel"]), (&"INFO".into(), &0.into()));
+    assert!(attached["target"].as_str().unwrap().starts_with("causeway_server"), "{attached}");
+    assert!(attached["time_ns"].as_u64() > Some(1_700_000_000_000_000_000), "{attached}");
+    let serving = lines.iter().find(|line| line["message"] == "serving").unwrap();
+    let path = served.directory.join("s");
+    assert_eq!(serving["fields"]["socket"], path.to_str().unwrap());
 }

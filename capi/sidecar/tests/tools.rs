@@ -245,7 +245,7 @@ fn wrong_input_is_one_clear_error() {
     assert_eq!(
         said,
         "causeway: bad.toml:2: daemon.spin_ms: unknown key; the keys here are socket, \
-         socket_mode, socket_owner, busy_poll, spin_us, log\n"
+         socket_mode, socket_owner, busy_poll, spin_us, log, user, sandbox, lock_memory, log_format\n"
     );
     assert_eq!(run(&["nc", "10.0.1.5"]).0, Some(2), "wrong usage");
     let (code, _, said) = run(&["nc", "10.0.1.5", "0"]);

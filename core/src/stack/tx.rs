@@ -51,6 +51,16 @@ impl<F: Frame> TxQueue<F> {
         self.frames.is_empty()
     }
 
+    /// Getter: frames that no NIC has taken yet.
+    pub fn len(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// Getter: these frames but for the first `n`.
+    pub fn behind(&self, n: usize) -> impl Iterator<Item = &F> {
+        self.frames.iter().skip(n)
+    }
+
     /// Output: offers the frames to `nic`, returns how many it took.
     pub fn send<N: Nic<Frame = F>>(&mut self, nic: &mut N) -> usize {
         nic.tx_burst(&mut self.frames)

@@ -21,6 +21,7 @@ pub(super) struct RawDaemon {
     user: Option<Spanned<String>>,
     sandbox: Option<bool>,
     lock_memory: Option<bool>,
+    log_format: Option<Spanned<String>>,
 }
 
 /// When the engine polls instead of sleeping.
@@ -49,6 +50,15 @@ pub enum LogLevel {
     Trace,
 }
 
+/// What a message in the log looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// A line for people.
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
 impl LogLevel {
     /// Getter: the level as `tracing` names it.
     pub const fn as_tracing(self) -> tracing::Level {
@@ -74,6 +84,7 @@ pub struct DaemonConfig {
     user: Option<(u32, u32)>,
     sandbox: bool,
     lock_memory: bool,
+    log_format: LogFormat,
 }
 
 impl DaemonConfig {
@@ -121,6 +132,11 @@ impl DaemonConfig {
     pub fn lock_memory(&self) -> bool {
         self.lock_memory
     }
+
+    /// Getter: what its messages look like, default [`LogFormat::Text`].
+    pub fn log_format(&self) -> LogFormat {
+        self.log_format
+    }
 }
 
 const SPIN_US: Integer =
@@ -156,6 +172,13 @@ impl RawDaemon {
             user: user(source, self.user.as_ref())?,
             sandbox: self.sandbox.unwrap_or(true),
             lock_memory: self.lock_memory.unwrap_or(false),
+            log_format: word(
+                source,
+                "daemon.log_format",
+                self.log_format.as_ref(),
+                LogFormat::Text,
+                &[("text", LogFormat::Text), ("json", LogFormat::Json)],
+            )?,
         })
     }
 }

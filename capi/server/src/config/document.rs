@@ -4,7 +4,9 @@ use serde::Deserialize;
 
 pub use super::check::{Integer, word};
 pub use super::error::Source;
-use super::{Config, ConfigError, RawConfig, channel, daemon, interface, machnet, route, tcp};
+use super::{
+    Config, ConfigError, RawConfig, channel, daemon, interface, machnet, metrics, route, tcp,
+};
 
 /// `[[interface]]` as it was read.
 pub type Interfaces = Vec<interface::RawInterface>;
@@ -50,7 +52,7 @@ pub fn host(
     let Settings { tcp, machnet, channel } = settings;
     let daemon = daemon::RawDaemon::default();
     let (tcp, machnet, channel) = (tcp.0, machnet.0, channel.0);
-    let tenant = Vec::new();
-    let raw = RawConfig { daemon, interface, route, tcp, machnet, channel, tenant };
+    let (tenant, metrics) = (Vec::new(), metrics::RawMetrics::default());
+    let raw = RawConfig { daemon, interface, route, tcp, machnet, channel, tenant, metrics };
     Config::build(source, raw)
 }

@@ -59,6 +59,7 @@ fn keys_in_code() -> BTreeMap<String, BTreeSet<String>> {
         ("machnet", fields_of::<super::machnet::RawMachnet>()),
         ("channel", fields_of::<super::channel::RawChannel>()),
         ("tenant", fields_of::<super::tenant::RawTenant>()),
+        ("metrics", fields_of::<super::metrics::RawMetrics>()),
     ]
     .into_iter()
     .map(|(table, keys)| (table.to_owned(), keys))

@@ -38,7 +38,7 @@ fn an_unknown_key_is_named_with_the_known_ones() {
     assert_after_interface(
         "[daemon]\nspin_ms = 4\n",
         "c.toml:6: daemon.spin_ms: unknown key; the keys here are socket, socket_mode, \
-         socket_owner, busy_poll, spin_us, log, user, sandbox, lock_memory",
+         socket_owner, busy_poll, spin_us, log, user, sandbox, lock_memory, log_format",
     );
     assert_after_interface(
         "[interface.fault]\nlos_ppm = 4\n",
@@ -52,7 +52,7 @@ fn an_unknown_table_is_named() {
     assert_after_interface(
         "[daemons]\n",
         "c.toml:5: daemons: unknown key; the keys here are daemon, interface, route, tcp, \
-         machnet, channel, tenant",
+         machnet, channel, tenant, metrics",
     );
 }
 
@@ -588,4 +588,27 @@ fn two_interfaces_share_no_network_and_one_may_have_many_addresses_of_it() {
     ] {
         assert!(Config::parse("c.toml", &good).is_ok(), "{good}");
     }
+}
+
+#[test]
+fn the_metrics_endpoint_is_for_this_machine_only() {
+    let advice = "give one like \"127.0.0.1:9464\" or \"/run/causeway/metrics.sock\"";
+    for (listen, problem) in [
+        ("0.0.0.0:9464", "is no loopback address"),
+        ("10.0.1.5:9464", "is no loopback address"),
+        ("127.0.0.1:0", "has no port"),
+        ("127.0.0.1", "is neither an address with a port nor an absolute path"),
+        ("metrics.sock", "is neither an address with a port nor an absolute path"),
+    ] {
+        assert_after_interface(
+            &format!("[metrics]\nlisten = {listen:?}\n"),
+            &format!("c.toml:6: metrics.listen: {listen:?} {problem}; {advice}"),
+        );
+    }
+    for listen in ["127.0.0.1:9464", "[::1]:9464", "/run/causeway/metrics.sock"] {
+        let text = format!("{INTERFACE}[metrics]\nlisten = {listen:?}\n");
+        let config = Config::parse("c.toml", &text).unwrap();
+        assert_eq!(config.metrics().listen().unwrap().to_string(), listen);
+    }
+    assert_eq!(Config::parse("c.toml", INTERFACE).unwrap().metrics().listen(), None);
 }

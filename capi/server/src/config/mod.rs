@@ -16,6 +16,7 @@ mod interface;
 mod machnet;
 #[cfg(test)]
 mod message_tests;
+mod metrics;
 mod packet;
 pub mod reload;
 mod route;
@@ -29,10 +30,11 @@ use serde::Deserialize;
 
 pub use channel::ChannelConfig;
 pub use check::Prefixed;
-pub use daemon::{BusyPoll, DaemonConfig, LogLevel};
+pub use daemon::{BusyPoll, DaemonConfig, LogFormat, LogLevel};
 pub use error::ConfigError;
 pub use fault::FaultConfig;
 pub use interface::{Backend, InterfaceConfig};
+pub use metrics::{MetricsAddress, MetricsConfig};
 pub use packet::PacketOptions;
 pub use route::RouteConfig;
 pub use tenant::TenantConfig;
@@ -56,6 +58,8 @@ struct RawConfig {
     channel: channel::RawChannel,
     #[serde(default)]
     tenant: Vec<tenant::RawTenant>,
+    #[serde(default)]
+    metrics: metrics::RawMetrics,
 }
 
 /// A whole configuration.
@@ -69,6 +73,7 @@ pub struct Config {
     accept_bad_udp_checksum: Vec<Ipv4Addr>,
     channel: ChannelConfig,
     tenants: Vec<TenantConfig>,
+    metrics: MetricsConfig,
 }
 
 impl Config {
@@ -102,6 +107,7 @@ impl Config {
             accept_bad_udp_checksum,
             tenants: tenant::build_all(source, raw.tenant, channel.channels_max())?,
             channel,
+            metrics: raw.metrics.build(source)?,
         })
     }
 
@@ -138,6 +144,11 @@ impl Config {
     /// Getter: `[channel]`.
     pub fn channel(&self) -> &ChannelConfig {
         &self.channel
+    }
+
+    /// Getter: `[metrics]`.
+    pub fn metrics(&self) -> &MetricsConfig {
+        &self.metrics
     }
 
     /// Getter: each `[[tenant]]`; none: everybody who reaches the control socket is served.

@@ -29,6 +29,11 @@ impl EngineLoop {
         let answer = match &ask.question {
             Question::Sockets { from } => self.sockets(*from, ask.viewer),
             Question::Metrics { from } => self.metrics(*from, ask.viewer),
+            Question::Capture(_) | Question::Captured if ask.viewer != Viewer::Operator => {
+                Answer::Refused(Cow::Borrowed("frames are for root and the user of the daemon"))
+            }
+            Question::Capture(start) => self.capture(ask.token, start),
+            Question::Captured => self.captured(ask.token),
         };
         ask.answer(answer);
     }
@@ -78,7 +83,7 @@ impl EngineLoop {
         Owner { pid: peer.pid, uid: peer.uid, tenant }
     }
 
-    fn interface(&self, index: IfIndex) -> &str {
+    pub(super) fn interface(&self, index: IfIndex) -> &str {
         match index.index().checked_sub(1) {
             Some(place) => self.observer.names().get(place).map_or("", String::as_str),
             None => LOOPBACK,
@@ -172,22 +177,27 @@ impl EngineLoop {
         metrics
     }
 
-    /// How many channels each has. The places are counted once: there are a few thousand at most.
+    /// What each has. The places are counted once: there are a few thousand at most.
     fn of_each_tenant(&self) -> Vec<Metric> {
         let port = self.engine.port();
-        let mut counts: BTreeMap<u16, u64> = BTreeMap::new();
+        let mut counts: BTreeMap<u16, (u64, u64)> = BTreeMap::new();
         for seen in (0..port.places()).filter_map(|place| port.seen_at(place)) {
-            *counts.entry(seen.peer.tenant.0).or_default() += 1;
+            let (channels, sockets) = counts.entry(seen.peer.tenant.0).or_default();
+            *channels += 1;
+            *sockets += u64::from(self.engine.stack().sockets_of(seen.id));
         }
         let mut metrics = Vec::new();
         for (tenant, name, most) in self.tenants.iter() {
             let gauge = |metric, help, value| {
                 Metric::new(metric, Kind::Gauge, help, value).with("tenant", name)
             };
-            let have = counts.get(&tenant.0).copied().unwrap_or(0);
-            metrics.push(gauge("causeway_tenant_channels", "Channels that the tenant has.", have));
+            let (channels, sockets) = counts.get(&tenant.0).copied().unwrap_or_default();
+            let help = "Channels that the tenant has.";
+            metrics.push(gauge("causeway_tenant_channels", help, channels));
             let help = "Channels that the tenant may have.";
             metrics.push(gauge("causeway_tenant_channels_max", help, most.into()));
+            let help = "Sockets of all channels of the tenant.";
+            metrics.push(gauge("causeway_tenant_sockets", help, sockets));
         }
         metrics
     }

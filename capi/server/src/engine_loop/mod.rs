@@ -4,6 +4,7 @@
 //! other threads, and reaches it through a bounded queue of [`Order`]s and a [`crate::links::Waker`].
 
 mod answers;
+mod capturing;
 mod observer;
 mod settings;
 
@@ -17,6 +18,7 @@ use causeway_core::stack::ORPHAN_LINGER;
 use causeway_core::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, poll};
 
+use crate::capture::Captures;
 use crate::config::BusyPoll;
 use crate::links::{EngineLinks, ORDERS_MAX, Order, clock};
 use crate::port::{Attached, ChannelPort};
@@ -53,6 +55,9 @@ pub struct EngineLoop {
     watchdog: Option<Watchdog>,
     tenants: Tenants,
     started: Instant,
+    captures: Captures,
+    /// The captures have a tap in the engine.
+    tapped: bool,
     /// Orders were left for the next step.
     orders_left: bool,
     /// When there was work last.
@@ -70,7 +75,20 @@ impl EngineLoop {
         let observer = Observer::new(names);
         let (started, tenants) = (clock::now(), Tenants::new(&[]));
         let (watchdog, orders_left, worked) = (None, false, started);
-        Self { engine, links, waiting, observer, watchdog, tenants, started, orders_left, worked }
+        let (captures, tapped) = (Captures::default(), false);
+        Self {
+            engine,
+            links,
+            waiting,
+            observer,
+            watchdog,
+            tenants,
+            started,
+            orders_left,
+            worked,
+            captures,
+            tapped,
+        }
     }
 
     /// The same, which names these tenants when it is asked.
@@ -135,6 +153,9 @@ impl EngineLoop {
             watchdog.feed(now);
         }
         self.observer.observe(now, &mut self.engine);
+        if self.tapped {
+            self.untap();
+        }
         while let Some(eviction) = self.engine.port_mut().poll_eviction() {
             // Nobody listens only when the daemon is going down.
             let _ = self.links.evictions.send(eviction);

@@ -12,6 +12,8 @@ pub enum Viewer {
     Operator,
     /// Sees what belongs to this uid.
     User(u32),
+    /// Sees nothing of single applications.
+    Nobody,
 }
 
 impl Viewer {
@@ -26,6 +28,7 @@ impl Viewer {
         match self {
             Self::Operator => true,
             Self::User(own) => uid == Some(own),
+            Self::Nobody => false,
         }
     }
 }

@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use causeway_core::port::SocketInfo;
 use serde::{Deserialize, Serialize};
 
+use crate::capture::{CaptureStart, CapturedFrame, CapturedInterface};
+
 /// First bytes of every packet, where a channel's handshake has its own.
 const MAGIC: [u8; 4] = *b"CWQY";
 /// Of all that follows. Daemon and tools are one binary: other versions are told apart, not understood.
@@ -28,6 +30,10 @@ pub enum Question {
         /// 0, or what the last page ended with.
         from: u32,
     },
+    /// Begin to capture, in the place of what this connection captured before.
+    Capture(CaptureStart),
+    /// What was captured since the last such question.
+    Captured,
 }
 
 /// What is answered.
@@ -46,6 +52,18 @@ pub enum Answer {
         metrics: Vec<Metric>,
         /// Where the next page begins; `None`: this is the last one.
         next: Option<u32>,
+    },
+    /// A capture has begun.
+    Capturing {
+        /// The interfaces that frames refer to.
+        interfaces: Vec<CapturedInterface>,
+    },
+    /// A page of frames.
+    Captured {
+        /// In the order of their times. None: there are no more at present.
+        frames: Vec<CapturedFrame>,
+        /// Frames that found the buffer full, since the capture began.
+        dropped: u64,
     },
     /// There is none, for this reason.
     Refused(Cow<'static, str>),
@@ -269,6 +287,19 @@ mod tests {
         for len in 0..bytes.len() {
             assert!(Answer::decode(&bytes[..len]).is_err(), "{len}");
         }
+    }
+
+    #[test]
+    fn the_longest_question_fits() {
+        let filter = crate::capture::Filter {
+            host: Some("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff".parse().unwrap()),
+            port: Some(u16::MAX),
+            protocol: Some(crate::capture::Protocol::Arp),
+            interface: Some("i".repeat(15)),
+        };
+        let longest = Question::Capture(CaptureStart { filter, snap_bytes: u32::MAX });
+        assert!(longest.encode().len() < QUESTION_BYTES_MAX);
+        assert_eq!(Question::decode(&longest.encode()), Ok(longest));
     }
 
     #[test]

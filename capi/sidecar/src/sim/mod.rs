@@ -38,7 +38,7 @@ enum Command {
 
 /// Runs it.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    logging::init(Level::WARN)?;
+    logging::init(Level::WARN, false)?;
     causeway_sim::guest::set_release(machnet::release_env);
     match &args.command {
         Command::Run(args) => run::run(args),

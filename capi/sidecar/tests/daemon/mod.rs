@@ -1,4 +1,5 @@
 //! A daemon of a test's own, and programs that use it.
+#![allow(dead_code, reason = "each test program takes what it needs")]
 
 use std::fs::{self, File};
 use std::path::PathBuf;
