@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 
 use crate::assembly::{self, AssemblyError};
 use crate::attach::Attach;
-use crate::config::Config;
+use crate::config::{Config, DaemonConfig};
 use crate::confine::{self, ConfineError};
 use crate::control::{BindError, ControlServer, ControlSocket};
 use crate::engine_loop::Settings;
@@ -100,26 +100,15 @@ impl Daemon {
             threads: vec![engine_thread],
         };
         if let Some(listener) = metrics {
-            daemon.serve_metrics(listener, config.metrics().connections_max())?;
+            daemon.serve_metrics(listener, config)?;
         }
         let server =
             ControlServer::new(socket, attach, tenants, vec![engine], evicted, control, stop);
-        let control_thread = thread::Builder::new().name("control".to_owned());
         let notice = EndNotice(daemon.ended.clone());
-        let settings = settings.clone();
-        let (report, outcome) = sync_channel(1);
-        daemon.threads.push(control_thread.spawn(move || {
+        daemon.threads.push(start_confined("control", settings, move || {
             let _notice = notice;
-            let confined = confine::thread(&settings);
-            let serves = confined.is_ok();
-            // The receiver waits for exactly this one message.
-            let _ = report.send(confined);
-            if serves {
-                server.run();
-            }
+            server.run();
         })?);
-        // Later it could not: the filter of the whole process takes that for an intruder's call.
-        outcome.recv().map_err(|_| io::Error::other("the control thread failed"))??;
         tracing::info!(
             socket = %daemon.path.display(),
             interfaces = config.interfaces().len(),
@@ -132,13 +121,14 @@ impl Daemon {
     fn serve_metrics(
         &mut self,
         listener: MetricsListener,
-        connections_max: u32,
+        config: &Config,
     ) -> Result<(), StartError> {
+        let connections_max = config.metrics().connections_max();
         let wake = Waker::new()?;
         let (engine, stop) = (self.engine.clone(), Arc::clone(&self.stop));
         let server = MetricsServer::new(listener, connections_max, engine, wake.clone(), stop);
-        let thread = thread::Builder::new().name("metrics".to_owned());
-        self.threads.push(thread.spawn(move || server.run())?);
+        let thread = start_confined("metrics", config.daemon(), move || server.run())?;
+        self.threads.push(thread);
         self.metrics = Some(wake);
         Ok(())
     }
@@ -198,6 +188,28 @@ impl Drop for EndNotice {
     fn drop(&mut self) {
         self.0.wake();
     }
+}
+
+/// A thread that has given up its privileges when this returns, and then does `work`. Later it could not: the filter of the whole process takes
+/// that for an intruder's call.
+fn start_confined(
+    name: &str,
+    settings: &DaemonConfig,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, StartError> {
+    let settings = settings.clone();
+    let (report, outcome) = sync_channel(1);
+    let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
+        let confined = confine::thread(&settings);
+        let goes_on = confined.is_ok();
+        // The receiver waits for exactly this one message.
+        let _ = report.send(confined);
+        if goes_on {
+            work();
+        }
+    })?;
+    outcome.recv().map_err(|_| io::Error::other("a thread failed at its start"))??;
+    Ok(thread)
 }
 
 /// The interfaces are opened on the engine's own thread, which they belong to; this waits for the outcome.

@@ -25,8 +25,9 @@ impl World {
         let directory = std::env::temp_dir().join(directory);
         std::fs::create_dir(&directory).unwrap();
         std::fs::set_permissions(&directory, PermissionsExt::from_mode(0o777)).unwrap();
+        let metrics = directory.join("metrics");
         let config = format!(
-            "[daemon]\n{lines}\n[[interface]]\nname = \"lo0\"\nbackend = \"loopback\"\n\
+            "[metrics]\nlisten = {metrics:?}\n[daemon]\n{lines}\n[[interface]]\nname = \"lo0\"\nbackend = \"loopback\"\n\
              addresses = [\"10.0.1.5/24\", \"10.0.1.6/24\"]\n"
         );
         std::fs::write(directory.join("c.toml"), config).unwrap();
@@ -64,7 +65,7 @@ impl World {
         loop {
             let threads = self.threads();
             let has = |status: &String| lines.iter().all(|line| status.contains(line));
-            if threads.len() >= 3 && threads.iter().all(has) {
+            if threads.len() >= 4 && threads.iter().all(has) {
                 return;
             }
             assert!(began.elapsed() < PATIENCE, "not all of {lines:?} in {threads:#?}");

@@ -40,30 +40,37 @@ pub(super) struct Built {
     shared: PathBuf,
     /// Man pages and completions.
     pages: PathBuf,
+    _staging: Staging,
+}
+
+/// A directory of this process alone: another may install at the same time. It goes with this.
+struct Staging(PathBuf);
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        // What cannot be removed is in the target directory, and another process's number.
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
 
 /// Builds it all, in the target directory.
 pub(super) fn build(profile: &str) -> Result<Built> {
     let target = std::path::absolute(target_dir())?;
-    let staging = target.join("install").join(profile);
+    let staging = Staging(target.join("install").join(std::process::id().to_string()));
     let mut cargo = command(&["cargo", "build", "--package", "causeway", "--bin", "causeway"]);
     cargo.args(["--profile", profile]);
     run(cargo)?;
     let mut shim = command(&["capi/build_shim.sh"]);
-    shim.arg(staging.join("shim")).env("PROFILE", profile).env("CARGO_TARGET_DIR", &target);
+    shim.arg(staging.0.join("shim")).env("PROFILE", profile).env("CARGO_TARGET_DIR", &target);
     run(shim)?;
     // Cargo calls the directory of its `dev` profile `debug`.
     let built = target.join(if profile == "dev" { "debug" } else { profile });
-    let (binary, pages) = (built.join("causeway"), staging.join("pages"));
-    // A page of a command that is gone must not stay.
-    if pages.exists() {
-        fs::remove_dir_all(&pages)?;
-    }
+    let (binary, pages) = (built.join("causeway"), staging.0.join("pages"));
     let mut generate = Command::new(&binary);
     generate.arg("generate").arg(&pages);
     run(generate)?;
-    let shared = staging.join("shim/libmachnet.so.0");
-    Ok(Built { binary, archive: built.join("libmachnet.a"), shared, pages })
+    let shared = staging.0.join("shim/libmachnet.so.0");
+    Ok(Built { binary, archive: built.join("libmachnet.a"), shared, pages, _staging: staging })
 }
 
 /// Every file, and in some of them the prefix.
