@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crate::frame_tap::{Direction, FrameTap};
 use crate::loopback::Loopback;
-use crate::nic::{BURST_MAX, IfIndex, Nic};
+use crate::nic::{BURST_MAX, Frame, IfIndex, Nic};
 use crate::planted::{self, Bug};
 use crate::port::AppPort;
 use crate::reach::reach;
@@ -97,7 +97,7 @@ impl<N: Nic> Queue<N> {
             return (0, false);
         }
         if let Some(tap) = tap {
-            self.rx.iter().for_each(|frame| tap.frame(now, interface, Direction::In, frame));
+            show(&mut **tap, now, (interface, Direction::In), self.rx.iter());
         }
         let before = stack.stats().rx_bytes;
         stack.handle_rx(now, interface, &self.rx, port);
@@ -119,54 +119,57 @@ impl<N: Nic> Queue<N> {
         if self.tx.is_empty() && !stack.has_output(interface) {
             return (0, TxStop::Idle);
         }
-        self.transmit_bursts(now, interface, stack, port, tap)
+        match tap {
+            None => self.transmit_bursts(now, interface, stack, port, |_, _| ()),
+            Some(tap) => self.transmit_bursts(now, interface, stack, port, |tx, known| {
+                show(&mut **tap, now, (interface, Direction::Out), tx.behind(known));
+            }),
+        }
     }
 
+    /// `look` is shown the frames, of which the first so many were there before.
     fn transmit_bursts<P: AppPort>(
         &mut self,
         now: Instant,
         interface: IfIndex,
         stack: &mut Stack,
         port: &mut P,
-        tap: &mut Tapped,
+        mut look: impl FnMut(&TxQueue<N::Frame>, usize),
     ) -> (u32, TxStop) {
         let before = stack.stats().tx_bytes;
-        let (sent, stop) = self.send_bursts(now, interface, stack, port, tap);
+        let mut sent = 0;
+        let stop = loop {
+            let known = self.tx.len();
+            let stop =
+                stack.poll_transmit(now, interface, &mut self.nic, &mut self.tx, port, BURST_MAX);
+            look(&self.tx, known);
+            if self.tx.is_empty() {
+                break stop;
+            }
+            sent += self.tx.send(&mut self.nic);
+            if !self.tx.is_empty() {
+                break TxStop::NicFull;
+            }
+            if stop != TxStop::Full || sent >= TRANSMIT_PER_STEP {
+                break stop;
+            }
+        };
         self.traffic.tx_frames += sent as u64;
         self.traffic.tx_bytes += stack.stats().tx_bytes - before;
         (sent as u32, stop)
     }
+}
 
-    fn send_bursts<P: AppPort>(
-        &mut self,
-        now: Instant,
-        interface: IfIndex,
-        stack: &mut Stack,
-        port: &mut P,
-        tap: &mut Tapped,
-    ) -> (usize, TxStop) {
-        let mut sent = 0;
-        while sent < TRANSMIT_PER_STEP {
-            let known = self.tx.len();
-            let stop =
-                stack.poll_transmit(now, interface, &mut self.nic, &mut self.tx, port, BURST_MAX);
-            if let Some(tap) = tap {
-                let fresh = self.tx.behind(known);
-                fresh.for_each(|frame| tap.frame(now, interface, Direction::Out, frame));
-            }
-            if self.tx.is_empty() {
-                return (sent, stop);
-            }
-            sent += self.tx.send(&mut self.nic);
-            if !self.tx.is_empty() {
-                return (sent, TxStop::NicFull);
-            }
-            if stop != TxStop::Full {
-                return (sent, stop);
-            }
-        }
-        (sent, TxStop::Full)
-    }
+/// Nearly always nobody looks: this is out of the way of what is done for every burst.
+#[cold]
+#[inline(never)]
+fn show<'a, F: Frame + 'a>(
+    tap: &mut dyn FrameTap,
+    now: Instant,
+    (interface, way): (IfIndex, Direction),
+    frames: impl Iterator<Item = &'a F>,
+) {
+    frames.for_each(|frame| tap.frame(now, interface, way, frame));
 }
 
 /// Why transmission stopped, over all interfaces.

@@ -70,7 +70,7 @@ impl Connection {
             flight.acknowledge(una, mss, &mut delivery);
             if plain && delivery.certain.len > 0 {
                 // A timeout goes by the round trip of now (RFC 8985 §6.3), not by that of the last trouble.
-                flight.rack.delivered(now, &delivery.certain, delivery.certain_last, false);
+                flight.rack.took(now.saturating_since(delivery.certain_last));
             }
             self.recovery.retries = 0;
             if let Some(trouble) = self.recovery.trouble.as_deref_mut() {

@@ -86,7 +86,7 @@ impl Connection {
         let min_rtt = self.rtt.min_rtt();
         flight.rate.deliver(now, delivered.bytes, newest, min_rtt);
         // A timeout goes by the round trip of now (RFC 8985 §6.3), not by that of the last trouble.
-        flight.rack.delivered(now, newest, newest.xmit_time, false);
+        flight.rack.took(path);
         let in_flight = flight.outstanding();
         self.tell_plain_ack(now, (acked, acks), &delivered, path, in_flight_before, in_flight);
         self.has_room(now);

@@ -79,6 +79,13 @@ impl Rack {
         }
     }
 
+    /// Input: what was sent once and all in order was delivered in `rtt`. What left last of that matters once something is missing, and is
+    /// known then.
+    #[inline]
+    pub(in crate::tcp) const fn took(&mut self, rtt: Duration) {
+        self.rtt = rtt;
+    }
+
     /// Input: a DSACK reports a retransmission of recovery as spurious: wait longer, once a round trip (§6.2 step 4).
     pub(in crate::tcp) fn duplicate(&mut self, una: u64, max: u64) {
         if self.dsack_round.is_some_and(|round| una >= round) {
