@@ -8,11 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{channel, sync_channel};
 use std::thread::{self, JoinHandle};
 
+use rustix::net::SocketType;
+
 use crate::assembly::{self, AssemblyError};
 use crate::attach::Attach;
 use crate::config::{Config, DaemonConfig};
 use crate::confine::{self, ConfineError};
-use crate::control::{BindError, ControlServer, ControlSocket};
+use crate::control::{BindError, ControlServer, ListeningSocket};
 use crate::engine_loop::Settings;
 use crate::links::{EngineHandle, EngineLinks, Order, Waker, links};
 use crate::metrics::{MetricsBindError, MetricsListener, MetricsServer};
@@ -69,8 +71,9 @@ impl Daemon {
     /// What could not be had; nothing is left behind.
     pub fn start_under(config: &Config, supervisor: &Supervisor) -> Result<Self, StartError> {
         let settings = config.daemon();
-        let socket = ControlSocket::bind(
+        let socket = ListeningSocket::bind(
             settings.socket(),
+            SocketType::SEQPACKET,
             settings.socket_mode(),
             settings.socket_owner(),
         )?;

@@ -9,4 +9,5 @@ mod socket;
 
 pub use path::default_socket_path;
 pub use server::ControlServer;
-pub use socket::{BindError, ControlSocket};
+pub(crate) use socket::accept;
+pub use socket::{BindError, ListeningSocket};

@@ -15,7 +15,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 
 use super::inquirers::Inquirer;
-use super::socket::ControlSocket;
+use super::socket::ListeningSocket;
 use crate::attach::{Attach, AttachError, Granted};
 use crate::introspect::{Answer, QUESTION_BYTES_MAX, Way, is_question};
 use crate::links::{EngineHandle, Order, Waker, clock};
@@ -32,7 +32,7 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// The thread that serves the control socket.
 #[derive(Debug)]
 pub struct ControlServer {
-    socket: ControlSocket,
+    socket: ListeningSocket,
     attach: Attach,
     tenants: Tenants,
     pub(super) engines: Vec<EngineHandle>,
@@ -97,7 +97,7 @@ impl ControlServer {
     /// A server on `socket` that hands what `attach` grants to `tenants` to `engines`, one lane each. It runs until `stop` is
     /// set and `wake` rung.
     pub fn new(
-        socket: ControlSocket,
+        socket: ListeningSocket,
         attach: Attach,
         tenants: Tenants,
         engines: Vec<EngineHandle>,

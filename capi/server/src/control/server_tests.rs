@@ -11,11 +11,11 @@ use std::time::Duration;
 use causeway_channel::handshake::{self, HandshakeError, Hello, Refusal};
 use causeway_channel::{AppChannel, Geometry, Grant, Poison};
 
-use rustix::net::{RecvFlags, SendFlags};
+use rustix::net::{RecvFlags, SendFlags, SocketType};
 
 use super::inquirers::INQUIRERS_MAX;
 use super::server::HALF_OPEN_MAX;
-use super::{ControlServer, ControlSocket};
+use super::{ControlServer, ListeningSocket};
 use crate::attach::Attach;
 use crate::config::Config;
 use crate::introspect::{ANSWER_BYTES_MAX, Answer, Question, Viewer};
@@ -49,7 +49,9 @@ impl World {
         let tenants = Tenants::new(config.tenants());
         let directory = format!("causeway-control-{}-{name}", std::process::id());
         let directory = std::env::temp_dir().join(directory);
-        let socket = ControlSocket::bind(&directory.join("s"), 0o600, None).unwrap();
+        let socket =
+            ListeningSocket::bind(&directory.join("s"), SocketType::SEQPACKET, 0o600, None)
+                .unwrap();
         let small = Geometry::builder().chunks(8, 8).table_slots(8).message_bytes_max(4096);
         let slots = Slots::of_tenants(2, tenants.channels_max());
         let attach = Attach::new(small.build().unwrap(), slots.clone());
@@ -193,7 +195,8 @@ fn who_says_nothing_keeps_nobody_out_and_is_hung_up_on() {
 fn connections_without_a_hello_are_bounded() {
     let directory = format!("causeway-control-{}-bound", std::process::id());
     let directory = std::env::temp_dir().join(directory);
-    let socket = ControlSocket::bind(&directory.join("s"), 0o600, None).unwrap();
+    let socket =
+        ListeningSocket::bind(&directory.join("s"), SocketType::SEQPACKET, 0o600, None).unwrap();
     let attach = Attach::new(Geometry::default(), Slots::new(1));
     let (_evictions, evicted) = channel();
     let stop = Arc::new(AtomicBool::new(false));

@@ -43,9 +43,9 @@ fn advice(what: &str, cause: &io::Error) -> &'static str {
     }
 }
 
-/// A listening `SOCK_SEQPACKET` unix socket. Its file goes when this is dropped.
+/// A listening unix socket. Its file goes when this is dropped.
 #[derive(Debug)]
-pub struct ControlSocket {
+pub struct ListeningSocket {
     fd: OwnedFd,
     path: PathBuf,
     /// Device and inode of our file: a successor's is left alone.
@@ -55,11 +55,19 @@ pub struct ControlSocket {
 /// Connections that the kernel keeps until they are accepted.
 const BACKLOG: i32 = 64;
 
-impl ControlSocket {
+impl ListeningSocket {
     /// Creates the file and listens. A file left by a daemon that died is replaced; one that somebody
     /// listens on, and anything that is not a socket, is not. Where the file is, connections are possible,
     /// and its permissions are in place.
-    pub fn bind(path: &Path, mode: u32, owner: Option<(u32, u32)>) -> Result<Self, BindError> {
+    ///
+    /// # Errors
+    /// [`BindError`]; what was at `path` is there as before, unless it was a stale file.
+    pub fn bind(
+        path: &Path,
+        kind: SocketType,
+        mode: u32,
+        owner: Option<(u32, u32)>,
+    ) -> Result<Self, BindError> {
         let system = |what: &'static str| {
             let path = path.to_owned();
             move |cause: io::Error| BindError::System { path, what, cause }
@@ -74,10 +82,10 @@ impl ControlSocket {
         }
         // Two daemons that start at once must not both find the other's file stale.
         let _lock = lock_directory(parent).map_err(system("lock its directory"))?;
-        remove_stale(path)?;
+        remove_stale(path, kind)?;
         // Whoever sees the file may connect at once: it gets its name when everything else is done.
-        let (unready, fd) =
-            Unready::listen(parent, mode, owner).map_err(|(what, cause)| system(what)(cause))?;
+        let (unready, fd) = Unready::listen(parent, kind, mode, owner)
+            .map_err(|(what, cause)| system(what)(cause))?;
         fs::rename(&unready.0, path).map_err(system("name its file"))?;
         let meta = fs::symlink_metadata(path).map_err(system("look at its file"))?;
         Ok(Self { fd, path: path.to_owned(), identity: (meta.dev(), meta.ino()) })
@@ -89,23 +97,34 @@ impl ControlSocket {
     }
 
     /// Output: the next connection, `None` when there is none at present. Never blocks.
+    ///
+    /// # Errors
+    /// No descriptors, no memory.
     pub fn accept(&self) -> io::Result<Option<OwnedFd>> {
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        match rustix::net::accept_with(&self.fd, flags) {
-            Ok(fd) => Ok(Some(fd)),
-            Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => Ok(None),
-            Err(e) => Err(e.into()),
-        }
+        accept(self.as_fd())
     }
 }
 
-impl AsFd for ControlSocket {
+/// Output: the next connection to a listening socket, `None` when there is none at present or it has gone already.
+///
+/// # Errors
+/// No descriptors, no memory.
+pub(crate) fn accept(listener: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    match rustix::net::accept_with(listener, flags) {
+        Ok(fd) => Ok(Some(fd)),
+        Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => Ok(None),
+        Err(e) => Err(e.into()),
+    }
+}
+
+impl AsFd for ListeningSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
 }
 
-impl Drop for ControlSocket {
+impl Drop for ListeningSocket {
     fn drop(&mut self) {
         let ours = fs::symlink_metadata(&self.path)
             .is_ok_and(|meta| (meta.dev(), meta.ino()) == self.identity);
@@ -124,6 +143,7 @@ impl Unready {
     /// A socket that listens, in `directory`. An error comes with what could not be done.
     fn listen(
         directory: &Path,
+        kind: SocketType,
         mode: u32,
         owner: Option<(u32, u32)>,
     ) -> Result<(Self, OwnedFd), (&'static str, io::Error)> {
@@ -132,7 +152,7 @@ impl Unready {
         let path = &unready.0;
         let _ = fs::remove_file(path);
         let address = SocketAddrUnix::new(path).map_err(failed("use this path"))?;
-        let fd = seqpacket().map_err(failed("create a socket"))?;
+        let fd = unix_socket(kind).map_err(failed("create a socket"))?;
         rustix::net::bind(&fd, &address).map_err(failed("bind"))?;
         let mode = Mode::from_raw_mode(mode);
         rustix::fs::chmod(path, mode).map_err(failed("set its mode"))?;
@@ -150,12 +170,12 @@ impl Drop for Unready {
     }
 }
 
-fn seqpacket() -> Result<OwnedFd, Errno> {
+fn unix_socket(kind: SocketType) -> Result<OwnedFd, Errno> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
+    rustix::net::socket_with(AddressFamily::UNIX, kind, flags, None)
 }
 
-/// Serialises daemons that start in one directory. Held during [`ControlSocket::bind`] only; a lock that
+/// Serialises daemons that start in one directory. Held during [`ListeningSocket::bind`] only; a lock that
 /// somebody keeps for seconds is an error and not a daemon that hangs.
 fn lock_directory(directory: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -170,7 +190,7 @@ fn lock_directory(directory: &Path) -> io::Result<OwnedFd> {
     Err(Errno::AGAIN.into())
 }
 
-fn remove_stale(path: &Path) -> Result<(), BindError> {
+fn remove_stale(path: &Path, kind: SocketType) -> Result<(), BindError> {
     let system = |what: &'static str, cause: io::Error| BindError::System {
         path: path.to_owned(),
         what,
@@ -185,7 +205,7 @@ fn remove_stale(path: &Path) -> Result<(), BindError> {
         Ok(_) => {}
     }
     let address = SocketAddrUnix::new(path).map_err(|e| system("use this path", e.into()))?;
-    let probe = seqpacket().map_err(|e| system("create a socket", e.into()))?;
+    let probe = unix_socket(kind).map_err(|e| system("create a socket", e.into()))?;
     match rustix::net::connect(&probe, &address) {
         // Only a refusal proves that nobody listens. (EPROTOTYPE: a listener of another kind.)
         Err(Errno::CONNREFUSED) => {
@@ -215,8 +235,8 @@ mod tests {
         let path = dir.join("s");
         drop(UnixListener::bind(&path).unwrap());
         assert!(path.exists(), "std leaves the file, as a killed daemon does");
-        let first = ControlSocket::bind(&path, 0o600, None).unwrap();
-        let second = ControlSocket::bind(&path, 0o600, None);
+        let first = ListeningSocket::bind(&path, SocketType::SEQPACKET, 0o600, None).unwrap();
+        let second = ListeningSocket::bind(&path, SocketType::SEQPACKET, 0o600, None);
         assert!(matches!(second, Err(BindError::InUse(_))), "{second:?}");
         drop(first);
         assert!(!path.exists(), "the file goes with the daemon");
@@ -226,12 +246,15 @@ mod tests {
     #[test]
     fn a_file_that_has_no_name_yet_can_be_connected_to_and_nothing_else_is_there() {
         let dir = scratch("ready");
-        let (unready, fd) = Unready::listen(&dir, 0o600, None).unwrap();
+        let (unready, fd) = Unready::listen(&dir, SocketType::SEQPACKET, 0o600, None).unwrap();
         let address = SocketAddrUnix::new(&unready.0).unwrap();
-        assert_eq!(rustix::net::connect(seqpacket().unwrap(), &address), Ok(()));
+        assert_eq!(
+            rustix::net::connect(unix_socket(SocketType::SEQPACKET).unwrap(), &address),
+            Ok(())
+        );
         assert_eq!(fs::read_dir(&dir).unwrap().count(), 1, "the name is not taken yet");
         drop((unready, fd));
-        drop(ControlSocket::bind(&dir.join("s"), 0o600, None).unwrap());
+        drop(ListeningSocket::bind(&dir.join("s"), SocketType::SEQPACKET, 0o600, None).unwrap());
         assert_eq!(fs::read_dir(&dir).unwrap().count(), 0, "nothing is left behind");
         fs::remove_dir_all(&dir).unwrap();
     }
@@ -241,7 +264,7 @@ mod tests {
         let dir = scratch("kind");
         let path = dir.join("s");
         let _listener = UnixListener::bind(&path).unwrap();
-        let bound = ControlSocket::bind(&path, 0o600, None);
+        let bound = ListeningSocket::bind(&path, SocketType::SEQPACKET, 0o600, None);
         assert!(matches!(bound, Err(BindError::InUse(_))), "{bound:?}");
         fs::remove_dir_all(&dir).unwrap();
     }
@@ -250,7 +273,9 @@ mod tests {
     fn a_path_that_cannot_be_says_what_to_do() {
         let dir = scratch("missing");
         let path = dir.join("a/b/s");
-        let said = ControlSocket::bind(&path, 0o600, None).unwrap_err().to_string();
+        let said = ListeningSocket::bind(&path, SocketType::SEQPACKET, 0o600, None)
+            .unwrap_err()
+            .to_string();
         assert_eq!(
             said,
             format!(
@@ -260,7 +285,9 @@ mod tests {
             )
         );
         fs::write(dir.join("a"), "").unwrap();
-        let said = ControlSocket::bind(&path, 0o600, None).unwrap_err().to_string();
+        let said = ListeningSocket::bind(&path, SocketType::SEQPACKET, 0o600, None)
+            .unwrap_err()
+            .to_string();
         assert!(said.ends_with("set daemon.socket to a path that this user may create"), "{said}");
         fs::remove_dir_all(&dir).unwrap();
     }
@@ -270,7 +297,7 @@ mod tests {
         let dir = scratch("file");
         let path = dir.join("s");
         fs::write(&path, "precious").unwrap();
-        let bound = ControlSocket::bind(&path, 0o600, None);
+        let bound = ListeningSocket::bind(&path, SocketType::SEQPACKET, 0o600, None);
         assert!(matches!(bound, Err(BindError::NotASocket(_))), "{bound:?}");
         assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
         fs::remove_dir_all(&dir).unwrap();
@@ -279,7 +306,8 @@ mod tests {
     #[test]
     fn the_mode_is_what_was_asked_whatever_the_umask() {
         let dir = scratch("mode");
-        let socket = ControlSocket::bind(&dir.join("s"), 0o666, None).unwrap();
+        let socket =
+            ListeningSocket::bind(&dir.join("s"), SocketType::SEQPACKET, 0o666, None).unwrap();
         let mode = fs::metadata(socket.path()).unwrap().mode();
         assert_eq!(mode & 0o777, 0o666);
         drop(socket);
@@ -290,9 +318,9 @@ mod tests {
     fn a_successors_file_is_left_alone() {
         let dir = scratch("successor");
         let path = dir.join("s");
-        let old = ControlSocket::bind(&path, 0o600, None).unwrap();
+        let old = ListeningSocket::bind(&path, SocketType::SEQPACKET, 0o600, None).unwrap();
         fs::remove_file(&path).unwrap();
-        let new = ControlSocket::bind(&path, 0o600, None).unwrap();
+        let new = ListeningSocket::bind(&path, SocketType::SEQPACKET, 0o600, None).unwrap();
         drop(old);
         assert!(path.exists());
         drop(new);

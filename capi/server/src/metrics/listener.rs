@@ -1,17 +1,13 @@
 //! Where the endpoint listens.
 
-use std::fs;
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
 
-use rustix::io::Errno;
-use rustix::net::SocketFlags;
+use rustix::net::SocketType;
 
 use crate::config::MetricsAddress;
+use crate::control::{BindError, ListeningSocket, accept};
 
 /// Why the endpoint cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -34,14 +30,15 @@ pub enum MetricsBindError {
 
 /// A listening stream socket. Its file, if it has one, goes when this is dropped.
 #[derive(Debug)]
-pub struct MetricsListener {
-    fd: OwnedFd,
-    /// With device and inode: a successor's is left alone.
-    file: Option<(PathBuf, (u64, u64))>,
+pub enum MetricsListener {
+    /// On a loopback address.
+    Tcp(TcpListener),
+    /// On a file.
+    Unix(ListeningSocket),
 }
 
 impl MetricsListener {
-    /// Listens. A socket file gets `mode`; one that nobody listens on is replaced.
+    /// Listens. A socket file has `mode` before anybody can connect; one that nobody listens on is replaced.
     ///
     /// # Errors
     /// It is in use, or not to be had.
@@ -55,17 +52,15 @@ impl MetricsListener {
             MetricsAddress::Tcp(address) => {
                 let listener = TcpListener::bind(address).map_err(failed)?;
                 listener.set_nonblocking(true).map_err(failed)?;
-                Ok(Self { fd: listener.into(), file: None })
+                Ok(Self::Tcp(listener))
             }
             MetricsAddress::Unix(path) => {
-                remove_stale(path)?;
-                let listener = UnixListener::bind(path).map_err(failed)?;
-                listener.set_nonblocking(true).map_err(failed)?;
-                let identity = fs::symlink_metadata(path).map_err(failed)?;
-                let identity = (identity.dev(), identity.ino());
-                let listener = Self { fd: listener.into(), file: Some((path.clone(), identity)) };
-                fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(failed)?;
-                Ok(listener)
+                let bound = ListeningSocket::bind(path, SocketType::STREAM, mode, None);
+                bound.map(Self::Unix).map_err(|error| match error {
+                    BindError::InUse(_) => MetricsBindError::InUse(at.clone()),
+                    BindError::NotASocket(_) => MetricsBindError::NotASocket(at.clone()),
+                    BindError::System { cause, .. } => failed(cause),
+                })
             }
         }
     }
@@ -75,50 +70,25 @@ impl MetricsListener {
     /// # Errors
     /// No descriptors, no memory.
     pub fn accept(&self) -> io::Result<Option<OwnedFd>> {
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        match rustix::net::accept_with(&self.fd, flags) {
-            Ok(fd) => Ok(Some(fd)),
-            Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => Ok(None),
-            Err(e) => Err(e.into()),
-        }
+        accept(self.as_fd())
     }
 }
 
 impl AsFd for MetricsListener {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
-    }
-}
-
-impl Drop for MetricsListener {
-    fn drop(&mut self) {
-        let Some((path, identity)) = &self.file else { return };
-        let ours = fs::symlink_metadata(path).is_ok_and(|m| (m.dev(), m.ino()) == *identity);
-        if ours {
-            let _ = fs::remove_file(path);
+        match self {
+            Self::Tcp(listener) => listener.as_fd(),
+            Self::Unix(socket) => socket.as_fd(),
         }
-    }
-}
-
-fn remove_stale(path: &Path) -> Result<(), MetricsBindError> {
-    let at = path.display().to_string();
-    match fs::symlink_metadata(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(cause) => Err(MetricsBindError::System { at, cause }),
-        Ok(meta) if !meta.file_type().is_socket() => Err(MetricsBindError::NotASocket(at)),
-        // Only a refusal proves that nobody listens.
-        Ok(_) => match UnixStream::connect(path) {
-            Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => {
-                fs::remove_file(path).map_err(|cause| MetricsBindError::System { at, cause })
-            }
-            _ => Err(MetricsBindError::InUse(at)),
-        },
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
+    use std::os::unix::fs::MetadataExt;
+    use std::os::unix::net::UnixListener;
 
     #[test]
     fn a_stale_socket_file_is_replaced_and_nothing_else_is() {

@@ -73,7 +73,10 @@ fn memory_lock() -> Finding {
         // Rings of AF_PACKET are the kernel's memory and count for nobody.
         Some(bytes) => Finding::good(
             check,
-            format!("RLIMIT_MEMLOCK is {} KiB; the daemon locks nothing", bytes >> 10),
+            format!(
+                "RLIMIT_MEMLOCK is {} KiB, which matters with daemon.lock_memory only",
+                bytes >> 10
+            ),
         ),
     }
 }
